@@ -1,0 +1,27 @@
+"""cntr: attach tools to running containers, and split images into a slim and a fat half.
+
+The public surface for plugin authors: everything named here is stable, everything else is not.
+"""
+
+from .engine import Engine
+from .errors import CntrError
+from .filesystem import AccessEvent, Branch, Filesystem, MountRequest, ServedMount
+from .hookspecs import hookimpl
+from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing
+
+__all__ = [
+    "hookimpl",
+    "Engine",
+    "Filesystem",
+    "Branch",
+    "MountRequest",
+    "ServedMount",
+    "AccessEvent",
+    "Container",
+    "ContainerProcess",
+    "ContainerRef",
+    "ContainerState",
+    "EngineStatus",
+    "Missing",
+    "CntrError",
+]

@@ -1,0 +1,112 @@
+"""Every error that a user can meet, as one tree.
+
+::
+
+    CntrError                     125  ours; `message` is one sentence, `hint` the next step
+    ├── UsageError                125  the request itself makes no sense
+    ├── ContainerNotFound         125  no engine knows the name
+    ├── AmbiguousContainer        125  several containers answer to the name
+    ├── ContainerNotRunning       125  stopped, paused, frozen, or gone
+    ├── EngineError               125  an engine did not answer as it should
+    ├── PermissionMissing         125  a privilege or a device is missing
+    ├── KernelFeatureMissing      125  this kernel cannot do it
+    ├── ImageError                125  an image is missing, corrupt or hostile
+    ├── PluginError               125  a plugin is broken or unknown
+    ├── SessionError              125  the session could not start, or was ended by a failure of ours
+    ├── CommandNotExecutable      126  the command exists and cannot be executed
+    └── CommandNotFound           127  the command does not exist
+
+Any other exit code is the command's own: its status, or 128+n when signal n ended it.
+Only the command line formats these; everybody else raises them.
+"""
+
+from __future__ import annotations
+
+
+class CntrError(Exception):
+    """Root of the tree. `code` is the stable name that ``--json`` shows; `exit_code` is the process's."""
+
+    code = "error"
+    exit_code = 125
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[type[CntrError], tuple[str, str]]:
+        return type(self), (self.message, self.hint)
+
+
+class UsageError(CntrError):
+    """The request makes no sense: contradicting or malformed arguments."""
+
+    code = "usage"
+
+
+class ContainerNotFound(CntrError):
+    """No engine that answered knows a container of this name."""
+
+    code = "container-not-found"
+
+
+class AmbiguousContainer(CntrError):
+    """Several containers answer to the name; the hint lists a reference for each."""
+
+    code = "container-ambiguous"
+
+
+class ContainerNotRunning(CntrError):
+    """The container exists, and has no process that could be joined: stopped, paused, frozen or gone."""
+
+    code = "container-not-running"
+
+
+class EngineError(CntrError):
+    """An engine is absent, hangs, refuses, or answers with something that cannot be understood."""
+
+    code = "engine"
+
+
+class PermissionMissing(CntrError):
+    """A privilege, capability or device access is missing."""
+
+    code = "permission"
+
+
+class KernelFeatureMissing(CntrError):
+    """The running kernel lacks a system call or a feature."""
+
+    code = "kernel-feature"
+
+
+class ImageError(CntrError):
+    """An image is missing, unreadable, corrupt, or tries to reach outside its root."""
+
+    code = "image"
+
+
+class PluginError(CntrError):
+    """A plugin is unknown, broken, or registered twice."""
+
+    code = "plugin"
+
+
+class SessionError(CntrError):
+    """The session could not be built, or a part of ours failed while it ran."""
+
+    code = "session"
+
+
+class CommandNotExecutable(CntrError):
+    """The command was found, and execve(2) refused it."""
+
+    code = "command-not-executable"
+    exit_code = 126
+
+
+class CommandNotFound(CntrError):
+    """The command was not found in the session's PATH."""
+
+    code = "command-not-found"
+    exit_code = 127

@@ -1,0 +1,1 @@
+"""Built-in plugins, imported as ``cntr_plugins``: container engines and filesystem backends."""

@@ -1,0 +1,1 @@
+"""Container engines: one small module of one shape for each."""

@@ -1,0 +1,1 @@
+"""Filesystem backends: the logic, its two FUSE transports, and the kernel's own mounts."""
