@@ -1,0 +1,1 @@
+"""Reading container images: OCI layouts and docker archives, verified and safely extracted."""

@@ -1,0 +1,1 @@
+"""Thin, policy-free wrappers of Linux system calls, and parsers of what the kernel prints."""

@@ -1,0 +1,1 @@
+"""Attach and exec: a plan made of steps, then the processes that execute it."""

@@ -1,0 +1,1 @@
+"""FUSE transport in plain Python: the kernel protocol without libfuse."""
