@@ -1,0 +1,104 @@
+"""Namespaces: setns(2), unshare(2), and the descriptors in ``/proc/PID/ns``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from .libc import Syscall
+
+_ADMIN = "CAP_SYS_ADMIN in the namespace's user namespace and in one's own"
+_setns = Syscall("setns", 268, 308, wants=_ADMIN)
+_unshare = Syscall("unshare", 97, 272, wants=_ADMIN)
+_sethostname = Syscall("sethostname", 161, 170, wants=_ADMIN)
+
+# linux/sched.h
+CLONE_NEWTIME = 0x00000080
+CLONE_FS = 0x00000200
+CLONE_FILES = 0x00000400
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A kind of namespace: its name in ``/proc/PID/ns`` and its flag for setns(2) and unshare(2)."""
+
+    kind: str
+    flag: int
+
+
+NAMESPACES = {
+    namespace.kind: namespace
+    for namespace in (
+        Namespace("user", CLONE_NEWUSER),
+        Namespace("mnt", CLONE_NEWNS),
+        Namespace("pid", CLONE_NEWPID),
+        Namespace("net", CLONE_NEWNET),
+        Namespace("ipc", CLONE_NEWIPC),
+        Namespace("uts", CLONE_NEWUTS),
+        Namespace("cgroup", CLONE_NEWCGROUP),  # Linux 4.6
+        Namespace("time", CLONE_NEWTIME),  # Linux 5.6
+    )
+}
+
+
+def open_namespaces(pid: int | str = "self", proc: str = "/proc") -> dict[str, int]:
+    """Descriptors of all namespaces of a process, by kind. Kinds that the kernel was built without are
+    absent.
+
+    The caller owns the descriptors, which keep the namespaces alive. None is left open on an error.
+
+    :raises FileNotFoundError: no such process.
+    :raises PermissionError: ptrace(2)'s access rules forbid it.
+    """
+    directory = os.open(f"{proc}/{pid}/ns", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    opened: dict[str, int] = {}
+    try:
+        for kind in NAMESPACES:
+            try:
+                opened[kind] = os.open(kind, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+            except FileNotFoundError:
+                # A process that ended meanwhile has no links at all; the kernel's own gaps are cgroup and
+                # time.
+                if kind == "mnt":
+                    raise
+    except OSError:
+        for fd in opened.values():
+            os.close(fd)
+        raise
+    finally:
+        os.close(directory)
+    return opened
+
+
+def same_namespace(fd: int, kind: str) -> bool:
+    """Whether `fd` is the calling thread's own namespace of that kind. Needs the host's /proc, so ask before
+    setns.
+    """
+    own, other = os.stat(f"/proc/thread-self/ns/{kind}"), os.fstat(fd)
+    return (own.st_dev, own.st_ino) == (other.st_dev, other.st_ino)
+
+
+def setns(fd: int, flag: int = 0) -> None:
+    """Join the namespace `fd` (setns(2)); `flag` is its CLONE_NEW* for a check, or 0.
+
+    For mnt, user and time the process must have one thread only; pid affects children, not the caller.
+    Joining mnt resets root and working directory to the namespace's.
+    """
+    _setns(fd, flag)
+
+
+def unshare(flags: int) -> None:
+    """Move the calling thread into new namespaces (unshare(2))."""
+    _unshare(flags)
+
+
+def sethostname(name: bytes) -> None:
+    """Set the hostname of the UTS namespace (sethostname(2)); at most 64 bytes."""
+    _sethostname(name, len(name))
