@@ -1,8 +1,8 @@
 """Images for tests, made on this machine from Debian packages: nothing is pulled from anywhere.
 
-Archives are kept in the directory named by CNTR_TEST_CACHE (default /var/tmp/cntr-tests) under the hash of their
-recipe: made once on each machine (``python -m tests.images`` makes them all) and again when the recipe changes.
-They are OCI archives that old dockers load too. A test asks for a fixture::
+Archives are kept in the directory named by CNTR_TEST_CACHE (default /var/tmp/cntr-tests) under the hash of
+their recipe: made once on each machine (``python -m tests.images`` makes them all) and again when the recipe
+changes. They are OCI archives that old dockers load too. A test asks for a fixture::
 
     def test_something(nginx_archive: str) -> None: ...  # the path of an archive, for `oci` and `images`
     def test_other(docker_run: DockerRun) -> None:
@@ -65,7 +65,7 @@ def docker_image(recipe: str) -> str:
 
 
 class DockerRun(Protocol):
-    """Starts a container and gives its name: ``docker_run("debian", "--user=1000", command=("sleep", "9"))``."""
+    """Starts a container, gives its name: ``docker_run("debian", "--user=1000", command=("sleep", "9"))``."""
 
     def __call__(self, recipe: str, *options: str, command: tuple[str, ...] = ()) -> str: ...
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Make an image from Debian packages, as one archive that every tool reads: OCI layout and docker archive in one.
+"""Make an image from Debian packages, as one archive that every tool reads.
 
     build.py nginx nginx.tar
 
 Needs root, mmdebstrap (all but busybox), busybox-static (busybox), and the apt sources of this machine: nothing
-is pulled from an image registry. Uses the standard library alone, so it runs before anything is installed.
+is pulled from an image registry. The archive is an OCI layout and a docker archive in one. Uses the standard
+library alone, so it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def pack(recipe: Recipe, layer: str, tag: str, target: str) -> None:
 
 
 def blob_path(part: dict[str, Any]) -> str:
-    return "blobs/" + part["digest"].replace(":", "/")
+    return f"blobs/{part['digest'].replace(':', '/')}"
 
 
 def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
