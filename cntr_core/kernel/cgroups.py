@@ -1,0 +1,165 @@
+"""Control groups, v1, v2 and hybrid: where a process's are mounted here, and what state they are in
+(cgroups(7)).
+
+The core is pure: :func:`locate` joins ``/proc/PID/cgroup`` with our own mountinfo. Both are printed relative
+to the reader's cgroup namespace, and a mount may show only a part of its hierarchy (Docker in Docker), so a
+path is reached below a mount only when the mount's root is a prefix of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from .mounts import CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC, statfs_type
+from .procfs import CgroupLine, Mount, open_process, read_cgroup, read_mountinfo
+
+_DELETED = b" (deleted)"
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroup:
+    """A process's group in one hierarchy.
+
+    `controllers` are those of a v1 hierarchy (``name=systemd`` for one without), empty for v2. `directories`
+    are where the group can be reached, best first; empty when no mount shows it or the group was removed.
+    `roots` are the mount points that they lie below, pairwise.
+    """
+
+    version: int
+    controllers: tuple[str, ...]
+    path: bytes
+    directories: tuple[str, ...]
+    roots: tuple[str, ...]
+
+
+def locate(mounts: Sequence[Mount], lines: Iterable[CgroupLine]) -> list[Cgroup]:
+    """Find the directory of each line of ``/proc/PID/cgroup`` among the `mounts` of the caller."""
+    return [_locate(mounts, line) for line in lines]
+
+
+def _locate(mounts: Sequence[Mount], line: CgroupLine) -> Cgroup:
+    version = 1 if line.controllers else 2
+    found = []
+    for mount in mounts:
+        if _serves(mount, line) and (below := _relative(line.path, mount.root)) is not None:
+            directory = os.fsdecode(mount.point.rstrip(b"/") + b"/" + below).rstrip("/")
+            found.append((mount.root.count(b"/"), directory, os.fsdecode(mount.point)))
+    found.sort(key=lambda candidate: candidate[0])  # mounts of a whole hierarchy before those of a part
+    return Cgroup(
+        version, line.controllers, line.path, tuple(f[1] for f in found), tuple(f[2] for f in found)
+    )
+
+
+def _serves(mount: Mount, line: CgroupLine) -> bool:
+    if not line.controllers:
+        return mount.fstype == b"cgroup2"
+    options = {option.decode(errors="surrogateescape") for option in mount.super_options}
+    return mount.fstype == b"cgroup" and options.issuperset(line.controllers)
+
+
+def _relative(path: bytes, root: bytes) -> bytes | None:
+    """`path` below the mounted `root`; None when the mount does not show it, or cannot name it.
+
+    >>> _relative(b"/docker/a/docker/b", b"/docker/a")
+    b'docker/b'
+    """
+    if path.endswith(_DELETED):
+        return None
+    prefix = root.rstrip(b"/") + b"/"
+    below = b"" if path == root else path[len(prefix) :] if path.startswith(prefix) else None
+    # "/../x": outside of our cgroup namespace. Below a mount of its root such a path would leave the mount.
+    return None if below is None or b".." in below.split(b"/") else below
+
+
+def cgroups(pid: int, proc: str = "/proc") -> list[Cgroup]:
+    """The groups of a process, one for each hierarchy.
+
+    :raises FileNotFoundError, ProcessLookupError: no such process.
+    """
+    own, other = open_process("self", proc), -1
+    try:
+        other = open_process(pid, proc)
+        return locate(read_mountinfo(own), read_cgroup(other))
+    finally:
+        os.close(own)
+        if other >= 0:
+            os.close(other)
+
+
+def reach(cgroup: Cgroup) -> tuple[str, str] | None:
+    """The group's directory and its mount point, for the first one that is not hidden by another mount."""
+    for directory, root in zip(cgroup.directories, cgroup.roots, strict=True):
+        try:
+            fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            if statfs_type(fd) in (CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC):
+                return directory, root
+        finally:
+            os.close(fd)
+    return None
+
+
+def procs_files(pid: int, proc: str = "/proc") -> list[str]:
+    """The ``cgroup.procs`` files that a process writes its PID to in order to be where `pid` is.
+
+    Hierarchies that cannot be reached from here are left out, and so are those in which the caller already
+    shares the group.
+    """
+    own = {(c.version, c.controllers): c.path for c in cgroups(os.getpid(), proc)}
+    there = [c for c in cgroups(pid, proc) if own.get((c.version, c.controllers)) != c.path]
+    return [f"{found[0]}/cgroup.procs" for c in there if (found := reach(c))]
+
+
+def frozen(pid: int, proc: str = "/proc") -> bool:
+    """Whether the process is stopped by a freezer (``docker pause``), its own group's or one above."""
+    return any(_frozen(cgroup) for cgroup in cgroups(pid, proc))
+
+
+def _frozen(cgroup: Cgroup) -> bool:
+    if not (found := reach(cgroup)):
+        return False
+    if cgroup.version == 2:
+        return b"frozen 1" in _content(f"{found[0]}/cgroup.events").split(b"\n")
+    freezes = "freezer" in cgroup.controllers
+    return freezes and _content(f"{found[0]}/freezer.state") in (b"FROZEN", b"FREEZING")
+
+
+def pids_left(pid: int, proc: str = "/proc") -> int | None:
+    """How many processes the groups of `pid`, and those above, still admit; None when nothing limits them."""
+    limits = []
+    for cgroup in cgroups(pid, proc):
+        found = reach(cgroup)
+        if found and (cgroup.version == 2 or "pids" in cgroup.controllers):
+            limits += [left for directory in _upwards(*found) if (left := _left(directory)) is not None]
+    return min(limits, default=None)
+
+
+def pids_full(pid: int, needed: int = 1, proc: str = "/proc") -> bool:
+    """Whether a fork in the groups of `pid` would fail with EAGAIN, as pids.max is reached."""
+    left = pids_left(pid, proc)
+    return left is not None and left < needed
+
+
+def _upwards(directory: str, root: str) -> Iterator[str]:
+    while directory != root:
+        yield directory
+        directory = os.path.dirname(directory)
+    yield root
+
+
+def _left(directory: str) -> int | None:
+    maximum, current = _content(f"{directory}/pids.max"), _content(f"{directory}/pids.current")
+    return int(maximum) - int(current) if maximum.isdigit() and current.isdigit() else None
+
+
+def _content(path: str) -> bytes:
+    """The stripped content, empty where the group lacks the file (root groups and absent controllers do)."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(4096).strip()
+    except OSError:
+        return b""
