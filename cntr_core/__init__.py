@@ -5,7 +5,7 @@ The public surface for plugin authors: everything named here is stable, everythi
 
 from .engine import Engine
 from .errors import CntrError
-from .filesystem import AccessEvent, Branch, Filesystem, MountRequest, ServedMount
+from .filesystem import AccessEvent, Branch, DirectoryTree, Filesystem, MountRequest, Observer, ServedMount
 from .hookspecs import hookimpl
 from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing
 
@@ -14,9 +14,11 @@ __all__ = [
     "Engine",
     "Filesystem",
     "Branch",
+    "DirectoryTree",
     "MountRequest",
     "ServedMount",
     "AccessEvent",
+    "Observer",
     "Container",
     "ContainerProcess",
     "ContainerRef",

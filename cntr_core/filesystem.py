@@ -1,28 +1,284 @@
 """The seam between what is served and how it reaches the kernel.
 
 A :class:`Branch` answers for one tree: a directory, an image's layers, or a union of other branches. A
-:class:`Filesystem` is a backend that shows branches to the kernel as one detached mount. An observer watches. Branches
-know no transport, transports know no branch.
+:class:`Filesystem` is a backend that shows branches to the kernel as one detached mount. An observer watches.
+Branches know no transport, transports know no branch.
 """
+
+# ruff: noqa: ARG002 - the defaults of Branch refuse whatever they are asked
 
 from __future__ import annotations
 
+import errno
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from .types import Missing
 
+NOW = -(1 << 63)
+"""In :class:`Changes`, the time at which the change is made (UTIME_NOW of utimensat(2))."""
 
-class Branch(ABC):
-    """One tree of files. (The operations are added with the filesystem logic.)"""
+
+class Stat(Protocol):
+    """What stat(2) tells of a file; an :class:`os.stat_result` is one. `st_ino` and `st_dev` are not looked
+    at: :attr:`Node.ino` takes their place."""
+
+    @property
+    def st_mode(self) -> int: ...
+    @property
+    def st_nlink(self) -> int: ...
+    @property
+    def st_uid(self) -> int: ...
+    @property
+    def st_gid(self) -> int: ...
+    @property
+    def st_rdev(self) -> int: ...
+    @property
+    def st_size(self) -> int: ...
+    @property
+    def st_blocks(self) -> int: ...
+    @property
+    def st_blksize(self) -> int: ...
+    @property
+    def st_atime_ns(self) -> int: ...
+    @property
+    def st_mtime_ns(self) -> int: ...
+    @property
+    def st_ctime_ns(self) -> int: ...
+
+
+class Node:
+    """One file of a branch, as the branch knows it. Branches derive their own.
+
+    Looking a file up twice gives two nodes with equal keys; the filesystem keeps the first, and tells it by
+    :meth:`Branch.adopt` of the others. `key` names the file within its branch. `ino` is the inode number that
+    users see: the same whenever the file is looked up again, and unique within the branch.
+    """
+
+    __slots__ = ("ino", "key")
+
+    def __init__(self, key: Hashable, ino: int) -> None:
+        self.key = key
+        self.ino = ino
+
+
+N = TypeVar("N", bound=Node)
+
+
+class DirEntry(NamedTuple):
+    """One name in a directory, without ``.`` and ``..``. `kind` is the S_IFMT part of a mode, 0 when
+    unknown."""
+
+    name: bytes
+    ino: int
+    kind: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What setattr shall change; None leaves a thing as it is. Times are nanoseconds since the epoch, or
+    :data:`NOW`.
+
+    `kill_privileges` asks to clear the set-user-ID and set-group-ID bits and file capabilities, as the kernel
+    does when a file is written or truncated without CAP_FSETID.
+    """
+
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    size: int | None = None
+    atime_ns: int | None = None
+    mtime_ns: int | None = None
+    kill_privileges: bool = False
+
+
+class OpenFile(ABC):
+    """The contents of a file, open. Reading needs `read`; a file that may be written has a descriptor."""
+
+    @property
+    def descriptor(self) -> int | None:
+        """A descriptor whose content is this file's and no more, for pread(2), pwrite(2), fallocate(2) …; or
+        None."""
+        return None
+
+    @abstractmethod
+    def read(self, size: int, offset: int) -> bytes:
+        """At most `size` bytes from `offset`; fewer only at the end of the file."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give up what is held."""
+
+
+def _read_only(*names: object) -> OSError:
+    return OSError(errno.EROFS, os.strerror(errno.EROFS), *names)
+
+
+class Branch(ABC, Generic[N]):
+    """One tree of files.
+
+    Names and contents are bytes. Failures are OSError, with the errno that the user gets. Whoever calls has
+    checked permissions; a branch acts with the privileges and the file-creation ids (fsuid, fsgid, umask) of
+    its thread. All calls come from one thread of the serving process, which is forked after the branch was
+    made.
+
+    A read-only branch writes the abstract methods. A writable one overrides the changes too; they raise EROFS
+    here.
+    """
+
+    writable: bool = False
 
     @property
     @abstractmethod
-    def directory(self) -> int | None:
-        """An O_PATH descriptor of the tree's root where the tree is a real directory, else None."""
+    def root(self) -> N:
+        """The top directory."""
+
+    @abstractmethod
+    def descriptors(self) -> Collection[int]:
+        """The descriptors that the branch lives on: all others are closed in the serving process."""
+
+    @abstractmethod
+    def lookup(self, parent: N, name: bytes) -> tuple[N, Stat]:
+        """The file called `name`, which is never ``.`` or ``..``.
+
+        :raises OSError: ENOENT, or what else hindered.
+        """
+
+    @abstractmethod
+    def stat(self, node: N) -> Stat:
+        """stat(2)."""
+
+    @abstractmethod
+    def readlink(self, node: N) -> bytes:
+        """readlink(2)."""
+
+    @abstractmethod
+    def list(self, node: N) -> Sequence[DirEntry]:
+        """All names of a directory, as they are at this moment."""
+
+    @abstractmethod
+    def open(self, node: N, flags: int) -> OpenFile:
+        """Open the contents; `flags` as in open(2), without O_CREAT, O_EXCL and O_TRUNC."""
+
+    def getxattr(self, node: N, name: bytes) -> bytes:
+        """getxattr(2).
+
+        :raises OSError: ENODATA, or ENOTSUP where there are none at all.
+        """
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), name)
+
+    def listxattr(self, node: N) -> Sequence[bytes]:
+        """listxattr(2)."""
+        return ()
+
+    def statvfs(self, node: N) -> os.statvfs_result:
+        """statvfs(3) of the filesystem that `node` lies on."""
+        return os.statvfs_result((4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255))
+
+    def birth_time(self, node: N) -> int | None:
+        """When the file was made, in nanoseconds since the epoch; None when nobody knows."""
+        return None
+
+    def backing(self, node: N) -> int | None:
+        """A descriptor (O_PATH will do) of a regular file that *is* this node's content, for the kernel to
+        read and write directly. Owned by the branch, valid until the next call. None when there is none."""
+        return None
+
+    def adopt(self, node: N, again: N) -> None:
+        """`again`, found just now, is `node`, found earlier: note what is newer, its name perhaps."""
+
+    def forget(self, node: N) -> None:
+        """Nobody refers to `node` any longer: give up what is held for it."""
+
+    # Changes. `victim`, `moved` and `replaced` are the nodes the filesystem keeps for the files concerned, or
+    # None when it keeps none: what is still open must stay reachable after its name is gone.
+
+    def create(self, parent: N, name: bytes, flags: int, mode: int) -> tuple[N, Stat, OpenFile]:
+        """Make a regular file, which must not exist, and open it."""
+        raise _read_only(name)
+
+    def tmpfile(self, parent: N, flags: int, mode: int) -> tuple[N, Stat, OpenFile]:
+        """Make a file without a name (O_TMPFILE of open(2)), and open it."""
+        raise _read_only()
+
+    def mknod(self, parent: N, name: bytes, mode: int, rdev: int) -> tuple[N, Stat]:
+        """mknod(2): regular file, FIFO, socket or device."""
+        raise _read_only(name)
+
+    def mkdir(self, parent: N, name: bytes, mode: int) -> tuple[N, Stat]:
+        """mkdir(2)."""
+        raise _read_only(name)
+
+    def symlink(self, parent: N, name: bytes, target: bytes) -> tuple[N, Stat]:
+        """symlink(2)."""
+        raise _read_only(name)
+
+    def link(self, node: N, parent: N, name: bytes) -> tuple[N, Stat]:
+        """link(2): give `node` one more name."""
+        raise _read_only(name)
+
+    def unlink(self, parent: N, name: bytes, victim: N | None) -> None:
+        """unlink(2)."""
+        raise _read_only(name)
+
+    def rmdir(self, parent: N, name: bytes, victim: N | None) -> None:
+        """rmdir(2)."""
+        raise _read_only(name)
+
+    def rename(
+        self, old: tuple[N, bytes], new: tuple[N, bytes], flags: int, moved: N | None, replaced: N | None
+    ) -> None:
+        """renameat2(2) from `old` to `new`, each a directory and a name."""
+        raise _read_only(old[1], None, new[1])
+
+    def setattr(self, node: N, changes: Changes) -> Stat:
+        """chmod, chown, truncate and utimensat in one; the state afterwards."""
+        raise _read_only()
+
+    def setxattr(self, node: N, name: bytes, value: bytes, flags: int) -> None:
+        """setxattr(2)."""
+        raise _read_only(name)
+
+    def removexattr(self, node: N, name: bytes) -> None:
+        """removexattr(2)."""
+        raise _read_only(name)
+
+    def syncfs(self, node: N) -> None:
+        """syncfs(2) of the filesystem that `node` lies on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryTree:
+    """A directory to be served, with the mounts below it, named by a descriptor (O_PATH will do).
+
+    The descriptor stays the caller's, and must stay open until :meth:`Filesystem.mount` has entered its
+    context. Backends make of it what suits them: a branch of their own, or a bind mount.
+    """
+
+    fd: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessEvent:
+    """One access that the filesystem saw: `operation` in FUSE's words (lookup, getattr, open …), `path` as
+    bytes from the root of the mount, `pid` as the server's PID namespace sees it, `errno` 0 on success."""
+
+    operation: str
+    path: bytes
+    pid: int
+    errno: int = 0
+
+
+class Observer(Protocol):
+    """Is called in the serving process, with every access that reaches the filesystem. What the kernel
+    answers from its caches does not: of each kind of access to each file the first one is certain to come,
+    later ones are not."""
+
+    def __call__(self, event: AccessEvent, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +286,16 @@ class MountRequest:
     """What a backend is asked to show.
 
     `branches` are merged, the topmost first (whiteouts as in overlayfs: a character device 0/0, or the xattr
-    ``trusted.overlay.opaque``). Only the first may be written, and only when `read_only` is false. `immutable` promises
-    that nobody changes the branches behind the mount, so everything may be cached for ever. `source` is the name in
-    mountinfo. `observer` is called with every first access; None when nobody watches.
+    ``trusted.overlay.opaque``). Only the first may be written, and only when `read_only` is false.
+    `immutable` promises that nobody changes the branches behind the mount, so everything may be cached for
+    ever. `source` is the name in mountinfo. `observer` is None when nobody watches.
     """
 
-    branches: Sequence[Branch]
+    branches: Sequence[DirectoryTree | Branch[Node]]
     read_only: bool = True
     immutable: bool = False
     source: str = "cntr"
-    observer: Callable[[AccessEvent], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AccessEvent:
-    """One access that the filesystem saw: `operation` in FUSE's words (lookup, getattr, open …), `path` as bytes from
-    the root of the mount, `pid` as the server's PID namespace sees it, `errno` 0 on success."""
-
-    operation: str
-    path: bytes
-    pid: int
-    errno: int = 0
+    observer: Observer | None = None
 
 
 class ServedMount(ABC):
@@ -81,7 +326,9 @@ class Filesystem(ABC):
     def mount(self, request: MountRequest) -> AbstractContextManager[ServedMount]:
         """Serve `request` until the context is left, or until its last mount is gone.
 
-        The server runs in a process of its own, in the caller's namespaces. Leaving the context ends it.
+        The server runs in a process of its own, in the caller's namespaces; it is forked here, so call this
+        while the process has one thread. Leaving the context ends it. Should the caller die, the server dies
+        with it.
 
         :raises CntrError: the mount cannot be made; the message says why.
         """
