@@ -3,7 +3,7 @@
 
     build.py nginx nginx.tar
 
-Needs root, mmdebstrap (all but busybox), busybox-static (busybox), and the apt sources of this machine: nothing
+Needs root, mmdebstrap (busybox-static for the recipe busybox), and the apt sources of this machine: nothing
 is pulled from an image registry. The archive is an OCI layout and a docker archive in one. Uses the standard
 library alone, so it runs before anything is installed.
 """
