@@ -1,0 +1,37 @@
+"""What all tests share: the ``requires`` marker, the images, and isolation from the user's environment."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import pytest
+
+from tests.requirements import missing
+
+pytest_plugins = ["tests.images"]
+
+# Timing is no property of the code on a machine that others use as well. CI wants the same examples every
+# time.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CNTR_CI") == "1" else "default")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("requires"):
+        for name in marker.args:
+            require(name)
+
+
+def require(name: str) -> None:
+    """Skip the running test where the machine lacks `name`; fail it where CI promised everything."""
+    __tracebackhide__ = True
+    try:
+        reason = missing(name)
+    except LookupError as error:
+        pytest.fail(str(error), pytrace=False)
+    if reason and os.environ.get("CNTR_CI") == "1":
+        pytest.fail(f"CNTR_CI=1 promises {name}: {reason}", pytrace=False)
+    elif reason:
+        pytest.skip(f"requires {name}: {reason}")

@@ -1,0 +1,121 @@
+"""What tests may require of the machine, by name, and how each is probed.
+
+``@pytest.mark.requires("root", "docker")`` skips a test on a laptop that lacks one of them and says what to
+install; where CNTR_CI=1 promises them all, the test fails instead. A name that is not in this list is an
+error.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import socket
+from collections.abc import Callable
+
+Probe = Callable[[], str]
+"""Tells what is missing, in one phrase; empty when nothing is."""
+
+
+def _root() -> str:
+    return "" if os.geteuid() == 0 else "run the tests as root"
+
+
+def _fuse() -> str:
+    try:
+        os.close(os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        return f"/dev/fuse: {error.strerror}"
+    return ""
+
+
+def _docker() -> str:
+    """A daemon that answers on the default socket, and runs on this machine."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect("/var/run/docker.sock")
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            answer = connection.recv(64)
+    except OSError as error:
+        return f"docker: {error.strerror or error}"
+    return "" if b" 200 " in answer else f"docker: {answer!r}"
+
+
+def _overlayfs() -> str:
+    from cntr_core.kernel.probes import filesystem_known
+
+    return "" if filesystem_known("overlay") else "modprobe overlay"
+
+
+def _userns() -> str:
+    """A user namespace can be made; what its maps may hold is another matter."""
+    from cntr_core.kernel.namespaces import CLONE_NEWUSER, unshare
+
+    child = os.fork()
+    if child == 0:
+        try:
+            unshare(CLONE_NEWUSER)
+        except OSError as error:
+            os._exit(error.errno or 255)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return f"user namespaces: {os.strerror(status)}" if status else ""
+
+
+def _cgroup_v1(controller: str) -> Probe:
+    """The v1 hierarchy of a controller, writable."""
+    path = f"/sys/fs/cgroup/{controller}/cgroup.procs"
+    return lambda: "" if os.access(path, os.W_OK) else f"no writable {path}"
+
+
+def _cgroup_v2() -> str:
+    """A v2 hierarchy, alone or beside v1 ones."""
+    roots = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+    return "" if any(os.access(f"{r}/cgroup.subtree_control", os.W_OK) for r in roots) else "no cgroup2 mount"
+
+
+def _program(name: str, package: str = "") -> Probe:
+    return lambda: "" if shutil.which(name) else f"apt-get install {package or name}"
+
+
+REQUIREMENTS: dict[str, Probe] = {
+    "root": _root,
+    "fuse": _fuse,
+    "docker": _docker,
+    "overlayfs": _overlayfs,
+    "userns": _userns,
+    "cgroup-v1-freezer": _cgroup_v1("freezer"),
+    "cgroup-v1-pids": _cgroup_v1("pids"),
+    "cgroup-v2": _cgroup_v2,
+    "busybox": _program("busybox", "busybox-static"),
+    "crun": _program("crun"),
+    "curl": _program("curl"),
+    "docker-cli": _program("docker", "docker.io"),
+    "dockerd": _program("dockerd", "docker.io"),
+    "gcc": _program("gcc"),
+    "gdb": _program("gdb"),
+    "getfacl": _program("getfacl", "acl"),
+    "getfattr": _program("getfattr", "attr"),
+    "mmdebstrap": _program("mmdebstrap"),
+    "nsenter": _program("nsenter", "util-linux"),
+    "runc": _program("runc"),
+    "script": _program("script", "bsdutils"),
+    "setpriv": _program("setpriv", "util-linux"),
+    "strace": _program("strace"),
+    "stress-ng": _program("stress-ng"),
+    "tar": _program("tar"),
+}
+
+
+@functools.cache
+def missing(name: str) -> str:
+    """What the machine lacks for requirement `name`, in one phrase; empty when nothing.
+
+    :raises LookupError: no such requirement.
+    """
+    if name not in REQUIREMENTS:
+        raise LookupError(
+            f"unknown requirement {name!r}; tests/requirements.py has: {', '.join(REQUIREMENTS)}"
+        )
+    return REQUIREMENTS[name]()
