@@ -1,1 +1,29 @@
-"""Reading container images: OCI layouts and docker archives, verified and safely extracted."""
+"""Reading container images: OCI layouts, docker archives and root tarballs, verified and safely unpacked.
+
+::
+
+    with open_image("nginx.tar") as image:
+        unpack(image, "/run/web/root")
+"""
+
+from .image import Image, ImageHolder, LayerTar, open_image
+from .streams import Budget
+from .target import DevicePolicy
+from .trees import remove_tree
+from .unpack import Unpacked, unpack
+from .values import ImageConfig, Layer, Platform
+
+__all__ = [
+    "open_image",
+    "unpack",
+    "remove_tree",
+    "Image",
+    "ImageConfig",
+    "ImageHolder",
+    "Layer",
+    "LayerTar",
+    "Platform",
+    "Unpacked",
+    "Budget",
+    "DevicePolicy",
+]
