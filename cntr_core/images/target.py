@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -85,7 +86,8 @@ class Target:
         if member.kind is Kind.HARD_LINK:
             self._link(place, member)
         else:
-            self._create(place, member, content)
+            place = self._make_room(place, member)
+            _create(place, member, content)
             self._describe(place, member)
         self._touch(place.path)
 
@@ -191,22 +193,12 @@ class Target:
             self._touched.add(path)
             path = path.rpartition(b"/")[0]
 
-    def _create(self, place: Place, member: Member, content: IO[bytes] | None) -> None:
+    def _make_room(self, place: Place, member: Member) -> Place:
+        """Remove what is in the member's way; the returned place replaces `place`, whose parent may be
+        closed."""
         there = _mode_of(place)
-        if there is not None and not (member.kind is Kind.DIRECTORY and stat.S_ISDIR(there)):
-            place = self._cleared(place, member, there)
-            there = None
-        if member.kind is Kind.DIRECTORY:
-            if there is None:
-                os.mkdir(place.name, dir_fd=place.parent)
-        elif member.kind is Kind.SYMLINK:
-            os.symlink(member.link, place.name, dir_fd=place.parent)
-        elif content is not None:
-            _write(place, member, content)
-        else:
-            os.mknod(place.name, _NODES[member.kind] | 0o600, member.device, dir_fd=place.parent)
-
-    def _cleared(self, place: Place, member: Member, there: int) -> Place:
+        if there is None or (member.kind is Kind.DIRECTORY and stat.S_ISDIR(there)):
+            return place
         self._remove(place, there)
         return self._place(member.parts)
 
@@ -220,11 +212,9 @@ class Target:
             linked = os.lstat(parts[-1], dir_fd=source)
             if stat.S_ISDIR(linked.st_mode):
                 raise ImageError(f"is a hard link to the directory {quoted(member.link)}")
-            there = _mode_of(place)
-            if there is not None:
-                if os.path.samestat(linked, os.lstat(place.name, dir_fd=place.parent)):
-                    return
-                place = self._cleared(place, member, there)
+            if _is_same(linked, place):
+                return
+            place = self._make_room(place, member)
             os.link(parts[-1], place.name, src_dir_fd=source, dst_dir_fd=place.parent, follow_symlinks=False)
         except FileNotFoundError as error:
             raise ImageError(f"is a hard link to {quoted(member.link)}, which is not there") from error
@@ -303,6 +293,25 @@ def _mode_of(place: Place) -> int | None:
         return os.lstat(place.name, dir_fd=place.parent).st_mode
     except FileNotFoundError:
         return None
+
+
+def _is_same(status: os.stat_result, place: Place) -> bool:
+    try:
+        return os.path.samestat(status, os.lstat(place.name, dir_fd=place.parent))
+    except FileNotFoundError:
+        return False
+
+
+def _create(place: Place, member: Member, content: IO[bytes] | None) -> None:
+    if member.kind is Kind.DIRECTORY:
+        with suppress(FileExistsError):  # a directory keeps its children
+            os.mkdir(place.name, dir_fd=place.parent)
+    elif member.kind is Kind.SYMLINK:
+        os.symlink(member.link, place.name, dir_fd=place.parent)
+    elif content is not None:
+        _write(place, member, content)
+    else:
+        os.mknod(place.name, _NODES[member.kind] | 0o600, member.device, dir_fd=place.parent)
 
 
 def _write(place: Place, member: Member, content: IO[bytes]) -> None:
