@@ -1,5 +1,5 @@
-"""The command line: the only package that prints or exits."""
+"""The command line: the only package that prints or exits. Heavy imports happen inside the commands."""
 
+from .app import main
 
-def main() -> None:
-    """Entry point of the ``cntr`` program."""
+__all__ = ["main"]

@@ -6,6 +6,7 @@
         unpack(image, "/run/web/root")
 """
 
+from .cache import unpacked
 from .image import Image, ImageHolder, LayerTar, open_image
 from .streams import Budget
 from .target import DevicePolicy
@@ -16,6 +17,7 @@ from .values import ImageConfig, Layer, Platform
 __all__ = [
     "open_image",
     "unpack",
+    "unpacked",
     "remove_tree",
     "Image",
     "ImageConfig",

@@ -140,3 +140,12 @@ def setfsuid(uid: int) -> int:
 def setfsgid(gid: int) -> int:
     """Set the gid used for file access, and return the one before."""
     return _setfsgid(gid)
+
+
+_CLOSE_RANGE_CLOEXEC = 4
+_close_range = Syscall("close_range", 436, since="5.9")
+
+
+def close_on_exec_from(first: int) -> None:
+    """Set close-on-exec on every descriptor from `first` on (close_range(2), the flag since Linux 5.11)."""
+    _close_range(first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC)

@@ -1,0 +1,96 @@
+"""The ``cntr`` program: builds the command tree, runs it, and turns every error into one sentence and an exit code."""
+
+# ruff: noqa: ARG001 - --version and --debug act by their callbacks
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from ..errors import CntrError
+from . import output
+
+_EPILOG = "Folders, exit codes and every option: see the documentation in docs/."
+
+app = typer.Typer(
+    name="cntr",
+    help="Attach tools to running containers, and split images into a slim and a fat half.",
+    epilog=_EPILOG,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"cntr {version('cntr')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+    debug: output.Debug = False,
+) -> None:
+    """Attach tools to running containers, and split images into a slim and a fat half."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def build() -> typer.Typer:
+    """The whole command tree: our commands, then those of plugins."""
+    from ..plugins import register_commands
+    from . import attach, inspect
+
+    attach.register(app)
+    inspect.register(app)
+    register_commands(app)
+    return app
+
+
+def main() -> NoReturn:
+    """Entry point of the ``cntr`` program. Never returns: 0, the command's own code, or one of errors.py."""
+    _open_missing_streams()
+    try:
+        code = build()(standalone_mode=False)
+    except CntrError as error:
+        code = output.report(error)
+    except TyperException as error:
+        code = output.report_usage(error)
+    except (typer.Abort, KeyboardInterrupt):
+        code = 130
+    except BrokenPipeError:
+        code = 141
+    except Exception as error:
+        code = output.report_unexpected(error)
+    _exit(code if isinstance(code, int) else 0)
+
+
+def _open_missing_streams() -> None:
+    """Without 0, 1 or 2 the next file that is opened would take its place."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR)  # the lowest free descriptor: this one
+
+
+def _exit(code: int) -> NoReturn:
+    """Leave at once: threads that carry sockets may still be blocked, and there is nothing left to clean up."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)

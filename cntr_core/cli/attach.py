@@ -1,0 +1,210 @@
+"""``cntr attach`` and ``cntr exec``."""
+
+# ruff: noqa: ARG001 - --debug acts by its callback
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import PluginError
+from ..types import ContainerRef
+from . import output
+from .completion import complete_container, complete_filesystem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..engine import Engine
+    from ..filesystem import Filesystem
+    from ..types import ContainerProcess
+
+_WORDS = {"metavar": "[-- COMMAND [ARG]...]", "show_default": False}
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONTAINER",
+        autocompletion=complete_container,
+        help="A name, an id or the beginning of one, or ENGINE://NAME.",
+    ),
+]
+User = Annotated[
+    str | None,
+    typer.Option("--user", "-u", metavar="USER[:GROUP]", help="Be this user of the container instead of its own."),
+]
+Env = Annotated[
+    list[str] | None,
+    typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Set a variable, or hand on the caller's. Repeatable."),
+]
+CapAdd = Annotated[
+    list[str] | None,
+    typer.Option("--cap-add", metavar="CAP", help="Add a capability that the container lacks, such as SYS_PTRACE."),
+]
+Inherit = Annotated[
+    str,
+    typer.Option(
+        metavar="LIST",
+        help="What else to take over from the container's process: of no_new_privs, umask, rlimits, oom_score_adj, "
+        "lsm, with commas between; or none.",
+    ),
+]
+NoCgroup = Annotated[bool, typer.Option("--no-cgroup", help="Stay in the caller's cgroups.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(min=0.01, metavar="SECONDS", help="End the session after this time, with code 125."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the steps, and do nothing.")]
+
+_ALL = "no_new_privs,umask,rlimits,oom_score_adj,lsm"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("attach")(attach)
+    app.command("exec")(execute)
+
+
+def attach(
+    container: Name,
+    command: Annotated[
+        list[str] | None, typer.Argument(help="What to run; a shell when nothing is given.", **_WORDS)
+    ] = None,
+    tools: Annotated[
+        str,
+        typer.Option(metavar="SOURCE", help="Where the tools come from: host, dir:PATH, container:NAME or image:REF."),
+    ] = "host",
+    fs: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=complete_filesystem,
+            help="The filesystem backend; see cntr plugins.",
+        ),
+    ] = "pyfuse3",
+    rw_tools: Annotated[
+        bool,
+        typer.Option("--rw-tools", help="Let the session write to the tools' tree. The default is read-only."),
+    ] = False,
+    shell: Annotated[str | None, typer.Option(metavar="COMMAND", help="The shell to start without a COMMAND.")] = None,
+    user: User = None,
+    env: Env = None,
+    cwd: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The working directory in the session; 'target' for the container's own.",
+            show_default="/var/lib/cntr",
+        ),
+    ] = None,
+    cap_add: CapAdd = None,
+    inherit: Inherit = _ALL,
+    no_cgroup: NoCgroup = False,
+    forward_socket: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH[:PATH]", help="Forward a unix socket of the host into the session. Repeatable."),
+    ] = None,
+    timeout: Timeout = None,
+    dry_run: DryRun = False,
+    debug: output.Debug = False,
+) -> int:
+    """Open a shell, or run a command, with tools that the container does not have.
+
+    The tools are at [bold]/[/], the container's files at [bold]/var/lib/cntr[/]; processes, network, users and
+    devices are the container's. The container itself does not change. Exit codes: the command's own, 128+n for a
+    signal, 126 and 127 as in shells, 125 for errors of cntr.
+    """
+    from ..session import SessionOptions, describe_attach
+    from ..session import attach as run
+
+    options = SessionOptions(
+        command=_words(command),
+        tools=tools,
+        filesystem=fs,
+        rw_tools=rw_tools,
+        shell=shell,
+        user=user,
+        env=_words(env),
+        cwd=cwd,
+        cap_add=tuple(cap_add or ()),
+        inherit=_inherit(inherit),
+        join_cgroup=not no_cgroup,
+        forward_sockets=tuple(forward_socket or ()),
+        timeout=timeout,
+    )
+    engines, process = _resolve(container)
+    backend = _filesystem(fs)
+    if dry_run:
+        output.print_lines(describe_attach(process, options, engines, backend))
+        return 0
+    if sys.stdin.isatty() and sys.stderr.isatty() and not command:
+        output.say(f"{process.container.ref}: the container's files are in /var/lib/cntr, the tools are {tools}")
+    return run(process, options, engines, backend)
+
+
+def execute(
+    container: Name,
+    command: Annotated[list[str], typer.Argument(help="What to run, of the container's own programs.", **_WORDS)],
+    user: User = None,
+    env: Env = None,
+    cwd: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="The working directory.", show_default="the container's own"),
+    ] = None,
+    cap_add: CapAdd = None,
+    inherit: Inherit = _ALL,
+    no_cgroup: NoCgroup = False,
+    timeout: Timeout = None,
+    dry_run: DryRun = False,
+    debug: output.Debug = False,
+) -> int:
+    """Run a program of the container's own inside it, whatever engine runs the container.
+
+    Exit codes: the command's own, 128+n for a signal, 126 and 127 as in shells, 125 for errors of cntr.
+    """
+    from ..session import SessionOptions, describe_execute
+    from ..session import execute as run
+
+    options = SessionOptions(
+        command=_words(command),
+        user=user,
+        env=_words(env),
+        cwd=cwd,
+        cap_add=tuple(cap_add or ()),
+        inherit=_inherit(inherit),
+        join_cgroup=not no_cgroup,
+        timeout=timeout,
+    )
+    _, process = _resolve(container)
+    if dry_run:
+        output.print_lines(describe_execute(process, options))
+        return 0
+    return run(process, options)
+
+
+def _words(words: list[str] | None) -> tuple[bytes, ...]:
+    return tuple(os.fsencode(word) for word in words or ())
+
+
+def _inherit(text: str) -> frozenset[str]:
+    return frozenset() if text == "none" else frozenset(filter(None, text.split(",")))
+
+
+def _resolve(name: str) -> tuple[Sequence[Engine], ContainerProcess]:
+    from ..engine import resolve
+    from ..plugins import load
+
+    engines = load().engines
+    return engines, resolve(ContainerRef.parse(name), engines)
+
+
+def _filesystem(name: str) -> Filesystem:
+    from ..plugins import load
+
+    known = {filesystem.name: filesystem for filesystem in load().filesystems}
+    if name not in known:
+        raise PluginError(f"there is no filesystem backend '{name}'", f"choose from {', '.join(sorted(known))}")
+    return known[name]

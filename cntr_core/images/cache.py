@@ -1,0 +1,68 @@
+"""Unpacked images, kept by content: the second attach with the same tools unpacks nothing.
+
+A tree appears under its name complete or not at all. Whatever an interrupted run left is removed by the next one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from .image import Image, ImageHolder, open_image
+from .trees import remove_tree
+from .unpack import unpack
+from .values import ImageConfig
+
+_PARTIAL = ".partial-"
+
+
+def cache_directory() -> str:
+    """``$CNTR_CACHE_DIR``, else ``/var/cache/cntr`` for root and ``$XDG_CACHE_HOME/cntr`` for others."""
+    if path := os.environ.get("CNTR_CACHE_DIR"):
+        return path
+    if os.geteuid() == 0:
+        return "/var/cache/cntr"
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(home, "cntr")
+
+
+@contextmanager
+def unpacked(reference: str, engines: Sequence[ImageHolder] = ()) -> Iterator[tuple[str, ImageConfig]]:
+    """The directory that holds the image's root, for reading only, and its configuration.
+
+    :raises ImageError: as :func:`open_image` and :func:`unpack` do.
+    """
+    with open_image(reference, engines=engines) as image:
+        trees = os.path.join(cache_directory(), "trees")
+        os.makedirs(trees, mode=0o700, exist_ok=True)
+        tree = os.path.join(trees, _key(image))
+        with open(os.path.join(trees, ".lock"), "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.isdir(tree):
+                _add(image, trees, tree)
+        config = image.config
+    yield tree, config
+
+
+def _add(image: Image, trees: str, tree: str) -> None:
+    """Called with the lock held, so that any partial tree is a dead one."""
+    for name in os.listdir(trees):
+        if name.startswith(_PARTIAL):
+            remove_tree(os.path.join(trees, name))
+    partial = os.path.join(trees, _PARTIAL + os.path.basename(tree))
+    unpack(image, partial)
+    os.rename(partial, tree)
+
+
+def _key(image: Image) -> str:
+    """A name for the content: by the image's own digests, and for a bare root, which has none, by its file."""
+    content = hashlib.sha256(image.config.raw)
+    for layer in image.layers:
+        content.update(f"{layer.diff_id} {layer.digest}\n".encode())
+        if not layer.diff_id and not layer.digest:
+            status = os.stat(image.reference)
+            content.update(f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return content.hexdigest()

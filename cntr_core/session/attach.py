@@ -1,0 +1,116 @@
+"""``cntr attach`` and ``cntr exec`` as functions: everything is opened, planned, run and closed here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ..engine import Engine
+from ..errors import KernelFeatureMissing, PermissionMissing
+from ..filesystem import DirectoryTree, Filesystem, MountRequest
+from ..kernel import capabilities
+from ..types import ContainerProcess
+from .plan import AttachPlan, SessionOptions, host_ids, plan_attach, plan_exec
+from .run import run_session
+from .skeleton import session_skeleton
+from .target import Target, hold_target
+from .tools import Tools, open_tools
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    target: Target
+    tools: Tools
+    plan: AttachPlan
+
+
+@contextmanager
+def _prepared(
+    process: ContainerProcess,
+    options: SessionOptions,
+    engines: Sequence[Engine],
+    filesystem: Filesystem,
+    caller: Mapping[bytes, bytes],
+) -> Iterator[_Prepared]:
+    """Everything that only looks: the target is held, the tools are open, the steps are decided."""
+    _check_privileges()
+    with (
+        hold_target(process, join_cgroup=options.join_cgroup) as target,
+        open_tools(options.tools, engines, caller) as tools,
+    ):
+        yield _Prepared(target, tools, plan_attach(target, options, tools, filesystem.name, caller))
+
+
+def attach(
+    process: ContainerProcess,
+    options: SessionOptions,
+    engines: Sequence[Engine],
+    filesystem: Filesystem,
+    caller: Mapping[bytes, bytes] = os.environb,
+) -> int:
+    """Run a command, or a shell, with the tools as ``/`` and the container below ``/var/lib/cntr``.
+
+    :returns: the command's exit code, or 128+n when signal n ended it.
+    :raises CntrError: the session could not be built, or something of ours failed while it ran.
+    """
+    _check_filesystem(filesystem)
+    with _prepared(process, options, engines, filesystem, caller) as ready:
+        target, tools, plan = ready.target, ready.tools, ready.plan
+        user = host_ids(target, plan.identity)
+        with session_skeleton(tools.root, target.root, hide_secrets=tools.is_host, user=user) as upper:
+            branches = tuple(DirectoryTree(fd) for fd in (upper, tools.root) if fd is not None)
+            request = MountRequest(branches=branches, read_only=not options.rw_tools)
+            with filesystem.mount(request) as mount:
+                return run_session(target, plan, mount.fd, mount.server, options.timeout)
+
+
+def describe_attach(
+    process: ContainerProcess,
+    options: SessionOptions,
+    engines: Sequence[Engine],
+    filesystem: Filesystem,
+    caller: Mapping[bytes, bytes] = os.environb,
+) -> list[str]:
+    """What :func:`attach` would do, one line a step; nothing is changed.
+
+    :raises CntrError: as :func:`attach` would, as far as can be told before.
+    """
+    with _prepared(process, options, engines, filesystem, caller) as ready:
+        return ready.plan.describe()
+
+
+def execute(process: ContainerProcess, options: SessionOptions, caller: Mapping[bytes, bytes] = os.environb) -> int:
+    """Run a command of the container's own, in all of its namespaces and on its own root.
+
+    :returns: as :func:`attach`.
+    :raises CntrError: as :func:`attach`.
+    """
+    _check_privileges()
+    with hold_target(process, join_cgroup=options.join_cgroup) as target:
+        return run_session(target, plan_exec(target, options, caller), None, None, options.timeout)
+
+
+def describe_execute(
+    process: ContainerProcess, options: SessionOptions, caller: Mapping[bytes, bytes] = os.environb
+) -> list[str]:
+    """What :func:`execute` would do, one line a step; nothing is changed."""
+    _check_privileges()
+    with hold_target(process, join_cgroup=options.join_cgroup) as target:
+        return plan_exec(target, options, caller).describe()
+
+
+def _check_privileges() -> None:
+    effective, _, _ = capabilities.capget()
+    lacking = capabilities.mask(["SYS_ADMIN", "SYS_PTRACE", "SYS_CHROOT", "SETUID", "SETGID"]) & ~effective
+    if lacking:
+        raise PermissionMissing(
+            f"entering a container needs {', '.join(capabilities.names(lacking))}",
+            "run cntr as root, for example with sudo",
+        )
+
+
+def _check_filesystem(filesystem: Filesystem) -> None:
+    for missing in filesystem.missing():
+        raise KernelFeatureMissing(f"--fs {filesystem.name}: {missing.what}", missing.remedy)

@@ -1,0 +1,76 @@
+"""Messages between the processes of a session: one datagram each, JSON, with file descriptors attached (unix(7)).
+
+JSON and not pickle: the far side has entered a container, and what it sends must not be able to run code here.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import errors
+from ..errors import CntrError, SessionError
+
+_LARGEST = 1 << 16
+_MOST_FDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What happened (`event`), with its values and descriptors; the receiver owns the descriptors."""
+
+    event: str
+    values: dict[str, Any] = field(default_factory=dict)
+    fds: tuple[int, ...] = ()
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected ends; message boundaries are kept and the end of one side is seen by the other."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def send(sock: socket.socket, event: str, *fds: int, **values: Any) -> None:
+    """Send one message; a receiver that is gone is no error, its absence is noticed otherwise."""
+    payload = json.dumps([event, values]).encode()[:_LARGEST]
+    try:
+        socket.send_fds(sock, [payload], list(fds), socket.MSG_NOSIGNAL)
+    except (BrokenPipeError, ConnectionResetError):
+        return
+
+
+def receive(sock: socket.socket) -> Message | None:
+    """The next message, or None when the other side is closed."""
+    try:
+        payload, fds, _, _ = socket.recv_fds(sock, _LARGEST, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:
+        return None
+    if not payload:
+        return None
+    event, values = json.loads(payload)
+    return Message(event, values, tuple(fds))
+
+
+def send_error(sock: socket.socket, error: BaseException) -> None:
+    """Send an error so that :func:`error_of` makes its like on the other side."""
+    if isinstance(error, CntrError):
+        send(sock, "error", kind=type(error).__name__, message=error.message, hint=error.hint)
+    else:
+        send(sock, "error", kind="SessionError", message=describe(error), hint="")
+
+
+def describe(error: BaseException) -> str:
+    """One phrase for an unexpected error: an OSError's own text and path, or the kind and text of another."""
+    if isinstance(error, OSError) and error.strerror:
+        path = error.filename
+        name = path.decode(errors="backslashreplace") if isinstance(path, bytes) else path
+        return f"{error.strerror}: {name}" if name else error.strerror
+    return f"{type(error).__name__}: {error}"
+
+
+def error_of(message: Message) -> CntrError:
+    """The error that :func:`send_error` sent."""
+    kind = getattr(errors, str(message.values.get("kind")), SessionError)
+    error = kind(str(message.values.get("message")), str(message.values.get("hint", "")))
+    return error if isinstance(error, CntrError) else SessionError(str(error))

@@ -1,0 +1,271 @@
+"""The last process before the command, and the one that waits for it: both live in the container's PID namespace.
+
+They are visible in the container, so both are not dumpable, and both have the target's identity and no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import select
+import signal
+import socket
+import termios
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from .. import pty
+from ..errors import CommandNotExecutable, CommandNotFound, SessionError
+from ..kernel import mounts, process, procfs
+from . import channel
+from .environment import DEFAULT_PATH
+from .identity import Identity, assume
+
+FALLBACK_SHELL = b"/bin/sh"
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The session's pty: its master, who owns the terminal side (host ids), and the caller's termios to start with."""
+
+    master: int
+    owner: tuple[int, int]
+    attributes: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stdio:
+    """The command's standard streams: descriptors, None for the terminal."""
+
+    stdin: int | None
+    stdout: int | None
+    stderr: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is executed. Several `programs` are tried in turn: shells, when the user named none."""
+
+    programs: Sequence[tuple[bytes, ...]]
+    environment: dict[bytes, bytes]
+    cwd: bytes
+    identity: Identity
+    stdio: Stdio
+    terminal: Terminal | None
+    cgroup_procs: tuple[int, ...]
+    adopt: bool
+    """Whether orphans of the command belong to the session, and end with it."""
+
+
+def run_command(command: Command, sock: socket.socket) -> NoReturn:
+    """Fork once more for the command and wait for it, telling `sock` how it ended. Never returns."""
+    status = 125
+    try:
+        status = _Reaper(command, sock).run()
+    except BaseException as error:
+        channel.send_error(sock, error)
+    finally:
+        os._exit(status)
+
+
+class _Reaper:
+    """Waits for the command and for whatever is orphaned meanwhile; passes signals on; ends all when cntr ends."""
+
+    def __init__(self, command: Command, sock: socket.socket) -> None:
+        self._command = command
+        self._sock = sock
+        self._proc = _own_proc()
+        self._ending = False
+        self._wakeup, self._signalled = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(self._signalled)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        self._child = 0
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self._ending = self._ending or number == signal.SIGTERM
+
+    def run(self) -> int:
+        parent = os.getppid()
+        if self._command.adopt:
+            process.set_child_subreaper()
+        self._child = os.fork()
+        if self._child == 0:
+            _become(self._command, self._sock)
+        self._settle(parent)
+        self._wait()
+        return 0
+
+    def _settle(self, parent: int) -> None:
+        """Drop what is not needed to wait: every privilege beyond the target's, and every other descriptor."""
+        assume(self._command.identity, self._proc)
+        kept = {0, 1, 2, self._wakeup, self._signalled, self._sock.fileno(), self._proc}
+        close_others({fd for fd in kept if fd is not None})
+        process.set_pdeathsig(signal.SIGTERM)
+        if os.getppid() != parent:
+            self._ending = True
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        for fd in (self._wakeup, self._sock.fileno()):
+            poll.register(fd, select.POLLIN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        while self._reap():
+            if self._ending:
+                self._kill()
+            for fd, _ in poll.poll(50 if self._ending else None):
+                if fd == self._wakeup:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(self._wakeup, 512)
+                else:
+                    self._obey()
+
+    def _obey(self) -> None:
+        message = channel.receive(self._sock)
+        if message is None:
+            self._ending = True
+        elif message.event == "signal" and self._child:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._child, message.values["number"])
+
+    def _reap(self) -> bool:
+        """Collect whoever ended; False when there is nobody left to wait for."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid == self._child:
+                channel.send(self._sock, "exit", code=exit_code(status))
+                self._child = 0
+                if not self._command.adopt:
+                    return False
+
+    def _kill(self) -> None:
+        """Kill all children; theirs become ours, and are killed in the next round."""
+        children = {self._child} - {0}
+        if self._proc is not None:
+            with contextlib.suppress(OSError):
+                children.update(procfs.read_children(self._proc))
+        for child in children:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+
+
+def exit_code(status: int) -> int:
+    """A wait status as shells tell it: the exit code, or 128+n for signal n."""
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code
+
+
+def close_others(kept: set[int]) -> None:
+    """Close every descriptor but those of `kept`."""
+    edges = [-1, *sorted(kept), os.sysconf("SC_OPEN_MAX")]
+    for before, after in itertools.pairwise(edges):
+        if before + 1 < after:
+            os.closerange(before + 1, after)
+
+
+def _own_proc() -> int | None:
+    """``/proc/self`` of this process in the container's /proc; None where there is none, or it is no procfs."""
+    with contextlib.suppress(OSError):
+        fd = os.open("/proc/self", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if mounts.statfs_type(fd) == mounts.PROC_SUPER_MAGIC:
+            return fd
+        os.close(fd)
+    return None
+
+
+def _become(command: Command, sock: socket.socket) -> NoReturn:
+    """Turn the calling process into the command; an error goes to `sock`."""
+    code = 125
+    try:
+        os.setsid()
+        _connect(command)
+        for fd in command.cgroup_procs:
+            os.write(fd, b"0")  # the writer itself (cgroups(7)); checked against whoever opened the file
+        assume(command.identity, _own_proc())
+        process.set_pdeathsig(signal.SIGKILL)
+        _change_directory(command.cwd)
+        _reset_signals()
+        process.close_on_exec_from(3)
+        execute(command.programs, command.environment)
+    except (CommandNotFound, CommandNotExecutable) as error:
+        code = error.exit_code
+        channel.send_error(sock, error)
+    except BaseException as error:
+        channel.send_error(sock, error)
+    finally:
+        os._exit(code)
+
+
+def _connect(command: Command) -> None:
+    """Put the streams at 0, 1 and 2; a terminal becomes the controlling one."""
+    terminal, stdio = command.terminal, command.stdio
+    slave = -1
+    if terminal is not None:
+        slave = pty.open_slave(terminal.master, terminal.owner)
+        termios.tcsetattr(slave, termios.TCSANOW, terminal.attributes)
+        pty.make_controlling(slave)
+    for number, fd in enumerate((stdio.stdin, stdio.stdout, stdio.stderr)):
+        os.dup2(slave if fd is None else fd, number, inheritable=True)
+
+
+def _change_directory(path: bytes) -> None:
+    try:
+        os.chdir(path)
+    except OSError as error:
+        raise SessionError(
+            f"the working directory {path.decode(errors='backslashreplace')} cannot be entered: {error.strerror}",
+            "choose another with --cwd",
+        ) from None
+
+
+def _reset_signals() -> None:
+    """Every signal at its default and unblocked: Python ignores SIGPIPE, and ignored signals survive execve(2)."""
+    signal.set_wakeup_fd(-1)
+    for number in range(1, signal.NSIG):
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def execute(programs: Sequence[tuple[bytes, ...]], environment: dict[bytes, bytes]) -> NoReturn:
+    """execve(2) the first of `programs` that exists, looked up in PATH as execvp(3) does.
+
+    :raises CommandNotFound: none exists.
+    :raises CommandNotExecutable: one exists, and the kernel refuses it.
+    """
+    refusal: OSError | None = None
+    for arguments in programs:
+        for path in _candidates(arguments[0], environment.get(b"PATH", DEFAULT_PATH)):
+            try:
+                os.execve(path, arguments, environment)
+            except (FileNotFoundError, NotADirectoryError):
+                if os.path.lexists(path):
+                    refusal = refusal or OSError(errno.ENOENT, "its interpreter or loader is missing", path)
+            except OSError as error:
+                if error.errno == errno.ENOEXEC:
+                    _execute_script(path, arguments, environment)
+                refusal = refusal or OSError(error.errno, os.strerror(error.errno or 0), path)
+    name = programs[0][0].decode(errors="backslashreplace")
+    if refusal is not None:
+        raise CommandNotExecutable(f"{channel.describe(refusal)}", "check the file's mode and type")
+    raise CommandNotFound(f"command not found: {name}", "it is looked for in the PATH of the tools; see --tools")
+
+
+def _candidates(program: bytes, path: bytes) -> list[bytes]:
+    if b"/" in program:
+        return [program]
+    return [(directory or b".") + b"/" + program for directory in path.split(b":")]
+
+
+def _execute_script(path: bytes, arguments: tuple[bytes, ...], environment: dict[bytes, bytes]) -> None:
+    """A text file without ``#!`` is the shell's, as in execvp(3)."""
+    with contextlib.suppress(OSError):
+        os.execve(FALLBACK_SHELL, (FALLBACK_SHELL, path, *arguments[1:]), environment)

@@ -1,0 +1,56 @@
+"""What a session's root looks like, as constants: which places are the container's, and which are private.
+
+All paths are relative to the root they lie in.
+"""
+
+from __future__ import annotations
+
+CONTAINER = "var/lib/cntr"
+"""Where the container's whole tree is, with all mounts below it."""
+
+SPECIAL = ("proc", "sys", "dev")
+"""Mounts that are the container's own, recursively."""
+
+FILES = (
+    "etc/passwd",
+    "etc/group",
+    "etc/hosts",
+    "etc/hostname",
+    "etc/resolv.conf",
+    "etc/localtime",
+)
+"""Files that are the container's own, found there as the container's processes would find them."""
+
+PRIVATE = {"tmp": 0o1777, "run": 0o755, "var/tmp": 0o1777}
+"""Directories that are empty and writable in every session, and gone after it. ``/run`` of the host has sockets
+(Docker's among them) that would lead out of any container."""
+
+SECRETS = (
+    "etc/shadow*",
+    "etc/gshadow*",
+    "etc/sudoers*",
+    "etc/krb5.keytab",
+    "etc/ssh/ssh_host_*_key",
+    "etc/ssl/private",
+    "etc/wireguard",
+    "etc/NetworkManager/system-connections",
+    "root/.*_history",
+    "home/*/.*_history",
+    *(
+        f"{home}/{name}"
+        for home in ("root", "home/*")
+        for name in (
+            ".ssh",
+            ".gnupg",
+            ".aws",
+            ".azure",
+            ".config/gcloud",
+            ".docker",
+            ".kube",
+            ".netrc",
+            ".git-credentials",
+        )
+    ),
+)
+"""What is hidden when the tools are the host's: the container's processes can reach the session's root through
+``/proc/PID/root`` where they may trace it (proc(5)). A list of the well known places, no more than that."""

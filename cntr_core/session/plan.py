@@ -1,0 +1,184 @@
+"""From what the user asked and what the target is to a list of steps: decided here, done elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import UsageError
+from ..kernel import capabilities
+from . import layout, steps
+from .environment import Environment, attach_environment, exec_environment, parse_assignments
+from .identity import INHERITABLE, Identity, decide, parse_user
+from .skeleton import is_regular
+from .steps import Step
+from .target import Target, namespace_kinds
+from .tools import Tools
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What ``cntr attach`` and ``cntr exec`` take, besides the container. Paths and words as the user gave them."""
+
+    command: tuple[bytes, ...] = ()
+    tools: str = "host"
+    filesystem: str = "pyfuse3"
+    rw_tools: bool = False
+    shell: str | None = None
+    user: str | None = None
+    env: tuple[bytes, ...] = ()
+    cwd: str | None = None
+    cap_add: tuple[str, ...] = ()
+    inherit: frozenset[str] = frozenset(INHERITABLE)
+    join_cgroup: bool = True
+    forward_sockets: tuple[str, ...] = ()
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachPlan:
+    """A session, decided: the steps that build its root, and the command with its identity."""
+
+    steps: tuple[Step, ...]
+    programs: tuple[tuple[bytes, ...], ...]
+    environment: Environment
+    cwd: bytes
+    identity: Identity
+    forwards: tuple[tuple[str, str], ...]
+    nested: bool
+    """Whether the session has a mount namespace of its own (attach), or the container's (exec)."""
+
+    def describe(self) -> list[str]:
+        """The plan in the order of its execution, one line a step, for ``--dry-run``."""
+        program = shlex.join(word.decode(errors="backslashreplace") for word in self.programs[0])
+        return [
+            *(step.describe() for step in self.steps),
+            "fork into the PID namespace, and join the container's cgroups",
+            self.identity.describe(),
+            f"execute {program} in {self.cwd.decode(errors='backslashreplace')}",
+        ]
+
+
+def plan_attach(
+    target: Target, options: SessionOptions, tools: Tools, filesystem: str, caller: Mapping[bytes, bytes]
+) -> AttachPlan:
+    """The session of ``cntr attach``.
+
+    :raises UsageError: an option does not fit the target.
+    """
+    identity = _identity(target, options)
+    forwards = tuple(_forward(text) for text in options.forward_sockets)
+    files = [path for path in layout.FILES if is_regular(target.root, path)]
+    owner = host_ids(target, identity)
+    access = "read-write" if options.rw_tools else "read-only"
+    return AttachPlan(
+        steps=(
+            *_first_steps(target, identity),
+            steps.NestMounts(),
+            steps.AttachRoot(f"{tools.description} ({access}, by {filesystem})"),
+            steps.PlaceContainer(),
+            *(steps.BindSpecial(name) for name in layout.SPECIAL),
+            *(steps.BindFile(path) for path in files),
+            *(steps.MountPrivate(path, mode) for path, mode in layout.PRIVATE.items()),
+            steps.PivotRoot(),
+            *(steps.Listen(inside, owner) for _, inside in forwards),
+        ),
+        programs=_programs(options, tools),
+        environment=attach_environment(
+            target.environment,
+            caller,
+            tools.path,
+            [*_socket_variables(forwards, caller), *_extra(options, caller)],
+        ),
+        cwd=_attach_cwd(target, options),
+        identity=identity,
+        forwards=forwards,
+        nested=True,
+    )
+
+
+def plan_exec(target: Target, options: SessionOptions, caller: Mapping[bytes, bytes]) -> AttachPlan:
+    """The session of ``cntr exec``: a program of the container's own, on the container's own root."""
+    identity = _identity(target, options)
+    if not options.command:
+        raise UsageError("there is no command to execute", "write it after --, as in: cntr exec NAME -- CMD")
+    return AttachPlan(
+        steps=(*_first_steps(target, identity), steps.ChangeRoot()),
+        programs=(options.command,),
+        environment=exec_environment(target.environment, caller, _extra(options, caller)),
+        cwd=os.fsencode(options.cwd) if options.cwd not in (None, "target") else target.cwd,
+        identity=identity,
+        forwards=(),
+        nested=False,
+    )
+
+
+def host_ids(target: Target, identity: Identity) -> tuple[int, int]:
+    """The session user's uid and gid as the host sees them."""
+    uid = target.users.to_outside(identity.user.uid)
+    gid = target.groups.to_outside(identity.user.gid)
+    return (identity.user.uid if uid is None else uid, identity.user.gid if gid is None else gid)
+
+
+def _first_steps(target: Target, identity: Identity) -> list[Step]:
+    first: list[Step] = [steps.JoinNamespaces(tuple(namespace_kinds(target))), steps.EnterMounts()]
+    if identity.oom_score_adj is not None:
+        first.insert(0, steps.TakeOomScore(identity.oom_score_adj))
+    return first
+
+
+def _identity(target: Target, options: SessionOptions) -> Identity:
+    if unknown := options.inherit - set(INHERITABLE):
+        raise UsageError(
+            f"--inherit does not know {', '.join(sorted(unknown))}", f"choose from {', '.join(INHERITABLE)}"
+        )
+    try:
+        extra = capabilities.mask(options.cap_add)
+    except ValueError as error:
+        raise UsageError(f"--cap-add: {error}", "give a name of capabilities(7), such as SYS_PTRACE") from None
+    user = parse_user(options.user, target.root) if options.user else None
+    return decide(target, user, extra, options.inherit)
+
+
+def _programs(options: SessionOptions, tools: Tools) -> tuple[tuple[bytes, ...], ...]:
+    if options.command:
+        return (options.command,)
+    if options.shell:
+        return (tuple(os.fsencode(word) for word in shlex.split(options.shell)),)
+    return tuple((shell, b"sh") if shell.endswith(b"busybox") else (shell,) for shell in tools.shells)
+
+
+def _attach_cwd(target: Target, options: SessionOptions) -> bytes:
+    if options.cwd is None:
+        return b"/" + layout.CONTAINER.encode()
+    if options.cwd == "target":
+        return (b"/" + layout.CONTAINER.encode() + target.cwd).rstrip(b"/")
+    return os.fsencode(options.cwd)
+
+
+def _extra(options: SessionOptions, caller: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    return parse_assignments(options.env, caller)
+
+
+def _forward(text: str) -> tuple[str, str]:
+    """Read ``--forward-socket PATH[:PATH-IN-SESSION]``."""
+    outside, _, inside = text.partition(":")
+    inside = inside or outside
+    for path in (outside, inside):
+        if not path.startswith("/"):
+            raise UsageError(f"--forward-socket wants absolute paths, not '{path}'", "for example $SSH_AUTH_SOCK")
+    return outside, inside
+
+
+def _socket_variables(
+    forwards: tuple[tuple[str, str], ...], caller: Mapping[bytes, bytes]
+) -> list[tuple[bytes, bytes]]:
+    """The caller's variables that name a forwarded socket (SSH_AUTH_SOCK …), with its path in the session."""
+    found = []
+    for outside, inside in forwards:
+        for key, value in caller.items():
+            if value.removeprefix(b"unix://").removeprefix(b"unix:path=") == os.fsencode(outside):
+                found.append((key, value.replace(os.fsencode(outside), os.fsencode(inside))))
+    return found

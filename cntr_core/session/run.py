@@ -1,0 +1,352 @@
+"""The caller's side of a session: starts it, carries bytes and signals, and ends it, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from .. import pty
+from ..errors import CntrError, ContainerNotRunning, SessionError
+from ..kernel import process
+from ..relay import Loop, Stream
+from . import channel, proxy
+from .command import Command, Stdio
+from .nest import TerminalRequest, kill_members, run_nest
+from .plan import AttachPlan, host_ids
+from .steps import Nest
+from .target import Target
+
+SETUP_LIMIT = 20.0
+"""Seconds until the command must have started."""
+TERM_GRACE = 2.0
+"""Seconds between a forwarded SIGTERM or SIGHUP and the end of the session."""
+END_LIMIT = 5.0
+"""Seconds that the nest may take to end the session, before this process does it."""
+DRAIN_LIMIT = 1.0
+"""Seconds of silence after the end for output that somebody still could write."""
+
+_FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+def run_session(target: Target, plan: AttachPlan, root: int | None, server: int | None, timeout: float | None) -> int:
+    """Run `plan` to its end, and give the exit code of its command.
+
+    `root` is the detached mount that becomes the session's root, `server` a pidfd of who serves it.
+
+    :raises CntrError: the session could not be built, or something of ours failed while it ran.
+    """
+    with ExitStack() as stack:
+        return _Host(target, plan, root, server, timeout, stack).run()
+
+
+@dataclass(slots=True)
+class _Ends:
+    """Both ends of the command's streams: `child` for the command, the others for us; -1 for the terminal."""
+
+    child: Stdio
+    stdin: int = -1
+    outputs: list[tuple[int, int]] = field(default_factory=list)
+
+
+class _Host:
+    def __init__(
+        self,
+        target: Target,
+        plan: AttachPlan,
+        root: int | None,
+        server: int | None,
+        timeout: float | None,
+        stack: ExitStack,
+    ) -> None:
+        self._target = target
+        self._plan = plan
+        self._root = root
+        self._server = server
+        self._stack = stack
+        self._loop = Loop()
+        self._outputs: list[Stream] = []
+        self._stdin: Stream | None = None
+        self._code: int | None = None
+        self._error: CntrError | None = None
+        self._session = ""
+        self._master = -1
+        self._nest_ended = False
+        self._deadlines: dict[str, tuple[float, Callable[[], None]]] = {}
+        self._on_timeout = timeout
+
+    def run(self) -> int:
+        wants_terminal = os.isatty(0) and os.isatty(1)
+        ends = self._make_streams(wants_terminal)
+        request = self._terminal_request() if wants_terminal else None
+        self._sock, theirs = channel.pair()
+        self._stack.callback(self._sock.close)
+        self._nest = self._start(ends, request, theirs)
+        self._stack.callback(self._reap)
+        theirs.close()
+        self._stack.enter_context(self._signals())
+        self._watch(ends)
+        if request is not None:
+            self._stack.enter_context(pty.raw_mode(0))
+        self._limit("setup", SETUP_LIMIT, self._setup_took_too_long)
+        self._loop.run(self._next_deadline)
+        return self._result()
+
+    # Starting
+
+    def _make_streams(self, wants_terminal: bool) -> _Ends:
+        stdin: int | None = None
+        stdout: int | None = None
+        stderr: int | None = None
+        ends = _Ends(Stdio(None, None, None))
+        if not wants_terminal:
+            stdin, ends.stdin = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(ends.stdin, False)
+            stdout = self._output_pipe(ends, 1)
+        if not (wants_terminal and os.isatty(2)):
+            stderr = self._output_pipe(ends, 2)
+        ends.child = Stdio(stdin, stdout, stderr)
+        return ends
+
+    def _output_pipe(self, ends: _Ends, sink: int) -> int:
+        read, write = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(read, False)
+        ends.outputs.append((read, sink))
+        return write
+
+    def _terminal_request(self) -> TerminalRequest:
+        # A duplicate, because the nest puts /dev/null at 0, 1 and 2.
+        caller = os.dup(0)
+        self._stack.callback(os.close, caller)
+        return TerminalRequest(caller, termios.tcgetattr(0), host_ids(self._target, self._plan.identity))
+
+    def _start(self, ends: _Ends, request: TerminalRequest | None, sock: socket.socket) -> int:
+        """Fork the nest; gives its PID. This process has one thread."""
+        plan = self._plan
+        command = Command(
+            programs=plan.programs,
+            environment=plan.environment,
+            cwd=plan.cwd,
+            identity=plan.identity,
+            stdio=ends.child,
+            terminal=None,
+            cgroup_procs=self._target.cgroup_procs,
+            adopt=plan.nested,
+        )
+        pid = os.fork()
+        if pid == 0:
+            self._sock.close()
+            for fd in (ends.stdin, *(read for read, _ in ends.outputs)):
+                if fd >= 0:
+                    os.close(fd)
+            run_nest(Nest(self._target, self._root), plan.steps, command, request, sock)
+        for end in (ends.child.stdin, ends.child.stdout, ends.child.stderr):
+            if end is not None:
+                os.close(end)
+        self._nest_pidfd = process.pidfd_open(pid)
+        self._stack.callback(os.close, self._nest_pidfd)
+        return pid
+
+    def _watch(self, ends: _Ends) -> None:
+        watched = self._loop.watched
+        watched[self._sock.fileno()] = self._on_message
+        watched[self._nest_pidfd] = self._on_nest_end
+        if self._server is not None:
+            watched[self._server] = self._on_server_end
+        for read, sink in ends.outputs:
+            self._add_output(read, sink)
+        if ends.stdin >= 0:
+            self._stdin = Stream(0, ends.stdin, lambda: os.close(ends.stdin))
+            self._loop.streams.append(self._stdin)
+
+    def _add_output(self, source: int, sink: int) -> None:
+        def on_end() -> None:
+            os.close(source)
+            self._loop.streams.remove(stream)
+            self._stop_when_done()
+
+        stream = Stream(source, sink, on_end)
+        self._outputs.append(stream)
+        self._loop.streams.append(stream)
+
+    # What happens meanwhile
+
+    def _on_message(self) -> None:
+        message = channel.receive(self._sock)
+        if message is None:
+            del self._loop.watched[self._sock.fileno()]
+        elif message.event == "terminal":
+            self._use_terminal(message.fds[0])
+        elif message.event == "started":
+            self._on_started(message.fds)
+        elif message.event == "exit":
+            self._code = int(message.values["code"]) if self._code is None else self._code
+            self._end()
+        elif message.event == "error" and self._error is None:
+            self._error = channel.error_of(message)
+            self._end()
+
+    def _use_terminal(self, master: int) -> None:
+        os.set_blocking(master, False)
+        self._master = os.dup(master)
+        self._stack.callback(os.close, self._master)
+        self._stdin = Stream(0, self._master, lambda: None)
+        self._loop.streams.append(self._stdin)
+        self._add_output(master, 1)
+
+    def _on_started(self, listeners: tuple[int, ...]) -> None:
+        self._deadlines.pop("setup", None)
+        with contextlib.suppress(OSError):
+            self._session = os.readlink(f"/proc/{self._nest}/ns/mnt")
+        if self._on_timeout is not None:
+            self._limit("timeout", self._on_timeout, self._on_time_is_up)
+        for fd, (outside, _) in zip(listeners, self._plan.forwards, strict=True):
+            proxy.start(socket.socket(fileno=fd), outside)
+
+    def _on_nest_end(self) -> None:
+        del self._loop.watched[self._nest_pidfd]
+        self._nest_ended = True
+        if self._plan.nested and self._session:
+            proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            kill_members(proc, self._session, spared=set())
+            os.close(proc)
+        self._stop_reading_stdin()
+        self._limit("drain", DRAIN_LIMIT, self._on_silence)
+        while self._sock.fileno() in self._loop.watched and _is_readable(self._sock):
+            self._on_message()
+        self._stop_when_done()
+
+    def _on_server_end(self) -> None:
+        assert self._server is not None
+        del self._loop.watched[self._server]
+        if self._code is None and self._error is None:
+            self._error = SessionError(
+                "the filesystem server died, and the session with it",
+                "run again with --debug; --fs kernel needs none",
+            )
+        self._end()
+
+    def _on_silence(self) -> None:
+        if any(stream.wants_write for stream in self._outputs):
+            self._limit("drain", DRAIN_LIMIT, self._on_silence)
+        else:
+            self._loop.stop()
+
+    def _setup_took_too_long(self) -> None:
+        self._error = SessionError(
+            f"the command did not start within {SETUP_LIMIT:.0f} s",
+            "look whether the container's cgroup is frozen, and try --no-cgroup",
+        )
+        self._end()
+
+    def _on_time_is_up(self) -> None:
+        self._error = SessionError(f"the session was ended after {self._on_timeout:g} s", "as --timeout asked")
+        self._forward(signal.SIGTERM)
+        self._limit("term", TERM_GRACE, self._end)
+
+    # Signals
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Signals arrive as bytes in a pipe, so that they are handled between two turns of the loop."""
+        read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        wanted = (*_FORWARDED, *_ENDING, signal.SIGWINCH)
+        previous = {number: signal.signal(number, lambda *_: None) for number in wanted}
+        before = signal.set_wakeup_fd(write)
+        self._loop.watched[read] = lambda: self._on_signals(read)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            os.close(read)
+            os.close(write)
+
+    def _on_signals(self, pipe: int) -> None:
+        for number in os.read(pipe, 512):
+            if number == signal.SIGWINCH and self._master >= 0:
+                pty.copy_window_size(0, self._master)
+            elif number in _FORWARDED:
+                self._forward(number)
+            elif number in _ENDING:
+                self._on_ending_signal(number)
+
+    def _on_ending_signal(self, number: int) -> None:
+        if self._code is not None or "setup" in self._deadlines:
+            self._end()
+        self._code = 128 + number
+        self._forward(number)
+        self._limit("term", TERM_GRACE, self._end)
+
+    def _forward(self, number: int) -> None:
+        if "setup" in self._deadlines:
+            self._code = 128 + number
+            self._end()
+        channel.send(self._sock, "signal", number=int(number))
+
+    # Ending
+
+    def _end(self) -> None:
+        """Have the nest end the session; it takes the rest of the way itself."""
+        self._stop_reading_stdin()
+        for name in ("setup", "timeout", "term"):
+            self._deadlines.pop(name, None)
+        if not self._nest_ended:
+            process.pidfd_send_signal(self._nest_pidfd, signal.SIGTERM)
+            self._limit("end", END_LIMIT, self._kill_nest)
+
+    def _kill_nest(self) -> None:
+        process.pidfd_send_signal(self._nest_pidfd, signal.SIGKILL)
+
+    def _stop_reading_stdin(self) -> None:
+        if self._stdin in self._loop.streams:
+            assert self._stdin is not None
+            self._loop.streams.remove(self._stdin)
+
+    def _stop_when_done(self) -> None:
+        if self._nest_ended and all(stream.ended for stream in self._outputs):
+            self._loop.stop()
+
+    def _reap(self) -> None:
+        """Whatever went wrong here: no nest stays behind, and none as a zombie."""
+        if not self._nest_ended:
+            with contextlib.suppress(ProcessLookupError):
+                process.pidfd_send_signal(self._nest_pidfd, signal.SIGTERM)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._nest, 0)
+
+    def _result(self) -> int:
+        if self._error is not None:
+            raise self._error
+        if self._code is None:
+            name = self._target.process.container.ref
+            if _is_readable(self._target.pidfd):
+                raise ContainerNotRunning(f"{name} ended, and the session with it", "start it again")
+            raise SessionError("a process of the session was killed", "run again with --debug")
+        return self._code
+
+    # Deadlines
+
+    def _limit(self, name: str, seconds: float, action: Callable[[], None]) -> None:
+        self._deadlines[name] = (time.monotonic() + seconds, action)
+
+    def _next_deadline(self) -> float | None:
+        now = time.monotonic()
+        for name, (due, action) in list(self._deadlines.items()):
+            if due <= now:
+                del self._deadlines[name]
+                action()
+        return min((due - now for due, _ in self._deadlines.values()), default=None)
+
+
+def _is_readable(fd: int | socket.socket) -> bool:
+    return bool(select.select([fd], [], [], 0)[0])

@@ -1,0 +1,299 @@
+"""The steps by which a session's processes move into the container and build the root: values that can tell what they
+will do, and do it.
+
+They run in this order in one process, which is single-threaded, and after :class:`EnterMounts` imports and opens
+nothing but what is named here: the files are the container's then.
+"""
+
+# ruff: noqa: ARG002 - not every step needs the nest
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+from ..errors import SessionError
+from ..kernel import mounts, namespaces, paths
+from ..kernel.libc import AT_FDCWD, AT_RECURSIVE
+from ..kernel.mounts import DetachedMount
+from ..kernel.namespaces import NAMESPACES
+from . import layout
+from .target import Target
+
+
+@dataclass(slots=True)
+class Nest:
+    """What the steps work on. `root` is the detached mount that becomes ``/``; None for the container's own root."""
+
+    target: Target
+    root: int | None
+    container: DetachedMount | None = None
+    listeners: list[socket.socket] = field(default_factory=list)
+
+    def place(self, mount: DetachedMount, path: str) -> None:
+        """Attach `mount` at `path` of the new root, without following a link out of it."""
+        assert self.root is not None
+        target = paths.open_in_root(self.root, path, os.O_PATH | os.O_NOFOLLOW)
+        try:
+            mount.attach(target)
+        finally:
+            os.close(target)
+
+    def clone(self, path: str, flags: int = os.O_PATH) -> DetachedMount:
+        """A copy of what `path` leads to in the container."""
+        assert self.container is not None
+        source = paths.open_in_root(self.container.fd, path, flags)
+        try:
+            return DetachedMount.clone(source, recursive=True)
+        finally:
+            os.close(source)
+
+
+class Step(ABC):
+    """One thing to do: `describe` for ``--dry-run``, `execute` for real."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What will be done, in one line."""
+
+    @abstractmethod
+    def execute(self, nest: Nest) -> None:
+        """Do it.
+
+        :raises OSError: the kernel refused.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOomScore(Step):
+    """Be as likely a victim of the kernel's out-of-memory killer as the target (proc(5), oom_score_adj)."""
+
+    value: int
+
+    def describe(self) -> str:
+        return f"set oom_score_adj to {self.value}"
+
+    def execute(self, nest: Nest) -> None:
+        try:
+            fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+            with open(fd, "wb", buffering=0) as file:
+                file.write(b"%d" % self.value)
+        except PermissionError:
+            return  # lowering it wants CAP_SYS_RESOURCE; without, the session is the likelier victim
+
+
+@dataclass(frozen=True, slots=True)
+class JoinNamespaces(Step):
+    """Join the target's namespaces but for user and mnt; pid acts on the children (setns(2))."""
+
+    kinds: tuple[str, ...]
+
+    def describe(self) -> str:
+        return f"join the namespaces {', '.join(self.kinds)}" if self.kinds else "stay in the caller's namespaces"
+
+    def execute(self, nest: Nest) -> None:
+        for kind in self.kinds:
+            namespaces.setns(nest.target.namespaces[kind], NAMESPACES[kind].flag)
+
+
+@dataclass(frozen=True, slots=True)
+class EnterMounts(Step):
+    """Join the mount namespace, and go to the target's root, which differs from the namespace's if it is chrooted."""
+
+    def describe(self) -> str:
+        return "join the namespace mnt, at the target's own root"
+
+    def execute(self, nest: Nest) -> None:
+        namespaces.setns(nest.target.namespaces["mnt"], namespaces.CLONE_NEWNS)
+        os.fchdir(nest.target.root)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRoot(Step):
+    """Make the target's root this process's own, for a command of the container's."""
+
+    def describe(self) -> str:
+        return "chroot to the target's root"
+
+    def execute(self, nest: Nest) -> None:
+        os.chroot(".")
+
+
+@dataclass(frozen=True, slots=True)
+class NestMounts(Step):
+    """Copy the mount namespace, cut its ties, and take a detached copy of the container's tree."""
+
+    def describe(self) -> str:
+        return "unshare a nested mount namespace, recursively private"
+
+    def execute(self, nest: Nest) -> None:
+        namespaces.unshare(namespaces.CLONE_NEWNS)
+        mounts.mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=mounts.MS_PRIVATE)
+        nest.container = DetachedMount.clone(AT_FDCWD, ".", recursive=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachRoot(Step):
+    """Attach the tools' tree over the namespace's root, the one place that exists in every container."""
+
+    description: str
+
+    def describe(self) -> str:
+        return f"mount {self.description} as the new root"
+
+    def execute(self, nest: Nest) -> None:
+        assert nest.root is not None
+        mounts.move_mount(nest.root, "", AT_FDCWD, "/")
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceContainer(Step):
+    """The container's whole tree, with its volumes, below the new root."""
+
+    def describe(self) -> str:
+        return f"bind the container's tree to /{layout.CONTAINER}"
+
+    def execute(self, nest: Nest) -> None:
+        assert nest.container is not None
+        nest.place(nest.container, layout.CONTAINER)
+
+
+@dataclass(frozen=True, slots=True)
+class BindSpecial(Step):
+    """``/proc``, ``/sys`` or ``/dev`` of the container; a new one where it has none of that kind."""
+
+    name: str
+
+    def describe(self) -> str:
+        return f"bind the container's /{self.name}"
+
+    def execute(self, nest: Nest) -> None:
+        with self._tree(nest) as tree:
+            nest.place(tree, self.name)
+        if self.name == "dev" and not _has_null(nest):
+            _make_devices(nest)
+
+    def _tree(self, nest: Nest) -> DetachedMount:
+        try:
+            tree = nest.clone(self.name, os.O_PATH | os.O_DIRECTORY)
+        except OSError:
+            return self._new()
+        if self.name == "proc" and mounts.statfs_type(tree.fd) != mounts.PROC_SUPER_MAGIC:
+            tree.close()
+            return self._new()
+        return tree
+
+    def _new(self) -> DetachedMount:
+        if self.name == "proc":
+            return DetachedMount.new("proc")  # of the PID namespace that children will be in
+        return DetachedMount.new("tmpfs", {"mode": "755", "size": "64k"})
+
+
+def _has_null(nest: Nest) -> bool:
+    assert nest.root is not None
+    try:
+        fd = paths.open_in_root(nest.root, "dev/null", os.O_PATH)
+    except OSError:
+        return False
+    try:
+        return stat.S_ISCHR(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
+
+
+_DEVICES = {
+    "null": (1, 3),
+    "zero": (1, 5),
+    "full": (1, 7),
+    "random": (1, 8),
+    "urandom": (1, 9),
+    "tty": (5, 0),
+}
+
+
+def _make_devices(nest: Nest) -> None:
+    """A private ``/dev`` with what every program expects, for a target that has no /dev/null to share."""
+    with DetachedMount.new("tmpfs", {"mode": "755", "size": "64k"}) as devices:
+        for name, (major, minor) in _DEVICES.items():
+            os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=devices.fd)
+            os.chmod(name, 0o666, dir_fd=devices.fd)
+        os.symlink("/proc/self/fd", "fd", dir_fd=devices.fd)
+        nest.place(devices, "dev")
+
+
+@dataclass(frozen=True, slots=True)
+class BindFile(Step):
+    """One file of the container, found inside it by its own links and no further."""
+
+    path: str
+
+    def describe(self) -> str:
+        return f"bind the container's /{self.path}"
+
+    def execute(self, nest: Nest) -> None:
+        try:
+            source = nest.clone(self.path)
+        except FileNotFoundError:
+            return  # removed since the plan was made; an empty file is in its place
+        with source:
+            if stat.S_ISREG(os.fstat(source.fd).st_mode):
+                nest.place(source, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class MountPrivate(Step):
+    """A directory of the session's own in memory."""
+
+    path: str
+    mode: int
+
+    def describe(self) -> str:
+        return f"mount a private tmpfs on /{self.path}"
+
+    def execute(self, nest: Nest) -> None:
+        options = {"mode": f"{self.mode:o}", "size": "25%"}
+        with DetachedMount.new("tmpfs", options, mounts.MOUNT_ATTR_NODEV | mounts.MOUNT_ATTR_NOSUID) as tmpfs:
+            nest.place(tmpfs, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class PivotRoot(Step):
+    """Make the new root the namespace's, and let go of the old one, which stays in the container's own namespace."""
+
+    def describe(self) -> str:
+        return "pivot_root, and detach the old root"
+
+    def execute(self, nest: Nest) -> None:
+        assert nest.root is not None
+        os.fchdir(nest.root)
+        mounts.pivot_root(".", ".")
+        mounts.umount2(".", mounts.MNT_DETACH)
+        os.chdir("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Listen(Step):
+    """A unix socket in the session, whose connections are carried to one of the tools' side (unix(7))."""
+
+    path: str
+    owner: tuple[int, int]
+
+    def describe(self) -> str:
+        return f"listen on {self.path}"
+
+    def execute(self, nest: Nest) -> None:
+        os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            listener.bind(self.path)
+        except OSError as error:
+            raise SessionError(
+                f"no socket can be made at {self.path}: {error.strerror}",
+                "forward it to a path below /run or /tmp",
+            ) from None
+        os.chown(self.path, *self.owner)
+        listener.listen(128)
+        nest.listeners.append(listener)

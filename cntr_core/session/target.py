@@ -1,0 +1,148 @@
+"""Everything a session takes over from the target, read from the host's /proc before any namespace is joined.
+
+Afterwards the target's /proc may be absent, or lie.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from ..engine import hold
+from ..errors import ContainerNotRunning, KernelFeatureMissing, PermissionMissing
+from ..kernel import capabilities, cgroups, idmap, lsm, procfs
+from ..kernel.namespaces import NAMESPACES, open_namespaces, same_namespace
+from ..types import ContainerProcess
+
+RESOURCES = {
+    name.removeprefix("RLIMIT_").lower(): getattr(resource, name)
+    for name in dir(resource)
+    if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A held process: its descriptors stay valid, and name it and no other, as long as the context is open.
+
+    `root` is ``/proc/PID/root`` and so the process's own root, also when it is chrooted. `namespaces` holds only those
+    that differ from the caller's. `cgroup_procs` are the ``cgroup.procs`` files, open for writing.
+    """
+
+    process: ContainerProcess
+    pidfd: int
+    root: int
+    cwd: bytes
+    namespaces: Mapping[str, int]
+    status: procfs.Status
+    environment: Mapping[bytes, bytes]
+    users: idmap.IdMapping
+    groups: idmap.IdMapping
+    cgroup_procs: tuple[int, ...]
+    rlimits: Mapping[int, tuple[int, int]]
+    oom_score_adj: int
+    profile: lsm.LsmProfile | None
+    last_cap: int
+
+
+@contextmanager
+def hold_target(process: ContainerProcess, *, join_cgroup: bool = True) -> Iterator[Target]:
+    """Open and read all of `process`, and make sure at the end that it still was the same process.
+
+    :raises ContainerNotRunning: it ended, or its cgroup is frozen or full.
+    :raises PermissionMissing: the caller may not look into it.
+    """
+    with ExitStack() as stack:
+        pidfd = stack.enter_context(hold(process))
+        try:
+            target = _read(process, pidfd, join_cgroup, stack)
+        except (ProcessLookupError, FileNotFoundError):
+            raise ContainerNotRunning(f"{process.container.ref} ended just now", "start it again") from None
+        except PermissionError as error:
+            raise PermissionMissing(
+                f"the processes of {process.container.ref} cannot be entered ({error.strerror}: {error.filename})",
+                "run cntr as root, for example with sudo",
+            ) from None
+        yield target
+
+
+def _read(process: ContainerProcess, pidfd: int, join_cgroup: bool, stack: ExitStack) -> Target:
+    pid = process.pid
+    directory = procfs.open_process(pid)
+    stack.callback(os.close, directory)
+    if join_cgroup:
+        _check_cgroup(process)
+    status = procfs.read_status(directory)
+    return Target(
+        process=process,
+        pidfd=pidfd,
+        root=_opened(stack, "root", directory),
+        cwd=os.readlink("cwd", dir_fd=directory).encode("utf-8", "surrogateescape"),
+        namespaces=_foreign_namespaces(pid, stack),
+        status=status,
+        environment=procfs.read_environ(directory),
+        users=idmap.IdMapping.parse(procfs.read(directory, "uid_map")),
+        groups=idmap.IdMapping.parse(procfs.read(directory, "gid_map")),
+        cgroup_procs=_cgroup_procs(pid, stack) if join_cgroup else (),
+        rlimits={number: resource.prlimit(pid, number) for number in RESOURCES.values()},
+        oom_score_adj=int(procfs.read(directory, "oom_score_adj")),
+        profile=_profile(directory),
+        last_cap=capabilities.last_cap(),
+    )
+
+
+def _opened(stack: ExitStack, name: str, directory: int) -> int:
+    fd = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    stack.callback(os.close, fd)
+    return fd
+
+
+def _foreign_namespaces(pid: int, stack: ExitStack) -> dict[str, int]:
+    """The namespaces to join. A mount namespace is always kept: the session makes its own out of it."""
+    opened = open_namespaces(pid)
+    for fd in opened.values():
+        stack.callback(os.close, fd)
+    for kind in ("mnt", "pid"):
+        if kind not in opened:
+            raise KernelFeatureMissing(f"this kernel has no {kind} namespaces", "use one with CONFIG_NAMESPACES")
+    return {k: fd for k, fd in opened.items() if k == "mnt" or not same_namespace(fd, k)}
+
+
+def _profile(directory: int) -> lsm.LsmProfile | None:
+    profile = lsm.read_profile(directory, lsm.active_modules())
+    return profile if profile and profile.confines else None
+
+
+def _check_cgroup(process: ContainerProcess) -> None:
+    if cgroups.frozen(process.pid):
+        raise ContainerNotRunning(
+            f"the cgroup of {process.container.ref} is frozen, so no command could run in it",
+            "thaw or unpause the container, or use --no-cgroup",
+        )
+    if cgroups.pids_full(process.pid):
+        raise ContainerNotRunning(
+            f"{process.container.ref} has as many processes as its pids limit allows",
+            "raise the limit, or use --no-cgroup",
+        )
+
+
+def _cgroup_procs(pid: int, stack: ExitStack) -> tuple[int, ...]:
+    fds = []
+    for path in cgroups.procs_files(pid):
+        try:
+            fds.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+        except OSError as error:
+            raise PermissionMissing(
+                f"the container's cgroup cannot be joined ({error.strerror}: {path})",
+                "use --no-cgroup to leave the session in yours",
+            ) from None
+        stack.callback(os.close, fds[-1])
+    return tuple(fds)
+
+
+def namespace_kinds(target: Target) -> list[str]:
+    """The kinds to join besides mnt and user, in the order of :data:`NAMESPACES`."""
+    return [kind for kind in NAMESPACES if kind in target.namespaces and kind not in ("mnt", "user")]

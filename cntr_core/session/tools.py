@@ -1,0 +1,73 @@
+"""Where the tools come from: ``--tools host``, ``dir:PATH``, ``container:NAME`` or ``image:REF``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ..engine import Engine, resolve
+from ..errors import UsageError
+from ..types import ContainerRef
+from .environment import DEFAULT_PATH
+from .target import hold_target
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """A tree of tools: an O_PATH descriptor of its root, the PATH that its programs want, and shells to try.
+
+    `is_host` says that the tree is this machine's own, whose secrets are to be hidden.
+    """
+
+    root: int
+    path: bytes
+    shells: tuple[bytes, ...]
+    description: str
+    is_host: bool = False
+
+
+_SHELLS = (b"/bin/bash", b"/bin/sh", b"/bin/busybox")
+
+
+@contextmanager
+def open_tools(spec: str, engines: Sequence[Engine], caller: Mapping[bytes, bytes]) -> Iterator[Tools]:
+    """Open what `spec` names. The tree stays usable while the context is open.
+
+    :raises UsageError: `spec` is malformed, or names no directory.
+    :raises CntrError: the container or image cannot be opened.
+    """
+    kind, _, name = spec.partition(":")
+    if kind == "host" and not name:
+        shells = (caller[b"SHELL"], *_SHELLS) if caller.get(b"SHELL", b"").startswith(b"/") else _SHELLS
+        with _directory("/") as root:
+            yield Tools(root, caller.get(b"PATH", DEFAULT_PATH), shells, "the host's tree", is_host=True)
+    elif kind == "dir" and name:
+        with _directory(name) as root:
+            yield Tools(root, DEFAULT_PATH, _SHELLS, f"the directory {name}")
+    elif kind == "container" and name:
+        process = resolve(ContainerRef.parse(name), engines)
+        with hold_target(process, join_cgroup=False) as other:
+            path = other.environment.get(b"PATH", DEFAULT_PATH)
+            yield Tools(other.root, path, _SHELLS, f"the tree of {process.container.ref}")
+    elif kind == "image" and name:
+        from ..images import unpacked
+
+        with unpacked(name, engines) as (directory, config), _directory(directory) as root:
+            path = next((e[5:].encode() for e in config.env if e.startswith("PATH=")), DEFAULT_PATH)
+            yield Tools(root, path, _SHELLS, f"the image {name}")
+    else:
+        raise UsageError(f"'{spec}' names no tools", "use host, dir:PATH, container:NAME or image:REF after --tools")
+
+
+@contextmanager
+def _directory(path: str) -> Iterator[int]:
+    try:
+        fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UsageError(f"the tools' directory {path} cannot be opened: {error.strerror}", "check --tools") from None
+    try:
+        yield fd
+    finally:
+        os.close(fd)
