@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from .types import Missing
 
@@ -56,14 +56,17 @@ class Node:
 
     Looking a file up twice gives two nodes with equal keys; the filesystem keeps the first, and tells it by
     :meth:`Branch.adopt` of the others. `key` names the file within its branch. `ino` is the inode number that
-    users see: the same whenever the file is looked up again, and unique within the branch.
+    users see: the same whenever the file is looked up again, and unique within the branch. `parent` and
+    `name` say where the file was seen last; the root has no parent.
     """
 
-    __slots__ = ("ino", "key")
+    __slots__ = ("ino", "key", "name", "parent")
 
-    def __init__(self, key: Hashable, ino: int) -> None:
+    def __init__(self, key: Hashable, ino: int, parent: Self | None, name: bytes) -> None:
         self.key = key
         self.ino = ino
+        self.parent = parent
+        self.name = name
 
 
 N = TypeVar("N", bound=Node)
@@ -82,9 +85,6 @@ class DirEntry(NamedTuple):
 class Changes:
     """What setattr shall change; None leaves a thing as it is. Times are nanoseconds since the epoch, or
     :data:`NOW`.
-
-    `kill_privileges` asks to clear the set-user-ID and set-group-ID bits and file capabilities, as the kernel
-    does when a file is written or truncated without CAP_FSETID.
     """
 
     mode: int | None = None
@@ -93,7 +93,6 @@ class Changes:
     size: int | None = None
     atime_ns: int | None = None
     mtime_ns: int | None = None
-    kill_privileges: bool = False
 
 
 class OpenFile(ABC):
@@ -183,13 +182,18 @@ class Branch(ABC, Generic[N]):
         """When the file was made, in nanoseconds since the epoch; None when nobody knows."""
         return None
 
-    def backing(self, node: N) -> int | None:
+    def syncdir(self, node: N, data_only: bool) -> None:
+        """fsync(2) or fdatasync(2) of a directory."""
+
+    def backing(self, node: N, flags: int) -> int | None:
         """A descriptor (O_PATH will do) of a regular file that *is* this node's content, for the kernel to
-        read and write directly. Owned by the branch, valid until the next call. None when there is none."""
+        read and write directly; it is about to be opened with `flags`. Owned by the branch, valid until the
+        next call. None when there is none."""
         return None
 
     def adopt(self, node: N, again: N) -> None:
-        """`again`, found just now, is `node`, found earlier: note what is newer, its name perhaps."""
+        """`again`, found just now, is `node`, found earlier: note what is newer, above all its name."""
+        node.parent, node.name = again.parent, again.name
 
     def forget(self, node: N) -> None:
         """Nobody refers to `node` any longer: give up what is held for it."""
@@ -247,9 +251,6 @@ class Branch(ABC, Generic[N]):
         """removexattr(2)."""
         raise _read_only(name)
 
-    def syncfs(self, node: N) -> None:
-        """syncfs(2) of the filesystem that `node` lies on."""
-
 
 @dataclass(frozen=True, slots=True)
 class DirectoryTree:
@@ -273,12 +274,21 @@ class AccessEvent:
     errno: int = 0
 
 
-class Observer(Protocol):
-    """Is called in the serving process, with every access that reaches the filesystem. What the kernel
-    answers from its caches does not: of each kind of access to each file the first one is certain to come,
-    later ones are not."""
+class Observer(ABC):
+    """Watches a mount, in the serving process. It sees what reaches the filesystem, and not what the kernel
+    answers from its caches: of each kind of access to each file the first one is certain to come, later ones
+    are not."""
 
-    def __call__(self, event: AccessEvent, /) -> None: ...
+    def descriptors(self) -> Collection[int]:
+        """The descriptors it writes to: all others are closed in the serving process."""
+        return ()
+
+    @abstractmethod
+    def saw(self, event: AccessEvent) -> None:
+        """An access. Whatever this raises is logged, and does not hinder the access."""
+
+    def close(self) -> None:  # noqa: B027 - not every observer has something to finish
+        """The mount is gone; the process ends after this."""
 
 
 @dataclass(frozen=True, slots=True)

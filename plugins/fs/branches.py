@@ -1,0 +1,49 @@
+"""What a request asks to show, made into one branch."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import Any
+
+from cntr_core.errors import UsageError
+from cntr_core.filesystem import Branch, DirectoryTree, MountRequest
+from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, DetachedMount
+
+from .logic.directory import DirectoryBranch
+
+
+def branch_of(request: MountRequest, owned: ExitStack) -> Branch[Any]:
+    """The branch to be served; closing `owned` gives up what was opened for it.
+
+    :raises UsageError: there is nothing to show.
+    """
+    if not request.branches:
+        raise UsageError("a mount needs at least one branch", "name a directory")
+    branches = [
+        _branch(tree, not request.read_only and index == 0, owned) for index, tree in enumerate(request.branches)
+    ]
+    return branches[0]
+
+
+def _branch(tree: DirectoryTree | Branch[Any], writable: bool, owned: ExitStack) -> Branch[Any]:
+    if isinstance(tree, Branch):
+        return tree
+    fd = private_copy(tree.fd, writable)
+    owned.callback(os.close, fd)
+    return DirectoryBranch(fd, writable=writable)
+
+
+def private_copy(fd: int, writable: bool) -> int:
+    """A descriptor of the same directory through mounts of our own, so that nothing is ever mounted on our way.
+
+    Else a server that walks its tree could meet its own mount, and wait for itself. The copy of what is not written to
+    is read-only, its times of access included. Where the directory lies in another mount namespace the kernel refuses
+    a copy; our mount is not in that one either.
+    """
+    try:
+        mount = DetachedMount.clone(fd, recursive=True)
+    except OSError:
+        return os.dup(fd)
+    mount.set_attributes(set=0 if writable else MOUNT_ATTR_RDONLY, propagation=MS_PRIVATE, recursive=True)
+    return mount.fd

@@ -1,0 +1,106 @@
+"""What is open: files and directories, each under a number that the kernel holds."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Generic
+
+from cntr_core.filesystem import Branch, DirEntry, N, OpenFile
+
+from .inodes import Inode
+
+_BORROWED = 256
+
+
+class Handle(Generic[N]):
+    """An open file; its content is opened when first used, for the kernel may read it without us."""
+
+    __slots__ = ("_branch", "_file", "flags", "inode")
+
+    def __init__(self, branch: Branch[N], inode: Inode[N], flags: int, file: OpenFile | None) -> None:
+        self._branch = branch
+        self.inode = inode
+        self.flags = flags
+        self._file = file
+
+    @property
+    def file(self) -> OpenFile:
+        if self._file is None:
+            self._file = self._branch.open(self.inode.node, self.flags)
+        return self._file
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class Listing(Generic[N]):
+    """An open directory: its names as they were when it was opened or rewound, so that no change moves
+    them."""
+
+    __slots__ = ("entries", "inode")
+
+    def __init__(self, inode: Inode[N]) -> None:
+        self.inode = inode
+        self.entries: Sequence[DirEntry] | None = None
+
+    def close(self) -> None:
+        self.entries = None
+
+
+class Handles(Generic[N]):
+    """All that is open. Number 0 means a file that the kernel uses without opening it: some are kept open for
+    that, those unused for long are closed."""
+
+    def __init__(self, branch: Branch[N]) -> None:
+        self._branch = branch
+        self._open: dict[int, Handle[N] | Listing[N]] = {}
+        self._borrowed: OrderedDict[tuple[int, type], Handle[N] | Listing[N]] = OrderedDict()
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, handle: Handle[N] | Listing[N]) -> int:
+        """The number of a newly opened file or directory."""
+        self._last += 1
+        self._open[self._last] = handle
+        return self._last
+
+    def file(self, number: int, inode: Inode[N]) -> Handle[N]:
+        """The open file; `inode` says which where `number` is 0."""
+        handle = self._open.get(number) or self._borrow(inode, Handle)
+        assert isinstance(handle, Handle)
+        return handle
+
+    def listing(self, number: int, inode: Inode[N]) -> Listing[N]:
+        """The open directory; `inode` says which where `number` is 0."""
+        listing = self._open.get(number) or self._borrow(inode, Listing)
+        assert isinstance(listing, Listing)
+        return listing
+
+    def _borrow(self, inode: Inode[N], kind: type) -> Handle[N] | Listing[N]:
+        key = (inode.number, kind)
+        handle = self._borrowed.get(key)
+        if handle is not None:
+            self._borrowed.move_to_end(key)
+            return handle
+        handle = Listing(inode) if kind is Listing else Handle(self._branch, inode, 0, None)
+        self._borrowed[key] = handle
+        if len(self._borrowed) > _BORROWED:
+            self._borrowed.popitem(last=False)[1].close()
+        return handle
+
+    def close(self, number: int) -> None:
+        """The kernel closed it."""
+        handle = self._open.pop(number, None)
+        if handle is not None:
+            handle.close()
+
+    def forget(self, inode: Inode[N]) -> None:
+        """The kernel forgot the file: close what was kept open without having been opened."""
+        for kind in (Handle, Listing):
+            handle = self._borrowed.pop((inode.number, kind), None)
+            if handle is not None:
+                handle.close()

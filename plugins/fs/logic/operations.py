@@ -1,0 +1,269 @@
+"""The one filesystem: what the kernel can ask, answered from a branch.
+
+Synchronous, and plain values in and out: numbers of inodes and handles, bytes, stat results. Transports
+translate from and to the kernel's messages. Permissions were checked by the kernel (mount option
+``default_permissions``). Every failure is an OSError, whose errno is the answer.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from typing import Generic
+
+from cntr_core.filesystem import Branch, Changes, DirEntry, N, Stat
+
+from . import syscalls
+from .handles import Handle, Handles, Listing
+from .identity import Caller, acting_as, keeping_set_id
+from .inodes import Inode, InodeTable
+from .syscalls import RENAME_EXCHANGE
+
+_SET_ID = stat.S_ISUID | stat.S_ISGID
+_ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
+
+
+class Operations(Generic[N]):
+    """Handlers over one branch. Look-ups count: what returns an inode has counted one, until
+    :meth:`forget`."""
+
+    def __init__(self, branch: Branch[N], *, read_only: bool = True) -> None:
+        self.branch = branch
+        self.read_only = read_only or not branch.writable
+        self.inodes = InodeTable(branch.root, stat.S_IFDIR)
+        self.handles = Handles(branch)
+
+    def _enter(self, node: N, status: Stat) -> tuple[Inode[N], Stat]:
+        inode = self.inodes.enter(node, stat.S_IFMT(status.st_mode))
+        if inode.node is not node:
+            self.branch.adopt(inode.node, node)
+        return inode, status
+
+    def _changeable(self, number: int) -> N:
+        if self.read_only:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return self.inodes[number].node
+
+    # Names and attributes
+
+    def lookup(self, parent: int, name: bytes) -> tuple[Inode[N], Stat]:
+        return self._enter(*self.branch.lookup(self.inodes[parent].node, name))
+
+    def forget(self, forgotten: Iterable[tuple[int, int]]) -> None:
+        """Take back counts: pairs of inode number and how many look-ups."""
+        for number, lookups in forgotten:
+            inode = self.inodes.get(number)
+            if inode is not None and self.inodes.forget(inode, lookups):
+                self.handles.forget(inode)
+                self.branch.forget(inode.node)
+
+    def getattr(self, number: int) -> tuple[Inode[N], Stat]:
+        inode = self.inodes[number]
+        return inode, self.branch.stat(inode.node)
+
+    def birth_time(self, number: int) -> int | None:
+        return self.branch.birth_time(self.inodes[number].node)
+
+    def setattr(self, number: int, changes: Changes, *, kill_set_id: bool = False) -> tuple[Inode[N], Stat]:
+        """Change attributes; `kill_set_id` as when a process without CAP_FSETID truncates."""
+        inode, node = self.inodes[number], self._changeable(number)
+        keep = bool((changes.mode or 0) & stat.S_ISGID)
+        if changes.size is not None and not kill_set_id:
+            keep = keep or bool(self.branch.stat(node).st_mode & _SET_ID)
+        with keeping_set_id(keep):
+            return inode, self.branch.setattr(node, changes)
+
+    def readlink(self, number: int) -> bytes:
+        return self.branch.readlink(self.inodes[number].node)
+
+    def statfs(self, number: int) -> os.statvfs_result:
+        return self.branch.statvfs(self.inodes[number].node)
+
+    # Making and removing names
+
+    def mknod(self, parent: int, name: bytes, mode: int, rdev: int, caller: Caller) -> tuple[Inode[N], Stat]:
+        with acting_as(caller), keeping_set_id(bool(mode & stat.S_ISGID)):
+            return self._enter(*self.branch.mknod(self._changeable(parent), name, mode, rdev))
+
+    def mkdir(self, parent: int, name: bytes, mode: int, caller: Caller) -> tuple[Inode[N], Stat]:
+        with acting_as(caller), keeping_set_id(bool(mode & stat.S_ISGID)):
+            return self._enter(*self.branch.mkdir(self._changeable(parent), name, mode))
+
+    def symlink(self, parent: int, name: bytes, target: bytes, caller: Caller) -> tuple[Inode[N], Stat]:
+        with acting_as(caller):
+            return self._enter(*self.branch.symlink(self._changeable(parent), name, target))
+
+    def link(self, number: int, parent: int, name: bytes) -> tuple[Inode[N], Stat]:
+        node, directory = self._changeable(number), self.inodes[parent].node
+        return self._enter(*self.branch.link(node, directory, name))
+
+    def unlink(self, parent: int, name: bytes) -> None:
+        directory = self._changeable(parent)
+        victim = self._kept(directory, name)
+        self.branch.unlink(directory, name, victim.node if victim else None)
+        self._removed(victim)
+
+    def rmdir(self, parent: int, name: bytes) -> None:
+        directory = self._changeable(parent)
+        victim = self._kept(directory, name)
+        self.branch.rmdir(directory, name, victim.node if victim else None)
+        self._removed(victim)
+
+    def rename(self, old: tuple[int, bytes], new: tuple[int, bytes], flags: int) -> None:
+        """Rename, with RENAME_* flags of renameat2(2)."""
+        source = self._changeable(old[0]), old[1]
+        target = self._changeable(new[0]), new[1]
+        moved, replaced = self._kept(*source), self._kept(*target)
+        self.branch.rename(source, target, flags, moved.node if moved else None, replaced.node if replaced else None)
+        if moved is not replaced and not flags & RENAME_EXCHANGE:
+            self._removed(replaced)
+
+    def _kept(self, directory: N, name: bytes) -> Inode[N] | None:
+        """The inode that the kernel still refers to by this name."""
+        try:
+            return self.inodes.find(self.branch.lookup(directory, name)[0])
+        except FileNotFoundError:
+            return None
+
+    def _removed(self, victim: Inode[N] | None) -> None:
+        """One name of the file is gone. Were it the last, the next file with the same key is another one."""
+        if victim is not None and (victim.kind == stat.S_IFDIR or not self.branch.stat(victim.node).st_nlink):
+            self.inodes.detach(victim)
+
+    # Contents
+
+    def open(self, number: int, flags: int, *, lazily: bool = False) -> int:
+        """A handle. `lazily` leaves the content unopened until it is used: for a file with a backing."""
+        if self.read_only and flags & os.O_ACCMODE != os.O_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        inode = self.inodes[number]
+        file = None if lazily else self.branch.open(inode.node, flags)
+        return self.handles.add(Handle(self.branch, inode, flags, file))
+
+    def backing(self, number: int, flags: int) -> int | None:
+        """A descriptor for FUSE passthrough; see :meth:`Branch.backing`."""
+        if self.read_only and flags & os.O_ACCMODE != os.O_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return self.branch.backing(self.inodes[number].node, flags)
+
+    def create(self, parent: int, name: bytes, flags: int, mode: int, caller: Caller) -> tuple[Inode[N], Stat, int]:
+        """Make and open a file, or open the one that somebody else made meanwhile; the last value is the
+        handle."""
+        directory = self._changeable(parent)
+        try:
+            with acting_as(caller), keeping_set_id(bool(mode & stat.S_ISGID)):
+                node, status, file = self.branch.create(directory, name, flags, mode)
+        except FileExistsError:
+            if flags & os.O_EXCL:
+                raise
+            inode, status = self.lookup(parent, name)
+            return inode, status, self.open(inode.number, flags)
+        inode, status = self._enter(node, status)
+        return inode, status, self.handles.add(Handle(self.branch, inode, flags, file))
+
+    def tmpfile(self, parent: int, flags: int, mode: int, caller: Caller) -> tuple[Inode[N], Stat, int]:
+        with acting_as(caller), keeping_set_id(bool(mode & stat.S_ISGID)):
+            node, status, file = self.branch.tmpfile(self._changeable(parent), flags, mode)
+        inode, status = self._enter(node, status)
+        return inode, status, self.handles.add(Handle(self.branch, inode, flags, file))
+
+    def read(self, number: int, handle: int, size: int, offset: int) -> bytes:
+        return self.handles.file(handle, self.inodes[number]).file.read(size, offset)
+
+    def write(
+        self, number: int, handle: int, data: bytes | memoryview, offset: int, *, kill_set_id: bool = False
+    ) -> int:
+        """How much was written. With O_APPEND it goes to the end, whatever `offset` says (pwrite(2))."""
+        fd = self._descriptor(number, handle)
+        with keeping_set_id(not kill_set_id and _has_set_id(fd)):
+            return os.pwrite(fd, data, offset)
+
+    def fallocate(self, number: int, handle: int, mode: int, offset: int, length: int, caller: Caller) -> None:
+        fd = self._descriptor(number, handle)
+        # No flag tells whether set-ID bits are to go, as it does for writes: uid 0 stands for CAP_FSETID.
+        with keeping_set_id(not caller.uid and _has_set_id(fd)):
+            syscalls.fallocate(fd, mode, offset, length)
+
+    def copy_file_range(
+        self, source: tuple[int, int, int], target: tuple[int, int, int], length: int, caller: Caller
+    ) -> int:
+        """Copy between two open files, each given as inode, handle, offset; how much was copied."""
+        fd_in, fd_out = self._descriptor(*source[:2]), self._descriptor(*target[:2])
+        with keeping_set_id(not caller.uid and _has_set_id(fd_out)):
+            return os.copy_file_range(fd_in, fd_out, length, source[2], target[2])
+
+    def lseek(self, number: int, handle: int, offset: int, whence: int) -> int:
+        """SEEK_DATA and SEEK_HOLE; what has no descriptor has no holes."""
+        inode = self.inodes[number]
+        fd = self.handles.file(handle, inode).file.descriptor
+        if fd is not None:
+            return os.lseek(fd, offset, whence)
+        size = self.branch.stat(inode.node).st_size
+        if offset >= size:
+            raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
+        return offset if whence == os.SEEK_DATA else size
+
+    def fsync(self, number: int, handle: int, data_only: bool) -> None:
+        syscalls.sync_file(self._descriptor(number, handle), data_only)
+
+    def release(self, handle: int) -> None:
+        self.handles.close(handle)
+
+    def _descriptor(self, number: int, handle: int) -> int:
+        fd = self.handles.file(handle, self.inodes[number]).file.descriptor
+        if fd is None:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        return fd
+
+    # Directories
+
+    def opendir(self, number: int) -> int:
+        return self.handles.add(Listing(self.inodes[number]))
+
+    def readdir(self, number: int, handle: int, offset: int) -> Sequence[DirEntry]:
+        """All entries of the open directory, read anew when `offset` is 0; the caller goes on from there."""
+        listing = self.handles.listing(handle, self.inodes[number])
+        if listing.entries is None or not offset:
+            node = listing.inode.node
+            above = node.parent or node
+            dots = [DirEntry(b".", node.ino, stat.S_IFDIR), DirEntry(b"..", above.ino, stat.S_IFDIR)]
+            listing.entries = dots + list(self.branch.list(node))
+        return listing.entries
+
+    def fsyncdir(self, number: int, data_only: bool) -> None:
+        self.branch.syncdir(self.inodes[number].node, data_only)
+
+    # Extended attributes
+
+    def getxattr(self, number: int, name: bytes) -> bytes:
+        try:
+            return self.branch.getxattr(self.inodes[number].node, name)
+        except OSError as error:
+            if error.errno == errno.ENOTSUP and name in _ACLS:
+                # A filesystem without ACLs: the kernel would pass ENOTSUP on from stat(1) and access(2).
+                raise OSError(errno.ENODATA, os.strerror(errno.ENODATA), name) from None
+            raise
+
+    def listxattr(self, number: int, caller: Caller) -> list[bytes]:
+        """The names; those of ``trusted.`` are for root alone, which the kernel leaves to filesystems
+        (xattr(7))."""
+        names = self.branch.listxattr(self.inodes[number].node)
+        return [name for name in names if not caller.uid or not name.startswith(b"trusted.")]
+
+    def setxattr(self, number: int, name: bytes, value: bytes, flags: int, *, kill_set_gid: bool = False) -> None:
+        """setxattr(2); `kill_set_gid` when somebody outside the file's group sets its ACL (acl(5),
+        fuse.h)."""
+        node = self._changeable(number)
+        self.branch.setxattr(node, name, value, flags)
+        if kill_set_gid:
+            mode = stat.S_IMODE(self.branch.stat(node).st_mode)
+            self.branch.setattr(node, Changes(mode=mode & ~stat.S_ISGID))
+
+    def removexattr(self, number: int, name: bytes) -> None:
+        self.branch.removexattr(self._changeable(number), name)
+
+
+def _has_set_id(fd: int) -> bool:
+    return bool(os.fstat(fd).st_mode & _SET_ID)

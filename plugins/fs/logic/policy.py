@@ -1,0 +1,45 @@
+"""How long the kernel may keep what it was told, and how files are opened."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from cntr_core.filesystem import MountRequest
+
+_FOR_EVER = 365 * 86400
+_NOT_LONG = 1
+
+
+class Opening(enum.Enum):
+    """What happens when a file is opened, for transports that have the choice."""
+
+    NONE = "the kernel opens without asking"
+    PASSTHROUGH = "the kernel reads and writes the file below itself"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`timeout` in seconds is for names, absent names and attributes; `listed_timeout` for names that came with a
+    listing of their directory. `stable_listings`: a directory may be read without having been opened."""
+
+    timeout: int
+    listed_timeout: int
+    opening: Opening
+    stable_listings: bool
+
+    @classmethod
+    def of(cls, request: MountRequest) -> Policy:
+        """The policy that suits a request.
+
+        What others may change behind the mount is kept for a second, what nobody can for ever. A read-only tree is read
+        more than it is opened. An observer has to see each open, and each look-up of a name that was only listed.
+        """
+        watched = request.observer is not None
+        timeout = _FOR_EVER if request.immutable else _NOT_LONG
+        return cls(
+            timeout=timeout,
+            listed_timeout=0 if watched else timeout,
+            opening=Opening.NONE if request.read_only and not watched else Opening.PASSTHROUGH,
+            stable_listings=request.immutable and request.read_only and not watched,
+        )

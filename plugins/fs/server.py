@@ -1,0 +1,189 @@
+"""The process that serves a FUSE mount, and its owner's side of it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import resource
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NoReturn
+
+from cntr_core.errors import KernelFeatureMissing, PermissionMissing
+from cntr_core.filesystem import MountRequest, ServedMount
+from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
+from cntr_core.kernel.process import pidfd_open, set_name
+from cntr_core.types import Missing
+
+from .branches import branch_of
+from .logic.identity import prepare_credentials
+from .logic.operations import Operations
+from .logic.policy import Policy
+
+log = logging.getLogger("cntr.fs")
+
+DEVICE = "/dev/fuse"
+_PATIENCE = 2.0  # seconds that a server may take to end
+
+Serve = Callable[[int, Operations[Any], Policy], None]
+"""A transport: answers what comes from the device (first argument), until the mount is gone."""
+
+
+def missing_for_fuse() -> list[Missing]:
+    """What a FUSE mount needs and this machine lacks."""
+    try:
+        os.close(os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError:
+        return [Missing(DEVICE, "load the kernel module: modprobe fuse")]
+    except OSError as error:
+        return [Missing(f"access to {DEVICE} ({error.strerror})", "run as root, with the device allowed")]
+    return []
+
+
+class _Served(ServedMount):
+    def __init__(self, mount: DetachedMount, pidfd: int) -> None:
+        self._mount = mount
+        self._pidfd = pidfd
+
+    @property
+    def fd(self) -> int:
+        return self._mount.fd
+
+    @property
+    def server(self) -> int:
+        return self._pidfd
+
+
+@contextmanager
+def served(request: MountRequest, serve: Serve) -> Iterator[ServedMount]:
+    """A FUSE mount of the request, served by `serve` in a process of its own, which ends with the block."""
+    with ExitStack() as stack:
+        with ExitStack() as servers:  # what is the server's alone after the fork
+            branch = branch_of(request, servers)
+            device = _open_device(servers)
+            mount = stack.enter_context(_mount(request, device))
+            operations = Operations(branch, read_only=request.read_only)
+            parent = pidfd_open(os.getpid())
+            servers.callback(os.close, parent)
+            pid = os.fork()
+            if not pid:
+                _child(serve, device, operations, request, parent)
+        pidfd = pidfd_open(pid)
+        stack.callback(os.close, pidfd)
+        stack.callback(_end, pid, pidfd)
+        yield _Served(mount, pidfd)
+
+
+def _open_device(owned: ExitStack) -> int:
+    try:
+        device = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise PermissionMissing(
+            f"cannot open {DEVICE}: {error.strerror}", "run as root, load the module fuse, or use --fs kernel"
+        ) from error
+    owned.callback(os.close, device)
+    return device
+
+
+def _mount(request: MountRequest, device: int) -> DetachedMount:
+    """The kernel sends INIT and waits for nobody: the server answers when it runs.
+
+    Made by the mount API, because libfuse would add nosuid and nodev.
+    """
+    options: list[tuple[str, str | bytes | int | None]] = [
+        ("source", request.source),
+        ("subtype", "cntr"),
+        ("fd", str(device)),
+        ("rootmode", "40000"),
+        ("user_id", "0"),
+        ("group_id", "0"),
+        ("default_permissions", None),
+        ("allow_other", None),
+    ]
+    if request.read_only:
+        options.append(("ro", None))
+    try:
+        return DetachedMount.new("fuse", options, MOUNT_ATTR_RDONLY if request.read_only else 0)
+    except PermissionError as error:
+        raise PermissionMissing(f"cannot mount: {error}", "run as root") from error
+    except OSError as error:
+        raise KernelFeatureMissing(f"cannot mount a FUSE filesystem: {error}", "run `cntr doctor`") from error
+
+
+def _end(pid: int, pidfd: int) -> None:
+    """End the server, by force if need be, and reap it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        signal.pidfd_send_signal(pidfd, number)
+        if select.select([pidfd], [], [], _PATIENCE)[0]:
+            os.waitpid(pid, 0)
+            return
+    log.error("the filesystem server %d does not end", pid)
+
+
+class _Stop(BaseException):
+    """SIGTERM arrived."""
+
+
+def _child(serve: Serve, device: int, operations: Operations[Any], request: MountRequest, parent: int) -> NoReturn:
+    """The server's life, from fork to exit."""
+    status = 1
+    try:
+        kept = [device, parent, *operations.branch.descriptors()]
+        if request.observer is not None:
+            kept += request.observer.descriptors()
+        _become_server(kept, parent)
+        serve(device, operations, Policy.of(request))
+        status = 0
+    except _Stop:
+        status = 0
+    except BaseException:
+        log.exception("the filesystem server failed")
+    finally:
+        if request.observer is not None:
+            request.observer.close()
+        os._exit(status)
+
+
+def _become_server(kept: list[int], parent: int) -> None:
+    """Leave behind what belongs to the parent: its terminal, signals and descriptors, but not stderr."""
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGWINCH, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    _close_others({0, 1, 2, *kept})
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    prepare_credentials()
+    os.umask(0)
+    os.chdir("/")
+    set_name("cntr-fs")
+    gc.freeze()
+    threading.Thread(target=_end_with, args=(parent, threading.get_ident()), daemon=True).start()
+
+
+def _stop(*_: object) -> None:
+    raise _Stop
+
+
+def _end_with(parent: int, server: int) -> None:
+    """Stop the serving thread when the parent ends. PR_SET_PDEATHSIG will not do: setfsuid(2) clears it (prctl(2))."""
+    select.select([parent], [], [])
+    signal.pthread_kill(server, signal.SIGTERM)
+
+
+def _close_others(kept: set[int]) -> None:
+    start = 0
+    for fd in sorted(kept):
+        if start < fd:  # an empty range that begins at 0 would be everything, by an underflow in Python 3.11
+            os.closerange(start, fd)
+        start = fd + 1
+    os.closerange(start, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
