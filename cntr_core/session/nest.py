@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from .. import pty
+from ..errors import SessionError
 from ..kernel import libc, process, procfs
 from . import channel
 from .command import Command, Terminal, run_command
@@ -50,7 +51,7 @@ def run_nest(
     try:
         proc = _prepare(parent)
         for step in steps:
-            step.execute(nest)
+            _execute(step, nest)
         command = _with_terminal(command, request, sock)
         listeners = [listener.fileno() for listener in nest.listeners]
         reaper = os.fork()
@@ -66,6 +67,16 @@ def run_nest(
         if request is not None and os.getppid() != parent:  # killed, and nobody else can do it
             pty.restore(request.caller, request.attributes)
         os._exit(code)
+
+
+def _execute(step: Step, nest: Nest) -> None:
+    try:
+        step.execute(nest)
+    except OSError as error:
+        raise SessionError(
+            f"cannot {step.describe()} ({channel.describe(error)})",
+            "cntr doctor tells what this machine lacks; --debug tells more",
+        ) from error
 
 
 def _prepare(parent: int) -> int:
