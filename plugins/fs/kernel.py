@@ -1,0 +1,119 @@
+"""Backend ``kernel``: the kernel itself serves, read-only: a bind mount, or overlayfs where trees are merged."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+from cntr_core import hookimpl
+from cntr_core.errors import KernelFeatureMissing, PermissionMissing, UsageError
+from cntr_core.filesystem import DirectoryTree, Filesystem, MountRequest, ServedMount
+from cntr_core.types import Missing
+
+if TYPE_CHECKING:
+    from cntr_core.kernel.mounts import DetachedMount
+
+
+class _KernelMount(ServedMount):
+    def __init__(self, mount: DetachedMount) -> None:
+        self._mount = mount
+
+    @property
+    def fd(self) -> int:
+        return self._mount.fd
+
+    @property
+    def server(self) -> None:
+        return None
+
+
+class KernelFilesystem(Filesystem):
+    """As fast as the trees themselves. It can neither write nor watch.
+
+    A single directory comes with the mounts below it; of merged ones overlayfs shows the filesystems alone.
+    """
+
+    name: ClassVar[str] = "kernel"
+
+    def missing(self) -> Sequence[Missing]:
+        from cntr_core.kernel.mounts import fsopen
+
+        try:
+            os.close(fsopen("tmpfs"))
+        except PermissionError:
+            return [Missing("CAP_SYS_ADMIN", "run as root")]
+        except OSError:
+            return [Missing("the mount API by file descriptors", "use Linux 5.12 or newer")]
+        return []
+
+    def mount(self, request: MountRequest) -> AbstractContextManager[ServedMount]:
+        return _mounted(request)
+
+
+@contextmanager
+def _mounted(request: MountRequest) -> Iterator[ServedMount]:
+    directories = _directories(request)
+    try:
+        mount = _bind(directories[0]) if len(directories) == 1 else _overlay(directories, request.source)
+    except PermissionError as error:
+        raise PermissionMissing(f"cannot mount: {error}", "run as root") from error
+    except OSError as error:
+        raise KernelFeatureMissing(
+            f"the kernel cannot mount this tree: {error}", "use --fs pyfuse3, or --fs direct"
+        ) from error
+    with mount:
+        yield _KernelMount(mount)
+
+
+def _directories(request: MountRequest) -> list[int]:
+    """The descriptors of what is to be shown.
+
+    :raises UsageError: the kernel cannot do what is asked.
+    """
+    hint = "use --fs pyfuse3, or --fs direct"
+    if not request.branches:
+        raise UsageError("a mount needs at least one branch", "name a directory")
+    if not request.read_only:
+        raise UsageError("the kernel backend is read-only", hint)
+    if request.observer is not None:
+        raise UsageError("the kernel backend cannot watch accesses", hint)
+    trees = [tree for tree in request.branches if isinstance(tree, DirectoryTree)]
+    if len(trees) < len(request.branches):
+        raise UsageError("the kernel backend shows directories only", hint)
+    return [tree.fd for tree in trees]
+
+
+def _bind(fd: int) -> DetachedMount:
+    """A read-only copy of the mount, and of those below, that no later mount reaches."""
+    from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, DetachedMount
+
+    mount = DetachedMount.clone(fd, recursive=True)
+    try:
+        mount.set_attributes(set=MOUNT_ATTR_RDONLY, propagation=MS_PRIVATE, recursive=True)
+    except OSError:
+        mount.close()
+        raise
+    return mount
+
+
+def _overlay(fds: list[int], source: str) -> DetachedMount:
+    """Overlayfs without an upper layer. Layers go by descriptor: their paths may hold colons, or lie elsewhere."""
+    from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
+
+    paths = [f"/proc/self/fd/{fd}" for fd in fds]
+    named = [("source", source), *(("lowerdir+", path) for path in paths)]
+    try:
+        return DetachedMount.new("overlay", named, MOUNT_ATTR_RDONLY)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    # Before Linux 6.5: one option for all.
+    return DetachedMount.new("overlay", [("source", source), ("lowerdir", ":".join(paths))], MOUNT_ATTR_RDONLY)
+
+
+@hookimpl
+def cntr_register_filesystem() -> Filesystem:
+    return KernelFilesystem()
