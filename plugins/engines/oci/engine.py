@@ -1,0 +1,59 @@
+"""The embedded engine, as the others see it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from cntr_core import Container, ContainerState, Engine, EngineStatus
+from cntr_core.errors import EngineError, PermissionMissing
+from cntr_core.kernel.cgroups import frozen
+
+from .runtime import find_runtime
+from .state import Directory, Record, directories, state_directory
+
+
+class OciEngine(Engine):
+    """Containers that ``cntr run`` started."""
+
+    name = "oci"
+
+    def status(self) -> EngineStatus:
+        where = state_directory()
+        if os.geteuid() != 0:
+            return EngineStatus(False, "only root has containers of this engine", "Run it with sudo.", where)
+        program = find_runtime()
+        if not program:
+            return EngineStatus(False, "no OCI runtime is installed", "Install runc or crun.", where)
+        return EngineStatus(True, f"runs images by {os.path.basename(program)}", endpoint=where)
+
+    def containers(self) -> Iterable[Container]:
+        try:
+            known = directories()
+        except PermissionError as error:
+            raise PermissionMissing(f"{error.filename} cannot be read", "Run it with sudo.") from error
+        return [_container(directory) for directory in known]
+
+
+def _container(directory: Directory) -> Container:
+    try:
+        record = directory.read()
+    except EngineError:
+        return Container("oci", "", directory.name, ContainerState.UNKNOWN)
+    if record is None:
+        return Container("oci", "", directory.name, ContainerState.CREATED)
+    state = _state(record)
+    live = state in (ContainerState.RUNNING, ContainerState.PAUSED)
+    pid = record.pid if live else None
+    return Container("oci", record.id, record.name, state, pid, record.image, record.labels)
+
+
+def _state(record: Record) -> ContainerState:
+    if not record.pid:
+        return ContainerState.CREATED
+    if not record.runs:
+        return ContainerState.EXITED
+    try:
+        return ContainerState.PAUSED if frozen(record.pid) else ContainerState.RUNNING
+    except OSError:
+        return ContainerState.UNKNOWN if record.runs else ContainerState.EXITED

@@ -1,0 +1,103 @@
+"""Ending a container, and removing all that there is of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Sequence
+
+from cntr_core.errors import AmbiguousContainer, ContainerNotFound, EngineError
+from cntr_core.images import remove_tree
+from cntr_core.kernel.cgroups import frozen
+from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
+
+from .runtime import Runtime
+from .state import Directory, Record, directories, tidy
+
+_DEATH = 10.0  # seconds a killed process may take to die, and its watcher to note it
+
+
+def find(name: str) -> Directory:
+    """The container with this name, id, or unambiguous beginning of an id.
+
+    :raises ContainerNotFound, AmbiguousContainer: there is none, or several.
+    """
+    known = directories()
+    found = [d for d in known if d.name == name] or [d for d in known if _has_id(d, name)]
+    if not found:
+        raise ContainerNotFound(f"engine oci has no container named {name!r}", "See them all: cntr list")
+    if len(found) > 1:
+        raise AmbiguousContainer(f"{name!r} begins several ids", "Say which: " + ", ".join(d.name for d in found))
+    return found[0]
+
+
+def stop(directory: Directory, timeout: float) -> None:
+    """End the container by its stop signal, after `timeout` seconds by SIGKILL, and remove it.
+
+    Works on what a crash of ours left, in whatever state.
+
+    :raises EngineError: it cannot be removed, or somebody is just creating it.
+    """
+    record = directory.read()
+    if record and record.runs:
+        _end(record, timeout)
+    # Whoever watches the container holds its lock, and may itself remove it now.
+    with contextlib.suppress(ContainerNotFound), directory.lock(_DEATH) as held:
+        if not held:
+            raise EngineError(f"container {directory.name} is being created by another process", "Try again later.")
+        discard(directory, record)
+
+
+def discard(directory: Directory, record: Record | None) -> None:
+    """Remove the container: its processes, cgroups, files. `record` is None where it never came to the runtime.
+
+    :raises EngineError: something of it cannot be removed.
+    """
+    if record:
+        Runtime(record.runtime, record.id).delete()
+    try:
+        remove_tree(directory.path)
+    except OSError as error:
+        raise EngineError(f"{directory.path} cannot be removed: {error}", "Unmount what is below it.") from error
+    tidy()
+
+
+def _end(record: Record, timeout: float) -> None:
+    try:
+        pidfd = pidfd_open(record.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if not record.runs:
+            return  # it ended meanwhile, and the number may be another's now
+        if frozen(record.pid):
+            Runtime(
+                record.runtime, record.id
+            ).resume()  # a frozen process takes no signal, on cgroup v1 not even SIGKILL
+        if not (_signal(pidfd, record.stop_signal, timeout) or _signal(pidfd, signal.SIGKILL, _DEATH)):
+            raise EngineError(f"container {record.name} does not end, not even by SIGKILL")
+    finally:
+        os.close(pidfd)
+
+
+def _signal(pidfd: int, number: int, patience: float) -> bool:
+    """Whether the process ended within `patience` seconds after the signal."""
+    with contextlib.suppress(ProcessLookupError):
+        pidfd_send_signal(pidfd, number)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(patience * 1000))
+
+
+def _has_id(directory: Directory, prefix: str) -> bool:
+    with contextlib.suppress(EngineError):
+        record = directory.read()
+        return len(prefix) >= 3 and record is not None and record.id.startswith(prefix)
+    return False
+
+
+def names() -> Sequence[str]:
+    """The names of all containers, for completion."""
+    return [directory.name for directory in directories()]

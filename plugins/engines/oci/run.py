@@ -1,0 +1,176 @@
+"""Starting a container and staying with it: its output, its exit code, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+from cntr_core.errors import CntrError, EngineError
+from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_child_subreaper, start_time
+from cntr_core.relay import Loop, Stream
+
+from .remove import discard
+from .runtime import Runtime, Streams
+from .state import Directory, Record
+
+_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def run_foreground(directory: Directory, record: Record, *, interactive: bool, remove: bool) -> int:
+    """Run the container with our streams, until its first process ends; gives its exit code, 128+n for signal n.
+
+    Signals that reach us reach it. Its stdin is empty unless `interactive`.
+
+    :raises CntrError: it could not be started; then nothing of it is left.
+    """
+    set_child_subreaper()
+    with contextlib.ExitStack() as stack:
+        streams, loop = _piped(stack, interactive)
+        record = _start(directory, record, streams)
+        stack.pop_all().close()
+        code = _carry(loop, record)
+    return _finish(directory, record, code, remove)
+
+
+def run_detached(directory: Directory, record: Record, *, remove: bool) -> None:
+    """Run the container in the background, its output in the file ``log``; a process of ours stays with it.
+
+    :raises CntrError: it could not be started; then nothing of it is left.
+    """
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _in_child(lambda: _watch(directory, record, writer, remove))
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        report = answer.read()
+    if not report:
+        os.waitpid(pid, 0)
+        raise EngineError("the process that should watch the container died")
+    error = pickle.loads(report)  # from our own child
+    if isinstance(error, CntrError):
+        os.waitpid(pid, 0)
+        raise error
+
+
+def _in_child(work: Callable[[], None]) -> NoReturn:
+    try:
+        work()
+    finally:
+        os._exit(0)
+
+
+def _watch(directory: Directory, record: Record, report: int, remove: bool) -> None:
+    """The background process: starts the container, says so, waits for its end, and keeps the exit code."""
+    os.setsid()
+    os.chdir("/")
+    set_child_subreaper()
+    for number in _FORWARDED:
+        signal.signal(number, signal.SIG_DFL)
+    log = os.open(directory.file("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    error: CntrError | None = None
+    try:
+        record = _start(directory, record, Streams(null, log, log))
+    except CntrError as refused:
+        error = refused
+    except Exception as unexpected:
+        error = EngineError(f"the container could not be started: {unexpected}")
+    os.write(report, pickle.dumps(error))
+    os.close(report)
+    if error is None:
+        _, status = os.waitpid(record.pid, 0)
+        _finish(directory, record, _exit_code(status), remove)
+
+
+def _start(directory: Directory, record: Record, streams: Streams) -> Record:
+    runtime = Runtime(record.runtime, record.id)
+    try:
+        directory.write(record)  # first: whoever cleans up after a crash must know the id
+        pid = runtime.create(directory, streams)
+        record = dataclasses.replace(record, pid=pid, start_time=start_time(pid))
+        directory.write(record)
+        runtime.start()
+    except BaseException:
+        discard(directory, record)
+        raise
+    return record
+
+
+def _finish(directory: Directory, record: Record, code: int, remove: bool) -> int:
+    if remove:
+        discard(directory, record)
+    else:
+        directory.write(dataclasses.replace(record, exit_code=code))
+        Runtime(record.runtime, record.id).delete()
+    return code
+
+
+def _piped(stack: contextlib.ExitStack, interactive: bool) -> tuple[Streams, Loop]:
+    """Pipes for the container, whose ends `stack` closes, and the loop that carries between them and our streams.
+
+    Our own descriptors are not given away: the runtime makes the image's user the owner of what it gets, and that must
+    not be the caller's terminal.
+    """
+    loop = Loop()
+    ends = []
+    for ours in (1, 2):
+        reader, writer = os.pipe()
+        ends.append(writer)
+        stack.callback(os.close, writer)
+        loop.streams.append(Stream(reader, ours, lambda fd=reader: os.close(fd)))  # type: ignore[misc]
+    stdin, feeder = os.pipe()
+    stack.callback(os.close, stdin)
+    if interactive:
+        loop.streams.append(Stream(0, feeder, lambda: os.close(feeder)))
+    else:
+        os.close(feeder)
+    return Streams(stdin, *ends), loop
+
+
+def _carry(loop: Loop, record: Record) -> int:
+    """Carry bytes until the container has ended and all its output went out; gives its exit code."""
+    pidfd = pidfd_open(record.pid)
+    outputs = [stream for stream in loop.streams if stream.sink in (1, 2)]
+    loop.watched[pidfd] = lambda: loop.watched.clear()
+
+    def deadline() -> None:
+        if not loop.watched and all(stream.ended for stream in outputs if isinstance(stream, Stream)):
+            loop.stop()
+
+    with _forwarding(pidfd):
+        loop.run(deadline)
+    os.close(pidfd)
+    _, status = os.waitpid(record.pid, 0)
+    return _exit_code(status)
+
+
+@contextlib.contextmanager
+def _forwarding(pidfd: int) -> Iterator[None]:
+    """Pass signals on. A container whose first process ignores the second request to end is killed."""
+    requests = 0
+
+    def forward(number: int, _frame: object) -> None:
+        nonlocal requests
+        requests += number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        with contextlib.suppress(ProcessLookupError):
+            pidfd_send_signal(pidfd, signal.SIGKILL if requests > 1 else number)
+
+    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _exit_code(status: int) -> int:
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code

@@ -1,0 +1,119 @@
+"""The OCI runtime: an installed program that starts containers from bundles (runtime-spec, runc(8), crun(1))."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+from cntr_core.errors import CntrError, CommandNotExecutable, CommandNotFound, EngineError
+
+from .state import Directory, runtime_root
+
+# The first that is installed. crun 1.8 refuses hosts with both cgroup hierarchies.
+_PROGRAMS = ("runc", "crun")
+_PATIENCE = 60  # seconds that one call of the runtime may take
+_NOT_FOUND = ("executable file not found", "executable file `", "no such file or directory")
+_NOT_EXECUTABLE = ("permission denied", "exec format error", "is a directory")
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """The descriptors that a container gets as its stdin, stdout and stderr."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+
+
+def find_runtime() -> str | None:
+    """The path of the runtime; None where none is installed."""
+    return next(filter(None, map(shutil.which, _PROGRAMS)), None)
+
+
+def need_runtime() -> str:
+    """:raises EngineError: no runtime is installed."""
+    if found := find_runtime():
+        return found
+    raise EngineError("no OCI runtime is installed", f"Install one: {' or '.join(_PROGRAMS)}.")
+
+
+class Runtime:
+    """Calls of `program` for the one container with the runtime's id `name`."""
+
+    def __init__(self, program: str, name: str) -> None:
+        self._program = program
+        self._name = name
+
+    def create(self, directory: Directory, streams: Streams) -> int:
+        """Create the container from the bundle in `directory`; gives the PID of its first process, which waits.
+
+        :raises CommandNotFound, CommandNotExecutable: the image has no such command.
+        :raises EngineError: the runtime refuses, with its reason.
+        """
+        pid_file, log = directory.file("pid"), directory.file("runtime.log")
+        options = ["--log", log, "--log-format", "json"]
+        call = ["create", "--bundle", directory.path, "--pid-file", pid_file, self._name]
+        done = subprocess.run(
+            self._line(options, call),
+            stdin=streams.stdin,
+            stdout=streams.stdout,
+            stderr=streams.stderr,
+            timeout=_PATIENCE,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise _refusal(_reason(log))
+        with open(pid_file, encoding="ascii") as file:
+            return int(file.read())
+
+    def start(self) -> None:
+        """Let the created container run; :raises EngineError: the runtime refuses."""
+        self._call(["start", self._name])
+
+    def resume(self) -> None:
+        """Thaw a paused container; :raises EngineError: it cannot be."""
+        self._call(["resume", self._name])
+
+    def delete(self) -> None:
+        """End the container if it runs, and remove its cgroups; nothing happens where it is unknown.
+
+        :raises EngineError: something of it is left.
+        """
+        if os.path.exists(os.path.join(runtime_root(), self._name)):
+            self._call(["delete", "--force", self._name])
+
+    def _call(self, call: list[str]) -> None:
+        line = self._line([], call)
+        done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False)
+        if done.returncode != 0:
+            raise _refusal(done.stderr.decode("utf-8", "replace").strip())
+
+    def _line(self, options: list[str], call: list[str]) -> list[str]:
+        return [self._program, "--root", runtime_root(), *options, *call]
+
+
+def _reason(log: str) -> str:
+    """The last error that the runtime logged."""
+    reason = ""
+    try:
+        with open(log, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                entry = json.loads(line)
+                if entry.get("level") in ("error", "fatal"):
+                    reason = str(entry.get("msg", ""))
+    except (OSError, ValueError):
+        pass  # it died before it could tell
+    return reason
+
+
+def _refusal(reason: str) -> CntrError:
+    reason = reason or "it gave no reason"
+    # Both runtimes look the command up themselves, and tell it in prose alone.
+    if "exec" in reason and any(words in reason.lower() for words in _NOT_FOUND):
+        return CommandNotFound(f"the image has no such command: {reason}")
+    if "exec" in reason and any(words in reason.lower() for words in _NOT_EXECUTABLE):
+        return CommandNotExecutable(f"the image's command cannot be executed: {reason}")
+    return EngineError(f"the OCI runtime refuses: {reason}")

@@ -1,0 +1,115 @@
+"""The configuration of an OCI bundle (runtime-spec 1.0, config.json) for an image: what docker gives by default."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cntr_core.errors import UsageError
+from cntr_core.images import ImageConfig
+
+from .users import Identity
+
+DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_CAPABILITIES = (
+    "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL "
+    "AUDIT_WRITE"
+)
+_MASKED = (
+    "/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list "
+    "/proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap"
+)
+_READ_ONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user and this machine say, beside the image: `files` are paths in the container and what is bound
+    there; `capabilities` are those that we have to give away."""
+
+    name: str
+    cgroup: str
+    identity: Identity
+    capabilities: Collection[str]
+    command: tuple[str, ...] = ()
+    host_network: bool = False
+    read_only: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def arguments(config: ImageConfig, command: tuple[str, ...]) -> tuple[str, ...]:
+    """What the container executes: the entrypoint, then `command` or the image's own.
+
+    :raises UsageError: there is nothing to execute.
+    """
+    line = (*config.entrypoint, *(command or config.cmd))
+    if not line:
+        raise UsageError("the image names no command", "Give one behind --.")
+    return line
+
+
+def environment(config: ImageConfig, wishes: Wishes) -> list[str]:
+    """The image's variables, over docker's defaults, without doubles: the last one counts."""
+    defaults = [DEFAULT_PATH, f"HOSTNAME={wishes.name}", f"HOME={wishes.identity.home}"]
+    variables = {line.partition("=")[0]: line for line in (*defaults, *config.env) if "=" in line}
+    return list(variables.values())
+
+
+def bundle(config: ImageConfig, wishes: Wishes) -> dict[str, Any]:
+    """The whole config.json; the root directory is ``rootfs`` beside it."""
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": wishes.name,
+        "root": {"path": "rootfs", "readonly": wishes.read_only},
+        "process": _process(config, wishes),
+        "mounts": _mounts(config, wishes),
+        "linux": _linux(wishes),
+    }
+
+
+def _process(config: ImageConfig, wishes: Wishes) -> dict[str, Any]:
+    identity = wishes.identity
+    given = [name for name in (f"CAP_{word}" for word in _CAPABILITIES.split()) if name in wishes.capabilities]
+    # As docker has it: another user keeps the bounding set, and gets nothing from it without set-user-id programs.
+    effective = given if identity.uid == 0 else []
+    return {
+        "terminal": False,
+        "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)},
+        "args": list(arguments(config, wishes.command)),
+        "env": environment(config, wishes),
+        "cwd": config.working_dir or "/",
+        "capabilities": {"bounding": given, "effective": effective, "permitted": effective},
+    }
+
+
+def _linux(wishes: Wishes) -> dict[str, Any]:
+    kinds = ["pid", "ipc", "uts", "mount", "cgroup"] + ([] if wishes.host_network else ["network"])
+    return {
+        "cgroupsPath": wishes.cgroup,
+        "namespaces": [{"type": kind} for kind in kinds],
+        # The runtime itself adds the devices that every container has: null, zero, tty …
+        "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+        "maskedPaths": _MASKED.split(),
+        "readonlyPaths": _READ_ONLY.split(),
+    }
+
+
+def _mounts(config: ImageConfig, wishes: Wishes) -> list[dict[str, Any]]:
+    quiet = ["nosuid", "noexec", "nodev"]
+    return [
+        _mount("/proc", "proc", quiet),
+        _mount("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        _mount("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        _mount("/sys", "sysfs", [*quiet, "ro"]),
+        _mount("/sys/fs/cgroup", "cgroup", [*quiet, "relatime", "ro"]),
+        _mount("/dev/mqueue", "mqueue", quiet),
+        _mount("/dev/shm", "tmpfs", [*quiet, "mode=1777", "size=65536k"]),
+        # tmpcopyup, known to runc and crun: a volume starts with what the image has there.
+        *(_mount(path, "tmpfs", ["nosuid", "nodev", "tmpcopyup"]) for path in config.volumes),
+        *(_mount(path, "bind", ["rbind", "rprivate"], source) for path, source in wishes.files.items()),
+    ]
+
+
+def _mount(path: str, kind: str, options: list[str], source: str = "") -> dict[str, Any]:
+    return {"destination": path, "type": kind, "source": source or kind, "options": options}

@@ -1,0 +1,154 @@
+"""What is remembered of our containers: a directory for each, with everything that belongs to it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from cntr_core.errors import ContainerNotFound, EngineError, UsageError
+from cntr_core.kernel.procfs import parse_stat
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_RUNTIME_ROOT = ".runtime"
+# Not below /run: that is a tmpfs of little size, mounted noexec and nosuid on many systems, and a container's whole
+# root is kept here.
+_DEFAULT = "/var/lib/cntr-oci"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A container as its directory's state.json has it. `pid` is 0 until it was started."""
+
+    id: str
+    name: str
+    image: str
+    runtime: str
+    stop_signal: int
+    pid: int = 0
+    start_time: int = 0
+    exit_code: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> bool:
+        """Whether its first process lives. A zombie does not: PID 1 of the host need not reap."""
+        return self.pid != 0 and self.exit_code is None and _lives(self.pid, self.start_time)
+
+
+class Directory:
+    """A container's directory."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.path = os.path.join(state_directory(), name)
+
+    def file(self, name: str) -> str:
+        """The path of one of its files: rootfs, config.json, log, state.json …"""
+        return os.path.join(self.path, name)
+
+    def write(self, record: Record) -> None:
+        """Remember; a reader sees the old or the new state, never half of one."""
+        temporary = self.file("state.json.new")
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(dataclasses.asdict(record), file)
+        os.replace(temporary, self.file("state.json"))
+
+    def read(self) -> Record | None:
+        """What is remembered; None where the container did not come that far.
+
+        :raises EngineError: the file is damaged.
+        """
+        try:
+            with open(self.file("state.json"), encoding="utf-8") as file:
+                return Record(**json.load(file))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise EngineError(f"the state of container {self.name} is damaged: {error}") from error
+
+    @contextlib.contextmanager
+    def lock(self, patience: float) -> Iterator[bool]:
+        """Hold the container, as whoever starts or watches it does; False when `patience` seconds were not enough.
+
+        The kernel lets go of it when the holder dies.
+
+        :raises ContainerNotFound: the container is gone.
+        """
+        try:
+            file = open(self.file("lock"), "wb")  # noqa: SIM115 - closed below, in whatever way the block ends
+        except FileNotFoundError:
+            raise ContainerNotFound(f"engine oci has no container named {self.name!r}") from None
+        with file:
+            yield _locked(file.fileno(), time.monotonic() + patience)
+
+
+def state_directory() -> str:
+    """Where containers live; the environment variable CNTR_STATE_DIR moves it."""
+    return os.environ.get("CNTR_STATE_DIR") or _DEFAULT
+
+
+def runtime_root() -> str:
+    """Where the OCI runtime keeps what it knows (its option ``--root``)."""
+    return os.path.join(state_directory(), _RUNTIME_ROOT)
+
+
+def create(name: str) -> Directory:
+    """The directory of a new container.
+
+    :raises UsageError: the name is taken, or cannot be one.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be a container's name", "Use letters, digits, and _ . - inside.")
+    # 0700: set-user-id programs of an image are no business of the host's users.
+    os.makedirs(state_directory(), mode=0o700, exist_ok=True)
+    directory = Directory(name)
+    try:
+        os.mkdir(directory.path, 0o700)
+    except FileExistsError:
+        raise UsageError(
+            f"a container named {name!r} exists", f"Choose another name, or remove it: cntr stop {name}"
+        ) from None
+    return directory
+
+
+def directories() -> list[Directory]:
+    """All containers, in the order of their names."""
+    try:
+        names = os.listdir(state_directory())
+    except FileNotFoundError:
+        return []
+    return [Directory(name) for name in sorted(names) if _NAME.fullmatch(name)]
+
+
+def tidy() -> None:
+    """Remove the directories that are empty once the last container is gone."""
+    for path in (runtime_root(), state_directory()):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+
+
+def _locked(fd: int, deadline: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+
+
+def _lives(pid: int, start_time: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            status = parse_stat(file.read())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.start_time == start_time and status.state != "Z"
