@@ -39,8 +39,7 @@ def read_docker_archive(blobs: Blobs, tag: str, platform: Platform) -> tuple[Ima
     for diff_id in config.diff_ids:
         check_digest(diff_id)
     return config, tuple(
-        Layer(posixpath.normpath(name), diff_id=diff_id)
-        for name, diff_id in zip(names, config.diff_ids, strict=True)
+        Layer(posixpath.normpath(name), diff_id=diff_id) for name, diff_id in zip(names, config.diff_ids, strict=True)
     )
 
 

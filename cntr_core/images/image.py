@@ -70,9 +70,7 @@ class Image:
         self.blobs.close()
 
 
-def open_image(
-    reference: str, *, platform: Platform | None = None, engines: Sequence[ImageHolder] = ()
-) -> Image:
+def open_image(reference: str, *, platform: Platform | None = None, engines: Sequence[ImageHolder] = ()) -> Image:
     """Open an image by path, or by a name that one of `engines` knows.
 
     A path is that of an OCI layout (directory or tar), a docker archive, or a tar of a root directory;
