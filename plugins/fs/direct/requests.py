@@ -229,8 +229,8 @@ class Requests(Generic[N]):
         return self.release(header, body)
 
     def fsyncdir(self, header: Header, body: memoryview) -> bytes:
-        _, flags = protocol.FSYNC_IN.unpack_from(body)
-        self._operations.fsyncdir(header.node, bool(flags & protocol.FSYNC_FDATASYNC))
+        handle, flags = protocol.FSYNC_IN.unpack_from(body)
+        self._operations.fsyncdir(header.node, handle, bool(flags & protocol.FSYNC_FDATASYNC))
         return b""
 
     # Extended attributes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Generic
@@ -68,25 +69,34 @@ class Handles(Generic[N]):
         self._open[self._last] = handle
         return self._last
 
-    def file(self, number: int, inode: Inode[N]) -> Handle[N]:
-        """The open file; `inode` says which where `number` is 0."""
-        handle = self._open.get(number) or self._borrow(inode, Handle)
+    def file(self, number: int) -> Handle[N]:
+        """The open file."""
+        handle = self._open[number]
         assert isinstance(handle, Handle)
         return handle
 
-    def listing(self, number: int, inode: Inode[N]) -> Listing[N]:
-        """The open directory; `inode` says which where `number` is 0."""
-        listing = self._open.get(number) or self._borrow(inode, Listing)
+    def listing(self, number: int) -> Listing[N]:
+        """The open directory."""
+        listing = self._open[number]
         assert isinstance(listing, Listing)
         return listing
 
-    def _borrow(self, inode: Inode[N], kind: type) -> Handle[N] | Listing[N]:
-        key = (inode.number, kind)
-        handle = self._borrowed.get(key)
-        if handle is not None:
-            self._borrowed.move_to_end(key)
-            return handle
-        handle = Listing(inode) if kind is Listing else Handle(self._branch, inode, 0, None)
+    def borrow_file(self, inode: Inode[N]) -> Handle[N]:
+        """A file that the kernel reads without having opened it."""
+        key = (inode.number, Handle)
+        handle = self._borrowed.get(key) or self._borrow(key, Handle(self._branch, inode, os.O_RDONLY, None))
+        assert isinstance(handle, Handle)
+        return handle
+
+    def borrow_listing(self, inode: Inode[N]) -> Listing[N]:
+        """A directory that the kernel reads without having opened it."""
+        key = (inode.number, Listing)
+        listing = self._borrowed.get(key) or self._borrow(key, Listing(inode))
+        assert isinstance(listing, Listing)
+        return listing
+
+    def _borrow(self, key: tuple[int, type], handle: Handle[N] | Listing[N]) -> Handle[N] | Listing[N]:
+        """Keep `handle` for the next time, and close the one that was borrowed first."""
         self._borrowed[key] = handle
         if len(self._borrowed) > _BORROWED:
             self._borrowed.popitem(last=False)[1].close()

@@ -170,7 +170,7 @@ class Operations(Generic[N]):
         return inode, status, self.handles.add(Handle(self.branch, inode, flags, file))
 
     def read(self, number: int, handle: int, size: int, offset: int) -> bytes:
-        return self.handles.file(handle, self.inodes[number]).file.read(size, offset)
+        return self._file(number, handle).file.read(size, offset)
 
     def write(
         self, number: int, handle: int, data: bytes | memoryview, offset: int, *, kill_set_id: bool = False
@@ -196,11 +196,11 @@ class Operations(Generic[N]):
 
     def lseek(self, number: int, handle: int, offset: int, whence: int) -> int:
         """SEEK_DATA and SEEK_HOLE; what has no descriptor has no holes."""
-        inode = self.inodes[number]
-        fd = self.handles.file(handle, inode).file.descriptor
+        opened = self._file(number, handle)
+        fd = opened.file.descriptor
         if fd is not None:
             return os.lseek(fd, offset, whence)
-        size = self.branch.stat(inode.node).st_size
+        size = self.branch.stat(opened.inode.node).st_size
         if offset >= size:
             raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
         return offset if whence == os.SEEK_DATA else size
@@ -211,8 +211,12 @@ class Operations(Generic[N]):
     def release(self, handle: int) -> None:
         self.handles.close(handle)
 
+    def _file(self, number: int, handle: int) -> Handle[N]:
+        """The open file; where the kernel did not open it `handle` is 0, and the inode's number tells which."""
+        return self.handles.file(handle) if handle else self.handles.borrow_file(self.inodes[number])
+
     def _descriptor(self, number: int, handle: int) -> int:
-        fd = self.handles.file(handle, self.inodes[number]).file.descriptor
+        fd = self._file(number, handle).file.descriptor
         if fd is None:
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         return fd
@@ -224,7 +228,7 @@ class Operations(Generic[N]):
 
     def readdir(self, number: int, handle: int, offset: int) -> Sequence[DirEntry]:
         """All entries of the open directory, read anew when `offset` is 0; the caller goes on from there."""
-        listing = self.handles.listing(handle, self.inodes[number])
+        listing = self._listing(number, handle)
         if listing.entries is None or not offset:
             node = listing.inode.node
             above = node.parent or node
@@ -232,8 +236,11 @@ class Operations(Generic[N]):
             listing.entries = dots + list(self.branch.list(node))
         return listing.entries
 
-    def fsyncdir(self, number: int, data_only: bool) -> None:
-        self.branch.syncdir(self.inodes[number].node, data_only)
+    def _listing(self, number: int, handle: int) -> Listing[N]:
+        return self.handles.listing(handle) if handle else self.handles.borrow_listing(self.inodes[number])
+
+    def fsyncdir(self, number: int, handle: int, data_only: bool) -> None:
+        self.branch.syncdir(self._listing(number, handle).inode.node, data_only)
 
     # Extended attributes
 

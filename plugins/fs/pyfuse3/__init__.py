@@ -1,0 +1,46 @@
+"""Transport ``pyfuse3``: libfuse by way of pyfuse3, the main backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cntr_core import hookimpl
+from cntr_core.filesystem import Filesystem, MountRequest, ServedMount
+from cntr_core.types import Missing
+
+if TYPE_CHECKING:
+    from ..logic.operations import Operations
+    from ..logic.policy import Policy
+
+
+class Pyfuse3Filesystem(Filesystem):
+    """Serves what libfuse can express: no fallocate, no SEEK_DATA, no copy_file_range, no O_TMPFILE."""
+
+    name: ClassVar[str] = "pyfuse3"
+
+    def missing(self) -> Sequence[Missing]:
+        from importlib.util import find_spec
+
+        from ..server import missing_for_fuse
+
+        library = [] if find_spec("pyfuse3") else [Missing("the package pyfuse3", "pip install pyfuse3")]
+        return [*library, *missing_for_fuse()]
+
+    def mount(self, request: MountRequest) -> AbstractContextManager[ServedMount]:
+        from ..server import served
+
+        return served(request, _serve)
+
+
+def _serve(device: int, operations: Operations[Any], policy: Policy) -> None:
+    # Imported by the server only: with trio it takes a fifth of a second, which the session need not wait for.
+    from .requests import serve
+
+    serve(device, operations, policy)
+
+
+@hookimpl
+def cntr_register_filesystem() -> Filesystem:
+    return Pyfuse3Filesystem()
