@@ -6,11 +6,39 @@ process of its own with a time limit, so that one that hangs, crashes or lies ne
 
 from __future__ import annotations
 
+import os
+import pickle
+import select
+import signal
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import ClassVar, Generic, NoReturn, TypeVar
 
-from .types import Container, EngineStatus
+from .errors import (
+    AmbiguousContainer,
+    CntrError,
+    ContainerNotFound,
+    ContainerNotRunning,
+    EngineError,
+    PluginError,
+)
+from .kernel import process as kernel_process
+from .kernel import procfs
+from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus
+
+LIMIT = 2.0
+"""Seconds that an engine has for an answer."""
+
+SHORTEST_PREFIX = 3
+"""Characters of an id that name a container; fewer would match by accident."""
+
+LAST_RESORT = "pid"
+"""The engine that counts only where no other knows the name: a container may be called ``1234``."""
+
+T = TypeVar("T")
 
 
 class Engine(ABC):
@@ -31,7 +59,232 @@ class Engine(ABC):
         """
 
     def find(self, name: str) -> Sequence[Container]:
-        """The containers that answer to `name`, best match class only: exact name or full id, else id prefixes."""
+        """The containers that answer to `name`, best match class only: exact name or full id, else id prefixes.
+
+        :raises CntrError: the engine cannot be asked; or the message says why the name cannot be one of its own.
+        """
         known = list(self.containers())
         exact = [c for c in known if name in (c.name, c.id)]
-        return exact or [c for c in known if len(name) >= 3 and c.id.startswith(name)]
+        return exact or [c for c in known if len(name) >= SHORTEST_PREFIX and c.id.startswith(name)]
+
+    def export_image(self, name: str) -> Iterable[bytes] | None:  # noqa: ARG002 - for engines that hold images
+        """The image `name` as a docker or OCI archive, in pieces; None where the engine has none of that name.
+
+        :raises EngineError: the engine has it, and cannot give it.
+        """
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What one engine said: a value, or the error that kept it from answering."""
+
+    engine: str
+    value: T | None
+    error: CntrError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The containers of all engines that answered, and who did not."""
+
+    containers: tuple[Container, ...]
+    failures: tuple[Answer[list[Container]], ...]
+
+
+def ask(engines: Sequence[Engine], question: Callable[[Engine], T], limit: float = LIMIT) -> list[Answer[T]]:
+    """Put `question` to all engines at once, and give their answers in the same order within `limit` seconds.
+
+    Each engine answers in a forked process, which keeps the caller single-threaded and its memory clean; the value must
+    be picklable. A process that is late is killed with all that it started.
+    """
+    deadline = time.monotonic() + limit
+    workers = [_Worker(engine, question) for engine in engines]
+    try:
+        while open_pipes := {w.pipe: w for w in workers if not w.finished}:
+            ready, _, _ = select.select(list(open_pipes), [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                break
+            for pipe in ready:
+                open_pipes[pipe].read()
+    finally:
+        for worker in workers:
+            worker.close()
+    return [worker.answer(limit) for worker in workers]
+
+
+class _Worker(Generic[T]):
+    """A process that asks one engine."""
+
+    def __init__(self, engine: Engine, question: Callable[[Engine], T]) -> None:
+        self.engine = engine
+        self.finished = False
+        self._received = bytearray()
+        self.pipe, theirs = os.pipe2(os.O_CLOEXEC)
+        self._pid = os.fork()
+        if self._pid == 0:
+            _answer(engine, question, theirs)
+        os.close(theirs)
+
+    def read(self) -> None:
+        data = os.read(self.pipe, 1 << 16)
+        self._received += data
+        self.finished = not data
+
+    def close(self) -> None:
+        """End the process, and what it started, if it has not answered."""
+        os.close(self.pipe)
+        if not self.finished:
+            for kill in (os.killpg, os.kill):
+                with suppress(ProcessLookupError, PermissionError):
+                    kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+
+    def answer(self, limit: float) -> Answer[T]:
+        name = self.engine.name
+        if not self.finished:
+            error = EngineError(f"{name} did not answer within {limit:g} s", f"look whether {name} hangs")
+            return Answer(name, None, error)
+        try:
+            value, known = pickle.loads(self._received)  # from a fork of this very process
+        except Exception:
+            return Answer(name, None, EngineError(f"the plugin of {name} crashed", "run again with --debug"))
+        return Answer(name, value, known)
+
+
+def _answer(engine: Engine, question: Callable[[Engine], T], pipe: int) -> NoReturn:
+    try:
+        os.setpgid(0, 0)
+        kernel_process.set_pdeathsig(signal.SIGKILL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        null = os.open("/dev/null", os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(null, 1)
+        with open(pipe, "wb") as file:
+            pickle.dump(_outcome(engine, question), file)
+    finally:
+        os._exit(0)
+
+
+def _outcome(engine: Engine, question: Callable[[Engine], T]) -> tuple[T | None, CntrError | None]:
+    try:
+        return question(engine), None
+    except CntrError as error:
+        return None, error
+    except Exception as error:
+        if os.environ.get("CNTR_DEBUG"):
+            import traceback
+
+            traceback.print_exc()
+        return None, EngineError(f"{engine.name}: {type(error).__name__}: {error}", "run again with --debug")
+
+
+def list_containers(engines: Sequence[Engine]) -> Listing:
+    """The containers of all engines, asked side by side."""
+    answers = ask(engines, lambda engine: list(engine.containers()))
+    found = [container for answer in answers for container in answer.value or ()]
+    return Listing(tuple(found), tuple(answer for answer in answers if answer.error))
+
+
+def resolve(ref: ContainerRef, engines: Sequence[Engine]) -> ContainerProcess:
+    """The process that `ref` names, among all engines, or in the one that it names.
+
+    :raises ContainerNotFound: nobody knows the name; the hint tells what each engine said.
+    :raises AmbiguousContainer: several containers answer to it; the hint gives a reference for each.
+    :raises ContainerNotRunning: it has no process to join.
+    :raises PluginError: there is no such engine.
+    """
+    container = find(ref, engines)
+    return running_process(container)
+
+
+def find(ref: ContainerRef, engines: Sequence[Engine]) -> Container:
+    """The container that `ref` names; errors as :func:`resolve`, whatever its state."""
+    asked = chosen(ref.engine, engines)
+    answers = ask(asked, lambda engine: list(engine.find(ref.name)))
+    found = [c for answer in answers for c in answer.value or () if answer.engine != LAST_RESORT]
+    found = found or [c for answer in answers for c in answer.value or ()]
+    if not found:
+        raise _not_found(ref, answers)
+    if len(found) > 1:
+        candidates = ", ".join(sorted(f"{c.engine}://{_shortest(c, found)}" for c in found))
+        raise AmbiguousContainer(f"'{ref}' names {len(found)} containers", f"say which: {candidates}")
+    return found[0]
+
+
+def chosen(name: str | None, engines: Sequence[Engine]) -> Sequence[Engine]:
+    """The engine called `name`, or all for None.
+
+    :raises PluginError: there is no such engine.
+    """
+    if name is None:
+        return engines
+    found = [engine for engine in engines if engine.name == name]
+    if not found:
+        known = ", ".join(sorted(engine.name for engine in engines))
+        raise PluginError(f"there is no engine '{name}'", f"choose from {known}, or install its plugin")
+    return found
+
+
+def _not_found(ref: ContainerRef, answers: Sequence[Answer[list[Container]]]) -> CntrError:
+    if ref.engine is not None and (error := answers[0].error):
+        return error
+    said = "; ".join(f"{a.engine}: {a.error.message if a.error else 'no such container'}" for a in answers)
+    return ContainerNotFound(f"there is no container '{ref}'", f"see cntr list ({said})" if said else "see cntr list")
+
+
+def _shortest(container: Container, others: Sequence[Container]) -> str:
+    """The name where it tells `container` from `others` of its engine, else enough of the id."""
+    same = [c for c in others if c.engine == container.engine and c is not container]
+    if container.name and all(container.name != c.name for c in same):
+        return container.name
+    return container.id[:12]
+
+
+def running_process(container: Container) -> ContainerProcess:
+    """The init process of a container, pinned by its start time.
+
+    :raises ContainerNotRunning: it is stopped, paused, or ended just now.
+    """
+    ref = container.ref
+    if container.state is ContainerState.PAUSED:
+        raise ContainerNotRunning(f"{ref} is paused, so no command could run in it", "unpause it first")
+    if container.state is not ContainerState.RUNNING or not container.pid:
+        raise ContainerNotRunning(f"{ref} is not running ({container.state.value})", "start it first")
+    try:
+        return ContainerProcess(container, container.pid, kernel_process.start_time(container.pid))
+    except (FileNotFoundError, ProcessLookupError):
+        raise ContainerNotRunning(f"{ref} ended just now", "start it again") from None
+
+
+@contextmanager
+def hold(process: ContainerProcess) -> Iterator[int]:
+    """A pidfd of the process, and certainty that it is the one that was found, and not another with its number.
+
+    :raises ContainerNotRunning: it has ended; a zombie counts as gone, since PID 1 does not always reap.
+    """
+    gone = ContainerNotRunning(f"{process.container.ref} has ended", "start it again")
+    try:
+        pidfd = kernel_process.pidfd_open(process.pid)
+    except OSError:
+        raise gone from None
+    try:
+        if not _is_same(process):
+            raise gone
+        yield pidfd
+    finally:
+        os.close(pidfd)
+
+
+def _is_same(process: ContainerProcess) -> bool:
+    try:
+        directory = procfs.open_process(process.pid)
+    except FileNotFoundError:
+        return False
+    try:
+        stat = procfs.read_stat(directory)
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    finally:
+        os.close(directory)
+    return stat.start_time == process.start_time and stat.state not in "ZX"

@@ -1,0 +1,148 @@
+"""``cntr list``, ``cntr engines``, ``cntr plugins`` and ``cntr doctor``: what is there, and what is missing."""
+
+# ruff: noqa: ARG001 - --debug acts by its callback
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..types import EngineStatus
+from . import output
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("list")(list_containers)
+    app.command("engines")(engines)
+    app.command("plugins")(plugins)
+    app.command("doctor")(doctor)
+
+
+def list_containers(
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Show those that do not run, too.")] = False,
+    engine: Annotated[str | None, typer.Option(metavar="NAME", help="Ask this engine only.")] = None,
+    json: output.Json = False,
+    debug: output.Debug = False,
+) -> int:
+    """List the containers of all engines.
+
+    Engines that do not answer are left out; [bold]cntr engines[/] tells why.
+    """
+    from ..engine import chosen, list_containers
+    from ..plugins import load
+    from ..types import ContainerState
+
+    listing = list_containers(chosen(engine, load().engines))
+    shown = [c for c in listing.containers if everything or c.state in (ContainerState.RUNNING, ContainerState.PAUSED)]
+    if engine is not None and listing.failures:
+        assert listing.failures[0].error is not None
+        raise listing.failures[0].error
+    if json:
+        output.print_json(
+            [
+                {
+                    "engine": c.engine,
+                    "id": c.id,
+                    "name": c.name,
+                    "state": c.state.value,
+                    "image": c.image,
+                    "labels": dict(c.labels),
+                }
+                for c in shown
+            ]
+        )
+        return 0
+    rows = [(c.engine, c.name or "-", c.id[:12], c.state.value, c.image or "-") for c in shown]
+    output.print_table(("engine", "name", "id", "state", "image"), rows, "no containers; see cntr engines")
+    return 0
+
+
+def engines(json: output.Json = False, debug: output.Debug = False) -> int:
+    """Show which container engines are here, and what each one answered."""
+    from ..engine import ask
+    from ..plugins import load
+
+    found = load().engines
+    statuses = {
+        answer.engine: answer.value
+        or EngineStatus(available=False, detail=answer.error.message if answer.error else "", hint="")
+        for answer in ask(found, lambda engine: engine.status())
+    }
+    if json:
+        output.print_json(
+            [
+                {
+                    "engine": name,
+                    "available": status.available,
+                    "detail": status.detail,
+                    "hint": status.hint,
+                    "endpoint": status.endpoint,
+                }
+                for name, status in statuses.items()
+            ]
+        )
+        return 0
+    rows = [
+        (name, "yes" if s.available else "no", s.detail, s.hint if not s.available else s.endpoint)
+        for name, s in statuses.items()
+    ]
+    output.print_table(("engine", "available", "answer", "endpoint or next step"), rows, "no engine is installed")
+    return 0
+
+
+def plugins(json: output.Json = False, debug: output.Debug = False) -> int:
+    """Show the plugins: what each offers, and why one that fails does."""
+    from ..plugins import load
+
+    infos = load().infos
+    if json:
+        output.print_json(
+            [
+                {
+                    "plugin": i.name,
+                    "distribution": i.distribution,
+                    "version": i.version,
+                    "offers": list(i.offers),
+                    "failure": i.failure,
+                }
+                for i in infos
+            ]
+        )
+    else:
+        rows = [(i.name, f"{i.distribution} {i.version}", ", ".join(i.offers) or "-", i.failure or "-") for i in infos]
+        output.print_table(("plugin", "from", "offers", "failure"), rows, "no plugin is installed")
+    return 0
+
+
+def doctor(json: output.Json = False, debug: output.Debug = False) -> int:
+    """Check this machine: kernel, privileges, filesystem backends and engines, each with what to do.
+
+    Exit code 0 when attach can work here, 125 when something that it needs is missing.
+    """
+    from ..diagnosis import diagnose
+
+    findings = diagnose()
+    if json:
+        output.print_json(
+            [
+                {
+                    "area": f.area,
+                    "name": f.name,
+                    "ok": f.ok,
+                    "needed": f.needed,
+                    "detail": f.detail,
+                    "remedy": f.remedy,
+                }
+                for f in findings
+            ]
+        )
+    else:
+        rows = [(f.area, f.name, _mark(f.ok, f.needed), f.detail, "" if f.ok else f.remedy) for f in findings]
+        output.print_table(("area", "what", "ok", "detail", "what to do"), rows, "nothing to check")
+    return 125 if any(f.needed and not f.ok for f in findings) else 0
+
+
+def _mark(ok: bool, needed: bool) -> str:
+    return "yes" if ok else "NO" if needed else "no"

@@ -1,0 +1,54 @@
+"""What ``cntr doctor`` knows: every feature that cntr uses, whether it is there, and the remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .engine import ask
+from .kernel import probes
+from .plugins import Plugins, load
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check. `needed` tells what attach cannot do without from what only some options want."""
+
+    area: str
+    name: str
+    ok: bool
+    needed: bool
+    detail: str
+    remedy: str
+
+
+def diagnose() -> list[Finding]:
+    """All findings: the kernel's features and the process's privileges, then backends and engines."""
+    plugins = load()
+    features = [Finding("kernel", f.name, f.available, f.name in NEEDED, f.detail, f.remedy) for f in probes.features()]
+    return [*features, *_filesystems(plugins), *_engines(plugins)]
+
+
+def _filesystems(plugins: Plugins) -> list[Finding]:
+    findings = []
+    for filesystem in plugins.filesystems:
+        missing = list(filesystem.missing())
+        detail = "; ".join(m.what for m in missing) or "usable"
+        remedy = "; ".join(m.remedy for m in missing)
+        findings.append(Finding("filesystem", filesystem.name, not missing, False, detail, remedy))
+    usable = any(f.ok for f in findings)
+    findings.append(
+        Finding("filesystem", "any backend", usable, True, "usable" if usable else "none is", "see the lines above")
+    )
+    return findings
+
+
+def _engines(plugins: Plugins) -> list[Finding]:
+    findings = []
+    for answer in ask(plugins.engines, lambda engine: engine.status()):
+        if answer.value is None:
+            assert answer.error is not None
+            findings.append(Finding("engine", answer.engine, False, False, answer.error.message, answer.error.hint))
+        else:
+            status = answer.value
+            findings.append(Finding("engine", answer.engine, status.available, False, status.detail, status.hint))
+    return findings

@@ -1,0 +1,181 @@
+"""Docker, by its API on a local socket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cntr_core import Container, ContainerState, Engine, EngineStatus, hookimpl
+from cntr_core.engine import LIMIT
+from cntr_core.errors import EngineError
+from cntr_core.kernel import procfs
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_LOCAL = "unix://"
+_EXPORT_LIMIT = 600
+"""Seconds of silence that docker may take to prepare an image's archive."""
+_STATES = {
+    "created": ContainerState.CREATED,
+    "running": ContainerState.RUNNING,
+    "restarting": ContainerState.RUNNING,
+    "paused": ContainerState.PAUSED,
+    "exited": ContainerState.EXITED,
+    "dead": ContainerState.EXITED,
+    "removing": ContainerState.EXITED,
+}
+
+
+class DockerEngine(Engine):
+    """The daemon of ``DOCKER_HOST``, or of docker's current context."""
+
+    name: ClassVar[str] = "docker"
+
+    def status(self) -> EngineStatus:
+        endpoint = ""
+        try:
+            endpoint = _endpoint()
+            with _client(endpoint) as client:
+                version = str(client.version(api_version=False)["Version"])
+        except EngineError as error:
+            return EngineStatus(available=False, detail=error.message, hint=error.hint, endpoint=endpoint)
+        return EngineStatus(available=True, detail=f"version {version}", endpoint=endpoint)
+
+    def containers(self) -> Iterable[Container]:
+        with _client(_endpoint()) as client:
+            return [_from_list(entry) for entry in client.containers(all=True)]
+
+    def find(self, name: str) -> Sequence[Container]:
+        with _client(_endpoint()) as client:
+            matches = super().find(name)
+            return [_inspected(client, match) for match in matches]
+
+    def export_image(self, name: str) -> Iterable[bytes] | None:
+        with _client(_endpoint()) as client:
+            if not client.images(name=name) and not _has_image(client, name):
+                return None
+        return _export(name)
+
+
+def _endpoint() -> str:
+    """Where the docker command would connect to.
+
+    :raises EngineError: it is no unix socket: the PIDs of another machine mean nothing here.
+    """
+    from docker.context import ContextAPI
+
+    host = os.environ.get("DOCKER_HOST") or ""
+    if not host and (context := ContextAPI.get_current_context()) is not None:
+        host = context.Host or ""
+    host = (host or "unix:///var/run/docker.sock").replace("http+unix://", _LOCAL)
+    if not host.startswith(_LOCAL):
+        raise EngineError(
+            f"docker's host {host} may be another machine, whose processes cannot be entered from here",
+            "run cntr on that machine, or unset DOCKER_HOST",
+        )
+    return host
+
+
+@contextmanager
+def _client(endpoint: str, timeout: int = int(LIMIT)) -> Iterator[APIClient]:
+    """A client of the API, whose errors become one sentence each."""
+    from docker import APIClient
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    path = endpoint.removeprefix(_LOCAL)
+    if not os.path.exists(path):
+        raise EngineError(f"docker is not running (no socket at {path})", "start it, or set DOCKER_HOST")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise EngineError(f"docker's socket {path} may not be opened", "run cntr as root, for example with sudo")
+    try:
+        client = APIClient(base_url=endpoint, timeout=timeout)
+        try:
+            yield client
+        finally:
+            client.close()
+    except APIError as error:
+        raise EngineError(f"docker refused: {error.explanation or error}", "see the daemon's log") from None
+    except (DockerException, RequestException) as error:
+        raise EngineError(f"docker does not answer at {path} ({_cause(error)})", "look whether it runs") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineError(f"docker's answer cannot be understood ({error})", "see cntr engines") from None
+
+
+def _cause(error: Exception) -> str:
+    """The innermost reason, without the layers that wrap it."""
+    innermost: BaseException = error
+    while innermost.__cause__ or innermost.__context__:
+        innermost = innermost.__cause__ or innermost.__context__  # type: ignore[assignment]  # one is set
+    return innermost.strerror or "" if isinstance(innermost, OSError) else str(innermost)[:100]
+
+
+def _from_list(entry: dict[str, Any]) -> Container:
+    names = [name.removeprefix("/") for name in entry["Names"] or []]
+    return Container(
+        engine=DockerEngine.name,
+        id=entry["Id"],
+        # Links of other containers are names as well, with a slash inside.
+        name=next((name for name in names if "/" not in name), ""),
+        state=_STATES.get(entry["State"], ContainerState.UNKNOWN),
+        image=entry["Image"],
+        labels=dict(entry["Labels"] or {}),
+    )
+
+
+def _inspected(client: APIClient, listed: Container) -> Container:
+    """The container with its PID, which only an inspection tells."""
+    details = client.inspect_container(listed.id)
+    state = details["State"]
+    pid = int(state["Pid"]) or None
+    if pid is not None and not _is_ours(pid, listed.id):
+        raise EngineError(
+            f"docker says that {listed.name} is process {pid}, which is something else on this machine",
+            "run cntr where the daemon runs: on its machine, outside of any container",
+        )
+    return Container(
+        engine=listed.engine,
+        id=listed.id,
+        name=listed.name,
+        state=_STATES.get(state["Status"], ContainerState.UNKNOWN),
+        pid=pid,
+        image=str(details["Config"]["Image"]),
+        labels=dict(details["Config"].get("Labels") or {}),
+    )
+
+
+def _is_ours(pid: int, container: str) -> bool:
+    """Whether process `pid` of this machine belongs to the container: its cgroup or its mounts name the id."""
+    try:
+        directory = procfs.open_process(pid)
+    except FileNotFoundError:
+        return False
+    try:
+        return any(container.encode() in procfs.read(directory, name) for name in ("cgroup", "mountinfo"))
+    except OSError:
+        return True  # it may not be looked into, and the session will say so
+    finally:
+        os.close(directory)
+
+
+def _has_image(client: APIClient, name: str) -> bool:
+    from docker.errors import ImageNotFound
+
+    try:
+        client.inspect_image(name)  # type: ignore[no-untyped-call]  # types-docker has no annotation for it
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _export(name: str) -> Iterator[bytes]:
+    with _client(_endpoint(), timeout=_EXPORT_LIMIT) as client:
+        yield from client.get_image(name)
+
+
+@hookimpl
+def cntr_register_engine() -> Engine:
+    return DockerEngine()
