@@ -24,7 +24,7 @@ class Finding:
 def diagnose() -> list[Finding]:
     """All findings: the kernel's features and the process's privileges, then backends and engines."""
     plugins = load()
-    features = [Finding("kernel", f.name, f.available, f.name in NEEDED, f.detail, f.remedy) for f in probes.features()]
+    features = [Finding("kernel", f.name, f.available, f.required, f.detail, f.remedy) for f in probes.probe()]
     return [*features, *_filesystems(plugins), *_engines(plugins)]
 
 

@@ -5,6 +5,7 @@ JSON and not pickle: the far side has entered a container, and what it sends mus
 
 from __future__ import annotations
 
+import array
 import json
 import socket
 from dataclasses import dataclass, field
@@ -40,10 +41,21 @@ def send(sock: socket.socket, event: str, *fds: int, **values: Any) -> None:
         return
 
 
+def receive_fds(sock: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """Bytes and descriptors, close-on-exec from the first moment: Python 3.11's recv_fds() forgets its flags."""
+    room = socket.CMSG_LEN(most * array.array("i").itemsize)
+    payload, controls, _, _ = sock.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
+    fds = array.array("i")
+    for level, kind, data in controls:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return payload, list(fds)
+
+
 def receive(sock: socket.socket) -> Message | None:
     """The next message, or None when the other side is closed."""
     try:
-        payload, fds, _, _ = socket.recv_fds(sock, _LARGEST, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
+        payload, fds = receive_fds(sock, _LARGEST, _MOST_FDS)
     except ConnectionResetError:
         return None
     if not payload:
@@ -71,6 +83,7 @@ def describe(error: BaseException) -> str:
 
 def error_of(message: Message) -> CntrError:
     """The error that :func:`send_error` sent."""
-    kind = getattr(errors, str(message.values.get("kind")), SessionError)
-    error = kind(str(message.values.get("message")), str(message.values.get("hint", "")))
-    return error if isinstance(error, CntrError) else SessionError(str(error))
+    kind = getattr(errors, str(message.values.get("kind")), None)
+    if not (isinstance(kind, type) and issubclass(kind, CntrError)):
+        kind = SessionError
+    return kind(str(message.values.get("message")), str(message.values.get("hint", "")))

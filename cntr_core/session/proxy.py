@@ -13,6 +13,7 @@ import socket
 import threading
 
 from ..relay import Loop
+from .channel import receive_fds
 
 _CHUNK = 1 << 16
 _MOST_FDS = 253  # SCM_MAX_FD
@@ -92,13 +93,12 @@ class _Direction:
 
     def read(self) -> None:
         try:
-            self._data, fds, _, _ = socket.recv_fds(self._from, _CHUNK, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
+            self._data, self._fds = receive_fds(self._from, _CHUNK, _MOST_FDS)
         except BlockingIOError:
             return
         except OSError:
             self._connection.broken()
             return
-        self._fds = list(fds)
         if not self._data:
             self._finish()
 
