@@ -75,6 +75,13 @@ def _cgroup_v2() -> str:
     return "" if any(os.access(f"{r}/cgroup.subtree_control", os.W_OK) for r in roots) else "no cgroup2 mount"
 
 
+def _linux(major: int, minor: int) -> Probe:
+    from cntr_core.kernel.probes import kernel_version
+
+    new_enough = kernel_version(os.uname().release) >= (major, minor)
+    return lambda: "" if new_enough else f"boot Linux {major}.{minor} or newer"
+
+
 def _program(name: str, package: str = "") -> Probe:
     return lambda: "" if shutil.which(name) else f"apt-get install {package or name}"
 
@@ -88,6 +95,8 @@ REQUIREMENTS: dict[str, Probe] = {
     "cgroup-v1-freezer": _cgroup_v1("freezer"),
     "cgroup-v1-pids": _cgroup_v1("pids"),
     "cgroup-v2": _cgroup_v2,
+    "linux-6.9": _linux(6, 9),
+    "linux-6.13": _linux(6, 13),
     "busybox": _program("busybox", "busybox-static"),
     "crun": _program("crun"),
     "curl": _program("curl"),

@@ -162,7 +162,10 @@ def fsconfig_set_flag(fsfd: int, key: str) -> None:
 
 
 def fsconfig_set_fd(fsfd: int, key: str, fd: int) -> None:
-    """Set an option to an open file, such as FUSE's ``fd`` or (Linux 6.13) overlayfs' ``lowerdir+``."""
+    """Set an option to an open file, such as (Linux 6.13) overlayfs' ``lowerdir+``.
+
+    FUSE wants the number of its ``fd`` as a string instead.
+    """
     _configure(fsfd, _SET_FD, key, None, fd)
 
 
