@@ -22,9 +22,7 @@ from typing import Protocol
 
 import pytest
 
-_BUILD = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "evaluation/corpus/build.py"
-)
+_BUILD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "evaluation/corpus/build.py")
 
 
 def cache_directory() -> str:

@@ -110,7 +110,7 @@ def read_members(stream: Reader) -> Iterator[tuple[Member, IO[bytes] | None]]:
 
     :raises ImageError: the tar is truncated, corrupt, or has a member that cannot be; the message names it.
     """
-    with _tar_errors():
+    with tar_errors():
         # tarfile calls nothing but read() of a stream.
         archive = StrictTar.open(fileobj=cast("IO[bytes]", stream), mode="r|", bufsize=CHUNK)
     while (info := _next(archive)) is not None:
@@ -155,7 +155,8 @@ class StrictTar(tarfile.TarFile):
 
 
 @contextmanager
-def _tar_errors() -> Iterator[None]:
+def tar_errors() -> Iterator[None]:
+    """What reading headers or content raises on a damaged archive becomes an ImageError."""
     try:
         yield
     except (tarfile.TarError, ValueError, IndexError, OverflowError, EOFError, RecursionError) as error:
@@ -163,7 +164,7 @@ def _tar_errors() -> Iterator[None]:
 
 
 def _next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
-    with _tar_errors():
+    with tar_errors():
         return archive.next()
 
 
@@ -212,7 +213,7 @@ def _device(info: tarfile.TarInfo) -> int:
 
 def _mtime(info: tarfile.TarInfo) -> int:
     """Exact nanoseconds: tarfile itself reads PAX times as floats, which have too few digits."""
-    text = info.pax_headers.get("mtime", str(int(info.mtime)))
+    text = info.pax_headers.get("mtime") or str(int(info.mtime))
     match = _TIME.fullmatch(text)
     if not match:
         raise ImageError(f"has the impossible time {text[:40]!r}")
@@ -221,11 +222,10 @@ def _mtime(info: tarfile.TarInfo) -> int:
 
 
 def _xattrs(headers: Mapping[str, str]) -> Mapping[str, bytes]:
-    return {
-        key.removeprefix(_XATTR): value.encode("utf-8", "surrogateescape")
-        for key, value in headers.items()
-        if key.startswith(_XATTR)
-    }
+    named = {key.removeprefix(_XATTR): value for key, value in headers.items() if key.startswith(_XATTR)}
+    if any("\0" in name for name in named):
+        raise ImageError("has an extended attribute with NUL in its name")
+    return {name: value.encode("utf-8", "surrogateescape") for name, value in named.items()}
 
 
 def _segments(info: tarfile.TarInfo) -> tuple[tuple[int, int], ...] | None:

@@ -18,7 +18,7 @@ from typing import IO
 
 from ..errors import ImageError
 from ..kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, open_in_root, openat2
-from .members import Kind, Member, quoted, split_path
+from .members import Kind, Member, quoted, split_path, tar_errors
 from .streams import CHUNK
 from .trees import remove_tree
 
@@ -309,7 +309,8 @@ def _create(place: Place, member: Member, content: IO[bytes] | None) -> None:
     elif member.kind is Kind.SYMLINK:
         os.symlink(member.link, place.name, dir_fd=place.parent)
     elif content is not None:
-        _write(place, member, content)
+        with tar_errors():
+            _write(place, member, content)
     else:
         os.mknod(place.name, _NODES[member.kind] | 0o600, member.device, dir_fd=place.parent)
 
@@ -320,10 +321,12 @@ def _write(place: Place, member: Member, content: IO[bytes]) -> None:
         if member.segments is None:
             shutil.copyfileobj(content, file, CHUNK)
             return
+        # Only tarfile's own object below the buffer can pass over holes in a stream, which itself cannot seek.
+        source = getattr(content, "raw", content)
         for offset, size in member.segments:
-            content.seek(offset)
+            source.seek(offset)
             file.seek(offset)
-            _copy(content, file, size)
+            _copy(source, file, size)
         file.truncate(member.size)
 
 
