@@ -6,9 +6,7 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
-_NO_LABELS: Mapping[str, str] = MappingProxyType({})
 _REFERENCE = re.compile(r"(?P<engine>[a-z][a-z0-9_-]*)://(?P<name>.+)", re.DOTALL)
 
 
@@ -57,7 +55,7 @@ class Container:
     state: ContainerState
     pid: int | None = None
     image: str = ""
-    labels: Mapping[str, str] = field(default_factory=lambda: _NO_LABELS)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ref(self) -> ContainerRef:

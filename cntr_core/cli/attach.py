@@ -81,6 +81,7 @@ def attach(
         str,
         typer.Option(
             metavar="NAME",
+            envvar="CNTR_FS",
             autocompletion=complete_filesystem,
             help="The filesystem backend; see cntr plugins.",
         ),

@@ -6,23 +6,16 @@ Afterwards the target's /proc may be absent, or lie.
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from ..engine import hold
 from ..errors import ContainerNotRunning, KernelFeatureMissing, PermissionMissing
-from ..kernel import capabilities, cgroups, idmap, lsm, procfs
+from ..kernel import capabilities, cgroups, idmap, limits, lsm, procfs
 from ..kernel.namespaces import NAMESPACES, open_namespaces, same_namespace
 from ..types import ContainerProcess
-
-RESOURCES = {
-    name.removeprefix("RLIMIT_").lower(): getattr(resource, name)
-    for name in dir(resource)
-    if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"
-}
-
+from .channel import describe
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -63,7 +56,7 @@ def hold_target(process: ContainerProcess, *, join_cgroup: bool = True) -> Itera
             raise ContainerNotRunning(f"{process.container.ref} ended just now", "start it again") from None
         except PermissionError as error:
             raise PermissionMissing(
-                f"the processes of {process.container.ref} cannot be entered ({error.strerror}: {error.filename})",
+                f"the processes of {process.container.ref} cannot be entered ({describe(error)})",
                 "run cntr as root, for example with sudo",
             ) from None
         yield target
@@ -87,7 +80,7 @@ def _read(process: ContainerProcess, pidfd: int, join_cgroup: bool, stack: ExitS
         users=idmap.IdMapping.parse(procfs.read(directory, "uid_map")),
         groups=idmap.IdMapping.parse(procfs.read(directory, "gid_map")),
         cgroup_procs=_cgroup_procs(pid, stack) if join_cgroup else (),
-        rlimits={number: resource.prlimit(pid, number) for number in RESOURCES.values()},
+        rlimits=limits.read_limits(directory),
         oom_score_adj=int(procfs.read(directory, "oom_score_adj")),
         profile=_profile(directory),
         last_cap=capabilities.last_cap(),

@@ -1,0 +1,114 @@
+"""Containers of every kind that a session must cope with, by Docker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.cntr import docker_pid
+from tests.images import docker_image
+
+KINDS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "debian": ("debian", (), ("sleep", "1000000")),
+    "scratch": ("busybox", (), ()),
+    "read-only": ("debian", ("--read-only",), ("sleep", "1000000")),
+    "user-1000": ("debian", ("--user", "1000:1001", "--group-add", "1002"), ("sleep", "1000000")),
+    "limits": ("debian", ("--memory", "64m", "--pids-limit", "20"), ("sleep", "1000000")),
+    "volumes": ("debian", ("--volume", "/data", "--tmpfs", "/scratch"), ("sleep", "1000000")),
+    "no-privileges": ("debian", ("--cap-drop", "ALL", "--security-opt", "no-new-privileges"), ("sleep", "1000000")),
+}
+"""Recipe, docker's options, command."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running container."""
+
+    kind: str
+    name: str
+    pid: int
+
+
+class Containers:
+    """Starts one container of each kind when it is first asked for, for all tests."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, Running] = {}
+
+    def get(self, kind: str) -> Running:
+        if kind not in self._running:
+            recipe, options, command = KINDS[kind]
+            name = f"cntr-test-{kind}-{uuid.uuid4().hex[:8]}"
+            line = ["docker", "run", "--detach", "--name", name, "--env", "APP=two\nlines", *options]
+            subprocess.run(
+                [*line, docker_image(recipe), *command], check=True, stdout=subprocess.DEVNULL, timeout=120
+            )
+            self._running[kind] = Running(kind, name, docker_pid(name))
+        return self._running[kind]
+
+    def remove(self) -> None:
+        names = [container.name for container in self._running.values()]
+        if names:
+            subprocess.run(["docker", "rm", "--force", "--volumes", *names], check=True, capture_output=True, timeout=90)
+
+
+@pytest.fixture(scope="session")
+def containers() -> Iterator[Containers]:
+    started = Containers()
+    yield started
+    started.remove()
+
+
+@pytest.fixture(params=list(KINDS))
+def container(request: pytest.FixtureRequest, containers: Containers) -> Running:
+    """Each kind in turn."""
+    return containers.get(request.param)
+
+
+@pytest.fixture
+def debian(containers: Containers) -> Running:
+    return containers.get("debian")
+
+
+@pytest.fixture
+def scratch(containers: Containers) -> Running:
+    return containers.get("scratch")
+
+
+@pytest.fixture(params=["pyfuse3", "direct", "kernel"])
+def fs(request: pytest.FixtureRequest) -> str:
+    """Each filesystem backend in turn."""
+    return str(request.param)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a session must leave as it was. File descriptors count, the numbers of processes do not."""
+
+    container_mounts: bytes
+    host_mounts: bytes
+    container_tmp: list[str]
+    host_tmp: list[str]
+    container_processes: list[tuple[int, str]]
+
+
+def state_of(pid: int) -> State:
+    from tests.cntr import living_in
+
+    def read(path: str) -> bytes:
+        with open(path, "rb") as file:
+            return file.read()
+
+    tmp = f"/proc/{pid}/root/tmp"
+    return State(
+        container_mounts=read(f"/proc/{pid}/mountinfo"),
+        host_mounts=read("/proc/self/mountinfo"),
+        container_tmp=sorted(os.listdir(tmp)) if os.path.isdir(tmp) else [],
+        host_tmp=sorted(n for n in os.listdir("/tmp") if "cntr" in n),
+        container_processes=living_in(pid),
+    )
