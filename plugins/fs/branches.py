@@ -11,6 +11,8 @@ from cntr_core.filesystem import Branch, DirectoryTree, MountRequest
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, DetachedMount
 
 from .logic.directory import DirectoryBranch
+from .logic.union import UnionBranch
+from .logic.writable import WritableUnion
 
 
 def branch_of(request: MountRequest, owned: ExitStack) -> Branch[Any]:
@@ -23,7 +25,9 @@ def branch_of(request: MountRequest, owned: ExitStack) -> Branch[Any]:
     branches = [
         _branch(tree, not request.read_only and index == 0, owned) for index, tree in enumerate(request.branches)
     ]
-    return branches[0]
+    if len(branches) == 1:
+        return branches[0]
+    return WritableUnion(branches) if branches[0].writable else UnionBranch(branches)
 
 
 def _branch(tree: DirectoryTree | Branch[Any], writable: bool, owned: ExitStack) -> Branch[Any]:

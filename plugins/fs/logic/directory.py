@@ -97,7 +97,13 @@ class DirectoryBranch(Branch[FileNode]):
         return DescriptorFile(self._files.reopen(node, flags & ~_STRIPPED | os.O_CLOEXEC))
 
     def getxattr(self, node: FileNode, name: bytes) -> bytes:
-        return os.getxattr(descriptor_path(self._reach(node)), name)
+        if node.fd >= 0 or node.parent is None:
+            return os.getxattr(descriptor_path(self._reach(node)), name)
+        # By name, like stat(): most files are asked for capabilities and ACLs they do not have.
+        path = b"%s/%s" % (descriptor_path(self._reach(node.parent)), node.name)
+        value = os.getxattr(path, name, follow_symlinks=False)
+        self.stat(node)
+        return value
 
     def listxattr(self, node: FileNode) -> Sequence[bytes]:
         return [os.fsencode(name) for name in os.listxattr(descriptor_path(self._reach(node)))]
@@ -121,6 +127,7 @@ class DirectoryBranch(Branch[FileNode]):
     def adopt(self, node: FileNode, again: FileNode) -> None:
         if again.parent is not None:
             self._named(node, again.parent, again.name)
+        self._files.drop(again)
 
     def forget(self, node: FileNode) -> None:
         self._files.drop(node)

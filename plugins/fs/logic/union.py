@@ -1,0 +1,160 @@
+"""Several branches merged into one, the topmost first, as overlayfs merges them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from cntr_core.filesystem import Branch, DirEntry, Node, OpenFile, Stat
+
+from .numbers import InodeNumbers
+from .whiteouts import is_opaque, is_private, is_whiteout, listed
+
+Layers = list[tuple[int, Any]]
+"""Where a file is: the index of a branch, and the branch's node; the topmost first."""
+
+
+class UnionNode(Node):
+    """A file of the union: a directory may be on several branches, everything else is on one."""
+
+    __slots__ = ("layers", "removed")
+    parent: UnionNode | None
+
+    def __init__(self, key: object, ino: int, parent: UnionNode | None, name: bytes, layers: Layers) -> None:
+        super().__init__(key, ino, parent, name)
+        self.layers = layers
+        self.removed = False
+
+    @property
+    def is_top(self) -> bool:
+        return self.layers[0][0] == 0
+
+
+class Found(NamedTuple):
+    """What a name stands for."""
+
+    layers: Layers
+    status: Stat
+
+
+class UnionBranch(Branch[UnionNode]):
+    """A union that is only read."""
+
+    def __init__(self, branches: Sequence[Branch[Any]]) -> None:
+        self._branches = branches
+        self._numbers = InodeNumbers()
+        layers = [(index, branch.root) for index, branch in enumerate(branches)]
+        top = branches[0].root
+        self._root = UnionNode((0, top.key), self._numbers.number(0, top.ino), None, b"", layers)
+
+    @property
+    def root(self) -> UnionNode:
+        return self._root
+
+    def descriptors(self) -> Collection[int]:
+        return [fd for branch in self._branches for fd in branch.descriptors()]
+
+    def lookup(self, parent: UnionNode, name: bytes) -> tuple[UnionNode, Stat]:
+        found = self._find(parent, name)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        return self._node(found, parent, name), found.status
+
+    def _find(self, parent: UnionNode, name: bytes, *, below_top: bool = False) -> Found | None:
+        """What `name` is; with `below_top`, what it would be without the topmost branch."""
+        layers: Layers = []
+        first: Stat | None = None
+        last = len(self._branches) - 1
+        for index, directory in parent.layers:
+            if below_top and not index:
+                continue
+            branch = self._branches[index]
+            try:
+                node, status = branch.lookup(directory, name)
+            except FileNotFoundError:
+                continue
+            is_directory = stat.S_ISDIR(status.st_mode)
+            if is_whiteout(branch, node, status) or (layers and not is_directory):
+                break
+            first = first or status
+            layers.append((index, node))
+            if not is_directory or (index < last and is_opaque(branch, node)):
+                break
+        return None if first is None else Found(layers, first)
+
+    def _node(self, found: Found, parent: UnionNode, name: bytes) -> UnionNode:
+        index, node = found.layers[0]
+        key, ino = self._identity(index, node)
+        return UnionNode(key, ino, parent, name, found.layers)
+
+    def _identity(self, index: int, node: Node) -> tuple[object, int]:
+        return (index, node.key), self._ino(index, node.ino)
+
+    def _ino(self, index: int, ino: int) -> int:
+        return self._numbers.number(index, ino)
+
+    def _where(self, node: UnionNode) -> tuple[Branch[Any], Any]:
+        index, inner = node.layers[0]
+        return self._branches[index], inner
+
+    def stat(self, node: UnionNode) -> Stat:
+        branch, inner = self._where(node)
+        status: Stat = branch.stat(inner)
+        return status
+
+    def readlink(self, node: UnionNode) -> bytes:
+        branch, inner = self._where(node)
+        return branch.readlink(inner)
+
+    def list(self, node: UnionNode) -> Sequence[DirEntry]:
+        merged: dict[bytes, DirEntry | None] = {}
+        for index, directory in node.layers:
+            for entry, absent in listed(self._branches[index], directory):
+                if entry.name not in merged:
+                    merged[entry.name] = None if absent else entry._replace(ino=self._ino(index, entry.ino))
+        return [entry for entry in merged.values() if entry is not None]
+
+    def open(self, node: UnionNode, flags: int) -> OpenFile:
+        branch, inner = self._where(node)
+        return branch.open(inner, flags)
+
+    def getxattr(self, node: UnionNode, name: bytes) -> bytes:
+        if is_private(name):
+            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA), name)
+        branch, inner = self._where(node)
+        return branch.getxattr(inner, name)
+
+    def listxattr(self, node: UnionNode) -> Sequence[bytes]:
+        branch, inner = self._where(node)
+        return [name for name in branch.listxattr(inner) if not is_private(name)]
+
+    def statvfs(self, node: UnionNode) -> os.statvfs_result:  # noqa: ARG002 - what can be written is the top
+        return self._branches[0].statvfs(self._branches[0].root)
+
+    def birth_time(self, node: UnionNode) -> int | None:
+        branch, inner = self._where(node)
+        return branch.birth_time(inner)
+
+    def backing(self, node: UnionNode, flags: int) -> int | None:
+        branch, inner = self._where(node)
+        return branch.backing(inner, flags)
+
+    def adopt(self, node: UnionNode, again: UnionNode) -> None:
+        node.parent, node.name = again.parent, again.name
+        known = {(index, inner.key): inner for index, inner in node.layers}
+        layers: Layers = []
+        for index, inner in again.layers:
+            kept = known.pop((index, inner.key), None)
+            if kept is not None:
+                self._branches[index].adopt(kept, inner)
+            layers.append((index, inner if kept is None else kept))
+        for (index, _), inner in known.items():
+            self._branches[index].forget(inner)
+        node.layers = layers
+
+    def forget(self, node: UnionNode) -> None:
+        for index, inner in node.layers:
+            self._branches[index].forget(inner)
