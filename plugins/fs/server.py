@@ -21,6 +21,7 @@ from cntr_core.types import Missing
 
 from .branches import branch_of
 from .logic.identity import prepare_credentials
+from .logic.observed import operations
 from .logic.operations import Operations
 from .logic.policy import Policy
 
@@ -66,12 +67,12 @@ def served(request: MountRequest, serve: Serve) -> Iterator[ServedMount]:
             branch = branch_of(request, servers)
             device = _open_device(servers)
             mount = stack.enter_context(_mount(request, device))
-            operations = Operations(branch, read_only=request.read_only)
+            filesystem = operations(branch, request.observer, read_only=request.read_only)
             parent = pidfd_open(os.getpid())
             servers.callback(os.close, parent)
             pid = os.fork()
             if not pid:
-                _child(serve, device, operations, request, parent)
+                _child(serve, device, filesystem, request, parent)
         pidfd = pidfd_open(pid)
         stack.callback(os.close, pidfd)
         stack.callback(_end, pid, pidfd)
@@ -128,15 +129,15 @@ class _Stop(BaseException):
     """SIGTERM arrived."""
 
 
-def _child(serve: Serve, device: int, operations: Operations[Any], request: MountRequest, parent: int) -> NoReturn:
+def _child(serve: Serve, device: int, filesystem: Operations[Any], request: MountRequest, parent: int) -> NoReturn:
     """The server's life, from fork to exit."""
     status = 1
     try:
-        kept = [device, parent, *operations.branch.descriptors()]
+        kept = [device, parent, *filesystem.branch.descriptors()]
         if request.observer is not None:
             kept += request.observer.descriptors()
         _become_server(kept, parent)
-        serve(device, operations, Policy.of(request))
+        serve(device, filesystem, Policy.of(request))
         status = 0
     except _Stop:
         status = 0

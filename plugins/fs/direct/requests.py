@@ -11,6 +11,7 @@ from cntr_core.filesystem import NOW, Changes, N, Stat
 
 from ..logic.identity import Caller
 from ..logic.inodes import Inode
+from ..logic.observed import ObservedOperations
 from ..logic.operations import Operations
 from ..logic.policy import Opening, Policy
 from . import protocol, replies
@@ -49,6 +50,8 @@ class Requests(Generic[N]):
         self.handlers: dict[int, Handler] = {
             opcode: getattr(self, opcode.name.lower()) for opcode in Opcode if hasattr(self, opcode.name.lower())
         }
+        if isinstance(operations, ObservedOperations):
+            self.handlers = {opcode: _noting(operations, handler) for opcode, handler in self.handlers.items()}
 
     # Names and attributes
 
@@ -222,7 +225,7 @@ class Requests(Generic[N]):
         entries = self._operations.readdir(header.node, handle, offset)
         timeouts = self._policy.listed_timeout, self._timeout
         return replies.listing_plus(
-            entries, offset, size, lambda name: self._operations.lookup(header.node, name), timeouts
+            entries, offset, size, lambda name: self._operations.listed(header.node, name), timeouts
         )
 
     def releasedir(self, header: Header, body: memoryview) -> bytes:
@@ -257,6 +260,16 @@ class Requests(Generic[N]):
     def removexattr(self, header: Header, body: memoryview) -> bytes:
         self._operations.removexattr(header.node, bytes(body[:-1]))
         return b""
+
+
+def _noting(operations: ObservedOperations[N], handler: Handler) -> Handler:
+    """The handler, which tells the observed filesystem who asks."""
+
+    def noting(header: Header, body: memoryview) -> bytes | None:
+        operations.pid = header.pid
+        return handler(header, body)
+
+    return noting
 
 
 def _caller(header: Header, umask: int = 0) -> Caller:

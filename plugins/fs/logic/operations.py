@@ -49,6 +49,10 @@ class Operations(Generic[N]):
     # Names and attributes
 
     def lookup(self, parent: int, name: bytes) -> tuple[Inode[N], Stat]:
+        return self.listed(parent, name)
+
+    def listed(self, parent: int, name: bytes) -> tuple[Inode[N], Stat]:
+        """A look-up that only fills in a listing: nobody has asked for this name."""
         return self._enter(*self.branch.lookup(self.inodes[parent].node, name))
 
     def forget(self, forgotten: Iterable[tuple[int, int]]) -> None:

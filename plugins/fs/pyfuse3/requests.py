@@ -19,6 +19,7 @@ from cntr_core.filesystem import Changes, Stat
 
 from ..logic.identity import Caller
 from ..logic.inodes import ROOT, Inode
+from ..logic.observed import ObservedOperations
 from ..logic.operations import Operations
 from ..logic.policy import Policy
 from .loop import run
@@ -33,7 +34,10 @@ def serve(device: int, operations: Operations[Any], policy: Policy) -> None:
     """Answer what comes from `device`, an open /dev/fuse with a mount, until the mount is gone."""
     # libfuse takes a device with a mount under this name, and then neither mounts nor adds options (Linux:
     # mount.fuse3(8)).
-    pyfuse3.init(Requests(operations, policy), f"/dev/fd/{device}", {"fsname=cntr"})
+    requests = Requests(operations, policy)
+    if isinstance(operations, ObservedOperations):
+        _note_callers(requests, operations)
+    pyfuse3.init(requests, f"/dev/fd/{device}", {"fsname=cntr"})
     run()
 
 
@@ -226,7 +230,7 @@ class Requests(pyfuse3.Operations):
             name = entries[position].name
             try:
                 dots = name in (b".", b"..")
-                found = operations.getattr(directory.number) if dots else operations.lookup(directory.number, name)
+                found = operations.getattr(directory.number) if dots else operations.listed(directory.number, name)
             except OSError:
                 continue  # removed since, by somebody else
             entry: Any = self._filled(found, self._policy.listed_timeout)
@@ -267,6 +271,22 @@ class Requests(pyfuse3.Operations):
     @_answered
     async def removexattr(self, inode: int, name: bytes, ctx: RequestContext) -> None:
         self._operations.removexattr(inode, name)
+
+
+def _note_callers(requests: Requests, operations: ObservedOperations[Any]) -> None:
+    """Have each request tell the observed filesystem who asks: its context comes last among the arguments."""
+
+    def noting(handler: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any) -> Any:
+            if isinstance(args[-1], RequestContext):
+                operations.pid = args[-1].pid
+            return handler(*args)
+
+        return noted
+
+    for name, handler in vars(Requests).items():
+        if not name.startswith("_") and callable(handler):
+            setattr(requests, name, noting(getattr(requests, name)))
 
 
 def _caller(ctx: RequestContext) -> Caller:
