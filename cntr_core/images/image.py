@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from ..errors import ImageError
+from ..errors import CntrError, ImageError
 from .blobs import ArchiveBlobs, Blobs, DirectoryBlobs, open_archive, spooled_archive
 from .docker_archive import is_docker_archive, read_docker_archive
 from .layout import is_layout, read_layout
@@ -115,13 +115,18 @@ def _locate(reference: str) -> tuple[str, str]:
 def _exported(reference: str, engines: Sequence[ImageHolder]) -> Blobs:
     if reference.startswith(("/", ".")):
         raise ImageError("no such file or directory")
+    answers = []
     for engine in engines:
-        pieces = engine.export_image(reference)
+        try:
+            pieces = engine.export_image(reference)
+        except CntrError as error:
+            answers.append(f"{engine.name}: {error.message}")
+            continue
         if pieces is not None:
             return spooled_archive(pieces)
-    asked = ", ".join(engine.name for engine in engines) or "none"
+        answers.append(f"{engine.name}: no such image")
     raise ImageError(
-        f"no such file, and no engine holds an image of this name (asked: {asked})",
+        "there is no such file, and no engine holds it" + (f" ({'; '.join(answers)})" if answers else ""),
         "Give the path of an OCI layout, an OCI or docker archive, or a tar of a root directory.",
     )
 

@@ -117,6 +117,9 @@ def read_members(stream: Reader) -> Iterator[tuple[Member, IO[bytes] | None]]:
         member = _member(info)
         content = archive.extractfile(info) if member.kind is Kind.FILE else None
         yield member, content
+        if content:
+            # Not left to the garbage collector: it would run Python code, and swallow a Ctrl-C that comes meanwhile.
+            content.close()
         archive.members.clear()  # or the list grows by every member
     # tarfile takes one block of zeros for the end, where Go wants two: nothing may hide behind the first.
     end = cast("IO[bytes]", archive.fileobj).read(tarfile.BLOCKSIZE)

@@ -6,19 +6,21 @@ import json
 import os
 import re
 import signal
+import stat
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cntr_core.errors import ImageError, PermissionMissing, UsageError
-from cntr_core.images import Image, ImageConfig, ImageHolder, open_image, unpack
+from cntr_core.images import Image, ImageHolder, open_image, unpack
 from cntr_core.kernel import capabilities
-from cntr_core.kernel.paths import read_in_root
+from cntr_core.kernel.paths import open_in_root, read_in_root
 
 from . import spec, state
 from .runtime import need_runtime
 from .state import Directory, Record
-from .users import Identity, resolve_user
+from .users import resolve_user
 
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 _LONGEST_BASE = 40
@@ -64,16 +66,18 @@ def fill(directory: Directory, request: RunRequest, engines: Sequence[ImageHolde
         spec.arguments(image.config, request.command)  # better now than after a minute of unpacking
         record = _record(directory, image, program)
         unpack(image, directory.file("rootfs"))
-    wishes = spec.Wishes(
-        name=directory.name,
-        cgroup=f"/{record.id}",
-        identity=_identity(image.config, directory.file("rootfs")),
-        capabilities=capabilities.names(capabilities.capget()[1]),
-        command=request.command,
-        host_network=request.host_network,
-        read_only=request.read_only,
-        files=_network_files(directory, request.host_network),
-    )
+    with _opened(directory.file("rootfs")) as root:
+        wishes = spec.Wishes(
+            name=directory.name,
+            cgroup=f"/{record.id}",
+            identity=resolve_user(image.config.user, _read(root, "etc/passwd"), _read(root, "etc/group")),
+            capabilities=capabilities.names(capabilities.capget()[1]),
+            command=request.command,
+            host_network=request.host_network,
+            read_only=request.read_only,
+            files=_network_files(directory, request.host_network),
+            volumes={path: _owner_options(root, path) for path in image.config.volumes},
+        )
     _write(directory.file("config.json"), json.dumps(spec.bundle(image.config, wishes)))
     return record
 
@@ -110,12 +114,24 @@ def _base_name(image: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]|^[^A-Za-z0-9]+", "", last)[:_LONGEST_BASE] or "container"
 
 
-def _identity(config: ImageConfig, rootfs: str) -> Identity:
-    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return resolve_user(config.user, _read(root, "etc/passwd"), _read(root, "etc/group"))
+        yield fd
     finally:
-        os.close(root)
+        os.close(fd)
+
+
+def _owner_options(root: int, volume: str) -> list[str]:
+    """Give a volume the owner and mode of the image's directory; the runtime copies only what is inside."""
+    try:
+        fd = open_in_root(root, volume, os.O_PATH | os.O_DIRECTORY)
+    except OSError:
+        return []  # the runtime makes it, or tells what is in its way
+    status = os.fstat(fd)
+    os.close(fd)
+    return [f"uid={status.st_uid}", f"gid={status.st_gid}", f"mode={stat.S_IMODE(status.st_mode):o}"]
 
 
 def _read(root: int, path: str) -> bytes:

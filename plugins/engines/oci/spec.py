@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,11 @@ _READ_ONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the user and this machine say, beside the image: `files` are paths in the container and what is bound
-    there; `capabilities` are those that we have to give away."""
+    """What the user, this machine and the unpacked root say, beside the image's configuration.
+
+    `files` are paths in the container and what is bound there, `volumes` paths and options of the tmpfs there,
+    `capabilities` those that we have to give away.
+    """
 
     name: str
     cgroup: str
@@ -36,6 +39,7 @@ class Wishes:
     host_network: bool = False
     read_only: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
+    volumes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def arguments(config: ImageConfig, command: tuple[str, ...]) -> tuple[str, ...]:
@@ -63,7 +67,7 @@ def bundle(config: ImageConfig, wishes: Wishes) -> dict[str, Any]:
         "hostname": wishes.name,
         "root": {"path": "rootfs", "readonly": wishes.read_only},
         "process": _process(config, wishes),
-        "mounts": _mounts(config, wishes),
+        "mounts": _mounts(wishes),
         "linux": _linux(wishes),
     }
 
@@ -95,7 +99,7 @@ def _linux(wishes: Wishes) -> dict[str, Any]:
     }
 
 
-def _mounts(config: ImageConfig, wishes: Wishes) -> list[dict[str, Any]]:
+def _mounts(wishes: Wishes) -> list[dict[str, Any]]:
     quiet = ["nosuid", "noexec", "nodev"]
     return [
         _mount("/proc", "proc", quiet),
@@ -106,7 +110,7 @@ def _mounts(config: ImageConfig, wishes: Wishes) -> list[dict[str, Any]]:
         _mount("/dev/mqueue", "mqueue", quiet),
         _mount("/dev/shm", "tmpfs", [*quiet, "mode=1777", "size=65536k"]),
         # tmpcopyup, known to runc and crun: a volume starts with what the image has there.
-        *(_mount(path, "tmpfs", ["nosuid", "nodev", "tmpcopyup"]) for path in config.volumes),
+        *(_mount(path, "tmpfs", ["nosuid", "nodev", "tmpcopyup", *more]) for path, more in wishes.volumes.items()),
         *(_mount(path, "bind", ["rbind", "rprivate"], source) for path, source in wishes.files.items()),
     ]
 

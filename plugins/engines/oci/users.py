@@ -13,11 +13,12 @@ _LARGEST_ID = (1 << 31) - 1
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a process runs as."""
+    """What a process runs as. `groups` are the supplementary ones; as with docker, the first group is among them
+    (CVE-2022-36109: else setgroups(2) could give rights that "not in this group" takes away)."""
 
     uid: int
     gid: int
-    groups: tuple[int, ...] = ()
+    groups: tuple[int, ...]
     home: str = "/"
 
 
@@ -40,17 +41,12 @@ def resolve_user(user: str, passwd: bytes, group: bytes) -> Identity:
     wanted = wanted or "0"
     groups = _entries(group)
     known = _find(_entries(passwd), wanted)
-    if known is None:
-        identity = Identity(_number(wanted, "user"), 0)
-    else:
-        gid, home = int(known.rest[0]), known.rest[2] or "/"
-        listed = tuple(g.number for g in groups if known.name in g.rest[0].split(",") and g.number != gid)
-        identity = Identity(known.number, gid, listed, home)
-    if not wanted_group:
-        return identity
-    found = _find(groups, wanted_group)
-    gid = found.number if found else _number(wanted_group, "group")
-    return Identity(identity.uid, gid, (), identity.home)
+    uid, gid, home = (known.number, int(known.rest[0]), known.rest[2]) if known else (_number(wanted, "user"), 0, "")
+    if wanted_group:
+        found = _find(groups, wanted_group)
+        gid = found.number if found else _number(wanted_group, "group")
+    listed = [g.number for g in groups if known and not wanted_group and known.name in g.rest[0].split(",")]
+    return Identity(uid, gid, tuple(dict.fromkeys([gid, *listed])), home or "/")
 
 
 def _entries(content: bytes) -> Sequence[_Entry]:

@@ -13,7 +13,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from cntr_core.errors import ImageError
+from cntr_core.errors import EngineError, ImageError
 from cntr_core.images import Image, ImageConfig, Platform, open_image, unpack
 from tests.unit.images.layouts import (
     ARCHITECTURE,
@@ -202,9 +202,21 @@ def test_an_image_comes_from_the_engine_that_holds_it(tmp_path: Path) -> None:
     archive = tar(*(file(name, content) for name, content in docker_archive([_which("held")]).items()))
     engines = [Holder("one", "other", b""), Holder("two", "app:latest", archive)]
     assert _content(open_image("app:latest", engines=engines), tmp_path) == "held"
-    with pytest.raises(ImageError, match=r"image nothing: .*\(asked: one, two\)") as raised:
+    with pytest.raises(ImageError, match=r"image nothing: .*\(one: no such image; two: no such image\)") as raised:
         open_image("nothing", engines=engines)
     assert "OCI layout" in raised.value.hint
+
+
+def test_an_engine_that_does_not_answer_is_named_and_passed_over(tmp_path: Path) -> None:
+    class Broken(Holder):
+        def export_image(self, name: str) -> Iterable[bytes] | None:
+            raise EngineError(f"it does not run, so {name} is out of reach")
+
+    archive = tar(*(file(name, content) for name, content in docker_archive([_which("held")]).items()))
+    broken = Broken("broken", "", b"")
+    assert _content(open_image("app", engines=[broken, Holder("two", "app", archive)]), tmp_path) == "held"
+    with pytest.raises(ImageError, match="broken: it does not run, so app is out of reach"):
+        open_image("app", engines=[broken])
 
 
 def test_a_path_is_never_asked_of_an_engine(tmp_path: Path) -> None:
