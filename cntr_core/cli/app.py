@@ -80,12 +80,14 @@ def main() -> NoReturn:
 
 
 def _open_missing_streams() -> None:
-    """Without 0, 1 or 2 the next file that is opened would take its place."""
-    for number in (0, 1, 2):
+    """Without 0, 1 or 2 the next file that is opened would take its place, and Python has no stream for it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
             os.open("/dev/null", os.O_RDWR)  # the lowest free descriptor: this one
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def _exit(code: int) -> NoReturn:

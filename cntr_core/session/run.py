@@ -214,6 +214,8 @@ class _Host:
     def _on_nest_end(self) -> None:
         del self._loop.watched[self._nest_pidfd]
         self._nest_ended = True
+        if os.WIFSIGNALED(os.waitpid(self._nest, 0)[1]) and self._error is None:
+            self._error = SessionError("a process of the session was killed", "run again with --debug")
         if self._plan.nested and self._session:
             proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             kill_members(proc, self._session, spared=set())
@@ -227,7 +229,7 @@ class _Host:
     def _on_server_end(self) -> None:
         assert self._server is not None
         del self._loop.watched[self._server]
-        if self._code is None and self._error is None:
+        if _died(self._server) and self._error is None:
             self._error = SessionError(
                 "the filesystem server died, and the session with it",
                 "run again with --debug; --fs kernel needs none",
@@ -317,11 +319,9 @@ class _Host:
             self._loop.stop()
 
     def _reap(self) -> None:
-        """Whatever went wrong here: no nest stays behind, and none as a zombie."""
+        """Whatever went wrong here: no nest stays behind."""
         if not self._nest_ended:
-            with contextlib.suppress(ProcessLookupError):
-                process.pidfd_send_signal(self._nest_pidfd, signal.SIGTERM)
-        with contextlib.suppress(ChildProcessError):
+            process.pidfd_send_signal(self._nest_pidfd, signal.SIGTERM)
             os.waitpid(self._nest, 0)
 
     def _result(self) -> int:
@@ -346,6 +346,12 @@ class _Host:
                 del self._deadlines[name]
                 action()
         return min((due - now for due, _ in self._deadlines.values()), default=None)
+
+
+def _died(pidfd: int) -> bool:
+    """Whether a child was killed or failed; a server whose last mount is gone ends by itself with 0."""
+    ended = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
+    return ended is None or ended.si_status != 0
 
 
 def _is_readable(fd: int | socket.socket) -> bool:

@@ -17,6 +17,7 @@ from ..kernel.namespaces import NAMESPACES, open_namespaces, same_namespace
 from ..types import ContainerProcess
 from .channel import describe
 
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A held process: its descriptors stay valid, and name it and no other, as long as the context is open.

@@ -45,16 +45,16 @@ class Containers:
             recipe, options, command = KINDS[kind]
             name = f"cntr-test-{kind}-{uuid.uuid4().hex[:8]}"
             line = ["docker", "run", "--detach", "--name", name, "--env", "APP=two\nlines", *options]
-            subprocess.run(
-                [*line, docker_image(recipe), *command], check=True, stdout=subprocess.DEVNULL, timeout=120
-            )
+            subprocess.run([*line, docker_image(recipe), *command], check=True, stdout=subprocess.DEVNULL, timeout=120)
             self._running[kind] = Running(kind, name, docker_pid(name))
         return self._running[kind]
 
     def remove(self) -> None:
         names = [container.name for container in self._running.values()]
         if names:
-            subprocess.run(["docker", "rm", "--force", "--volumes", *names], check=True, capture_output=True, timeout=90)
+            subprocess.run(
+                ["docker", "rm", "--force", "--volumes", *names], check=True, capture_output=True, timeout=90
+            )
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,9 @@ def test_the_session_has_the_hostname_network_and_names_of_the_container(debian:
 
 
 def test_users_are_the_containers_own(debian: Running) -> None:
-    docker_exec(debian.name, "sh", "-c", "grep -q ^inside: /etc/passwd || echo inside:x:4321:4321::/:/bin/sh >>/etc/passwd")
+    docker_exec(
+        debian.name, "sh", "-c", "grep -q ^inside: /etc/passwd || echo inside:x:4321:4321::/:/bin/sh >>/etc/passwd"
+    )
     assert attach(debian, "id", "-u", "inside").strip() == "4321"
     assert attach(debian, "cat", "/etc/passwd") == docker_exec(debian.name, "cat", "/etc/passwd")
 
@@ -210,7 +212,14 @@ def test_two_sessions_at_once_and_one_inside_the_other(debian: Running) -> None:
         assert attach(debian, "ls", "-A", "/tmp") == ""
         shell = next(pid for pid in _session_processes(debian) if _comm(pid) == "sh")
         # A session in the session: its target's root is the first one's root, with the container below.
-        printed = output("attach", f"pid://{shell}", "--", "cat", "/var/lib/cntr/tmp/first", "/var/lib/cntr/var/lib/cntr/etc/hostname")
+        printed = output(
+            "attach",
+            f"pid://{shell}",
+            "--",
+            "cat",
+            "/var/lib/cntr/tmp/first",
+            "/var/lib/cntr/var/lib/cntr/etc/hostname",
+        )
         assert printed == "here\n" + docker_exec(debian.name, "cat", "/etc/hostname")
         wait_until(lambda: first.poll() is None, "the first one still runs")
 

@@ -1,0 +1,169 @@
+"""A session ends without a trace, whichever way it ends (issue: must be true, 3)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.cntr import children, cntr, descendants, is_alive, running, wait_until
+from tests.images import DockerRun
+from tests.integration.session.conftest import Running, state_of
+
+pytestmark = pytest.mark.requires("root", "docker", "fuse")
+
+BUSY = ("sh", "-c", "sleep 1000 & setsid sleep 1001 & (sleep 1002 &) ; echo ready; sleep 1003")
+"""A command with children, an orphan, and a process of another session."""
+
+
+def _nest(program: int) -> int:
+    """The process that guards the session: the one child of cntr's that has children itself."""
+    return next(child for child in children(program) if children(child))
+
+
+def _server(program: int) -> int:
+    return next(child for child in children(program) if child != _nest(program))
+
+
+def _reaper(program: int) -> int:
+    return children(_nest(program))[0]
+
+
+def _command(program: int) -> int:
+    return children(_reaper(program))[0]
+
+
+VICTIMS: dict[str, Callable[[int], int]] = {
+    "cntr": lambda program: program,
+    "nest": _nest,
+    "reaper": _reaper,
+    "command": _command,
+    "server": _server,
+}
+
+
+def _in_disk_sleep() -> list[str]:
+    """Processes in state D, which nothing can kill."""
+    found = []
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as file:
+                comm, _, rest = file.read().rpartition(")")
+        except OSError:
+            continue
+        if rest.split()[0] == "D":
+            found.append(comm)
+    return found
+
+
+def test_a_normal_end_leaves_everything_as_it_was(container: Running, fs: str) -> None:
+    before = state_of(container.pid)
+    assert cntr("attach", container.name, "--fs", fs, "--", "sh", "-c", "sleep 1000 & exit 3").returncode == 3
+    wait_until(lambda: state_of(container.pid) == before, "the container and the host are as before")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_that_end_cntr_end_the_session(debian: Running, fs: str, number: signal.Signals) -> None:
+    before = state_of(debian.pid)
+    with running("attach", debian.name, "--fs", fs, "--", *BUSY) as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == b"ready\n"
+        ours = descendants(session.pid)
+        session.send_signal(number)
+        assert session.wait(10) == 128 + number
+    wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")
+    wait_until(lambda: state_of(debian.pid) == before, "the container and the host are as before")
+
+
+def test_the_command_sees_the_signal_and_may_end_by_itself(debian: Running) -> None:
+    script = "trap 'echo got it; exit 9' TERM; echo ready; while :; do sleep 0.1; done"
+    with running("attach", debian.name, "--", "bash", "-c", script) as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == b"ready\n"
+        session.send_signal(signal.SIGTERM)
+        assert session.wait(10) == 143
+        assert session.stdout.read() == b"got it\n"
+
+
+def test_interrupt_reaches_the_command(debian: Running) -> None:
+    with running("attach", debian.name, "--", "sh", "-c", "echo ready; exec sleep 1000") as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == b"ready\n"
+        session.send_signal(signal.SIGINT)
+        assert session.wait(10) == 130
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_killing_any_of_our_processes_leaves_nothing_behind(debian: Running, fs: str, victim: str) -> None:
+    if (victim, fs) == ("server", "kernel"):
+        return  # there is none
+    before = state_of(debian.pid)
+    with running("attach", debian.name, "--fs", fs, "--", *BUSY) as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == b"ready\n"
+        ours = descendants(session.pid)
+        os.kill(VICTIMS[victim](session.pid), signal.SIGKILL)
+        code = session.wait(10)
+    assert code == {"cntr": -9, "command": 137}.get(victim, 125)
+    wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")
+    wait_until(lambda: state_of(debian.pid) == before, "the container and the host are as before")
+
+
+@pytest.mark.parametrize("fuse", ["pyfuse3", "direct"])
+def test_a_dead_server_ends_the_session_with_a_message_within_two_seconds(debian: Running, fuse: str) -> None:
+    script = "echo ready; while :; do cat /usr/share/dict/* /usr/bin/* /etc/* >/dev/null 2>&1; done"
+    with running("attach", debian.name, "--fs", fuse, "--", "sh", "-c", script) as session:
+        assert session.stdout is not None
+        assert session.stderr is not None
+        assert session.stdout.readline() == b"ready\n"
+        os.kill(_server(session.pid), signal.SIGKILL)
+        started = time.monotonic()
+        assert session.wait(10) == 125
+        assert time.monotonic() - started < 2
+        assert b"the filesystem server died" in session.stderr.read()
+    assert "cntr" not in " ".join(_in_disk_sleep())
+
+
+def test_the_death_of_the_container_ends_the_session(docker_run: DockerRun, fs: str) -> None:
+    name = docker_run("debian", command=("sleep", "1000"))
+    with running("attach", name, "--fs", fs, "--", *BUSY) as session:
+        assert session.stdout is not None
+        assert session.stderr is not None
+        assert session.stdout.readline() == b"ready\n"
+        ours = descendants(session.pid)
+        subprocess.run(["docker", "kill", name], check=True, capture_output=True, timeout=60)
+        assert session.wait(10) == 125
+        assert f"docker://{name} ended".encode() in session.stderr.read()
+    wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")
+
+
+def test_a_container_can_be_removed_after_a_session(docker_run: DockerRun, fs: str) -> None:
+    name = docker_run("debian", command=("sleep", "1000"))
+    assert cntr("attach", name, "--fs", fs, "--", "true").returncode == 0
+    subprocess.run(["docker", "rm", "-f", name], check=True, capture_output=True, timeout=60)
+    assert subprocess.run(["docker", "inspect", name], capture_output=True).returncode != 0
+
+
+def test_a_session_can_be_limited_in_time(debian: Running) -> None:
+    result = cntr("attach", debian.name, "--timeout", "0.5", "--", "sleep", "1000")
+    assert result.returncode == 125
+    assert b"ended after 0.5 s" in result.stderr
+
+
+def test_orphans_of_a_session_are_reaped_in_the_container(debian: Running) -> None:
+    # Process 1 of this container, sleep, reaps nobody: what the session leaves would stay as zombies.
+    before = _zombies(debian.pid)
+    cntr("attach", debian.name, "--", "sh", "-c", "for i in 1 2 3; do (sleep 0.1 &); done; sleep 0.3; (sleep 1000 &)")
+    assert _zombies(debian.pid) == before
+
+
+def _zombies(pid: int) -> int:
+    count = 0
+    for child in children(pid):
+        with open(f"/proc/{child}/stat") as file:
+            count += file.read().rpartition(")")[2].split()[0] == "Z"
+    return count

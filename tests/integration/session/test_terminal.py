@@ -1,0 +1,241 @@
+"""Terminals, pipes and nothing, for each stream: bytes unchanged, nothing lost (issue: must be true, 4 and 5)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cntr import PROGRAM, cntr, environment, wait_until
+from tests.integration.session.conftest import Running
+from tests.terminal import Terminal
+
+pytestmark = pytest.mark.requires("root", "docker", "fuse")
+
+KINDS = ("tty", "pipe", "null")
+REPORT = "c=0; [ -t 0 ] && c=$((c+1)); [ -t 1 ] && c=$((c+2)); [ -t 2 ] && c=$((c+4)); echo out; echo err >&2; exit $c"
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    with Terminal() as opened:
+        yield opened
+
+
+def start(
+    container: Running, terminal: Terminal, *command: str, options: tuple[str, ...] = ()
+) -> subprocess.Popen[bytes]:
+    """An interactive cntr, on a terminal that it controls, as a shell would start it."""
+    return subprocess.Popen(
+        [PROGRAM, "attach", container.name, *options, *(("--", *command) if command else ())],
+        stdin=terminal.slave,
+        stdout=terminal.slave,
+        stderr=terminal.slave,
+        env=environment({"TERM": "xterm", "SHELL": "/bin/bash"}),
+        start_new_session=True,
+        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+    )
+
+
+@pytest.mark.parametrize(("stdin", "stdout", "stderr"), itertools.product(KINDS, repeat=3))
+def test_every_combination_of_streams(
+    debian: Running, terminal: Terminal, stdin: str, stdout: str, stderr: str
+) -> None:
+    ends = {"tty": terminal.slave, "pipe": subprocess.PIPE, "null": subprocess.DEVNULL}
+    process = subprocess.Popen(
+        [PROGRAM, "attach", debian.name, "--", "sh", "-c", REPORT],
+        stdin=ends[stdin],
+        stdout=ends[stdout],
+        stderr=ends[stderr],
+        env=environment(),
+        start_new_session=True,
+    )
+    out, err = process.communicate(timeout=30)
+    uses_terminal = stdin == stdout == "tty"
+    assert process.returncode == (7 if uses_terminal and stderr == "tty" else 3 if uses_terminal else 0)
+    assert out == {"pipe": b"out\n"}.get(stdout)
+    assert err == {"pipe": b"err\n"}.get(stderr)
+    printed = terminal.settle()
+    assert (b"out" in printed) == (stdout == "tty")
+    assert (b"err" in printed) == (stderr == "tty")
+
+
+def test_bytes_pass_unchanged_through_pipes(debian: Running) -> None:
+    data = os.urandom(3_000_000)
+    result = cntr("attach", debian.name, "--", "cat", stdin=data)
+    assert result.stdout == data
+    assert result.stderr == b""
+
+
+def test_bytes_pass_unchanged_from_a_terminal_to_a_pipe_and_back(debian: Running) -> None:
+    data = bytes(range(256)) * 40
+    with Terminal(raw=True) as terminal:
+        line = [PROGRAM, "attach", debian.name, "--", "head", "-c", str(len(data))]
+        process = subprocess.Popen(line, stdin=terminal.slave, stdout=subprocess.PIPE, env=environment())
+        terminal.type(data)
+        assert process.communicate(timeout=30)[0] == data
+    with Terminal(raw=True) as terminal:
+        line = [PROGRAM, "attach", debian.name, "--", "cat"]
+        process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=terminal.slave, env=environment())
+        process.communicate(data, timeout=30)
+        assert terminal.settle() == data
+
+
+def test_bytes_pass_unchanged_through_both_terminals(debian: Running, terminal: Terminal) -> None:
+    data = bytes(range(256)) * 40
+    process = start(debian, terminal, "sh", "-c", f"stty raw -echo; printf ready; head -c {len(data)}; printf END")
+    terminal.expect(b"ready")
+    terminal.type(data)
+    assert process.wait(30) == 0
+    assert bytes(terminal.printed).partition(b"ready")[2] == data + b"END"
+
+
+def test_the_end_of_input_reaches_the_command(debian: Running) -> None:
+    assert cntr("attach", debian.name, "--", "sh", "-c", "cat; echo after", stdin=b"x\n").stdout == b"x\nafter\n"
+
+
+def test_a_reader_that_goes_away_ends_the_command(debian: Running) -> None:
+    script = f"'{PROGRAM}' attach {debian.name} -- yes | head -n 1; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, env=environment(), timeout=30)
+    assert result.stdout == b"y\n"
+    assert result.returncode == 128 + signal.SIGPIPE
+
+
+def test_streams_can_be_closed(debian: Running) -> None:
+    script = f"'{PROGRAM}' attach {debian.name} -- sh -c 'cat; echo out; echo err >&2; exit 5' <&- >&- 2>&-"
+    assert subprocess.run(["bash", "-c", script], env=environment(), timeout=30).returncode == 5
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_ten_megabytes_and_then_the_end_are_not_cut(debian: Running, on_terminal: bool) -> None:
+    script = "head -c 10000000 /dev/zero | tr '\\0' x; printf END"
+    if not on_terminal:
+        assert cntr("attach", debian.name, "--", "sh", "-c", script).stdout == b"x" * 10_000_000 + b"END"
+        return
+    with Terminal() as terminal:
+        process = start(debian, terminal, "sh", "-c", "stty -opost; " + script)
+        assert process.wait(60) == 0
+        printed = terminal.settle()
+        assert printed.endswith(b"xEND")
+        assert printed.count(b"x") == 10_000_000
+
+
+def test_a_big_paste_arrives_whole(debian: Running, terminal: Terminal) -> None:
+    text = b"".join(b"%06d\n" % n for n in range(20_000))
+    process = start(debian, terminal, "sh", "-c", "stty -echo; echo ready; md5sum; echo done")
+    terminal.expect(b"ready")
+    terminal.type(text + b"\x04")
+    terminal.expect(b"done")
+    assert process.wait(30) == 0
+    import hashlib
+
+    assert hashlib.md5(text).hexdigest().encode() in terminal.printed
+
+
+def test_the_window_size_is_there_at_once_and_follows(debian: Running, terminal: Terminal) -> None:
+    terminal.resize(33, 101)
+    process = start(
+        debian, terminal, "bash", "-c", "stty size; trap 'stty size; exit' WINCH; while :; do sleep 0.05; done"
+    )
+    terminal.expect(b"33 101")
+    terminal.resize(20, 60)
+    terminal.expect(b"20 60")
+    assert process.wait(10) == 0
+
+
+def test_tty_names_a_device_of_the_session(debian: Running, terminal: Terminal) -> None:
+    process = start(debian, terminal, "sh", "-c", "tty; echo > $(tty); echo ok", options=("--user", "1234:56"))
+    terminal.expect(b"ok")
+    assert b"/dev/pts/" in terminal.printed
+    assert process.wait(10) == 0
+
+
+def test_job_control_and_control_keys(debian: Running, terminal: Terminal) -> None:
+    process = start(debian, terminal)
+    terminal.type(b"PS1='> '; echo $((40+2)) ready\n")
+    terminal.expect(b"42 ready")
+    terminal.type(b"sleep 1000\n")
+    wait_until(lambda: _runs(debian, "sleep 1000\0".replace(" ", "\0")), "sleep runs")
+    terminal.type(b"\x1a")  # Ctrl-Z
+    terminal.expect(b"Stopped")
+    terminal.type(b"kill %1; wait; sleep 1001\n")
+    wait_until(lambda: _runs(debian, "sleep\x001001\0"), "the second sleep runs")
+    terminal.type(b"\x03")  # Ctrl-C
+    terminal.type(b"echo status $?\n")
+    terminal.expect(b"status 130")
+    terminal.type(b"\x04")  # Ctrl-D
+    assert process.wait(10) == 0
+
+
+def _runs(container: Running, command: str) -> bool:
+    from tests.cntr import living_in
+
+    def line(pid: int) -> str:
+        with open(f"/proc/{pid}/cmdline") as file:
+            return file.read()
+
+    return any(line(pid) == command for pid, _ in living_in(container.pid))
+
+
+@pytest.mark.parametrize("ending", ["exit", "error", "SIGTERM", "SIGHUP", "SIGKILL"])
+def test_the_terminal_is_as_before_whichever_way_it_ends(debian: Running, terminal: Terminal, ending: str) -> None:
+    before = terminal.attributes()
+    command = {"exit": ("sh", "-c", "stty raw; exit 4"), "error": ("/nonexistent",)}.get(
+        ending, ("sh", "-c", "echo ready; sleep 1000")
+    )
+    process = start(debian, terminal, *command)
+    if ending.startswith("SIG"):
+        terminal.expect(b"ready")
+        assert terminal.attributes() != before
+        process.send_signal(getattr(signal, ending))
+    process.wait(10)
+    wait_until(lambda: terminal.attributes() == before, "the terminal is as before")
+
+
+@pytest.mark.parametrize("command", ["attach", "exec"])
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [
+        (("true",), 0),
+        (("sh", "-c", "exit 3"), 3),
+        (("/etc/hostname",), 126),
+        (("no-such-program",), 127),
+        (("/no/such/program",), 127),
+        (("sh", "-c", "kill -TERM $$"), 143),
+        (("sh", "-c", "kill -KILL $$"), 137),
+    ],
+)
+def test_exit_codes(debian: Running, command: str, program: tuple[str, ...], code: int) -> None:
+    result = cntr(command, debian.name, "--", *program)
+    assert result.returncode == code
+    assert (result.stderr == b"") == (code not in (126, 127))
+
+
+def test_nothing_but_the_commands_output_is_on_stdout(debian: Running) -> None:
+    result = cntr("attach", debian.name, "--", "echo", "x")
+    assert (result.stdout, result.stderr) == (b"x\n", b"")
+
+
+def test_a_line_of_greeting_tells_where_the_files_are(debian: Running, terminal: Terminal) -> None:
+    process = start(debian, terminal)
+    terminal.expect(b"/var/lib/cntr")
+    terminal.type(b"exit 0\n")
+    assert process.wait(10) == 0
+
+
+def test_many_sessions_at_once(debian: Running) -> None:
+    results: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda n=n: results.append(cntr("attach", debian.name, "--", "echo", str(n)).stdout))
+        for n in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [b"%d\n" % n for n in range(6)]
