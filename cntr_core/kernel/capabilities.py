@@ -134,9 +134,7 @@ def bounding(last: int) -> int:
 
 def ambient(last: int) -> int:
     """The ambient set of the calling thread, up to capability number `last`."""
-    return sum(
-        1 << number for number in range(last + 1) if _ambient(_PR_CAP_AMBIENT, _AMBIENT_IS_SET, number)
-    )
+    return sum(1 << number for number in range(last + 1) if _ambient(_PR_CAP_AMBIENT, _AMBIENT_IS_SET, number))
 
 
 def apply(wanted: CapabilitySet, last: int) -> None:

@@ -47,9 +47,7 @@ def _locate(mounts: Sequence[Mount], line: CgroupLine) -> Cgroup:
             directory = os.fsdecode(mount.point.rstrip(b"/") + b"/" + below).rstrip("/")
             found.append((mount.root.count(b"/"), directory, os.fsdecode(mount.point)))
     found.sort(key=lambda candidate: candidate[0])  # mounts of a whole hierarchy before those of a part
-    return Cgroup(
-        version, line.controllers, line.path, tuple(f[1] for f in found), tuple(f[2] for f in found)
-    )
+    return Cgroup(version, line.controllers, line.path, tuple(f[1] for f in found), tuple(f[2] for f in found))
 
 
 def _serves(mount: Mount, line: CgroupLine) -> bool:

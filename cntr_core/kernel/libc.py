@@ -49,9 +49,7 @@ class Syscall:
 
     __slots__ = ("name", "number", "since", "wants")
 
-    def __init__(
-        self, name: str, generic: int, x86_64: int | None = None, *, since: str = "", wants: str = ""
-    ) -> None:
+    def __init__(self, name: str, generic: int, x86_64: int | None = None, *, since: str = "", wants: str = "") -> None:
         self.name = name
         self.number = x86_64 if x86_64 is not None and _IS_X86_64 else generic
         self.since = since

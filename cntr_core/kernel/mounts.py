@@ -257,9 +257,7 @@ class DetachedMount:
         """Put the mount at `path`, whose last component is not followed if it is a symbolic link."""
         move_mount(self.fd, "", dirfd, path, flags)
 
-    def set_attributes(
-        self, *, set: int = 0, clear: int = 0, propagation: int = 0, recursive: bool = False
-    ) -> None:
+    def set_attributes(self, *, set: int = 0, clear: int = 0, propagation: int = 0, recursive: bool = False) -> None:
         """mount_setattr(2) on this mount."""
         flags = AT_RECURSIVE if recursive else 0
         mount_setattr(self.fd, "", flags, set=set, clear=clear, propagation=propagation)

@@ -63,8 +63,12 @@ def kernel_version(release: str) -> tuple[int, int]:
     return int(major), int(digits or 0)
 
 
+def _release() -> str:
+    return os.uname().release
+
+
 def _kernel() -> Iterator[Feature]:
-    release = os.uname().release
+    release = _release()
     enough = kernel_version(release) >= (5, 12)
     yield Feature("kernel", enough, f"Linux {release}", "use Linux 5.12 or newer", required=True)
 
@@ -131,22 +135,18 @@ def _fuse() -> Iterator[Feature]:
     else:
         yield Feature("/dev/fuse", True, "opens")
     built = kernel_config("CONFIG_FUSE_PASSTHROUGH")
-    new = kernel_version(os.uname().release) >= (6, 9)
+    new = kernel_version(_release()) >= (6, 9)
     detail = {None: "kernel configuration not readable", True: "built in", False: "not built in"}[built]
     available = new and built is not False
-    yield Feature(
-        "FUSE passthrough", available, detail if new else "came with Linux 6.9", "reads go through cntr"
-    )
+    yield Feature("FUSE passthrough", available, detail if new else "came with Linux 6.9", "reads go through cntr")
 
 
-def kernel_config(
-    option: str, places: tuple[str, ...] = ("/proc/config.gz", "/boot/config-{release}")
-) -> bool | None:
+def kernel_config(option: str, places: tuple[str, ...] = ("/proc/config.gz", "/boot/config-{release}")) -> bool | None:
     """Whether the kernel was built with `option`; None when its configuration is nowhere to be read."""
     import gzip  # only doctor comes here
 
     for place in places:
-        path = place.format(release=os.uname().release)
+        path = place.format(release=_release())
         try:
             with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
                 return f"{option}=y".encode() in file.read().splitlines()
@@ -160,9 +160,7 @@ def _namespaces() -> Iterator[Feature]:
     for kind in namespaces.NAMESPACES:
         present = kind in links
         detail = "present" if present else "not in this kernel"
-        yield Feature(
-            f"{kind} namespaces", present, detail, "use a kernel that has them", required=kind == "mnt"
-        )
+        yield Feature(f"{kind} namespaces", present, detail, "use a kernel that has them", required=kind == "mnt")
     limit = _sysctl("user/max_user_namespaces")
     restricted = _sysctl("kernel/apparmor_restrict_unprivileged_userns") == b"1"
     clone = _sysctl("kernel/unprivileged_userns_clone") == b"0"
@@ -203,9 +201,7 @@ def _privileges() -> Iterator[Feature]:
 
 def _limits() -> Iterator[Feature]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    yield Feature(
-        "open files", hard >= MINIMUM_FILES, f"{soft}, may be raised to {hard}", "raise `ulimit -Hn`"
-    )
+    yield Feature("open files", hard >= MINIMUM_FILES, f"{soft}, may be raised to {hard}", "raise `ulimit -Hn`")
 
 
 _GROUPS = (_kernel, _calls, _filesystems, _fuse, _namespaces, _fanotify, _privileges, _limits)

@@ -133,7 +133,7 @@ def parse_status(data: bytes) -> Status:
     for line in data.split(b"\n"):
         key, separator, value = line.partition(b":")
         if separator:
-            fields.setdefault(key, value.strip(b" \t"))
+            fields.setdefault(key, value.removeprefix(b"\t"))
     try:
         return _status(fields)
     except (KeyError, ValueError, IndexError) as error:
@@ -171,8 +171,8 @@ def _status(fields: dict[bytes, bytes]) -> Status:
 
 
 def _number(text: bytes, base: int = 10) -> int:
-    # int() alone would take signs, underscores and blanks too.
-    if not text.isalnum():
+    text = text.strip(b" \t")
+    if not text.isalnum():  # int() alone would take signs and underscores too
         raise ValueError(f"not a number: {text!r}")
     return int(text, base)
 

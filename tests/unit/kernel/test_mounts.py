@@ -174,6 +174,12 @@ def test_pivot_root_exchanges_the_root_and_the_old_one_can_go() -> None:
     assert privately(pivot) == ["new"]
 
 
+def test_pivot_root_to_a_directory_that_does_not_exist() -> None:
+    with pytest.raises(FileNotFoundError, match="pivot_root: ") as caught:
+        mounts.pivot_root("/no/such/root", "/no/such/root")
+    assert caught.value.filename == "/no/such/root"
+
+
 def test_umount2_takes_a_mount_away_and_names_the_path_it_cannot(tmp_path: os.PathLike[str]) -> None:
     place = os.fspath(tmp_path)
 
