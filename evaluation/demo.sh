@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Shows cntr on a small nginx that has neither ps nor curl nor a debugger. Installs what is missing, makes the image
+# from Debian packages, runs it without a daemon, looks into it with this machine's tools, and cleans up.
+#
+#   evaluation/demo.sh          (as root, on Debian 12 or newer)
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+# shellcheck source=evaluation/setup.sh
+. evaluation/setup.sh
+setup demo
+
+name="cntr-demo-$$"
+work=$(mktemp -d /var/tmp/cntr-demo.XXXXXX)
+cleanup() {
+    trap - EXIT INT TERM HUP
+    cntr stop --timeout 2 "$name" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+export CNTR_STATE_DIR="$work/state" # whatever containers this machine has, the demo's is apart
+
+bold="" plain=""
+[ ! -t 1 ] || bold=$'\033[1m' plain=$'\033[0m'
+show() {
+    printf '\n%s$ %s%s\n' "$bold" "${*@Q}" "$plain"
+    "$@" 2>&1
+}
+
+say "Making an image of nginx from Debian packages"
+python3 evaluation/corpus/build.py nginx "$work/nginx.tar"
+
+say "Running it: no daemon, no registry"
+show cntr run --detach --name "$name" "$work/nginx.tar"
+show cntr list
+
+say "The image has none of these tools"
+for tool in ps curl strace gdb; do
+    cntr attach "oci://$name" -- test ! -e "/var/lib/cntr/usr/bin/$tool" || die "the image has $tool"
+    echo "no $tool"
+done
+
+say "Attaching with this machine's tools"
+show cntr attach "oci://$name" -- ps -ef
+until cntr attach "oci://$name" -- curl --silent --fail --output /dev/null http://127.0.0.1/; do sleep 0.2; done
+show cntr attach "oci://$name" -- curl --silent http://127.0.0.1/
+show cntr attach "oci://$name" -- ls /var/lib/cntr/etc/nginx
+show cntr attach "oci://$name" -- gdb -batch -iex 'set sysroot /var/lib/cntr' -p 1 -ex backtrace
+say "Reloading nginx and asking it for a page, while strace watches"
+cat >"$work/watch" <<'SCRIPT'
+(sleep 1; kill -HUP 1; sleep 1; curl --silent --output /dev/null http://127.0.0.1/) &
+timeout --signal=INT 4 strace -q -f -p 1 -e trace=accept4,sendfile,writev,exit_group || test $? = 124
+SCRIPT
+cat "$work/watch"
+show cntr attach "oci://$name" -- sh "$work/watch"
+
+say "Stopping it"
+show cntr stop "$name"
+[ ! -e "$CNTR_STATE_DIR" ] || die "something was left in $CNTR_STATE_DIR"
+echo
+echo "Nothing is left. Try it on your own containers: $PWD/.venv/bin/cntr attach NAME"

@@ -1,0 +1,108 @@
+# Sourced by evaluation/demo.sh and tests/run.sh: installs what they need on Debian 12 or newer, or Ubuntu 24.04 or
+# newer, as root. What is there already is left alone, so a second run needs no network.
+#
+#   setup demo|tests     Debian packages, and the virtual environment .venv with cntr in it
+
+# Each line: what tells that it is there (a command, or a file), and the package that brings it.
+PACKAGES_DEMO="
+/usr/bin/python3                    python3
+/usr/include/fuse3/fuse.h           libfuse3-dev
+/usr/share/keyrings                 ca-certificates
+busybox                             busybox-static
+curl                                curl
+gcc                                 gcc
+gdb                                 gdb
+make                                make
+mmdebstrap                          mmdebstrap
+nsenter                             util-linux
+pkg-config                          pkg-config
+ps                                  procps
+runc                                runc
+strace                              strace
+"
+PACKAGES_TESTS="
+attr                                attr
+crun                                crun
+docker                              docker.io
+dockerd                             docker.io
+getfacl                             acl
+git                                 git
+iptables                            iptables
+script                              bsdutils
+setpriv                             util-linux
+stress-ng                           stress-ng
+tar                                 tar
+xz                                  xz-utils
+"
+
+say() { printf '\n== %s\n' "$*"; }
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+setup() {
+    [ "$(id -u)" = 0 ] || die "run it as root: it installs packages, and starts containers"
+    command -v apt-get >/dev/null || die "it installs its needs by apt-get; on other systems see CONTRIBUTING.md"
+    # Debian keeps daemons and administration tools out of the PATH of some ways to become root.
+    PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+    case "$1" in
+        demo)
+            install_packages "$PACKAGES_DEMO"
+            make_environment ""
+            ;;
+        tests)
+            install_packages "$PACKAGES_DEMO$PACKAGES_TESTS"
+            make_environment "[dev]"
+            ;;
+        *) die "unknown part $1" ;;
+    esac
+}
+
+install_packages() {
+    local missing
+    missing=$(printf '%s' "$1" | while read -r there package; do
+        [ -z "$there" ] || is_there "$there" || printf '%s ' "$package"
+    done)
+    python_is_complete || missing="$missing python3-dev python3-venv"
+    [ -n "$missing" ] || return 0
+    say "Installing: $missing"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # The words are package names.
+    # shellcheck disable=SC2086
+    apt-get install -y -qq --no-install-recommends $missing </dev/null
+}
+
+is_there() {
+    case "$1" in
+        /*) [ -e "$1" ] ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+# Debian's own interpreter: another one that comes first in PATH may lack headers, or be deleted tomorrow.
+PYTHON=/usr/bin/python3
+
+python_is_complete() {
+    [ -x "$PYTHON" ] && "$PYTHON" -c 'import ensurepip, sysconfig, os, sys
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' 2>/dev/null
+}
+
+# Makes .venv with the project in it ("editable": a changed file counts at once), unless it is there for the same
+# requirements and interpreter.
+make_environment() {
+    local extra="$1" stamp
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "$PYTHON is $("$PYTHON" -V); cntr needs Python 3.11 or newer"
+    stamp="$extra $("$PYTHON" -V) $(sha256sum <pyproject.toml)"
+    if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ] && [ "$(cat .venv/stamp 2>/dev/null)" != "[dev]$stamp" ]; then
+        say "Making the virtual environment .venv"
+        rm -rf .venv
+        "$PYTHON" -m venv .venv
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$extra"
+        printf '%s' "$stamp" >.venv/stamp
+    fi
+    PATH="$PWD/.venv/bin:$PATH"
+}
