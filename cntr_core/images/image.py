@@ -92,12 +92,15 @@ def open_image(reference: str, *, platform: Platform | None = None, engines: Seq
             raise
 
 
+_HINT = "Give the path of an OCI layout, an OCI or docker archive, or a tar of a root directory."
+
+
 @contextmanager
 def _about(reference: str) -> Iterator[None]:
     try:
         yield
     except ImageError as error:
-        raise ImageError(f"image {reference}: {error.message}", error.hint) from error
+        raise ImageError(f"image {reference}: {error.message}", error.hint or _HINT) from error
 
 
 def _locate(reference: str) -> tuple[str, str]:
@@ -127,7 +130,7 @@ def _exported(reference: str, engines: Sequence[ImageHolder]) -> Blobs:
         answers.append(f"{engine.name}: no such image")
     raise ImageError(
         "there is no such file, and no engine holds it" + (f" ({'; '.join(answers)})" if answers else ""),
-        "Give the path of an OCI layout, an OCI or docker archive, or a tar of a root directory.",
+        _HINT,
     )
 
 

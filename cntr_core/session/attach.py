@@ -36,6 +36,7 @@ def _prepared(
 ) -> Iterator[_Prepared]:
     """Everything that only looks: the target is held, the tools are open, the steps are decided."""
     _check_privileges()
+    _check_filesystem(filesystem)
     with (
         hold_target(process, join_cgroup=options.join_cgroup) as target,
         open_tools(options.tools, engines, caller) as tools,
@@ -55,7 +56,6 @@ def attach(
     :returns: the command's exit code, or 128+n when signal n ended it.
     :raises CntrError: the session could not be built, or something of ours failed while it ran.
     """
-    _check_filesystem(filesystem)
     with _prepared(process, options, engines, filesystem, caller) as ready:
         target, tools, plan = ready.target, ready.tools, ready.plan
         user = host_ids(target, plan.identity)

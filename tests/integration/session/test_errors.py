@@ -1,0 +1,273 @@
+"""What goes wrong is said in one sentence, with its cause and the next step (issue: must be true, 6)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cntr import PROGRAM, cntr, docker_pid, environment, wait_until
+from tests.images import DockerRun
+from tests.integration.session.conftest import Containers, Running
+
+pytestmark = pytest.mark.requires("root", "docker", "fuse")
+
+
+def refusal(*arguments: str, env: dict[str, str] | None = None) -> str:
+    """The message of a ``cntr`` that refuses: code 125, nothing on stdout, a sentence and a hint."""
+    result = cntr(*arguments, env=env)
+    assert result.returncode == 125
+    assert result.stdout == b""
+    message = result.stderr.decode()
+    sentence, hint = message.rstrip("\n").split("\n")
+    assert sentence.startswith("cntr: ")
+    assert hint.startswith("  hint: ")
+    assert "Traceback" not in message
+    return message
+
+
+def test_an_unknown_name_tells_what_each_engine_said() -> None:
+    message = refusal("attach", "nobody-is-called-so", "--", "true")
+    assert "no container 'nobody-is-called-so'" in message
+    assert "docker: no such container" in message
+    assert "cntr list" in message
+
+
+def test_an_unknown_engine_lists_the_known_ones() -> None:
+    assert "docker" in refusal("attach", "dokcer://web", "--", "true")
+
+
+def test_a_container_called_like_a_process_wins_over_the_process(docker_run: DockerRun) -> None:
+    pid = str(os.getpid())
+    name = docker_run("busybox")
+    subprocess.run(["docker", "rename", name, pid], check=True)
+    try:
+        for reference in (pid, f"docker://{pid}"):
+            assert cntr("exec", reference, "--", "/bin/busybox", "true").returncode == 0
+    finally:
+        subprocess.run(["docker", "rename", pid, name], check=True)
+
+
+def test_the_same_name_in_two_engines_is_ambiguous(docker_run: DockerRun, tmp_path: Path) -> None:
+    from tests.images import archive
+
+    name = docker_run("busybox")
+    env = {"CNTR_STATE_DIR": str(tmp_path / "state")}
+    subprocess.run(
+        [PROGRAM, "run", "--detach", "--name", name, archive("busybox")],
+        check=True,
+        env=environment(env),
+        timeout=60,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        message = refusal("attach", name, "--", "true", env=env)
+        assert f"'{name}' names 2 containers" in message
+        assert f"docker://{name}" in message
+        assert f"oci://{name}" in message
+        assert cntr("exec", f"oci://{name}", "--", "/bin/busybox", "true", env=env).returncode == 0
+    finally:
+        subprocess.run([PROGRAM, "stop", name], check=True, env=environment(env), timeout=60, stdout=subprocess.DEVNULL)
+
+
+def test_a_stopped_container(docker_run: DockerRun) -> None:
+    name = docker_run("debian", command=("true",))
+    subprocess.run(["docker", "wait", name], check=True, capture_output=True, timeout=30)
+    message = refusal("attach", name, "--", "true")
+    assert "not running (exited)" in message
+    assert "start it" in message
+
+
+def test_a_paused_container(docker_run: DockerRun) -> None:
+    name = docker_run("debian", command=("sleep", "1000"))
+    subprocess.run(["docker", "pause", name], check=True, capture_output=True, timeout=30)
+    try:
+        assert "is paused" in refusal("attach", name, "--", "true")
+        pid = docker_pid(name)
+        message = refusal("attach", f"pid://{pid}", "--", "true")
+        assert "frozen" in message
+        assert "--no-cgroup" in message
+        assert cntr("attach", f"pid://{pid}", "--no-cgroup", "--", "true").returncode == 0
+    finally:
+        subprocess.run(["docker", "unpause", name], check=True, capture_output=True, timeout=30)
+
+
+def test_a_full_pids_cgroup(docker_run: DockerRun) -> None:
+    name = docker_run("debian", "--pids-limit", "1", command=("sleep", "1000"))
+    message = refusal("attach", name, "--", "true")
+    assert "as many processes as its pids limit allows" in message
+
+
+def test_a_dead_process() -> None:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    assert f"no process {process.pid}" in refusal("attach", f"pid://{process.pid}", "--", "true")
+
+
+def test_a_zombie_is_gone() -> None:
+    process = subprocess.Popen(["true"])
+    try:
+        wait_until(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z", "zombie")
+        assert "has ended" in refusal("attach", f"pid://{process.pid}", "--", "true")
+    finally:
+        process.wait()
+
+
+def test_a_kernel_thread_and_a_thread() -> None:
+    assert "kernel thread" in refusal("attach", "pid://2", "--", "true")
+
+
+def test_a_reused_process_number_is_noticed() -> None:
+    from cntr_core.engine import hold
+    from cntr_core.errors import ContainerNotRunning
+    from cntr_core.types import Container, ContainerProcess, ContainerState
+
+    container = Container("pid", "x", "x", ContainerState.RUNNING, os.getpid())
+    with pytest.raises(ContainerNotRunning, match="has ended"), hold(ContainerProcess(container, os.getpid(), 1)):
+        pass
+
+
+@pytest.mark.parametrize("host", ["tcp://192.0.2.1:2375", "ssh://root@192.0.2.1"])
+def test_a_remote_docker(debian: Running, host: str) -> None:
+    started = time.monotonic()
+    message = refusal("attach", f"docker://{debian.name}", "--", "true", env={"DOCKER_HOST": host})
+    assert "another machine" in message
+    assert "DOCKER_HOST" in message
+    assert time.monotonic() - started < 10
+
+
+def test_a_docker_that_does_not_run(tmp_path: Path) -> None:
+    message = refusal("attach", "docker://web", "--", "true", env={"DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
+    assert "docker is not running" in message
+
+
+def test_no_privileges(debian: Running) -> None:
+    result = subprocess.run(
+        [
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            PROGRAM,
+            "attach",
+            f"pid://{debian.pid}",
+            "--",
+            "true",
+        ],
+        capture_output=True,
+        env=environment({"HOME": "/"}),
+        timeout=60,
+    )
+    assert result.returncode == 125
+    assert b"CAP_SYS_ADMIN" in result.stderr
+    assert b"as root" in result.stderr
+
+
+def test_no_fuse_device(debian: Running, fs: str) -> None:
+    # In a mount namespace of its own, whose /dev has what programs need, and no fuse.
+    script = (
+        "mount -t tmpfs none /mnt && cp -a /dev/null /dev/zero /dev/urandom /dev/tty /mnt && mount --bind /mnt /dev; "
+        f"exec '{PROGRAM}' attach {debian.name} --fs {fs} -- true"
+    )
+    result = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, env=environment(), timeout=60
+    )
+    if fs == "kernel":
+        assert result.returncode == 0, result.stderr
+    else:
+        assert result.returncode == 125
+        assert b"/dev/fuse" in result.stderr
+        assert b"hint: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--fs", "ntfs"), "no filesystem backend 'ntfs'"),
+        (("--tools", "toolbox"), "'toolbox' names no tools"),
+        (("--tools", "dir:/no/such/directory"), "/no/such/directory"),
+        (("--tools", "container:nobody-is-called-so"), "no container 'nobody-is-called-so'"),
+        (("--tools", "image:/no/such/image.tar"), "/no/such/image.tar"),
+        (("--user", "nobody-is-called-so"), "no user 'nobody-is-called-so'"),
+        (("--user", "root:no-such-group"), "no group 'no-such-group'"),
+        (("--cap-add", "SYS_EVERYTHING"), "SYS_EVERYTHING"),
+        (("--inherit", "wealth"), "wealth"),
+        (("--env", "=x"), "names no variable"),
+        (("--cwd", "/no/such/directory"), "working directory /no/such/directory"),
+        (("--forward-socket", "relative"), "absolute paths"),
+        (("--timeout", "soon"), "'--timeout'"),
+        (("--no-such-option",), "--no-such-option"),
+    ],
+)
+def test_every_wrong_option_is_explained(debian: Running, option: tuple[str, ...], said: str) -> None:
+    assert said in refusal("attach", debian.name, *option, "--", "true")
+
+
+def test_a_command_is_required_for_exec(debian: Running) -> None:
+    assert "COMMAND" in refusal("exec", debian.name)
+
+
+def test_a_corrupt_archive_as_tools(debian: Running, tmp_path: Path) -> None:
+    archive = tmp_path / "image.tar"
+    archive.write_bytes(b"this is no archive" * 1000)
+    assert str(archive) in refusal("attach", debian.name, "--tools", f"image:{archive}", "--", "true")
+
+
+def test_tools_without_a_shell_say_that_none_was_found(debian: Running, tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    result = cntr("attach", debian.name, "--tools", f"dir:{tmp_path}")
+    assert result.returncode == 127
+    assert b"command not found" in result.stderr
+
+
+def test_an_old_kernel_is_named(debian: Running, tmp_path: Path) -> None:
+    # The kernel itself refuses: a seccomp filter answers ENOSYS to open_tree(2), as Linux before 5.2 does.
+    script = tmp_path / "old_kernel.py"
+    script.write_text(OLD_KERNEL)
+    result = subprocess.run(
+        [sys.executable, str(script), PROGRAM, "attach", debian.name, "--fs", "kernel", "--", "true"],
+        capture_output=True,
+        env=environment(),
+        timeout=60,
+    )
+    assert result.returncode == 125
+    assert b"it came with Linux 5.2" in result.stderr
+
+
+OLD_KERNEL = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+OPEN_TREE, ENOSYS = 428, 38
+code = [(0x20, 0, 0, 0), (0x15, 0, 1, OPEN_TREE), (0x06, 0, 0, 0x00050000 | ENOSYS), (0x06, 0, 0, 0x7FFF0000)]
+program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
+header = struct.pack("HxxxxxxP", len(code), ctypes.addressof(program))
+libc.prctl(38, 1, 0, 0, 0)
+assert libc.prctl(22, 2, ctypes.c_char_p(header), 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_debug_adds_a_traceback(debian: Running) -> None:
+    result = cntr("attach", debian.name, "--debug", "--tools", "toolbox", "--", "true")
+    assert result.returncode == 125
+    assert b"Traceback" in result.stderr
+
+
+def test_dry_run_prints_the_steps_and_changes_nothing(containers: Containers) -> None:
+    from tests.integration.session.conftest import state_of
+
+    container = containers.get("user-1000")
+    before = state_of(container.pid)
+    result = cntr("attach", container.name, "--dry-run", "--", "touch", "/tmp/x")
+    assert result.returncode == 0
+    lines = result.stdout.decode().splitlines()
+    assert any("join the namespaces" in line for line in lines)
+    assert any("bind the container's tree to /var/lib/cntr" in line for line in lines)
+    assert any("uid 1000, gid 1001" in line for line in lines)
+    assert "touch /tmp/x" in lines[-1]
+    assert state_of(container.pid) == before
+    assert b"chroot" in cntr("exec", container.name, "--dry-run", "--", "true").stdout
