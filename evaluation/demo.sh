@@ -23,8 +23,16 @@ export CNTR_STATE_DIR="$work/state" # whatever containers this machine has, the 
 
 bold="" plain=""
 [ ! -t 1 ] || bold=$'\033[1m' plain=$'\033[0m'
-show() {
-    printf '\n%s$ %s%s\n' "$bold" "${*@Q}" "$plain"
+show() { # a command as one would type it, then what it says
+    local word
+    printf '\n%s$' "$bold"
+    for word in "$@"; do
+        case "$word" in
+            *[!A-Za-z0-9_./:=-]*) printf " '%s'" "$word" ;;
+            *) printf ' %s' "$word" ;;
+        esac
+    done
+    printf '%s\n' "$plain"
     "$@" 2>&1
 }
 
@@ -48,12 +56,9 @@ show cntr attach "oci://$name" -- curl --silent http://127.0.0.1/
 show cntr attach "oci://$name" -- ls /var/lib/cntr/etc/nginx
 show cntr attach "oci://$name" -- gdb -batch -iex 'set sysroot /var/lib/cntr' -p 1 -ex backtrace
 say "Reloading nginx and asking it for a page, while strace watches"
-cat >"$work/watch" <<'SCRIPT'
-(sleep 1; kill -HUP 1; sleep 1; curl --silent --output /dev/null http://127.0.0.1/) &
-timeout --signal=INT 4 strace -q -f -p 1 -e trace=accept4,sendfile,writev,exit_group || test $? = 124
-SCRIPT
-cat "$work/watch"
-show cntr attach "oci://$name" -- sh "$work/watch"
+show cntr attach "oci://$name" -- sh -c '
+    (sleep 1; kill -HUP 1; sleep 1; curl --silent --output /dev/null http://127.0.0.1/) &
+    timeout --signal=INT 4 strace -q -f -p 1 -e trace=accept4,sendfile,writev || test $? = 124'
 
 say "Stopping it"
 show cntr stop "$name"
