@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .engine import ask
+from .engine import statuses
 from .kernel import probes
 from .plugins import Plugins, load
 
@@ -43,12 +43,7 @@ def _filesystems(plugins: Plugins) -> list[Finding]:
 
 
 def _engines(plugins: Plugins) -> list[Finding]:
-    findings = []
-    for answer in ask(plugins.engines, lambda engine: engine.status()):
-        if answer.value is None:
-            assert answer.error is not None
-            findings.append(Finding("engine", answer.engine, False, False, answer.error.message, answer.error.hint))
-        else:
-            status = answer.value
-            findings.append(Finding("engine", answer.engine, status.available, False, status.detail, status.hint))
-    return findings
+    return [
+        Finding("engine", name, status.available, False, status.detail, status.hint)
+        for name, status in statuses(plugins.engines)
+    ]

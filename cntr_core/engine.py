@@ -109,7 +109,7 @@ def ask(engines: Sequence[Engine], question: Callable[[Engine], T], limit: float
                 open_pipes[pipe].read()
     finally:
         for worker in workers:
-            worker.close()
+            worker.close(deadline)
     return [worker.answer(limit) for worker in workers]
 
 
@@ -131,13 +131,19 @@ class _Worker(Generic[T]):
         self._received += data
         self.finished = not data
 
-    def close(self) -> None:
-        """End the process, and what it started, if it has not answered."""
+    def close(self, deadline: float) -> None:
+        """Reap the process. One that has answered may still end by itself until `deadline`; then it is killed.
+
+        What it has started is killed in any case: a helper that lingers would outlive every command.
+        """
         os.close(self.pipe)
-        if not self.finished:
-            for kill in (os.killpg, os.kill):
-                with suppress(ProcessLookupError, PermissionError):
-                    kill(self._pid, signal.SIGKILL)
+        if self.finished:
+            pidfd = kernel_process.pidfd_open(self._pid)
+            select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))
+            os.close(pidfd)
+        for kill in (os.killpg, os.kill):  # before it is reaped, so the number still is its own
+            with suppress(ProcessLookupError, PermissionError):
+                kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
 
     def answer(self, limit: float) -> Answer[T]:
@@ -179,9 +185,34 @@ def _outcome(engine: Engine, question: Callable[[Engine], T]) -> tuple[T | None,
         return None, EngineError(f"{engine.name}: {type(error).__name__}: {error}", "run again with --debug")
 
 
+def _checked(engine: Engine, containers: Iterable[Container]) -> list[Container]:
+    """What a plugin gave, if it is what was asked for; a stranger's mistake must not surface far from it."""
+    found = list(containers)
+    for container in found:
+        if not isinstance(container, Container):
+            raise EngineError(
+                f"{engine.name} lists {container!r:.60}, which is no container", "report it to its author"
+            )
+        if container.engine != engine.name:
+            raise EngineError(f"{engine.name} lists a container of {container.engine}", "report it to its author")
+    return found
+
+
+def statuses(engines: Sequence[Engine]) -> list[tuple[str, EngineStatus]]:
+    """What each engine says about itself, asked side by side; one that fails is unavailable, with its error."""
+    found = []
+    for answer in ask(engines, lambda engine: engine.status()):
+        error = answer.error or EngineError(f"{answer.engine} answers with no status", "report it to its author")
+        status = answer.value
+        if not isinstance(status, EngineStatus):
+            status = EngineStatus(available=False, detail=error.message, hint=error.hint)
+        found.append((answer.engine, status))
+    return found
+
+
 def list_containers(engines: Sequence[Engine]) -> Listing:
     """The containers of all engines, asked side by side."""
-    answers = ask(engines, lambda engine: list(engine.containers()))
+    answers = ask(engines, lambda engine: _checked(engine, engine.containers()))
     found = [container for answer in answers for container in answer.value or ()]
     return Listing(tuple(found), tuple(answer for answer in answers if answer.error))
 
@@ -201,7 +232,7 @@ def resolve(ref: ContainerRef, engines: Sequence[Engine]) -> ContainerProcess:
 def find(ref: ContainerRef, engines: Sequence[Engine]) -> Container:
     """The container that `ref` names; errors as :func:`resolve`, whatever its state."""
     asked = chosen(ref.engine, engines)
-    answers = ask(asked, lambda engine: list(engine.find(ref.name)))
+    answers = ask(asked, lambda engine: _checked(engine, engine.find(ref.name)))
     found = [c for answer in answers for c in answer.value or () if answer.engine != LAST_RESORT]
     found = found or [c for answer in answers for c in answer.value or ()]
     if not found:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -27,6 +28,8 @@ DISABLE = "CNTR_DISABLE_PLUGINS"
 """The variable that names plugins to leave out, with commas between."""
 
 _OURS = "cntr"
+_NAME = re.compile("[a-z][a-z0-9_-]*")
+"""What ContainerRef takes for an engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,16 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> _Loaded:
         if manager.has_plugin(entry.name):
             return _Loaded(entry, None, [], f"another plugin is already called '{entry.name}'")
         manager.register(module, name=entry.name)
-        return _Loaded(entry, module, [], "")
+        return _Loaded(entry, module, [], _unknown_hooks(manager, module))
     except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
         return _Loaded(entry, None, [], f"{type(error).__name__}: {error}")
+
+
+def _unknown_hooks(manager: pluggy.PluginManager, module: object) -> str:
+    """A misspelt hook would never fire, and its author would look for the reason in vain."""
+    callers = manager.get_hookcallers(module) or []
+    unknown = sorted(caller.name for caller in callers if not caller.has_spec())
+    return f"there is no hook {', '.join(unknown)}" if unknown else ""
 
 
 @functools.cache
@@ -113,7 +123,7 @@ def _offered(manager: pluggy.PluginManager, plugin: _Loaded, hook: str) -> list[
     for function in _implementations(manager, plugin, hook):
         try:
             offers.append(function())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             plugin.failure = f"{hook}: {type(error).__name__}: {error}"
     return [offer for offer in offers if offer is not None]
 
@@ -123,6 +133,8 @@ def _add(plugin: _Loaded, offer: Any, known: dict[str, Any], kind: type[object],
     name = str(getattr(offer, "name", ""))
     if not isinstance(offer, kind):
         plugin.failure = f"it offers {type(offer).__name__}, which is no {kind.__name__}"
+    elif not _NAME.fullmatch(name):
+        plugin.failure = f"the {word} name '{name}' is not made of lower-case letters, digits, dashes"
     elif name in known:
         plugin.failure = f"the {word} '{name}' exists already"
     else:
@@ -148,5 +160,5 @@ def register_commands(app: typer.Typer) -> None:
         for function in _implementations(manager, plugin, "cntr_register_commands"):
             try:
                 function(app)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 plugin.failure = f"cntr_register_commands: {type(error).__name__}: {error}"

@@ -124,7 +124,5 @@ def missing(name: str) -> str:
     :raises LookupError: no such requirement.
     """
     if name not in REQUIREMENTS:
-        raise LookupError(
-            f"unknown requirement {name!r}; tests/requirements.py has: {', '.join(REQUIREMENTS)}"
-        )
+        raise LookupError(f"unknown requirement {name!r}; tests/requirements.py has: {', '.join(REQUIREMENTS)}")
     return REQUIREMENTS[name]()

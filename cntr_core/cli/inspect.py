@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from ..types import EngineStatus
 from . import output
 
 
@@ -61,15 +60,10 @@ def list_containers(
 
 def engines(json: output.Json = False, debug: output.Debug = False) -> int:
     """Show which container engines are here, and what each one answered."""
-    from ..engine import ask
+    from ..engine import statuses as ask_engines
     from ..plugins import load
 
-    found = load().engines
-    statuses = {
-        answer.engine: answer.value
-        or EngineStatus(available=False, detail=answer.error.message if answer.error else "", hint="")
-        for answer in ask(found, lambda engine: engine.status())
-    }
+    statuses = dict(ask_engines(load().engines))
     if json:
         output.print_json(
             [

@@ -22,6 +22,9 @@ _setresgid = Syscall("setresgid", 149, 119, wants=_SETGID)
 _setgroups = Syscall("setgroups", 159, 116, wants=_SETGID)
 _setfsuid = Syscall("setfsuid", 151, 122)
 _setfsgid = Syscall("setfsgid", 152, 123)
+_close_range = Syscall("close_range", 436, since="5.9")
+
+_CLOSE_RANGE_CLOEXEC = 4  # linux/close_range.h
 
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
@@ -140,10 +143,6 @@ def setfsuid(uid: int) -> int:
 def setfsgid(gid: int) -> int:
     """Set the gid used for file access, and return the one before."""
     return _setfsgid(gid)
-
-
-_CLOSE_RANGE_CLOEXEC = 4
-_close_range = Syscall("close_range", 436, since="5.9")
 
 
 def close_on_exec_from(first: int) -> None:

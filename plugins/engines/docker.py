@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 _LOCAL = "unix://"
+_CONTEXTS = "see docker context ls"
 _EXPORT_LIMIT = 600
 """Seconds of silence that docker may take to prepare an image's archive."""
 _STATES = {
     "created": ContainerState.CREATED,
     "running": ContainerState.RUNNING,
-    "restarting": ContainerState.RUNNING,
+    "restarting": ContainerState.EXITED,  # between two runs: there is no process
     "paused": ContainerState.PAUSED,
     "exited": ContainerState.EXITED,
     "dead": ContainerState.EXITED,
@@ -65,18 +66,29 @@ def _endpoint() -> str:
 
     :raises EngineError: it is no unix socket: the PIDs of another machine mean nothing here.
     """
-    from docker.context import ContextAPI
-
-    host = os.environ.get("DOCKER_HOST") or ""
-    if not host and (context := ContextAPI.get_current_context()) is not None:
-        host = context.Host or ""
-    host = (host or "unix:///var/run/docker.sock").replace("http+unix://", _LOCAL)
+    host = os.environ.get("DOCKER_HOST") or _context_host() or "unix:///var/run/docker.sock"
+    host = host.replace("http+unix://", _LOCAL)
     if not host.startswith(_LOCAL):
         raise EngineError(
             f"docker's host {host} may be another machine, whose processes cannot be entered from here",
             "run cntr on that machine, or unset DOCKER_HOST",
         )
     return host
+
+
+def _context_host() -> str:
+    """The host of the context that ``docker context use`` or DOCKER_CONTEXT chose; empty for the default one."""
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+
+    name = os.environ.get("DOCKER_CONTEXT")  # which the docker package does not look at
+    try:
+        context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
+    except (DockerException, OSError, ValueError, KeyError) as error:
+        raise EngineError(f"docker's context cannot be read ({error})", _CONTEXTS) from None
+    if context is None:
+        raise EngineError(f"docker has no context '{name}'" if name else "docker's context is missing", _CONTEXTS)
+    return str(context.Host or "")
 
 
 @contextmanager

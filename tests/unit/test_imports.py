@@ -18,6 +18,7 @@ _LEVELS = {
     "cntr_core.kernel": 2,
     "cntr_core.pty": 2,
     "cntr_core.relay": 2,
+    "cntr_core.diagnosis": 3,
     "cntr_core.engine": 3,
     "cntr_core.filesystem": 3,
     "cntr_core.hookspecs": 3,
@@ -51,9 +52,7 @@ def imports(module: str, source: str, is_package: bool) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                parents = module.split(".")[
-                    : None if is_package and node.level == 1 else -node.level + is_package
-                ]
+                parents = module.split(".")[: None if is_package and node.level == 1 else -node.level + is_package]
                 base = ".".join(parents + ([base] if base else []))
             yield from (f"{base}.{alias.name}" for alias in node.names)
 

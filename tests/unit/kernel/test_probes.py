@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from cntr_core.kernel import capabilities, libc, probes, process
+from cntr_core.kernel import capabilities, libc, paths, probes, process
 from cntr_core.kernel.probes import Feature
 from tests.children import in_child
 
@@ -69,7 +69,7 @@ def test_capabilities_are_those_of_the_caller_not_of_its_uid() -> None:
 
 def test_a_kernel_without_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = libc.Syscall("openat2", 9999, since="5.6")
-    monkeypatch.setattr(probes.paths, "_openat2", absent)
+    monkeypatch.setattr(paths, "_openat2", absent)
     feature = _by_name(probes.probe())["openat2"]
     assert not feature.available
     assert feature.required

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -184,14 +185,16 @@ def test_minus_one_leaves_an_id_as_it_is_and_groups_can_be_empty() -> None:
 
 @pytest.mark.requires("root")
 def test_ids_without_the_right_to_change_them() -> None:
+    calls: list[Callable[[], None]] = [
+        lambda: process.setresuid(0, 0, 0),
+        lambda: process.setresgid(1, 1, 1),
+        lambda: process.setgroups([0]),
+    ]
+
     def change() -> list[str]:
         process.setresuid(65534, 65534, 65534)
         texts = []
-        for call in (
-            lambda: process.setresuid(0, 0, 0),
-            lambda: process.setresgid(1, 1, 1),
-            lambda: process.setgroups([0]),
-        ):
+        for call in calls:
             with pytest.raises(PermissionError) as caught:
                 call()
             texts.append(str(caught.value.strerror))
@@ -219,6 +222,17 @@ def test_securebits_keep_capabilities_over_a_change_of_uid() -> None:
     bits, effective = in_child(change)
     assert bits == SECBIT_NO_SETUID_FIXUP | SECBIT_KEEP_CAPS
     assert effective != 0
+
+
+def test_every_descriptor_above_can_be_made_close_on_exec() -> None:
+    def mark() -> list[bool]:
+        fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(3)]
+        for fd in fds:
+            os.set_inheritable(fd, True)
+        process.close_on_exec_from(fds[1])
+        return [os.get_inheritable(fd) for fd in fds]
+
+    assert in_child(mark) == [True, False, False]
 
 
 def test_a_closed_descriptor_is_an_error_of_the_call() -> None:

@@ -105,16 +105,16 @@ def test_stat_survives_any_name(name: bytes, parent: int, flags: int, start: int
 
 
 def test_a_process_called_like_the_fields_behind_its_name() -> None:
-    with child(lambda: (_rename(b") R 1 (x"), signal.pause())) as pid:
+    def pose() -> None:
+        with open("/proc/self/comm", "wb") as file:
+            file.write(b") R 1 (x")
+        signal.pause()
+
+    with child(pose) as pid:
         process = procfs.open_process(pid)
         until(lambda: procfs.read_stat(process).name == b") R 1 (x")
         assert procfs.read_stat(process).parent == os.getpid()
         os.close(process)
-
-
-def _rename(name: bytes) -> None:
-    with open("/proc/self/comm", "wb") as file:
-        file.write(name)
 
 
 # -- environ --------------------------------------------------------------------------------------------------------
