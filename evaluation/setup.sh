@@ -7,14 +7,11 @@
 PACKAGES_DEMO="
 /usr/bin/python3                    python3
 /usr/include/fuse3/fuse.h           libfuse3-dev
-/usr/share/keyrings                 ca-certificates
 busybox                             busybox-static
 curl                                curl
 gcc                                 gcc
 gdb                                 gdb
-make                                make
 mmdebstrap                          mmdebstrap
-nsenter                             util-linux
 pkg-config                          pkg-config
 ps                                  procps
 runc                                runc
@@ -29,6 +26,7 @@ getfacl                             acl
 git                                 git
 iptables                            iptables
 script                              bsdutils
+nsenter                             util-linux
 setpriv                             util-linux
 stress-ng                           stress-ng
 tar                                 tar
