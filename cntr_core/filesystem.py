@@ -240,7 +240,10 @@ class Branch(ABC, Generic[N]):
         raise _read_only(old[1], None, new[1])
 
     def setattr(self, node: N, changes: Changes) -> Stat:
-        """chmod, chown, truncate and utimensat in one; the state afterwards."""
+        """chmod, chown, truncate and utimensat in one; the state afterwards.
+
+        Owner before mode, for it clears set-ID bits; and so does a call that changes nothing (chown(2) of -1, -1).
+        """
         raise _read_only()
 
     def setxattr(self, node: N, name: bytes, value: bytes, flags: int) -> None:

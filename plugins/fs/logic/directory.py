@@ -17,6 +17,7 @@ from .syscalls import RENAME_EXCHANGE, descriptor_path, renameat2
 # The kernel has applied these already, or does so itself (O_DIRECT wants aligned buffers, which messages are
 # not).
 _STRIPPED = os.O_CREAT | os.O_EXCL | os.O_TRUNC | os.O_NOFOLLOW | os.O_NOCTTY | os.O_DIRECT
+_NO_CHANGES = Changes()
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -219,7 +220,7 @@ class DirectoryBranch(Branch[FileNode]):
 
     def setattr(self, node: FileNode, changes: Changes) -> os.stat_result:
         path = descriptor_path(self._reach(node))
-        if changes.uid is not None or changes.gid is not None:
+        if changes.uid is not None or changes.gid is not None or changes == _NO_CHANGES:
             os.chown(path, _unless(changes.uid), _unless(changes.gid))
         if changes.mode is not None:
             os.chmod(path, changes.mode)
