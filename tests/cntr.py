@@ -31,7 +31,7 @@ def cntr(
 def output(*arguments: str | bytes, **options: object) -> str:
     """The standard output of a ``cntr`` that succeeds."""
     result = cntr(*arguments, **options)  # type: ignore[arg-type]  # handed on as they are
-    assert result.returncode == 0, result.stderr.decode()
+    assert result.returncode == 0, (result.returncode, result.stderr.decode())
     return result.stdout.decode()
 
 

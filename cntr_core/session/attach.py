@@ -14,7 +14,7 @@ from ..kernel import capabilities
 from ..types import ContainerProcess
 from .plan import AttachPlan, SessionOptions, host_ids, plan_attach, plan_exec
 from .run import run_session
-from .skeleton import session_skeleton
+from .skeleton import make_mount_points, session_skeleton
 from .target import Target, hold_target
 from .tools import Tools, open_tools
 
@@ -56,14 +56,25 @@ def attach(
     :returns: the command's exit code, or 128+n when signal n ended it.
     :raises CntrError: the session could not be built, or something of ours failed while it ran.
     """
-    with _prepared(process, options, engines, filesystem, caller) as ready:
-        target, tools, plan = ready.target, ready.tools, ready.plan
-        user = host_ids(target, plan.identity)
-        with session_skeleton(tools.root, target.root, hide_secrets=tools.is_host, user=user) as upper:
-            branches = tuple(DirectoryTree(fd) for fd in (upper, tools.root) if fd is not None)
-            request = MountRequest(branches=branches, read_only=not options.rw_tools)
-            with filesystem.mount(request) as mount:
-                return run_session(target, plan, mount.fd, mount.server, options.timeout)
+    with (
+        _prepared(process, options, engines, filesystem, caller) as ready,
+        _branches(ready, writable=options.rw_tools) as branches,
+        filesystem.mount(MountRequest(branches=branches, read_only=not options.rw_tools)) as mount,
+    ):
+        return run_session(ready.target, ready.plan, mount.fd, mount.server, options.timeout)
+
+
+@contextmanager
+def _branches(ready: _Prepared, *, writable: bool) -> Iterator[tuple[DirectoryTree, ...]]:
+    """What the session's root is merged from: the tools, below a skeleton unless they are to be written themselves."""
+    target, tools = ready.target, ready.tools
+    if writable:
+        make_mount_points(tools.root)
+        yield (DirectoryTree(tools.root),)
+        return
+    user = host_ids(target, ready.plan.identity)
+    with session_skeleton(tools.root, target.root, hide_secrets=tools.is_host, user=user) as upper:
+        yield tuple(DirectoryTree(fd) for fd in (upper, tools.root) if fd is not None)
 
 
 def describe_attach(

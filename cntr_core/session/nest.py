@@ -146,25 +146,33 @@ def _release(nest: Nest, command: Command) -> None:
 def _guard(reaper: int, proc: int, *, adopt: bool) -> None:
     """Wait until the reaper has ended or SIGTERM tells to end the session; then end what is left of it."""
     session = os.readlink("self/ns/mnt", dir_fd=proc)
-    received = signal.sigwait({signal.SIGTERM, signal.SIGCHLD})
-    if not adopt:
-        if received == signal.SIGTERM:
-            os.kill(reaper, signal.SIGTERM)
-        _wait(reaper)
-        return
-    kill_members(proc, session, spared={os.getpid(), reaper})
-    _wait(reaper)
-    kill_members(proc, session, spared={os.getpid()})
+    ended = False
+    # A SIGCHLD may be an old one, of a helper that has long been waited for.
+    while not ended and signal.sigwait({signal.SIGTERM, signal.SIGCHLD}) == signal.SIGCHLD:
+        ended = _has_ended(reaper)
+    if adopt:
+        kill_members(proc, session, spared={os.getpid(), reaper})
+    elif not ended:
+        os.kill(reaper, signal.SIGTERM)
+    if not ended:
+        _await_end(reaper)
+    if adopt:
+        kill_members(proc, session, spared={os.getpid()})
 
 
-def _wait(reaper: int) -> None:
+def _has_ended(child: int) -> bool:
+    return os.waitpid(child, os.WNOHANG) != (0, 0)
+
+
+def _await_end(reaper: int) -> None:
     """The reaper ends when it has no children; one that does not is killed."""
     deadline = time.monotonic() + GRACE
-    while time.monotonic() < deadline:
-        if os.waitpid(reaper, os.WNOHANG) != (0, 0):
+    while not _has_ended(reaper):
+        if time.monotonic() > deadline:
+            os.kill(reaper, signal.SIGKILL)
+            os.waitpid(reaper, 0)
             return
         time.sleep(0.005)
-    os.kill(reaper, signal.SIGKILL)
 
 
 def kill_members(proc: int, session: str, spared: set[int]) -> None:

@@ -71,6 +71,8 @@ def plan_attach(
     identity = _identity(target, options)
     forwards = tuple(_forward(text) for text in options.forward_sockets)
     files = [path for path in layout.FILES if is_regular(target.root, path)]
+    if options.rw_tools:  # nothing hides a link of the tools then, and nothing stands in for a missing file
+        files = [path for path in files if is_regular(tools.root, path, follow=False)]
     owner = host_ids(target, identity)
     access = "read-write" if options.rw_tools else "read-only"
     return AttachPlan(

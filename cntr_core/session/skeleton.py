@@ -150,10 +150,27 @@ def session_skeleton(tools: int, container: int, *, hide_secrets: bool, user: tu
         yield None if skeleton.empty else mount.fd
 
 
-def is_regular(rootfd: int, path: str) -> bool:
-    """Whether `path` leads to a regular file, links followed as a process in that root would."""
+def make_mount_points(tools: int) -> None:
+    """Make the directories that a session needs, in a tree that it may write to anyway.
+
+    :raises OSError: the tree cannot be written.
+    """
+    for path in (layout.CONTAINER, *layout.SPECIAL, *layout.PRIVATE):
+        components = path.split("/")
+        for depth, name in enumerate(components):
+            parent = paths.open_in_root(tools, "/".join(components[:depth]) or ".", os.O_PATH | os.O_DIRECTORY)
+            try:
+                os.mkdir(name, 0o755, dir_fd=parent)
+            except FileExistsError:
+                continue
+            finally:
+                os.close(parent)
+
+
+def is_regular(rootfd: int, path: str, *, follow: bool = True) -> bool:
+    """Whether `path` leads to a regular file, or without `follow` is one, in the eyes of a process in that root."""
     try:
-        fd = paths.open_in_root(rootfd, path, os.O_PATH)
+        fd = paths.open_in_root(rootfd, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
     except OSError:
         return False
     try:

@@ -21,6 +21,7 @@ from ..kernel.libc import AT_FDCWD, AT_RECURSIVE
 from ..kernel.mounts import DetachedMount
 from ..kernel.namespaces import NAMESPACES
 from . import layout
+from .helper import open_in_child
 from .target import Target
 
 
@@ -188,7 +189,8 @@ class BindSpecial(Step):
 
     def _new(self) -> DetachedMount:
         if self.name == "proc":
-            return DetachedMount.new("proc")  # of the PID namespace that children will be in
+            # A proc shows the PID namespace of whoever opens it: a child is in the container's, we are not.
+            return DetachedMount(open_in_child(lambda: DetachedMount.new("proc").fd))
         return DetachedMount.new("tmpfs", {"mode": "755", "size": "64k"})
 
 

@@ -22,8 +22,9 @@ from .channel import describe
 class Target:
     """A held process: its descriptors stay valid, and name it and no other, as long as the context is open.
 
-    `root` is ``/proc/PID/root`` and so the process's own root, also when it is chrooted. `namespaces` holds only those
-    that differ from the caller's. `cgroup_procs` are the ``cgroup.procs`` files, open for writing.
+    `root` is ``/proc/PID/root`` and so the process's own root, also when it is chrooted; `cwd` is a path below it.
+    `namespaces` holds only those that differ from the caller's. `cgroup_procs` are the ``cgroup.procs`` files, open for
+    writing.
     """
 
     process: ContainerProcess
@@ -74,7 +75,7 @@ def _read(process: ContainerProcess, pidfd: int, join_cgroup: bool, stack: ExitS
         process=process,
         pidfd=pidfd,
         root=_opened(stack, "root", directory),
-        cwd=os.readlink("cwd", dir_fd=directory).encode("utf-8", "surrogateescape"),
+        cwd=_cwd(directory),
         namespaces=_foreign_namespaces(pid, stack),
         status=status,
         environment=procfs.read_environ(directory),
@@ -86,6 +87,13 @@ def _read(process: ContainerProcess, pidfd: int, join_cgroup: bool, stack: ExitS
         profile=_profile(directory),
         last_cap=capabilities.last_cap(),
     )
+
+
+def _cwd(directory: int) -> bytes:
+    """The working directory as the process itself would name it: the links show paths as the host would."""
+    root, cwd = (os.fsencode(os.readlink(name, dir_fd=directory)).rstrip(b"/") for name in ("root", "cwd"))
+    inside = cwd == root or cwd.startswith(root + b"/")
+    return cwd[len(root) :] or b"/" if inside else b"/"
 
 
 def _opened(stack: ExitStack, name: str, directory: int) -> int:

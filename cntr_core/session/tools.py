@@ -9,9 +9,13 @@ from dataclasses import dataclass
 
 from ..engine import Engine, resolve
 from ..errors import UsageError
+from ..kernel.libc import AT_FDCWD
+from ..kernel.mounts import DetachedMount
+from ..kernel.namespaces import CLONE_NEWNS, setns
 from ..types import ContainerRef
 from .environment import DEFAULT_PATH
-from .target import hold_target
+from .helper import open_in_child
+from .target import Target, hold_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ def open_tools(spec: str, engines: Sequence[Engine], caller: Mapping[bytes, byte
         process = resolve(ContainerRef.parse(name), engines)
         with hold_target(process, join_cgroup=False) as other:
             path = other.environment.get(b"PATH", DEFAULT_PATH)
-            yield Tools(other.root, path, _SHELLS, f"the tree of {process.container.ref}")
+            with DetachedMount(open_in_child(lambda: _clone(other))) as tree:
+                yield Tools(tree.fd, path, _SHELLS, f"the tree of {process.container.ref}")
     elif kind == "image" and name:
         from ..images import unpacked
 
@@ -59,6 +64,13 @@ def open_tools(spec: str, engines: Sequence[Engine], caller: Mapping[bytes, byte
             yield Tools(root, path, _SHELLS, f"the image {name}")
     else:
         raise UsageError(f"'{spec}' names no tools", "use host, dir:PATH, container:NAME or image:REF after --tools")
+
+
+def _clone(other: Target) -> int:
+    """A copy of another container's tree with its mounts, which only a member of its mount namespace can make."""
+    setns(other.namespaces["mnt"], CLONE_NEWNS)
+    os.fchdir(other.root)
+    return DetachedMount.clone(AT_FDCWD, ".", recursive=True).fd
 
 
 @contextmanager
