@@ -56,7 +56,7 @@ class DockerEngine(Engine):
 
     def export_image(self, name: str) -> Iterable[bytes] | None:
         with _client(_endpoint()) as client:
-            if not client.images(name=name) and not _has_image(client, name):
+            if not _has_image(client, name):
                 return None
         return _export(name)
 
@@ -79,12 +79,11 @@ def _endpoint() -> str:
 def _context_host() -> str:
     """The host of the context that ``docker context use`` or DOCKER_CONTEXT chose; empty for the default one."""
     from docker.context import ContextAPI
-    from docker.errors import DockerException
 
     name = os.environ.get("DOCKER_CONTEXT")  # which the docker package does not look at
     try:
         context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
-    except (DockerException, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # the package raises plain ones for a corrupt file
         raise EngineError(f"docker's context cannot be read ({error})", _CONTEXTS) from None
     if context is None:
         raise EngineError(f"docker has no context '{name}'" if name else "docker's context is missing", _CONTEXTS)
@@ -112,17 +111,25 @@ def _client(endpoint: str, timeout: int = int(LIMIT)) -> Iterator[APIClient]:
     except APIError as error:
         raise EngineError(f"docker refused: {error.explanation or error}", "see the daemon's log") from None
     except (DockerException, RequestException) as error:
-        raise EngineError(f"docker does not answer at {path} ({_cause(error)})", "look whether it runs") from None
+        raise _unanswered(path, error) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EngineError(f"docker's answer cannot be understood ({error})", "see cntr engines") from None
+        raise _nonsense(error) from None
 
 
-def _cause(error: Exception) -> str:
-    """The innermost reason, without the layers that wrap it."""
+def _unanswered(path: str, error: Exception) -> EngineError:
+    """The innermost reason of a failed request, without the layers that wrap it."""
     innermost: BaseException = error
-    while innermost.__cause__ or innermost.__context__:
-        innermost = innermost.__cause__ or innermost.__context__  # type: ignore[assignment]  # one is set
-    return innermost.strerror or "" if isinstance(innermost, OSError) else str(innermost)[:100]
+    while cause := innermost.__cause__ or innermost.__context__:
+        if isinstance(cause, (KeyError, ValueError)):
+            return _nonsense(cause)
+        innermost = cause
+    reason = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
+    return EngineError(f"docker does not answer at {path} ({reason:.100})", "look whether it runs, and see its log")
+
+
+def _nonsense(error: BaseException) -> EngineError:
+    text = f"docker's answer cannot be understood ({type(error).__name__}: {error!s:.60})"
+    return EngineError(text, "look which program serves that socket")
 
 
 def _from_list(entry: dict[str, Any]) -> Container:
@@ -174,12 +181,14 @@ def _is_ours(pid: int, container: str) -> bool:
 
 
 def _has_image(client: APIClient, name: str) -> bool:
-    from docker.errors import ImageNotFound
+    from docker.errors import APIError
 
     try:
         client.inspect_image(name)  # type: ignore[no-untyped-call]  # types-docker has no annotation for it
-    except ImageNotFound:
-        return False
+    except APIError as error:
+        if error.status_code in (400, 404):  # 400: no image could have such a name
+            return False
+        raise
     return True
 
 
