@@ -87,8 +87,8 @@ def stop_signal(text: str) -> int:
 
     :raises ImageError: there is no such signal.
     """
-    match = re.fullmatch(r"(?:SIG)?RTMIN(?:\+(\d{1,2}))?", text)
-    number = int(signal.SIGRTMIN) + int(match[1] or 0) if match else int(text) if text.isdecimal() else 0
+    match = re.fullmatch(r"(?P<realtime>(SIG)?RTMIN\+?)?(?P<number>[0-9]{0,2})", text)
+    number = int(match["number"] or 0) + (signal.SIGRTMIN if match["realtime"] else 0) if match else 0
     names = signal.Signals.__members__
     found = names.get(text) or names.get(f"SIG{text}") or number
     if text and not 0 < found <= signal.SIGRTMAX:

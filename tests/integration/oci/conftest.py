@@ -78,7 +78,7 @@ def cntr(tmp_path: Path) -> Iterator[Cntr]:
     assert stopped is None or stopped.returncode == 0, stopped.stderr.decode()
     assert not program.state.exists(), os.listdir(program.state)
     assert str(program.state) not in Path("/proc/self/mountinfo").read_text()
-    assert not _processes(str(program.state)), "processes are left"
+    wait_until(lambda: not _processes(str(program.state)), "our processes to end")
     assert not (_cgroups() - before), "cgroups are left"
 
 
