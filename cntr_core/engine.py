@@ -63,9 +63,7 @@ class Engine(ABC):
 
         :raises CntrError: the engine cannot be asked; or the message says why the name cannot be one of its own.
         """
-        known = list(self.containers())
-        exact = [c for c in known if name in (c.name, c.id)]
-        return exact or [c for c in known if len(name) >= SHORTEST_PREFIX and c.id.startswith(name)]
+        return matching(name, self.containers())
 
     def export_image(self, name: str) -> Iterable[bytes] | None:  # noqa: ARG002 - for engines that hold images
         """The image `name` as a docker or OCI archive, in pieces; None where the engine has none of that name.
@@ -73,6 +71,13 @@ class Engine(ABC):
         :raises EngineError: the engine has it, and cannot give it.
         """
         return None
+
+
+def matching(name: str, containers: Iterable[Container]) -> list[Container]:
+    """Those that answer to `name`: by exact name or full id, else by the beginning of the id."""
+    known = list(containers)
+    exact = [c for c in known if name in (c.name, c.id)]
+    return exact or [c for c in known if len(name) >= SHORTEST_PREFIX and c.id.startswith(name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +97,23 @@ class Listing:
     failures: tuple[Answer[list[Container]], ...]
 
 
-def ask(engines: Sequence[Engine], question: Callable[[Engine], T], limit: float = LIMIT) -> list[Answer[T]]:
+def ask(
+    engines: Sequence[Engine],
+    question: Callable[[Engine], T],
+    limit: float = LIMIT,
+    meanwhile: Callable[[], object] | None = None,
+) -> list[Answer[T]]:
     """Put `question` to all engines at once, and give their answers in the same order within `limit` seconds.
 
     Each engine answers in a forked process, which keeps the caller single-threaded and its memory clean; the value must
-    be picklable. A process that is late is killed with all that it started.
+    be picklable. A process that is late is killed with all that it started. `meanwhile` is called while they think: the
+    place for imports that will be needed next.
     """
     deadline = time.monotonic() + limit
     workers = [_Worker(engine, question) for engine in engines]
     try:
+        if meanwhile is not None:
+            meanwhile()
         while open_pipes := {w.pipe: w for w in workers if not w.finished}:
             ready, _, _ = select.select(list(open_pipes), [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
@@ -217,22 +230,23 @@ def list_containers(engines: Sequence[Engine]) -> Listing:
     return Listing(tuple(found), tuple(answer for answer in answers if answer.error))
 
 
-def resolve(ref: ContainerRef, engines: Sequence[Engine]) -> ContainerProcess:
-    """The process that `ref` names, among all engines, or in the one that it names.
+def resolve(
+    ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], object] | None = None
+) -> ContainerProcess:
+    """The process that `ref` names, among all engines, or in the one that it names. `meanwhile` as for :func:`ask`.
 
     :raises ContainerNotFound: nobody knows the name; the hint tells what each engine said.
     :raises AmbiguousContainer: several containers answer to it; the hint gives a reference for each.
     :raises ContainerNotRunning: it has no process to join.
     :raises PluginError: there is no such engine.
     """
-    container = find(ref, engines)
-    return running_process(container)
+    return running_process(find(ref, engines, meanwhile))
 
 
-def find(ref: ContainerRef, engines: Sequence[Engine]) -> Container:
+def find(ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], object] | None = None) -> Container:
     """The container that `ref` names; errors as :func:`resolve`, whatever its state."""
     asked = chosen(ref.engine, engines)
-    answers = ask(asked, lambda engine: _checked(engine, engine.find(ref.name)))
+    answers = ask(asked, lambda engine: _checked(engine, engine.find(ref.name)), meanwhile=meanwhile)
     found = [c for answer in answers for c in answer.value or () if answer.engine != LAST_RESORT]
     found = found or [c for answer in answers for c in answer.value or ()]
     if not found:

@@ -118,6 +118,7 @@ def attach(
     devices are the container's. The container itself does not change. Exit codes: the command's own, 128+n for a
     signal, 126 and 127 as in shells, 125 for errors of cntr.
     """
+    engines, process = _resolve(container)
     from ..session import SessionOptions, describe_attach
     from ..session import attach as run
 
@@ -136,7 +137,6 @@ def attach(
         forward_sockets=tuple(forward_socket or ()),
         timeout=timeout,
     )
-    engines, process = _resolve(container)
     backend = _filesystem(fs)
     if dry_run:
         output.print_lines(describe_attach(process, options, engines, backend))
@@ -166,6 +166,7 @@ def execute(
 
     Exit codes: the command's own, 128+n for a signal, 126 and 127 as in shells, 125 for errors of cntr.
     """
+    _, process = _resolve(container)
     from ..session import SessionOptions, describe_execute
     from ..session import execute as run
 
@@ -179,7 +180,6 @@ def execute(
         join_cgroup=not no_cgroup,
         timeout=timeout,
     )
-    _, process = _resolve(container)
     if dry_run:
         output.print_lines(describe_execute(process, options))
         return 0
@@ -199,7 +199,12 @@ def _resolve(name: str) -> tuple[Sequence[Engine], ContainerProcess]:
     from ..plugins import load
 
     engines = load().engines
-    return engines, resolve(ContainerRef.parse(name), engines)
+    return engines, resolve(ContainerRef.parse(name), engines, meanwhile=_import_session)
+
+
+def _import_session() -> None:
+    """What comes next needs this, and the engines take their time anyway."""
+    from .. import session  # noqa: F401 - for sys.modules
 
 
 def _filesystem(name: str) -> Filesystem:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus, hookimpl
-from cntr_core.engine import LIMIT
+from cntr_core.engine import LIMIT, matching
 from cntr_core.errors import EngineError
 from cntr_core.kernel import procfs
 
@@ -51,8 +51,8 @@ class DockerEngine(Engine):
 
     def find(self, name: str) -> Sequence[Container]:
         with _client(_endpoint()) as client:
-            matches = super().find(name)
-            return [_inspected(client, match) for match in matches]
+            listed = [_from_list(entry) for entry in client.containers(all=True)]
+            return [_inspected(client, match) for match in matching(name, listed)]
 
     def export_image(self, name: str) -> Iterable[bytes] | None:
         with _client(_endpoint()) as client:
@@ -76,11 +76,17 @@ def _endpoint() -> str:
     return host
 
 
+def _configuration() -> str:
+    return os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+
+
 def _context_host() -> str:
     """The host of the context that ``docker context use`` or DOCKER_CONTEXT chose; empty for the default one."""
+    name = os.environ.get("DOCKER_CONTEXT")  # which the docker package does not look at
+    if not name and not os.path.exists(os.path.join(_configuration(), "config.json")):
+        return ""
     from docker.context import ContextAPI
 
-    name = os.environ.get("DOCKER_CONTEXT")  # which the docker package does not look at
     try:
         context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
     except Exception as error:  # the package raises plain ones for a corrupt file
@@ -93,15 +99,15 @@ def _context_host() -> str:
 @contextmanager
 def _client(endpoint: str, timeout: int = int(LIMIT)) -> Iterator[APIClient]:
     """A client of the API, whose errors become one sentence each."""
-    from docker import APIClient
-    from docker.errors import APIError, DockerException
-    from requests.exceptions import RequestException
-
     path = endpoint.removeprefix(_LOCAL)
     if not os.path.exists(path):
         raise EngineError(f"docker is not running (no socket at {path})", "start it, or set DOCKER_HOST")
     if not os.access(path, os.R_OK | os.W_OK):
         raise EngineError(f"docker's socket {path} may not be opened", "run cntr as root, for example with sudo")
+    from docker import APIClient  # 150 ms, and only worth them where there is somebody to ask
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
     try:
         client = APIClient(base_url=endpoint, timeout=timeout)
         try:
