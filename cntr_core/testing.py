@@ -1,0 +1,317 @@
+"""Contract tests for authors of engines and filesystems. Needs pytest, and is imported by tests only.
+
+Derive a class whose name begins with ``Test``, override the fixtures, and pytest runs what cntr relies on::
+
+    class TestMyEngine(EngineContract):
+        @pytest.fixture
+        def engine(self) -> Engine:
+            return MyEngine()
+
+        @pytest.fixture
+        def running(self) -> str:
+            return "the name of a container that runs now"
+
+The built-in engines and filesystems pass the same classes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import select
+import signal
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+import pytest
+
+from .engine import Engine, ask, hold, resolve
+from .errors import CntrError, EngineError
+from .filesystem import DirectoryTree, Filesystem, MountRequest, ServedMount
+from .kernel import process
+from .kernel.procfs import open_process, read_mountinfo, read_status
+from .types import Container, ContainerRef, ContainerState, EngineStatus, Missing
+
+__all__ = ["EngineContract", "FilesystemContract"]
+
+PATIENCE = 20.0
+"""Seconds that a step may take before the contract counts it as hanging; cntr itself is less patient."""
+
+
+class EngineContract:
+    """What every engine does. Override `engine` and `running`; and `absent`, if its manager can be away."""
+
+    lists: ClassVar[bool] = True
+    """Whether :meth:`Engine.containers` lists what :meth:`Engine.find` finds; a bare PID does not."""
+
+    @pytest.fixture
+    def engine(self) -> Engine:
+        """The engine, with its container manager at work."""
+        raise NotImplementedError("override the fixture `engine`")
+
+    @pytest.fixture
+    def running(self) -> str:
+        """The name of a container that runs while the test does."""
+        raise NotImplementedError("override the fixture `running`")
+
+    @pytest.fixture
+    def absent(self) -> Engine | None:
+        """The engine in a place where its container manager is not there; None where it always is."""
+        return None
+
+    @pytest.fixture(autouse=True)
+    def _nothing_is_left_open(self, engine: Engine) -> Iterator[None]:  # noqa: ARG002 - made first, so not counted
+        before = set(os.listdir("/proc/self/fd"))
+        yield
+        assert set(os.listdir("/proc/self/fd")) <= before, "descriptors were left open"
+
+    def test_its_name_makes_references(self, engine: Engine) -> None:
+        assert ContainerRef.parse(f"{engine.name}://some name") == ContainerRef("some name", engine.name)
+
+    def test_its_status_is_one_line(self, engine: Engine) -> None:
+        status = engine.status()
+        assert isinstance(status, EngineStatus)
+        assert status.available, status.detail
+        assert status.detail and "\n" not in status.detail
+
+    def test_the_running_container_is_found_by_its_name(self, engine: Engine, running: str) -> None:
+        [found] = engine.find(running)
+        assert isinstance(found, Container)
+        assert (found.engine, found.state) == (engine.name, ContainerState.RUNNING)
+        assert found.name == running
+        assert found.id
+
+    def test_its_process_is_alive_and_no_thread(self, engine: Engine, running: str) -> None:
+        [found] = engine.find(running)
+        assert found.pid is not None
+        directory = open_process(found.pid)
+        status = read_status(directory)
+        os.close(directory)
+        assert status.pid == status.tgid
+        assert status.state not in "ZX"
+
+    def test_it_is_found_by_its_id_and_its_reference_too(self, engine: Engine, running: str) -> None:
+        [found] = engine.find(running)
+        assert [c.id for c in engine.find(found.id)] == [found.id]
+        assert [c.id for c in engine.find(found.ref.name)] == [found.id]
+
+    def test_lists_have_each_container_once(self, engine: Engine, running: str) -> None:
+        listed = list(engine.containers())
+        assert all(isinstance(c, Container) and c.engine == engine.name for c in listed)
+        assert len({c.id for c in listed}) == len(listed)
+        if self.lists:
+            assert [c.state for c in listed if c.name == running] == [ContainerState.RUNNING]
+
+    def test_a_name_that_nobody_has_finds_nothing(self, engine: Engine) -> None:
+        try:
+            assert list(engine.find("no-container-has-such-a-name")) == []
+        except CntrError as error:
+            assert error.message  # or it says why the name cannot be one of its own
+
+    def test_it_answers_from_a_process_of_its_own(self, engine: Engine, running: str) -> None:
+        """cntr asks in a forked process, so that answers travel through a pipe."""
+        [answer] = ask([engine], lambda asked: list(asked.find(running)), PATIENCE)
+        assert answer.error is None
+        assert answer.value == list(engine.find(running))
+        assert pickle.loads(pickle.dumps(engine.status())) == engine.status()
+
+    def test_a_reference_leads_to_a_process_that_can_be_held(self, engine: Engine, running: str) -> None:
+        with hold(resolve(ContainerRef(running, engine.name), [engine])) as pidfd:
+            assert select.select([pidfd], [], [], 0) == ([], [], [])
+
+    def test_without_its_manager_it_says_what_to_do(self, absent: Engine | None) -> None:
+        if absent is None:
+            pytest.skip("its container manager is never absent")
+        status = absent.status()
+        assert not status.available
+        assert status.detail and status.hint
+        with pytest.raises(EngineError) as caught:
+            list(absent.containers())
+        assert caught.value.hint
+
+
+class FilesystemContract:
+    """What every filesystem backend does. Override `filesystem`; set `writes` to False where it cannot."""
+
+    writes: ClassVar[bool] = True
+
+    @pytest.fixture
+    def filesystem(self) -> Filesystem:
+        """The backend."""
+        raise NotImplementedError("override the fixture `filesystem`")
+
+    @pytest.fixture(autouse=True)
+    def _usable(self, filesystem: Filesystem) -> Iterator[None]:
+        missing = filesystem.missing()
+        assert all(isinstance(m, Missing) and m.what and m.remedy for m in missing)
+        if missing:
+            pytest.skip("; ".join(f"{m.what} is missing: {m.remedy}" for m in missing))
+        before = os.listdir("/proc/self/fd")
+        table = _mounts()
+        yield
+        assert _mounts() == table, "the mount table changed"
+        assert os.listdir("/proc/self/fd") == before, "descriptors were left open"
+
+    @pytest.fixture
+    def tree(self, tmp_path: os.PathLike[str]) -> str:
+        """A directory with something of each kind."""
+        base = f"{os.fspath(tmp_path)}/tree"
+        os.makedirs(f"{base}/directory/below")
+        _write(f"{base}/file", b"content")
+        os.chmod(f"{base}/file", 0o4755)
+        _write(f"{base}/directory/below/deep", b"x" * 300_000)
+        os.symlink("/absolute/target", f"{base}/link")
+        os.link(f"{base}/file", f"{base}/hard")
+        os.mkfifo(f"{base}/fifo")
+        return base
+
+    def test_its_name_can_be_typed(self, filesystem: Filesystem) -> None:
+        assert filesystem.name.replace("-", "").replace("_", "").isalnum()
+
+    def test_it_shows_the_tree_as_it_is(self, filesystem: Filesystem, tree: str) -> None:
+        with _served(filesystem, tree) as mount:
+            for path in ("file", "hard", "link", "directory/below/deep", "fifo"):
+                shown = os.stat(path, dir_fd=mount.fd, follow_symlinks=False)
+                real = os.stat(f"{tree}/{path}", follow_symlinks=False)
+                for field in ("st_mode", "st_nlink", "st_uid", "st_gid", "st_size", "st_mtime_ns"):
+                    assert getattr(shown, field) == getattr(real, field), (path, field)
+            assert _read(mount.fd, "file") == b"content"
+            assert _read(mount.fd, "directory/below/deep") == b"x" * 300_000
+            assert os.readlink("link", dir_fd=mount.fd) == "/absolute/target"
+            assert _list(mount.fd, ".") == sorted(os.listdir(tree))
+            same = [os.stat(name, dir_fd=mount.fd).st_ino for name in ("file", "hard")]
+            assert same[0] == same[1]
+
+    def test_changes_to_the_tree_are_seen(self, filesystem: Filesystem, tree: str) -> None:
+        with _served(filesystem, tree) as mount:
+            _write(f"{tree}/new", b"new")
+            assert _read(mount.fd, "new") == b"new"
+
+    def test_read_only_means_that_nothing_can_be_changed(self, filesystem: Filesystem, tree: str) -> None:
+        with _served(filesystem, tree) as mount:
+            attempts: list[Callable[[], None]] = [
+                lambda: _write("new", b"", mount.fd),
+                lambda: os.unlink("file", dir_fd=mount.fd),
+                lambda: os.chmod("file", 0o600, dir_fd=mount.fd),
+                lambda: os.rename("file", "other", src_dir_fd=mount.fd, dst_dir_fd=mount.fd),
+            ]
+            for attempt in attempts:
+                with pytest.raises(OSError) as caught:
+                    attempt()
+                assert caught.value.errno == errno.EROFS
+        assert sorted(os.listdir(tree)) == ["directory", "fifo", "file", "hard", "link"]
+
+    def test_writes_reach_the_topmost_branch(self, filesystem: Filesystem, tree: str) -> None:
+        if not self.writes:
+            pytest.skip("it cannot write")
+        with _served(filesystem, tree, read_only=False) as mount:
+            _write("directory/new", b"written", mount.fd)
+            os.rename("file", "moved", src_dir_fd=mount.fd, dst_dir_fd=mount.fd)
+            os.mkdir("made", 0o700, dir_fd=mount.fd)
+        with open(f"{tree}/directory/new", "rb") as file:
+            assert file.read() == b"written"
+        assert os.path.exists(f"{tree}/moved") and not os.path.exists(f"{tree}/file")
+        assert stat.S_IMODE(os.stat(f"{tree}/made").st_mode) == 0o700
+
+    def test_branches_are_merged_and_whiteouts_hide(
+        self, filesystem: Filesystem, tree: str, tmp_path: os.PathLike[str]
+    ) -> None:
+        top = f"{os.fspath(tmp_path)}/top"
+        os.makedirs(f"{top}/directory")
+        _write(f"{top}/directory/above", b"above")
+        _write(f"{top}/file", b"topmost")
+        os.mknod(f"{top}/hard", stat.S_IFCHR, 0)
+        with _served(filesystem, top, tree) as mount:
+            assert _list(mount.fd, ".") == ["directory", "fifo", "file", "link"]
+            assert _list(mount.fd, "directory") == ["above", "below"]
+            assert _read(mount.fd, "file") == b"topmost"
+
+    def test_the_mount_travels_to_another_namespace(
+        self, filesystem: Filesystem, tree: str, tmp_path: os.PathLike[str]
+    ) -> None:
+        place = f"{os.fspath(tmp_path)}/place"
+        os.mkdir(place)
+        with _served(filesystem, tree) as mount:
+            assert not os.get_inheritable(mount.fd)
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if _attached(mount.fd, place) == b"content" else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert os.listdir(place) == []
+
+    def test_a_server_that_is_killed_is_noticed(self, filesystem: Filesystem, tree: str) -> None:
+        with _served(filesystem, tree) as mount:
+            if mount.server is None:
+                pytest.skip("the kernel itself serves")
+            process.pidfd_send_signal(mount.server, signal.SIGKILL)
+            assert select.select([mount.server], [], [], PATIENCE)[0]
+            with pytest.raises(OSError) as caught:
+                os.stat("file", dir_fd=mount.fd)
+            assert caught.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
+
+    def test_the_server_ends_with_the_context(self, filesystem: Filesystem, tree: str) -> None:
+        server = None
+        with _served(filesystem, tree) as mount:
+            if mount.server is not None:
+                server = os.dup(mount.server)
+        if server is not None:
+            assert select.select([server], [], [], PATIENCE)[0]
+            os.close(server)
+
+
+@contextmanager
+def _served(filesystem: Filesystem, *directories: str, read_only: bool = True) -> Iterator[ServedMount]:
+    """The mount of directories, topmost first."""
+    fds = [os.open(directory, os.O_PATH | os.O_CLOEXEC) for directory in directories]
+    trees = [DirectoryTree(fd) for fd in fds]
+    try:
+        with filesystem.mount(MountRequest(branches=trees, read_only=read_only, source="contract")) as mount:
+            yield mount
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _attached(mount: int, place: str) -> bytes:
+    from .kernel.libc import AT_FDCWD, AT_RECURSIVE
+    from .kernel.mounts import MS_PRIVATE, mount_setattr, move_mount
+    from .kernel.namespaces import CLONE_NEWNS, unshare
+
+    unshare(CLONE_NEWNS)
+    mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)
+    move_mount(mount, "", AT_FDCWD, place)
+    with open(f"{place}/file", "rb") as file:
+        return file.read()
+
+
+def _mounts() -> list[bytes]:
+    directory = open_process()
+    try:
+        return [mount.point for mount in read_mountinfo(directory)]
+    finally:
+        os.close(directory)
+
+
+def _write(path: str, content: bytes, directory: int | None = None) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644, dir_fd=directory)
+    try:
+        os.write(fd, content)
+    finally:
+        os.close(fd)
+
+
+def _read(directory: int, path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    with open(fd, "rb") as file:
+        return file.read()
+
+
+def _list(directory: int, path: str) -> list[str]:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        return sorted(os.listdir(fd))
+    finally:
+        os.close(fd)
