@@ -61,4 +61,4 @@ class TestOci(EngineContract):
         name = f"contract-{uuid.uuid4().hex[:8]}"
         output("run", "--detach", "--name", name, busybox_archive)
         yield name
-        output("stop", name)
+        output("stop", "--timeout", "0", name)
