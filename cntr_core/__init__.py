@@ -4,7 +4,7 @@ The public surface for plugin authors: everything named here is stable, everythi
 """
 
 from .engine import Engine
-from .errors import CntrError
+from .errors import CntrError, EngineError
 from .filesystem import AccessEvent, Branch, DirectoryTree, Filesystem, MountRequest, Observer, ServedMount
 from .hookspecs import hookimpl
 from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing
@@ -26,4 +26,5 @@ __all__ = [
     "EngineStatus",
     "Missing",
     "CntrError",
+    "EngineError",
 ]
