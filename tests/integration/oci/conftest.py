@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import subprocess
@@ -79,7 +80,7 @@ def cntr(tmp_path: Path) -> Iterator[Cntr]:
     assert not program.state.exists(), os.listdir(program.state)
     assert str(program.state) not in Path("/proc/self/mountinfo").read_text()
     wait_until(lambda: not _processes(str(program.state)), "our processes to end")
-    assert not (_cgroups() - before), "cgroups are left"
+    wait_until(lambda: not _cgroups() - before, "the cgroups to go")
 
 
 def _processes(word: str) -> list[str]:
@@ -96,15 +97,17 @@ def _processes(word: str) -> list[str]:
 
 
 def _cgroups() -> set[str]:
-    """The cgroups that look like ours, 32 hex digits, where no other test of the same kind runs beside."""
-    found = set()
-    for parent in ["/sys/fs/cgroup", *(f"/sys/fs/cgroup/{name}" for name in os.listdir("/sys/fs/cgroup"))]:
-        if os.path.isdir(parent):
-            found |= {f"{parent}/{name}" for name in os.listdir(parent) if len(name) == 32 and not set(name) - HEX}
-    return found
+    """The cgroups that look like ours, 32 hex digits, and hold nobody; those of other runs beside this one do."""
+    parents = ["/sys/fs/cgroup", *glob.glob("/sys/fs/cgroup/*/")]
+    found = (path for parent in parents for path in glob.glob(f"{parent}/{'[0-9a-f]' * 32}"))
+    return {path for path in found if not _members(path)}
 
 
-HEX = set("0123456789abcdef")
+def _members(cgroup: str) -> str:
+    try:
+        return Path(cgroup, "cgroup.procs").read_text()
+    except OSError:
+        return "it went meanwhile"
 
 
 @pytest.fixture
