@@ -262,6 +262,62 @@ def test_a_digest_never_becomes_another_path(tmp_path: Path, digest: str) -> Non
         open_image(made.top(image).write(str(tmp_path / "image")))
 
 
+def _manifest_of(made: Layout, image: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(made.files["blobs/" + image["digest"].replace(":", "/")])  # type: ignore[no-any-return] - JSON
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([], "its manifest has 0 layers, its configuration 1"),
+        ([{"mediaType": "application/vnd.oci.image.layer.v1.tar+encrypted-by-us"}], None),
+        ([{"mediaType": "application/vnd.in-toto+json"}], "is of the unknown type 'application/vnd.in-toto.json'"),
+    ],
+)
+def test_layers_must_be_as_many_and_of_the_kind_that_the_image_says(
+    tmp_path: Path, layers: list[dict[str, Any]], words: str | None
+) -> None:
+    made = Layout()
+    manifest = _manifest_of(made, made.image([_which("x")]))
+    manifest["layers"] = [manifest["layers"][0] | layer for layer in layers]
+    path = made.top(made.blob(json.dumps(manifest).encode(), manifest["mediaType"])).write(str(tmp_path / "image"))
+    if words is None:  # the content decides how it is compressed, whatever the type says
+        assert _content(open_image(path), tmp_path) == "x"
+        return
+    with pytest.raises(ImageError, match=words):
+        open_image(path)
+
+
+def test_several_images_without_names_are_chosen_by_digest(tmp_path: Path) -> None:
+    made = Layout()
+    images = [made.image([_which("a")]), made.image([_which("b")])]
+    path = made.top(*images).write(str(tmp_path / "image"))
+    with pytest.raises(ImageError, match="several images") as raised:
+        open_image(path)
+    assert "by its digest" in raised.value.hint
+    assert _content(open_image(f"{path}:{images[1]['digest']}"), tmp_path) == "b"
+
+
+def test_links_between_the_members_of_an_archive_end(tmp_path: Path) -> None:
+    files = docker_archive([_which("x")])
+    layer = next(name for name in files if name.endswith("layer.tar"))
+    del files[layer]
+    path = _write_tar(tmp_path / "image.tar", files, symlink(layer, "../loop"), symlink("loop", layer))
+    with pytest.raises(ImageError, match="missing from the archive"):
+        _content(open_image(path), tmp_path)
+
+
+def test_a_docker_archive_must_have_as_many_layers_as_it_says(tmp_path: Path) -> None:
+    files = docker_archive([_which("x")])
+    manifest = json.loads(files["manifest.json"])
+    manifest[0]["Layers"] *= 2
+    path = _write_tar(tmp_path / "image.tar", files | {"manifest.json": json.dumps(manifest).encode()})
+    with pytest.raises(ImageError, match="its manifest has 2 layers, its configuration 1"):
+        open_image(path)
+    with pytest.raises(ImageError, match="no image named 'other:1'"):
+        open_image(f"{path}:other:1")
+
+
 def test_an_index_that_holds_itself_ends(tmp_path: Path) -> None:
     made = Layout()
     image: dict[str, Any] = made.image([_which("x")])
