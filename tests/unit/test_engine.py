@@ -20,7 +20,7 @@ from cntr_core.errors import (
     EngineError,
     PluginError,
 )
-from cntr_core.kernel import process
+from cntr_core.kernel import process, procfs
 from tests.children import child, until
 
 
@@ -373,6 +373,26 @@ def test_a_zombie_counts_as_gone() -> None:
         zombie = ContainerProcess(container("web", pid=pid), pid, process.start_time(pid))
         with pytest.raises(ContainerNotRunning, match="has ended"), engines.hold(zombie):
             pass
+
+
+def test_a_process_that_ends_while_it_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may go, and be reaped, between any two steps: once its directory is gone, once it goes behind an open one."""
+    with child() as pid:
+        there = ContainerProcess(container("web", pid=pid), pid, process.start_time(pid))
+        open_process = procfs.open_process
+
+        def open_then_end(which: int) -> int:
+            directory = open_process(which)
+            os.kill(which, signal.SIGKILL)
+            os.waitpid(which, 0)
+            return directory
+
+        monkeypatch.setattr(procfs, "open_process", open_then_end)
+        for _ in range(2):
+            with pytest.raises(ContainerNotRunning, match="has ended"), engines.hold(there):
+                pass
+        monkeypatch.undo()
+        assert not engines._is_same(there)
 
 
 def test_all_errors_have_a_next_step() -> None:

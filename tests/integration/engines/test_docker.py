@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -14,13 +15,14 @@ from http.server import BaseHTTPRequestHandler
 from socketserver import UnixStreamServer
 
 import pytest
+from cntr_plugins.engines import docker
 from cntr_plugins.engines.docker import DockerEngine
 from cntr_plugins.engines.pid import PidEngine
 
 from cntr_core import Container, ContainerRef, ContainerState
 from cntr_core.engine import find, resolve, statuses
 from cntr_core.errors import ContainerNotFound, ContainerNotRunning, EngineError
-from cntr_core.kernel import process
+from cntr_core.kernel import process, procfs
 from tests.children import child, in_child, until
 from tests.images import DockerRun, docker_image
 
@@ -230,8 +232,9 @@ def _server(path: str, answer: Callable[[str], object]) -> Iterator[None]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             content = answer(self.path)
+            self.send_response(500 if content is None else 200)
+            content = {"message": "out of order"} if content is None else content
             body = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(200 if content is not None else 500)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -261,6 +264,41 @@ def test_answers_that_make_no_sense(
         assert words in DockerEngine().status().detail
         with pytest.raises(EngineError):
             _find("docker://web")
+
+
+_VERSION = {"Version": "1", "ApiVersion": "1.41"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda path: _VERSION if path.endswith("/version") else None, "docker refused: out of order"),
+        (lambda path: _VERSION if path.endswith("/version") else [{"Id": 1}], "cannot be understood (KeyError: "),
+    ],
+    ids=["a refusal", "fields missing"],
+)
+def test_lists_that_fail(
+    answer: Callable[[str], object], words: str, tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    with _server(f"{tmp_path}/docker.sock", answer):
+        with pytest.raises(EngineError) as caught:
+            _find("docker://web")
+        assert words in caught.value.message
+        assert caught.value.hint
+        if "refused" in words:
+            with pytest.raises(EngineError, match="docker refused: "):
+                DockerEngine().export_image("debian")
+
+
+def test_a_process_that_may_not_be_looked_into_is_not_called_a_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a /proc with hidepid nothing can be read; the session fails later, and says why."""
+
+    def hidden(_: int, name: str) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", name)
+
+    monkeypatch.setattr(procfs, "read", hidden)
+    assert docker._is_ours(os.getpid(), "f" * 64)
 
 
 def test_a_daemon_that_hangs_costs_two_seconds_and_has_a_sentence(
@@ -294,7 +332,7 @@ def _foreign(pid: int) -> Callable[[str], object]:
 
     def answer(path: str) -> object:
         if path.endswith("/version"):
-            return {"Version": "1", "ApiVersion": "1.41"}
+            return _VERSION
         return details if identity in path else [listed]
 
     return answer
