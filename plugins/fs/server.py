@@ -59,14 +59,35 @@ class _Served(ServedMount):
         return self._pidfd
 
 
+Mounter = Callable[[MountRequest, int], DetachedMount]
+"""Makes the mount of a request that is served through the device."""
+
+
+def fuse_mount(request: MountRequest, device: int) -> DetachedMount:
+    """By the mount API; libfuse would add nosuid and nodev."""
+    options: list[tuple[str, str | bytes | int | None]] = [
+        ("source", request.source),
+        ("subtype", "cntr"),
+        ("fd", str(device)),
+        ("rootmode", "40000"),
+        ("user_id", "0"),
+        ("group_id", "0"),
+        ("default_permissions", None),
+        ("allow_other", None),
+    ]
+    if request.read_only:
+        options.append(("ro", None))
+    return DetachedMount.new("fuse", options, MOUNT_ATTR_RDONLY if request.read_only else 0)
+
+
 @contextmanager
-def served(request: MountRequest, serve: Serve) -> Iterator[ServedMount]:
+def served(request: MountRequest, serve: Serve, mounter: Mounter = fuse_mount) -> Iterator[ServedMount]:
     """A FUSE mount of the request, served by `serve` in a process of its own, which ends with the block."""
     with ExitStack() as stack:
         with ExitStack() as servers:  # what is the server's alone after the fork
             branch = branch_of(request, servers)
             device = _open_device(servers)
-            mount = stack.enter_context(_mount(request, device))
+            mount = stack.enter_context(_mount(request, device, mounter))
             filesystem = operations(branch, request.observer, read_only=request.read_only)
             parent = pidfd_open(os.getpid())
             servers.callback(os.close, parent)
@@ -90,25 +111,10 @@ def _open_device(owned: ExitStack) -> int:
     return device
 
 
-def _mount(request: MountRequest, device: int) -> DetachedMount:
-    """The kernel sends INIT and waits for nobody: the server answers when it runs.
-
-    Made by the mount API, because libfuse would add nosuid and nodev.
-    """
-    options: list[tuple[str, str | bytes | int | None]] = [
-        ("source", request.source),
-        ("subtype", "cntr"),
-        ("fd", str(device)),
-        ("rootmode", "40000"),
-        ("user_id", "0"),
-        ("group_id", "0"),
-        ("default_permissions", None),
-        ("allow_other", None),
-    ]
-    if request.read_only:
-        options.append(("ro", None))
+def _mount(request: MountRequest, device: int, mounter: Mounter) -> DetachedMount:
+    """The kernel sends INIT and waits for nobody: the server answers when it runs."""
     try:
-        return DetachedMount.new("fuse", options, MOUNT_ATTR_RDONLY if request.read_only else 0)
+        return mounter(request, device)
     except PermissionError as error:
         raise PermissionMissing(f"cannot mount: {error}", "run as root") from error
     except OSError as error:

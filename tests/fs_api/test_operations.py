@@ -88,11 +88,11 @@ def test_hard_links_are_one_inode(filesystem: Operations[Any], tree: Path) -> No
 
 def test_an_open_file_outlives_its_name(filesystem: Operations[Any]) -> None:
     inode, _, handle = filesystem.create(ROOT, b"file", os.O_RDWR, 0o644, ME)
-    filesystem.write(inode.number, handle, b"content", 0)
+    filesystem.write(inode.number, handle, b"content", 0, ME)
     filesystem.unlink(ROOT, b"file")
     assert filesystem.read(inode.number, handle, 100, 0) == b"content"
     assert filesystem.getattr(inode.number)[1].st_nlink == 0
-    filesystem.setattr(inode.number, Changes(size=3, mode=0o600))
+    filesystem.setattr(inode.number, Changes(size=3, mode=0o600), ME)
     assert filesystem.read(inode.number, handle, 100, 0) == b"con"
     other = filesystem.open(inode.number, os.O_RDONLY)
     assert filesystem.read(inode.number, other, 100, 1) == b"on"
@@ -146,7 +146,7 @@ def test_a_storm_of_look_ups_needs_few_descriptors(tree: Path) -> None:
             parent = operations.lookup(parent, f"level{level}".encode())[0].number
             for number in range(25):
                 inode, _ = operations.lookup(parent, str(number).encode())
-                operations.setattr(inode.number, Changes(mode=0o600))
+                operations.setattr(inode.number, Changes(mode=0o600), ME)
                 known.append(inode.number)
     for number in known:
         assert stat.S_IMODE(operations.getattr(number)[1].st_mode) == 0o600
@@ -163,7 +163,7 @@ def test_a_storm_of_look_ups_needs_few_descriptors(tree: Path) -> None:
 def test_forgetting_closes_what_was_opened_for_it(filesystem: Operations[Any]) -> None:
     before = descriptors()
     inode, _, handle = filesystem.create(ROOT, b"file", os.O_RDWR, 0o644, ME)
-    filesystem.setattr(inode.number, Changes(mode=0o600))
+    filesystem.setattr(inode.number, Changes(mode=0o600), ME)
     filesystem.unlink(ROOT, b"file")
     assert descriptors() > before
     filesystem.release(handle)
@@ -222,8 +222,8 @@ def test_listed_and_looked_up_numbers_agree(filesystem: Operations[Any], tree: P
 
 def test_times_can_be_set_apart_to_now_and_before_the_epoch(filesystem: Operations[Any]) -> None:
     inode, _ = filesystem.mknod(ROOT, b"fifo", stat.S_IFIFO | 0o600, 0, ME)
-    filesystem.setattr(inode.number, Changes(atime_ns=-1, mtime_ns=5))
-    _, status = filesystem.setattr(inode.number, Changes(mtime_ns=NOW))
+    filesystem.setattr(inode.number, Changes(atime_ns=-1, mtime_ns=5), ME)
+    _, status = filesystem.setattr(inode.number, Changes(mtime_ns=NOW), ME)
     assert status.st_atime_ns == -1
     assert status.st_mtime_ns > 10**18
 
@@ -249,7 +249,7 @@ def test_trusted_attributes_are_on_links_too_and_for_root_alone(filesystem: Oper
     assert filesystem.listxattr(inode.number, Caller(0, 0)) == [b"trusted.x"]
     assert filesystem.listxattr(inode.number, Caller(1000, 1000)) == []
     assert filesystem.readlink(inode.number) == b"nowhere"
-    filesystem.setattr(inode.number, Changes(uid=5, gid=6))
+    filesystem.setattr(inode.number, Changes(uid=5, gid=6), ME)
     assert os.lstat(tree / "link").st_uid == 5
 
 
@@ -300,14 +300,14 @@ def test_appending_goes_to_the_end_wherever_that_is(filesystem: Operations[Any],
     inode, _, handle = filesystem.create(ROOT, b"log", os.O_WRONLY | os.O_APPEND, 0o600, ME)
     with (tree / "log").open("ab") as other:
         other.write(b"theirs;")
-    filesystem.write(inode.number, handle, b"ours;", 0)
+    filesystem.write(inode.number, handle, b"ours;", 0, ME)
     assert (tree / "log").read_bytes() == b"theirs;ours;"
     filesystem.release(handle)
 
 
 def test_a_nameless_file_gets_a_name(filesystem: Operations[Any], tree: Path) -> None:
     inode, _, handle = filesystem.tmpfile(ROOT, os.O_RDWR, 0o600, ME)
-    filesystem.write(inode.number, handle, b"x", 0)
+    filesystem.write(inode.number, handle, b"x", 0, ME)
     named, _ = filesystem.link(inode.number, ROOT, b"named")
     assert named is inode
     assert (tree / "named").read_bytes() == b"x"
@@ -318,7 +318,7 @@ def test_holes_are_found_and_made(filesystem: Operations[Any], tree: Path) -> No
     inode, _, handle = filesystem.create(ROOT, b"file", os.O_RDWR, 0o600, ME)
     filesystem.fallocate(inode.number, handle, 0, 0, 8192, ME)
     assert (tree / "file").stat().st_size == 8192
-    filesystem.write(inode.number, handle, b"x" * 8192, 0)
+    filesystem.write(inode.number, handle, b"x" * 8192, 0, ME)
     filesystem.fallocate(inode.number, handle, 3, 0, 4096, ME)
     assert filesystem.lseek(inode.number, handle, 0, os.SEEK_DATA) == 4096
     assert filesystem.lseek(inode.number, handle, 0, os.SEEK_HOLE) == 0
@@ -344,7 +344,7 @@ def test_a_read_only_filesystem_refuses_every_change(tree: Path) -> None:
         lambda: operations.unlink(ROOT, b"file"),
         lambda: operations.rmdir(ROOT, b"file"),
         lambda: operations.rename((ROOT, b"file"), (ROOT, b"x"), 0),
-        lambda: operations.setattr(inode.number, Changes(mode=0)),
+        lambda: operations.setattr(inode.number, Changes(mode=0), ME),
         lambda: operations.setxattr(inode.number, b"user.x", b"", 0),
         lambda: operations.removexattr(inode.number, b"user.x"),
         lambda: operations.open(inode.number, os.O_WRONLY),

@@ -147,7 +147,7 @@ def test_changing_copies_up_and_keeps_the_number(union: Union) -> None:
     inode = union.find("dir/one")
     before = inode.node.ino
     directory = union.find("dir").node.ino
-    union.filesystem.setattr(inode.number, Changes(mode=0o600))
+    union.filesystem.setattr(inode.number, Changes(mode=0o600), ME)
     assert (union.top / "dir/one").read_text() == "dir/one"
     assert stat.S_IMODE((union.lower / "dir/one").stat().st_mode) != 0o600
     union.filesystem.forget([(number.number, number.lookups) for number in list(union.filesystem.inodes)])
@@ -161,7 +161,7 @@ def test_changing_copies_up_and_keeps_the_number(union: Union) -> None:
 def test_truncating_to_nothing_copies_nothing(union: Union) -> None:
     with (union.lower / "big").open("wb") as file:
         file.truncate(1 << 40)
-    union.filesystem.setattr(union.find("big").number, Changes(size=0))
+    union.filesystem.setattr(union.find("big").number, Changes(size=0), ME)
     assert (union.top / "big").stat().st_size == 0
 
 
@@ -171,7 +171,7 @@ def test_a_removed_file_that_is_open_can_still_be_changed(union: Union) -> None:
     union.filesystem.unlink(ROOT, b"file")
     assert union.filesystem.getattr(inode.number)[1].st_nlink == 0
     assert union.filesystem.read(0, handle, 100, 0) == b"file"
-    union.filesystem.setattr(inode.number, Changes(size=2, mode=0o600))
+    union.filesystem.setattr(inode.number, Changes(size=2, mode=0o600), ME)
     assert union.filesystem.read(0, handle, 100, 0) == b"fi"
     assert union.filesystem.getattr(inode.number)[1].st_nlink == 0
     assert is_whiteout(union.top / "file")
@@ -222,7 +222,7 @@ def test_links_of_one_file_below_stay_links(union: Union) -> None:
     os.link(union.lower / "file", union.lower / "dir/linked")
     inode = union.find("file")
     assert union.find("dir/linked") is inode
-    union.filesystem.setattr(inode.number, Changes(size=1))
+    union.filesystem.setattr(inode.number, Changes(size=1), ME)
     assert (union.read("file"), union.read("dir/linked")) == (b"f", b"f")
     assert union.find("dir/linked") is inode
     assert (union.top / "file").stat().st_ino == (union.top / "dir/linked").stat().st_ino
@@ -234,7 +234,7 @@ def test_links_of_one_file_below_stay_links(union: Union) -> None:
 
 def test_a_copy_that_was_removed_behind_our_back_is_not_mistaken_for_another(union: Union) -> None:
     inode = union.find("file")
-    union.filesystem.setattr(inode.number, Changes(mode=0o600))
+    union.filesystem.setattr(inode.number, Changes(mode=0o600), ME)
     number = (union.top / "file").stat().st_ino
     union.filesystem.forget([(inode.number, inode.lookups)])
     (union.top / "file").unlink()
@@ -256,7 +256,7 @@ def test_special_files_and_links_are_copied_up(union: Union) -> None:
     os.mknod(union.lower / "device", stat.S_IFCHR | 0o600, os.makedev(1, 3))
     (union.lower / "link").symlink_to("dir/one")
     for name in ("fifo", "device", "link"):
-        union.filesystem.setattr(union.find(name).number, Changes(uid=7))
+        union.filesystem.setattr(union.find(name).number, Changes(uid=7), ME)
         below, above = (union.lower / name).lstat(), (union.top / name).lstat()
         assert (above.st_uid, above.st_rdev, stat.S_IFMT(above.st_mode)) == (
             7,
@@ -271,8 +271,8 @@ def test_a_default_acl_on_the_way_does_not_reach_what_is_copied_up(union: Union)
         "02000000 01000700ffffffff 02000700e8030000 04000500ffffffff 10000700ffffffff 20000500ffffffff"
     )
     os.setxattr(union.lower / "dir", "system.posix_acl_default", default)
-    union.filesystem.setattr(union.find("dir/one").number, Changes(mode=0o640))
-    union.filesystem.setattr(union.find("dir/sub").number, Changes(mode=0o750))
+    union.filesystem.setattr(union.find("dir/one").number, Changes(mode=0o640), ME)
+    union.filesystem.setattr(union.find("dir/sub").number, Changes(mode=0o750), ME)
     assert os.listxattr(union.top / "dir") == ["system.posix_acl_default"]
     for name in ("one", "sub"):
         assert os.listxattr(union.top / "dir" / name) == []

@@ -80,7 +80,7 @@ class Requests(Generic[N]):
     def setattr(self, header: Header, body: memoryview) -> bytes:
         valid, changes = _changes(body)
         kill = bool(valid & Fattr.KILL_SUIDGID)
-        inode, status = self._operations.setattr(header.node, changes, kill_set_id=kill)
+        inode, status = self._operations.setattr(header.node, changes, _caller(header), kill_set_id=kill)
         return replies.attributes(inode, status, self._timeout)
 
     def readlink(self, header: Header, body: memoryview) -> bytes:  # noqa: ARG002
@@ -176,7 +176,9 @@ class Requests(Generic[N]):
         start = protocol.WRITE_IN.size
         kill = bool(flags & protocol.WRITE_KILL_SUIDGID)
         data = body[start : start + size]
-        return protocol.WRITE_OUT.pack(self._operations.write(header.node, handle, data, offset, kill_set_id=kill))
+        caller = _caller(header)
+        written = self._operations.write(header.node, handle, data, offset, caller, kill_set_id=kill)
+        return protocol.WRITE_OUT.pack(written)
 
     def release(self, header: Header, body: memoryview) -> bytes:  # noqa: ARG002
         (handle,) = protocol.RELEASE_IN.unpack_from(body)

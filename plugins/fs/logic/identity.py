@@ -53,9 +53,26 @@ def acting_as(caller: Caller) -> Iterator[None]:
         setfsgid(gid)
 
 
-def keeping_set_id(wanted: bool) -> AbstractContextManager[None]:
+def keeping_set_id(wanted: bool = True) -> AbstractContextManager[None]:
     """Where `wanted`, write as a caller with CAP_FSETID does: set-ID bits stay (inode(7))."""
     return _with_fsetid() if wanted else nullcontext()
+
+
+def writing_as(caller: Caller, *, keep: bool) -> AbstractContextManager[None]:
+    """Write to a file with set-ID bits: they stay with `keep`, else go as they do when `caller` writes.
+
+    That of the group stays without the group's execute bit, if the writer is in the group.
+    """
+    return _with_fsetid() if keep else _with_group(caller.gid)
+
+
+@contextmanager
+def _with_group(gid: int) -> Iterator[None]:
+    before = setfsgid(gid)
+    try:
+        yield
+    finally:
+        setfsgid(before)
 
 
 @contextmanager

@@ -60,9 +60,11 @@ class ObservedOperations(Operations[N]):
     def getattr(self, number: int) -> tuple[Inode[N], Stat]:
         return self._watch("getattr", (number, b""), super().getattr, number)
 
-    def setattr(self, number: int, changes: Changes, *, kill_set_id: bool = False) -> tuple[Inode[N], Stat]:
-        place = number, b""
-        return self._watch("setattr", place, super().setattr, number, changes, kill_set_id=kill_set_id)
+    def setattr(
+        self, number: int, changes: Changes, caller: Caller, *, kill_set_id: bool = False
+    ) -> tuple[Inode[N], Stat]:
+        place, kill = (number, b""), kill_set_id
+        return self._watch("setattr", place, super().setattr, number, changes, caller, kill_set_id=kill)
 
     def readlink(self, number: int) -> bytes:
         return self._watch("readlink", (number, b""), super().readlink, number)

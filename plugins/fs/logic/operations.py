@@ -17,11 +17,12 @@ from cntr_core.filesystem import Branch, Changes, DirEntry, N, Stat
 
 from . import syscalls
 from .handles import Handle, Handles, Listing
-from .identity import Caller, acting_as, keeping_set_id
+from .identity import Caller, acting_as, keeping_set_id, writing_as
 from .inodes import Inode, InodeTable
 from .syscalls import RENAME_EXCHANGE
 
 _SET_ID = stat.S_ISUID | stat.S_ISGID
+_NO_CHANGES = Changes()
 _ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
 
 
@@ -70,13 +71,19 @@ class Operations(Generic[N]):
     def birth_time(self, number: int) -> int | None:
         return self.branch.birth_time(self.inodes[number].node)
 
-    def setattr(self, number: int, changes: Changes, *, kill_set_id: bool = False) -> tuple[Inode[N], Stat]:
+    def setattr(
+        self, number: int, changes: Changes, caller: Caller, *, kill_set_id: bool = False
+    ) -> tuple[Inode[N], Stat]:
         """Change attributes; `kill_set_id` as when a process without CAP_FSETID truncates."""
         inode, node = self.inodes[number], self._changeable(number)
-        keep = bool((changes.mode or 0) & stat.S_ISGID)
-        if changes.size is not None and not kill_set_id:
-            keep = keep or bool(self.branch.stat(node).st_mode & _SET_ID)
-        with keeping_set_id(keep):
+        if changes.mode is not None:
+            with keeping_set_id(bool(changes.mode & stat.S_ISGID)):
+                return inode, self.branch.setattr(node, changes)
+        times_only = changes.size is changes.uid is changes.gid is None and changes != _NO_CHANGES
+        if times_only or not self.branch.stat(node).st_mode & _SET_ID:
+            return inode, self.branch.setattr(node, changes)
+        keep = not caller.uid if changes.size is None else not kill_set_id
+        with writing_as(caller, keep=keep):
             return inode, self.branch.setattr(node, changes)
 
     def readlink(self, number: int) -> bytes:
@@ -177,17 +184,27 @@ class Operations(Generic[N]):
         return self._file(number, handle).file.read(size, offset)
 
     def write(
-        self, number: int, handle: int, data: bytes | memoryview, offset: int, *, kill_set_id: bool = False
+        self,
+        number: int,
+        handle: int,
+        data: bytes | memoryview,
+        offset: int,
+        caller: Caller,
+        *,
+        kill_set_id: bool = False,
     ) -> int:
         """How much was written. With O_APPEND it goes to the end, whatever `offset` says (pwrite(2))."""
         fd = self._descriptor(number, handle)
-        with keeping_set_id(not kill_set_id and _has_set_id(fd)):
-            return os.pwrite(fd, data, offset)
+        if os.fstat(fd).st_mode & _SET_ID:
+            with writing_as(caller, keep=not kill_set_id):
+                return os.pwrite(fd, data, offset)
+        return os.pwrite(fd, data, offset)
+
+    # No flag tells of these two whether set-ID bits are to go, as it does of writes: uid 0 stands for CAP_FSETID.
 
     def fallocate(self, number: int, handle: int, mode: int, offset: int, length: int, caller: Caller) -> None:
         fd = self._descriptor(number, handle)
-        # No flag tells whether set-ID bits are to go, as it does for writes: uid 0 stands for CAP_FSETID.
-        with keeping_set_id(not caller.uid and _has_set_id(fd)):
+        with writing_as(caller, keep=not caller.uid):
             syscalls.fallocate(fd, mode, offset, length)
 
     def copy_file_range(
@@ -195,7 +212,7 @@ class Operations(Generic[N]):
     ) -> int:
         """Copy between two open files, each given as inode, handle, offset; how much was copied."""
         fd_in, fd_out = self._descriptor(*source[:2]), self._descriptor(*target[:2])
-        with keeping_set_id(not caller.uid and _has_set_id(fd_out)):
+        with writing_as(caller, keep=not caller.uid):
             return os.copy_file_range(fd_in, fd_out, length, source[2], target[2])
 
     def lseek(self, number: int, handle: int, offset: int, whence: int) -> int:
@@ -267,14 +284,11 @@ class Operations(Generic[N]):
         """setxattr(2); `kill_set_gid` when somebody outside the file's group sets its ACL (acl(5),
         fuse.h)."""
         node = self._changeable(number)
-        self.branch.setxattr(node, name, value, flags)
+        with keeping_set_id(name in _ACLS):
+            self.branch.setxattr(node, name, value, flags)
         if kill_set_gid:
             mode = stat.S_IMODE(self.branch.stat(node).st_mode)
             self.branch.setattr(node, Changes(mode=mode & ~stat.S_ISGID))
 
     def removexattr(self, number: int, name: bytes) -> None:
         self.branch.removexattr(self._changeable(number), name)
-
-
-def _has_set_id(fd: int) -> bool:
-    return bool(os.fstat(fd).st_mode & _SET_ID)

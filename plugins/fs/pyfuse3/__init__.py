@@ -30,8 +30,9 @@ class Pyfuse3Filesystem(Filesystem):
 
     def mount(self, request: MountRequest) -> AbstractContextManager[ServedMount]:
         from ..server import served
+        from .mounting import mount
 
-        return served(request, _serve)
+        return served(request, _serve, mount)
 
 
 def _serve(device: int, operations: Operations[Any], policy: Policy) -> None:

@@ -73,7 +73,7 @@ class Requests(pyfuse3.Operations):
         self._no_entry = EntryAttributes()
         self._no_entry.st_ino = 0  # no such name, which may be kept for a while
         self._no_entry.entry_timeout = policy.timeout
-        self._privileged: set[int] = set()
+        self._openers: dict[int, Caller] = {}
 
     def _filled(self, found: tuple[Inode[Any], Stat], entry_timeout: int | None = None) -> EntryAttributes:
         inode, status = found
@@ -123,7 +123,7 @@ class Requests(pyfuse3.Operations):
             atime_ns=attr.st_atime_ns if fields.update_atime else None,
             mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
         )
-        return self._filled(self._operations.setattr(inode, changes, kill_set_id=bool(ctx.uid)))
+        return self._filled(self._operations.setattr(inode, changes, _caller(ctx), kill_set_id=bool(ctx.uid)))
 
     @_answered
     async def readlink(self, inode: int, ctx: RequestContext) -> bytes:
@@ -179,7 +179,7 @@ class Requests(pyfuse3.Operations):
     @_answered
     async def open(self, inode: int, flags: int, ctx: RequestContext) -> FileInfo:
         if flags & os.O_TRUNC:
-            self._operations.setattr(inode, Changes(size=0), kill_set_id=bool(ctx.uid))
+            self._operations.setattr(inode, Changes(size=0), _caller(ctx), kill_set_id=bool(ctx.uid))
         return self._opened(self._operations.open(inode, flags), ctx)
 
     @_answered
@@ -190,8 +190,7 @@ class Requests(pyfuse3.Operations):
         return self._opened(handle, ctx), self._filled((inode, status))
 
     def _opened(self, handle: int, ctx: RequestContext) -> FileInfo:
-        if not ctx.uid:
-            self._privileged.add(handle)
+        self._openers[handle] = _caller(ctx)
         return FileInfo(fh=handle, keep_cache=self._policy.stable_listings)
 
     @_answered
@@ -200,15 +199,15 @@ class Requests(pyfuse3.Operations):
 
     @_answered
     async def write(self, fh: int, off: int, buf: bytes) -> int:
-        # A write does not say who writes: it is taken to be who opened the file.
-        return self._operations.write(0, fh, buf, off, kill_set_id=fh not in self._privileged)
+        opener = self._openers[fh]  # pyfuse3 does not say who writes
+        return self._operations.write(0, fh, buf, off, opener, kill_set_id=bool(opener.uid))
 
     async def flush(self, fh: int) -> NoReturn:
         raise FUSEError(errno.ENOSYS)  # nothing is held back; the kernel will not ask again
 
     @_answered
     async def release(self, fh: int) -> None:
-        self._privileged.discard(fh)
+        del self._openers[fh]
         self._operations.release(fh)
 
     @_answered
