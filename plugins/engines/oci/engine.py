@@ -39,9 +39,9 @@ def _container(directory: Directory) -> Container:
     try:
         record = directory.read()
     except EngineError:
-        return Container("oci", "", directory.name, ContainerState.UNKNOWN)
+        return Container("oci", directory.name, directory.name, ContainerState.UNKNOWN)
     if record is None:
-        return Container("oci", "", directory.name, ContainerState.CREATED)
+        return Container("oci", directory.name, directory.name, ContainerState.CREATED)
     state = _state(record)
     live = state in (ContainerState.RUNNING, ContainerState.PAUSED)
     pid = record.pid if live else None

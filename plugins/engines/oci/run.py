@@ -7,6 +7,8 @@ import dataclasses
 import os
 import pickle
 import signal
+import sys
+import traceback
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
@@ -61,7 +63,10 @@ def run_detached(directory: Directory, record: Record, *, remove: bool) -> None:
 def _in_child(work: Callable[[], None]) -> NoReturn:
     try:
         work()
+    except BaseException:
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(0)
 
 
@@ -74,8 +79,9 @@ def _watch(directory: Directory, record: Record, report: int, remove: bool) -> N
         signal.signal(number, signal.SIG_DFL)
     log = os.open(directory.file("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for stream in (0, 1, 2):
-        os.dup2(null, stream)
+    for stream, target in enumerate((null, null, log)):
+        os.dup2(target, stream)
+    _close_inherited()
     error: CntrError | None = None
     try:
         record = _start(directory, record, Streams(null, log, log))
@@ -83,11 +89,20 @@ def _watch(directory: Directory, record: Record, report: int, remove: bool) -> N
         error = refused
     except Exception as unexpected:
         error = EngineError(f"the container could not be started: {unexpected}")
-    os.write(report, pickle.dumps(error))
+    with contextlib.suppress(BrokenPipeError):  # who started us may be gone, and the container is there all the same
+        os.write(report, pickle.dumps(error))
     os.close(report)
     if error is None:
         _, status = os.waitpid(record.pid, 0)
         _finish(directory, record, _exit_code(status), remove)
+
+
+def _close_inherited() -> None:
+    """Close what the caller left open for us, a pipe whose reader waits for its end; our own are close-on-exec."""
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):  # the listing's own is gone
+            if number > 2 and os.get_inheritable(number):
+                os.close(number)
 
 
 def _start(directory: Directory, record: Record, streams: Streams) -> Record:

@@ -106,16 +106,19 @@ def create(name: str) -> Directory:
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be a container's name", "Use letters, digits, and _ . - inside.")
-    # 0700: set-user-id programs of an image are no business of the host's users.
-    os.makedirs(state_directory(), mode=0o700, exist_ok=True)
     directory = Directory(name)
-    try:
-        os.mkdir(directory.path, 0o700)
-    except FileExistsError:
-        raise UsageError(
-            f"a container named {name!r} exists", f"Choose another name, or remove it: cntr stop {name}"
-        ) from None
-    return directory
+    while True:
+        # 0700: set-user-id programs of an image are no business of the host's users.
+        os.makedirs(state_directory(), mode=0o700, exist_ok=True)
+        try:
+            os.mkdir(directory.path, 0o700)
+        except FileNotFoundError:
+            continue  # the last container just went, and the directory of all with it
+        except FileExistsError:
+            raise UsageError(
+                f"a container named {name!r} exists", f"Choose another name, or remove it: cntr stop {name}"
+            ) from None
+        return directory
 
 
 def directories() -> list[Directory]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -264,6 +265,20 @@ def test_a_paused_container_is_listed_as_such_and_can_be_stopped(cntr: Cntr, mak
     subprocess.run(["runc", "--root", root, "pause", cntr.record("box")["id"]], check=True)
     assert cntr.listed("box")["state"] == "paused"
     cntr.run("stop", "box", "--timeout", "0.1")
+
+
+def test_a_container_in_the_background_holds_nothing_of_its_callers(cntr: Cntr, make_image: MakeImage) -> None:
+    """Else a pipeline around ``cntr run --detach`` would not end before the container does."""
+    reader, writer = os.pipe()
+    with cntr.popen("run", "-d", "--name", "box", make_image(), pass_fds=[writer]) as process:
+        os.close(writer)
+        output, _ = process.communicate(timeout=HANG)  # ends when nobody has its stdout and stderr
+    assert output == b"box\n"
+    assert select.select([reader], [], [], HANG)[0] == [reader]
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+    assert cntr.listed("box")["state"] == "running"
+    assert os.readlink(f"/proc/{_watcher(cntr, 'box')}/cwd") == "/"
 
 
 def _watcher(cntr: Cntr, name: str) -> int:
