@@ -10,6 +10,7 @@ import pytest
 from tests.requirements import missing
 
 pytest_plugins = ["tests.images"]
+collect_ignore = ["sample_engine"]  # a distribution of its own; test_sample_engine.py installs it and runs its tests
 
 # Timing is no property of the code on a machine that others use as well. CI wants the same examples every
 # time.
