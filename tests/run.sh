@@ -49,8 +49,8 @@ $*"
 docker_answers || start_docker
 say "Making the images for the tests (kept in ${CNTR_TEST_CACHE:-/var/tmp/cntr-tests})"
 python -m tests.images
-check ruff check .
-check ruff format --check .
+check ruff check --no-cache .
+check ruff format --no-cache --check .
 check mypy cntr_core plugins slimmer
 [ -z "$failed" ] || printf '\nThese checks failed, as will the whole run:%s\n' "$failed"
 say "pytest"

@@ -54,9 +54,8 @@ def run(
 
     The exit code is the command's own. Without --rm the container stays listed until cntr stop removes it.
     """
-    from cntr_core.plugins import load
-
     from cntr_core.errors import UsageError
+    from cntr_core.plugins import load
 
     from .prepare import RunRequest, check_privileges, fill, new_directory
     from .remove import discard
