@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .engine import statuses
 from .kernel import probes
 from .plugins import Plugins, load
+from .types import Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,10 @@ def diagnose() -> list[Finding]:
 def _filesystems(plugins: Plugins) -> list[Finding]:
     findings = []
     for filesystem in plugins.filesystems:
-        missing = list(filesystem.missing())
+        try:
+            missing = list(filesystem.missing())
+        except Exception as error:  # a stranger's code; the other findings matter all the more
+            missing = [Missing(f"its plugin fails: {type(error).__name__}: {error}", "report it to its author")]
         detail = "; ".join(m.what for m in missing) or "usable"
         remedy = "; ".join(m.remedy for m in missing)
         findings.append(Finding("filesystem", filesystem.name, not missing, False, detail, remedy))

@@ -141,6 +141,22 @@ def test_a_second_plugin_of_one_name_is_refused(site: Site) -> None:
     assert "mine" not in site.engines()
 
 
+def test_doctor_survives_a_backend_that_fails(site: Site) -> None:
+    source = (
+        "from cntr_core import Filesystem, hookimpl\n"
+        "class Failing(Filesystem):\n"
+        "    name = 'failing'\n"
+        "    def missing(self): raise OSError('the reason')\n"
+        "    def mount(self, request): raise NotImplementedError\n"
+        "@hookimpl\n"
+        "def cntr_register_filesystem(): return Failing()\n"
+    )
+    site.install("failing", source)
+    findings = {f["name"]: f for f in json.loads(site.cntr("doctor", "--json").stdout)}
+    assert findings["failing"]["detail"] == "its plugin fails: OSError: the reason"
+    assert findings["direct"]["area"] == "filesystem"
+
+
 def test_plugins_can_be_left_out_by_name(site: Site) -> None:
     site.install("broken", "import os; os.abort()")
     site.environment["CNTR_DISABLE_PLUGINS"] = "broken, oci"

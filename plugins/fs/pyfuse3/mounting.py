@@ -40,6 +40,7 @@ def mount(request: MountRequest, device: int) -> DetachedMount:
     if not fds:
         number = int(message or b"0")
         raise OSError(number, f"mount: {os.strerror(number)}")
+    os.set_inheritable(fds[0], False)  # as socket.recv_fds leaves it, a session's command would have it
     return DetachedMount(fds[0])
 
 
