@@ -13,6 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "cntr")
 
 
+UNMEASURED = {"CNTR_COVERAGE_LOG": "", "COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+"""Variables for a test that looks at what cntr itself opens: measuring coverage opens files of its own."""
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The tests' own variables, without what would change cntr's behaviour."""
     kept = {key: value for key, value in os.environ.items() if key not in ("DOCKER_HOST", "CNTR_DEBUG", "NO_COLOR")}

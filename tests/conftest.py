@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Generator
 
 import hypothesis
 import pytest
 
+from tests.coverage_support import unpack
 from tests.requirements import missing
 
 pytest_plugins = ["tests.images"]
@@ -36,3 +40,22 @@ def require(name: str) -> None:
         pytest.fail(f"CNTR_CI=1 promises {name}: {reason}", pytrace=False)
     elif reason:
         pytest.skip(f"requires {name}: {reason}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With --cov, have processes that enter a container hand their data over; see tests/coverage_support."""
+    if config.getoption("cov_source", None):
+        log = os.path.join(tempfile.mkdtemp(prefix="cntr-coverage-"), "log")
+        os.environ["CNTR_COVERAGE_LOG"] = log
+        support = os.path.join(os.path.dirname(__file__), "coverage_support")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (support, os.environ.get("PYTHONPATH"))))
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)  # innermost: before pytest-cov combines what it finds
+def pytest_runtestloop() -> Generator[None, object, object]:
+    result = yield
+    log = os.environ.pop("CNTR_COVERAGE_LOG", "")
+    if log and os.path.exists(log):
+        unpack(log, ".coverage.sessions")
+        shutil.rmtree(os.path.dirname(log))
+    return result

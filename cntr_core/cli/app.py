@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 from ..errors import CntrError
 from . import output
 
-_EPILOG = "Folders, exit codes and every option: see the documentation in docs/."
+_EPILOG = "Exit codes: the command's own; 125 for errors of cntr, 126 and 127 as in shells, 128+n for signal n."
 
 app = typer.Typer(
     name="cntr",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, children, cntr, descendants, environment, output, running
+from tests.cntr import PROGRAM, UNMEASURED, children, cntr, descendants, environment, output, running
 from tests.images import DockerRun
 from tests.integration.session.conftest import Running
 
@@ -117,7 +117,7 @@ def test_the_root_of_a_chrooted_process_is_what_is_shown(chrooted: tuple[Path, i
 
 def test_what_waits_in_the_container_is_not_dumpable_and_holds_nothing_of_the_host(debian: Running) -> None:
     with running(
-        "attach", debian.name, "--", "sh", "-c", "echo ready; sleep 1000", env={"SECRET": "hunter2"}
+        "attach", debian.name, "--", "sh", "-c", "echo ready; sleep 1000", env={"SECRET": "hunter2", **UNMEASURED}
     ) as session:
         assert session.stdout is not None
         assert session.stdout.readline() == b"ready\n"
@@ -170,7 +170,9 @@ def test_nothing_of_the_container_is_loaded_on_the_way(docker_run: DockerRun, tm
         "-e",
         "trace=setns,open,openat,execve,exit_group,clone,fork,vfork,clone3",
     ]
-    subprocess.run([*line, PROGRAM, "attach", name, "--", "/bin/true"], check=True, env=environment(), timeout=60)
+    subprocess.run(
+        [*line, PROGRAM, "attach", name, "--", "/bin/true"], check=True, env=environment(UNMEASURED), timeout=60
+    )
     opened = _opened_inside(trace.read_text())
     assert opened, "the trace shows the session"
     allowed = re.compile(r'^("/proc/self(/oom_score_adj|/stat)?"|"/"|"attr/.*"|"ptmx"|"/dev/null"|"self")')

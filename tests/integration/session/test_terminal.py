@@ -168,6 +168,7 @@ def test_job_control_and_control_keys(debian: Running, terminal: Terminal) -> No
     terminal.type(b"\x03")  # Ctrl-C
     terminal.type(b"echo status $?\n")
     terminal.expect(b"status 130")
+    wait_until(lambda: terminal.printed.endswith(b"> "), "the prompt, which reads the next key")
     terminal.type(b"\x04")  # Ctrl-D
     assert process.wait(10) == 0
 
