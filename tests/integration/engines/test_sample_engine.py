@@ -135,6 +135,12 @@ def test_its_errors_are_sentences(installed: Installation) -> None:
 
 
 def test_it_keeps_the_contract_that_is_shipped(installed: Installation) -> None:
-    tests = os.path.join(os.path.dirname(installed.path), "sample", "test_sample.py")
-    report = installed.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", tests)
+    base = os.path.dirname(installed.path)
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"--basetemp={base}/tmp",
+    ]  # else it tidies up after other runs, at length
+    report = installed.run("python", "-m", "pytest", *options, f"{base}/sample/test_sample.py")
     assert "10 passed" in report
