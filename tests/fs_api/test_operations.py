@@ -294,6 +294,9 @@ def test_creating_what_exists_opens_it_unless_exclusive(filesystem: Operations[A
     filesystem.release(handle)
     with fails_with(errno.EEXIST):
         filesystem.create(ROOT, b"file", os.O_RDONLY | os.O_EXCL, 0o600, ME)
+    _, status, handle = filesystem.create(ROOT, b"file", os.O_WRONLY | os.O_TRUNC, 0o600, ME)
+    assert status.st_size == 0
+    filesystem.release(handle)
 
 
 def test_appending_goes_to_the_end_wherever_that_is(filesystem: Operations[Any], tree: Path) -> None:

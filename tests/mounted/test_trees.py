@@ -248,6 +248,32 @@ def test_a_union_whose_top_is_itself_an_overlay_can_delete(transport: str, tmp_p
 
 
 @both
+def test_the_live_root_of_another_mount_namespace_is_merged_and_written_through(
+    transport: str, tree: Path, tmp_path: Path
+) -> None:
+    """The kernel refuses to clone mounts of other namespaces: a container's root is served as it is."""
+    (tree / "tool").write_text("from below")
+    root = tmp_path / "root"
+    root.mkdir()
+    script = 'mount -t tmpfs none "$1" && echo own > "$1/own" && echo ready && exec sleep 60'
+    container = subprocess.Popen(["unshare", "--mount", "sh", "-c", script, "sh", root], stdout=-1)
+    try:
+        assert container.stdout is not None
+        container.stdout.readline()
+        live = Path(f"/proc/{container.pid}/root{root}")
+        with mounted(transport, tmp_path / "mount", live, tree, read_only=False):
+            assert sorted(os.listdir(tmp_path / "mount")) == ["own", "tool"]
+            (tmp_path / "mount/new").write_text("written")
+            assert (live / "new").read_text() == "written"
+            (tmp_path / "mount/tool").unlink()
+            assert not (tmp_path / "mount/tool").exists()
+        assert os.listdir(root) == []
+    finally:
+        container.kill()
+        container.wait()
+
+
+@both
 def test_copying_up_keeps_everything_and_disturbs_no_reader(transport: str, tmp_path: Path) -> None:
     top, lower, place = (tmp_path / name for name in ("top", "lower", "mount"))
     for path in (top, lower / "d"):

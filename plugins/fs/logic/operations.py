@@ -170,6 +170,8 @@ class Operations(Generic[N]):
             if flags & os.O_EXCL:
                 raise
             inode, status = self.lookup(parent, name)
+            if flags & os.O_TRUNC:
+                _, status = self.setattr(inode.number, Changes(size=0), caller, kill_set_id=bool(caller.uid))
             return inode, status, self.open(inode.number, flags)
         inode, status = self._enter(node, status)
         return inode, status, self.handles.add(Handle(self.branch, inode, flags, file))

@@ -11,23 +11,16 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from cntr_core.filesystem import Branch, Changes, Node, OpenFile, Stat
 
 from .copyup import copy_directory, copy_file
+from .origins import Origins
 from .status import without_links
 from .syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT
 from .union import Found, Layers, UnionBranch, UnionNode
 from .whiteouts import is_private, is_whiteout, listed, make_opaque, make_whiteout
-
-
-class _Origin(NamedTuple):
-    """What a file on top was before it was copied up, and when the copy was made (to know it again)."""
-
-    key: object
-    ino: int
-    born: int | None
 
 
 class _LowerFile(OpenFile):
@@ -66,36 +59,21 @@ class WritableUnion(UnionBranch):
     def __init__(self, branches: Sequence[Branch[Any]]) -> None:
         super().__init__(branches)
         self._top = branches[0]
-        self._origins: dict[int, _Origin] = {}  # by the copy's inode number on top
-        self._copies: dict[object, Node] = {}  # key of a file below that has more names -> its copy
+        self._origins = Origins(self._top)
 
     # Identity
 
     def _identity(self, index: int, node: Node) -> tuple[object, int]:
-        origin = None if index else self._origins.get(node.ino)
-        if origin is None:
-            return super()._identity(index, node)
-        if origin.born != self._top.birth_time(node):
-            # The copy was removed behind our back, and its number used again.
-            del self._origins[node.ino]
-            self._copies.pop(origin.key, None)
-            return super()._identity(index, node)
-        if origin.key in self._copies:
-            self._copies[origin.key] = node
-        return origin.key, origin.ino
-
-    def _remember(self, node: UnionNode, inner: Node) -> None:
-        """`inner` is the copy of `node`."""
-        self._origins[inner.ino] = _Origin(node.key, node.ino, self._top.birth_time(inner))
+        origin = None if index else self._origins.of(node)
+        return super()._identity(index, node) if origin is None else (origin.key, origin.ino)
 
     def _ino(self, index: int, ino: int) -> int:
-        if not index and (origin := self._origins.get(ino)):
-            return origin.ino
-        return super()._ino(index, ino)
+        known = None if index else self._origins.ino(ino)
+        return super()._ino(index, ino) if known is None else known
 
     def lookup(self, parent: UnionNode, name: bytes) -> tuple[UnionNode, Stat]:
         node, status = super().lookup(parent, name)
-        copy = None if node.is_top else self._copies.get(node.key)
+        copy = None if node.is_top else self._origins.copy(node.key)
         if copy is None:
             return node, status
         # Another name of a file that was copied up: it becomes a name of the copy.
@@ -116,7 +94,7 @@ class WritableUnion(UnionBranch):
         source, status = self._where(node), super().stat(node)
         inner = self._copied(node, lambda parent, name: copy_directory(source, status, (self._top, parent), name))
         node.layers.insert(0, (0, inner))
-        self._remember(node, inner)
+        self._origins.remember(node, inner)
         return inner
 
     def _top_file(self, node: UnionNode, size: int | None = None) -> Any:
@@ -128,9 +106,7 @@ class WritableUnion(UnionBranch):
             inner = copy_file(source, status, (self._top, self._top.root), None, size)
         else:
             inner = self._copied(node, lambda parent, name: copy_file(source, status, (self._top, parent), name, size))
-            self._remember(node, inner)
-            if status.st_nlink > 1:
-                self._copies[node.key] = inner
+            self._origins.remember(node, inner, more_names=status.st_nlink > 1)
         node.removed = False
         source[0].forget(source[1])
         node.layers = [(0, inner)]
@@ -275,12 +251,10 @@ class WritableUnion(UnionBranch):
             make_whiteout(self._top, self._top_directory(parent), name)
 
     def _forget_origin(self, found: Found) -> None:
-        """The last name of a file on top is gone; its inode number may be used again."""
-        if found.layers[0][0]:
-            return
-        last = found.status.st_nlink == 1 or stat.S_ISDIR(found.status.st_mode)
-        if last and (origin := self._origins.pop(found.layers[0][1].ino, None)):
-            self._copies.pop(origin.key, None)
+        """A name of the file is gone; if it was the last, the inode number on top may be used again."""
+        index, inner = found.layers[0]
+        if not index and (found.status.st_nlink == 1 or stat.S_ISDIR(found.status.st_mode)):
+            self._origins.forget(inner.ino)
 
     # Renaming
 
