@@ -1,6 +1,6 @@
 """Every operation, by several users, on a mount and on a plain directory: the same answers, and the same trees.
 
-CNTR_DIFFERENTIAL_EXAMPLES makes it longer than the default of 40 sequences a combination.
+CNTR_DIFFERENTIAL_EXAMPLES makes it longer than the default of 150 sequences a combination.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.mounted.mounting import mounted
 
 pytestmark = [pytest.mark.requires("root", "fuse", "linux-6.9"), pytest.mark.timeout(900)]
 
-EXAMPLES = int(os.environ.get("CNTR_DIFFERENTIAL_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("CNTR_DIFFERENTIAL_EXAMPLES", "150"))
 STEPS = 60
 MODEL, MOUNT = 0, 1
 
