@@ -24,14 +24,15 @@ from .logic.identity import prepare_credentials
 from .logic.observed import operations
 from .logic.operations import Operations
 from .logic.policy import Policy
+from .logic.stop import Stop, Stopper
 
 log = logging.getLogger("cntr.fs")
 
 DEVICE = "/dev/fuse"
 _PATIENCE = 2.0  # seconds that a server may take to end
 
-Serve = Callable[[int, Operations[Any], Policy], None]
-"""A transport: answers what comes from the device (first argument), until the mount is gone."""
+Serve = Callable[[int, Operations[Any], Policy, Stopper], None]
+"""A transport: answers what comes from the device (first argument), until the mount is gone or it is stopped."""
 
 
 def missing_for_fuse() -> list[Missing]:
@@ -91,9 +92,12 @@ def served(request: MountRequest, serve: Serve, mounter: Mounter = fuse_mount) -
             filesystem = operations(branch, request.observer, read_only=request.read_only)
             parent = pidfd_open(os.getpid())
             servers.callback(os.close, parent)
+            # No handler of ours may run in the server before it has its own.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             pid = os.fork()
             if not pid:
                 _child(serve, device, filesystem, request, parent)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         pidfd = pidfd_open(pid)
         stack.callback(os.close, pidfd)
         stack.callback(_end, pid, pidfd)
@@ -131,10 +135,6 @@ def _end(pid: int, pidfd: int) -> None:
     log.error("the filesystem server %d does not end", pid)
 
 
-class _Stop(BaseException):
-    """SIGTERM arrived."""
-
-
 def _child(serve: Serve, device: int, filesystem: Operations[Any], request: MountRequest, parent: int) -> NoReturn:
     """The server's life, from fork to exit."""
     status = 1
@@ -142,10 +142,12 @@ def _child(serve: Serve, device: int, filesystem: Operations[Any], request: Moun
         kept = [device, parent, *filesystem.branch.descriptors()]
         if request.observer is not None:
             kept += request.observer.descriptors()
+        stopper = Stopper()
+        signal.signal(signal.SIGTERM, stopper.stop)
         _become_server(kept, parent)
-        serve(device, filesystem, Policy.of(request))
+        serve(device, filesystem, Policy.of(request), stopper)
         status = 0
-    except _Stop:
+    except Stop:
         status = 0
     except BaseException:
         log.exception("the filesystem server failed")
@@ -161,7 +163,6 @@ def _become_server(kept: list[int], parent: int) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGWINCH, signal.SIGTSTP):
         signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, _stop)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
@@ -175,10 +176,6 @@ def _become_server(kept: list[int], parent: int) -> None:
     set_name("cntr-fs")
     gc.freeze()
     threading.Thread(target=_end_with, args=(parent, threading.get_ident()), daemon=True).start()
-
-
-def _stop(*_: object) -> None:
-    raise _Stop
 
 
 def _end_with(parent: int, server: int) -> None:

@@ -11,6 +11,7 @@ from cntr_core.kernel.mounts import OVERLAYFS_SUPER_MAGIC, statfs_type
 
 from ..logic.operations import Operations
 from ..logic.policy import Opening, Policy
+from ..logic.stop import Stopper
 from .passthrough import Backings
 from .protocol import (
     IN_HEADER,
@@ -51,15 +52,17 @@ _WANTED = (
 )
 
 
-def serve(device: int, operations: Operations[Any], policy: Policy) -> None:
+def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper) -> None:
     """Answer what comes from `device`, an open /dev/fuse with a mount, until the mount is gone."""
     buffer = bytearray(_MAX_WRITE + 4096)
     body = memoryview(buffer)
     backings = Backings(device)
+    stopper.wait()
     if not _agree(device, buffer, operations, policy, backings):
         return
     handlers = Requests(operations, policy, backings).handlers
     while True:
+        stopper.wait()
         try:
             size = os.readv(device, [buffer])
         except OSError as error:
@@ -68,6 +71,7 @@ def serve(device: int, operations: Operations[Any], policy: Policy) -> None:
             if error.errno in (errno.ENOENT, errno.EAGAIN):  # the request was interrupted before we got it
                 continue
             raise
+        stopper.work()
         header = Header._make(IN_HEADER.unpack_from(buffer))
         handler = handlers.get(header.opcode)
         if handler is None:

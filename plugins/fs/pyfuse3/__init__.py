@@ -13,6 +13,7 @@ from cntr_core.types import Missing
 if TYPE_CHECKING:
     from ..logic.operations import Operations
     from ..logic.policy import Policy
+    from ..logic.stop import Stopper
 
 
 class Pyfuse3Filesystem(Filesystem):
@@ -35,11 +36,11 @@ class Pyfuse3Filesystem(Filesystem):
         return served(request, _serve, mount)
 
 
-def _serve(device: int, operations: Operations[Any], policy: Policy) -> None:
+def _serve(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper) -> None:
     # Imported by the server only: with trio it takes a fifth of a second, which the session need not wait for.
     from .requests import serve
 
-    serve(device, operations, policy)
+    serve(device, operations, policy, stopper)
 
 
 @hookimpl

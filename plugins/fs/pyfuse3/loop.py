@@ -14,6 +14,8 @@ from typing import Any
 
 import pyfuse3
 
+from ..logic.stop import Stopper
+
 
 class _Block:
     """A lock that nobody else wants, and the base of the nursery."""
@@ -46,17 +48,19 @@ class _Nursery(_Block):
             await task
 
 
-async def _wait_readable(fd: int) -> None:
-    # pyfuse3 reads with the interpreter's lock held: wait here, so that other threads and signals get through.
-    select.select([fd], [], [])
-
-
-def run() -> None:
+def run(stopper: Stopper) -> None:
     """Serve until the mount is gone. The replacement is for good: a process serves one mount."""
+
+    async def wait_readable(fd: int) -> None:
+        # pyfuse3 reads with the interpreter's lock held: wait here, so that other threads and signals get through.
+        stopper.wait()
+        select.select([fd], [], [])
+        stopper.work()
+
     low_level = SimpleNamespace(
         current_trio_token=lambda: None,
         current_task=lambda: SimpleNamespace(name="requests"),
-        wait_readable=_wait_readable,
+        wait_readable=wait_readable,
     )
     pyfuse3.trio = SimpleNamespace(  # type: ignore[attr-defined]  # a global of its implementation
         Lock=_Block, open_nursery=_Nursery, lowlevel=low_level, ClosedResourceError=ConnectionError

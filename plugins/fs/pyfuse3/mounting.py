@@ -35,7 +35,7 @@ def mount(request: MountRequest, device: int) -> DetachedMount:
         if not pid:
             _make(request, device, theirs)
         theirs.close()
-        message, fds, _, _ = socket.recv_fds(ours, 16, 1)
+        message, fds, _, _ = socket.recv_fds(ours, 16, 1, socket.MSG_CMSG_CLOEXEC)
         os.waitpid(pid, 0)
     if not fds:
         number = int(message or b"0")

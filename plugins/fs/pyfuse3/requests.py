@@ -22,6 +22,7 @@ from ..logic.inodes import ROOT, Inode
 from ..logic.observed import ObservedOperations
 from ..logic.operations import Operations
 from ..logic.policy import Policy
+from ..logic.stop import Stopper
 from .loop import run
 
 log = logging.getLogger("cntr.fs.pyfuse3")
@@ -30,7 +31,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def serve(device: int, operations: Operations[Any], policy: Policy) -> None:
+def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper) -> None:
     """Answer what comes from `device`, an open /dev/fuse with a mount, until the mount is gone."""
     # libfuse takes a device with a mount under this name, and then neither mounts nor adds options (Linux:
     # mount.fuse3(8)).
@@ -38,7 +39,7 @@ def serve(device: int, operations: Operations[Any], policy: Policy) -> None:
     if isinstance(operations, ObservedOperations):
         _note_callers(requests, operations)
     pyfuse3.init(requests, f"/dev/fd/{device}", {"fsname=cntr"})
-    run()
+    run(stopper)
 
 
 def _answered(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:

@@ -1,0 +1,40 @@
+"""Ending a server between two requests, never within one."""
+
+from __future__ import annotations
+
+
+class Stop(BaseException):
+    """The server shall end. Raised only while it waits for a request."""
+
+
+class Stopper:
+    """Joins a signal handler and a transport, which says when it waits.
+
+    An exception out of a signal handler could otherwise hit a change half done, or a callback of libfuse, where it
+    would be lost.
+    """
+
+    __slots__ = ("_waiting", "_wanted")
+
+    def __init__(self) -> None:
+        self._waiting = False
+        self._wanted = False
+
+    def stop(self, *_: object) -> None:
+        """The signal handler."""
+        self._wanted = True
+        if self._waiting:
+            raise Stop
+
+    def wait(self) -> None:
+        """From now on the server waits.
+
+        :raises Stop: it need not, or (later, until :meth:`work`) it shall not any longer.
+        """
+        self._waiting = True
+        if self._wanted:
+            raise Stop
+
+    def work(self) -> None:
+        """A request came."""
+        self._waiting = False
