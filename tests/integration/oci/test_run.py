@@ -142,14 +142,14 @@ def test_environment_directory_name_and_entrypoint_are_the_images(cntr: Cntr, ma
         Entrypoint=["/entry"],
         Cmd=["default"],
         Env=["PATH=/bin", "A=1", "A=two words"],
-        WorkingDir="/work/dir",
+        WorkingDir="/srv/dir",
     )
     lines = cntr.run("run", "--rm", "--name", "box", image).splitlines()
     assert lines[0] == "entry default"
     variables = {line for line in lines if "=" in line}
     assert variables >= {"PATH=/bin", "A=two words", "HOSTNAME=box", "HOME=/"}
     assert not [line for line in variables if line.startswith("CNTR_STATE_DIR")]
-    assert lines[-4:-2] == ["/work/dir", "box"]
+    assert lines[-4:-2] == ["/srv/dir", "box"]
     assert lines[-2].split() == ["127.0.0.1", "localhost"]
     assert cntr.run("run", "--rm", image, "--", "other", "words").splitlines()[0] == "entry other words"
 
