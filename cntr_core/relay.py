@@ -70,11 +70,6 @@ class Stream:
         del self._buffer[:written]
         self._settle()
 
-    def stop_reading(self) -> None:
-        """Take no more; what was read still goes out."""
-        self._exhausted = True
-        self._settle()
-
     def _settle(self) -> None:
         if self._exhausted and not self._buffer and not self.ended:
             self.ended = True

@@ -192,7 +192,7 @@ class _Host:
             self._end()
         elif message.event == "error" and self._error is None:
             self._error = channel.error_of(message)
-            self._end()
+            self._limit("term", TERM_GRACE, self._end)  # whoever reports an error ends by itself, and the rest follows
 
     def _use_terminal(self, master: int) -> None:
         os.set_blocking(master, False)
