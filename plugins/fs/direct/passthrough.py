@@ -7,13 +7,10 @@ with none.
 from __future__ import annotations
 
 import fcntl
-import os
-import stat
 from dataclasses import dataclass
 
+from ..logic.identity import keeping_set_id
 from .protocol import BACKING_CLOSE, BACKING_ID, BACKING_MAP, BACKING_OPEN, Fopen
-
-_SET_ID = stat.S_ISUID | stat.S_ISGID
 
 
 @dataclass(slots=True)
@@ -31,28 +28,25 @@ class Backings:
         self._handles: dict[int, int] = {}
         self.enabled = False
 
-    def prepare(self, number: int, fd: int | None, flags: int) -> tuple[int, int]:
+    def prepare(self, number: int, fd: int | None) -> tuple[int, int]:
         """How inode `number` can be opened, whose content is `fd`: FOPEN_* flags and a backing id.
 
         Follow it with :meth:`opened`, or :meth:`settle` where the opening failed.
         """
         inode = self._inodes.get(number)
-        set_id = flags & os.O_ACCMODE != os.O_RDONLY and fd is not None and _has_set_id(fd)
         if inode is None:
-            inode = self._inodes[number] = _Inode(0 if set_id or fd is None else self._register(fd))
-        if not inode.backing:
-            return 0, 0
-        if set_id:
-            # The kernel would write without CAP_FSETID, also for root: such writes come to us.
-            return Fopen.DIRECT_IO, 0
-        return Fopen.PASSTHROUGH, inode.backing
+            inode = self._inodes[number] = _Inode(0 if fd is None else self._register(fd))
+        return (Fopen.PASSTHROUGH if inode.backing else 0), inode.backing
 
     def _register(self, fd: int) -> int:
         if not self.enabled:
             return 0
         try:
-            # A mutable argument makes Python return the call's result, which is the id.
-            return int(fcntl.ioctl(self._device, BACKING_OPEN, bytearray(BACKING_MAP.pack(fd, 0, 0))))
+            # The kernel will write with the credentials we have now. For a caller without CAP_FSETID it asks us to
+            # clear set-ID bits first, by a SETATTR that changes nothing; for root they are to stay.
+            with keeping_set_id():
+                # A mutable argument makes Python return the call's result, which is the id.
+                return int(fcntl.ioctl(self._device, BACKING_OPEN, bytearray(BACKING_MAP.pack(fd, 0, 0))))
         except OSError:  # without CAP_SYS_ADMIN, or the file lies on a filesystem stacked too deeply
             return 0
 
@@ -75,7 +69,3 @@ class Backings:
             del self._inodes[number]
             if inode.backing:
                 fcntl.ioctl(self._device, BACKING_CLOSE, BACKING_ID.pack(inode.backing))
-
-
-def _has_set_id(fd: int) -> bool:
-    return bool(os.fstat(fd).st_mode & _SET_ID)

@@ -142,7 +142,7 @@ class Requests(Generic[N]):
         if self._policy.opening is Opening.NONE:
             raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))  # the kernel will not ask again
         backing = self._operations.backing(header.node, flags)
-        how, backing_id = self._backings.prepare(header.node, backing, flags)
+        how, backing_id = self._backings.prepare(header.node, backing)
         try:
             handle = self._operations.open(header.node, flags, lazily=bool(backing_id))
         except BaseException:
@@ -163,7 +163,7 @@ class Requests(Generic[N]):
     def _created(self, flags: int, made: tuple[Inode[N], Stat, int]) -> bytes:
         inode, status, handle = made
         backing = self._operations.backing(inode.number, flags)
-        how, backing_id = self._backings.prepare(inode.number, backing, flags)
+        how, backing_id = self._backings.prepare(inode.number, backing)
         self._backings.opened(inode.number, handle)
         return replies.entry(inode, status, self._timeout) + protocol.OPEN_OUT.pack(handle, how, backing_id)
 
