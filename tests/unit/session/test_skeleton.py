@@ -59,9 +59,7 @@ def test_only_what_the_tools_lack_is_added(tools: tuple[Path, int], container: t
         }
 
 
-def test_directories_keep_the_attributes_of_the_tools(
-    tools: tuple[Path, int], container: tuple[Path, int]
-) -> None:
+def test_directories_keep_the_attributes_of_the_tools(tools: tuple[Path, int], container: tuple[Path, int]) -> None:
     os.chown(tools[0] / "etc", 12, 34)
     os.utime(tools[0] / "etc", ns=(5, 7))
     (tools[0] / "etc").chmod(0o2751)
