@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,20 @@ class Union:
             (self.lower / name).mkdir(parents=True)
         for name in ("file", "dir/one", "dir/sub/two"):
             (self.lower / name).write_text(name)
-        self.filesystem: Operations[Any] = self.serve()
+        self._served: list[Operations[Any]] = []
+        self.filesystem = self.serve()
 
     def serve(self) -> Operations[Any]:
         fds = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (self.top, self.lower)]
         branches = [DirectoryBranch(fd, writable=not index) for index, fd in enumerate(fds)]
-        return Operations(WritableUnion(branches), read_only=False)
+        self._served.append(Operations(WritableUnion(branches), read_only=False))
+        return self._served[-1]
+
+    def close(self) -> None:
+        for filesystem in self._served:
+            filesystem.forget([(inode.number, inode.lookups) for inode in list(filesystem.inodes)])
+            for fd in filesystem.branch.descriptors():
+                os.close(fd)
 
     def find(self, path: str) -> Inode[Any]:
         number = ROOT
@@ -66,8 +75,10 @@ class Union:
 
 
 @pytest.fixture
-def union(tmp_path: Path) -> Union:
-    return Union(tmp_path)
+def union(tmp_path: Path) -> Iterator[Union]:
+    union = Union(tmp_path)
+    yield union
+    union.close()
 
 
 def fails_with(number: int) -> Any:

@@ -113,7 +113,9 @@ class DirectoryBranch(Branch[FileNode]):
         return os.fstatvfs(self._reach(node))
 
     def birth_time(self, node: FileNode) -> int | None:
-        return syscalls.statx(self._reach(node)).birth_time
+        if node.fd >= 0 or node.parent is None:
+            return syscalls.statx(self._reach(node)).birth_time
+        return syscalls.statx(self._reach(node.parent), node.name).birth_time
 
     def backing(self, node: FileNode, flags: int) -> int | None:  # noqa: ARG002 - one file serves all
         return self._reach(node)

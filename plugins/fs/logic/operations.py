@@ -134,9 +134,11 @@ class Operations(Generic[N]):
     def _kept(self, directory: N, name: bytes) -> Inode[N] | None:
         """The inode that the kernel still refers to by this name."""
         try:
-            return self.inodes.find(self.branch.lookup(directory, name)[0])
+            node, _ = self.branch.lookup(directory, name)
         except FileNotFoundError:
             return None
+        self.branch.forget(node)
+        return self.inodes.find(node)
 
     def _removed(self, victim: Inode[N] | None) -> None:
         """One name of the file is gone. Were it the last, the next file with the same key is another one."""
