@@ -33,7 +33,7 @@ def test_set_id_bits_are_as_on_a_plain_directory(transport: str, branches: int, 
     with mounted(transport, place, *trees, read_only=False):
         for number, (uid, mode, when, operation) in enumerate(
             (uid, mode, when, operation)
-            for uid in (0, 1000)
+            for uid in (0, 1000, 1002)
             for mode in (0o4755, 0o2755, 0o6777, 0o2644)
             for when in ("before", "after", "read first")
             for operation in WRITES
@@ -58,14 +58,16 @@ def play(uid: int, mode: int, when: str, operation: tuple[object, ...], roots: l
         (owner, "open", (0, "file", os.O_CREAT | os.O_RDWR, 0o777)),
         (owner, "write", (0, b"content", 0)),
         (owner, "close", (0,)),
-        (owner, "chown", ("file", uid, uid)),
+        (owner, "chown", ("file", min(uid, 1000), min(uid, 1000))),
     ]
+    mode |= 0o006 if uid > 1000 else 0  # a stranger, who may write all the same
     prepare = (owner, "chmod", ("file", mode))
     if when != "after":
         steps.append(prepare)
     if when == "read first":
         steps.append((other, "open", (1, "file", os.O_RDONLY, 0)))
-    steps.append((writer, "open", (0, "file", os.O_RDWR, 0)))
+    if operation[0] != "chown":  # who has it open for writing could as well clear the bits by a write
+        steps.append((writer, "open", (0, "file", os.O_RDWR, 0)))
     if when == "after":
         steps.append(prepare)
     name, *arguments = operation

@@ -102,6 +102,13 @@ class Handles(Generic[N]):
             self._borrowed.popitem(last=False)[1].close()
         return handle
 
+    def is_written(self, inode: Inode[N]) -> bool:
+        """Whether the file is open for writing."""
+        return any(
+            isinstance(handle, Handle) and handle.inode is inode and handle.flags & os.O_ACCMODE != os.O_RDONLY
+            for handle in self._open.values()
+        )
+
     def close(self, number: int) -> None:
         """The kernel closed it."""
         handle = self._open.pop(number, None)

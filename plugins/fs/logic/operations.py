@@ -80,8 +80,12 @@ class Operations(Generic[N]):
             with keeping_set_id(bool(changes.mode & stat.S_ISGID)):
                 return inode, self.branch.setattr(node, changes)
         times_only = changes.size is changes.uid is changes.gid is None and changes != _NO_CHANGES
-        if times_only or not self.branch.stat(node).st_mode & _SET_ID:
+        status = self.branch.stat(node)
+        if times_only or not status.st_mode & _SET_ID:
             return inode, self.branch.setattr(node, changes)
+        if changes == _NO_CHANGES and caller.uid not in (0, status.st_uid) and not self.handles.is_written(inode):
+            # Either somebody wrote to the file, or chown(2) of -1, -1: the kernel has not checked who may do that.
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
         keep = not caller.uid if changes.size is None else not kill_set_id
         with writing_as(caller, keep=keep):
             return inode, self.branch.setattr(node, changes)
