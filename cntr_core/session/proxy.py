@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import array
 import os
+import resource
 import socket
 import threading
+import time
 
 from ..relay import Loop
 from .channel import receive_fds
 
 _CHUNK = 1 << 16
 _MOST_FDS = 253  # SCM_MAX_FD
+_SPARE = 16
+"""File descriptors that are left to the rest of the process."""
+_PAUSE = 0.1
+"""Seconds until what could not be done is tried again."""
 
 
 def start(listener: socket.socket, path: str) -> threading.Thread:
@@ -30,23 +36,83 @@ def start(listener: socket.socket, path: str) -> threading.Thread:
 
 
 def _serve(listener: socket.socket, path: str) -> None:
-    loop = Loop()
-    loop.watched[listener.fileno()] = lambda: _accept(loop, listener, path)
-    loop.run(lambda: None)
+    _Proxy(listener, path).run()
 
 
-def _accept(loop: Loop, listener: socket.socket, path: str) -> None:
-    client, _ = listener.accept()
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+class _Proxy:
+    """Accepts, connects, and hands both to a :class:`_Connection`; what cannot be done now is tried again soon."""
+
+    def __init__(self, listener: socket.socket, path: str) -> None:
+        listener.setblocking(False)
+        self._listener = listener
+        self._path = path
+        self._loop = Loop()
+        self._waiting: list[tuple[socket.socket, socket.socket]] = []
+        self._due: float | None = None
+
+    def run(self) -> None:
+        self._listen()
+        self._loop.run(self._try_again)
+
+    def _listen(self) -> None:
+        self._loop.watched[self._listener.fileno()] = self._accept
+
+    def _accept(self) -> None:
+        server = _new_socket()
+        if server is None:
+            self._rest()
+            return
+        try:
+            client, _ = self._listener.accept()
+        except OSError:
+            server.close()
+            self._rest()
+            return
+        client.setblocking(False)
+        self._connect(client, server)
+
+    def _connect(self, client: socket.socket, server: socket.socket) -> None:
+        try:
+            server.connect(self._path)
+        except BlockingIOError:  # the server's backlog is full (unix(7)); a client of its own would wait, too
+            self._waiting.append((client, server))
+            self._later()
+        except OSError:
+            client.close()
+            server.close()
+        else:
+            _Connection(self._loop, client, server)
+
+    def _rest(self) -> None:
+        """Leave new connections in the backlog for a while: those that are open go on, and their end makes room."""
+        del self._loop.watched[self._listener.fileno()]
+        self._later()
+
+    def _later(self) -> None:
+        if self._due is None:
+            self._due = time.monotonic() + _PAUSE
+
+    def _try_again(self) -> float | None:
+        if self._due is not None and time.monotonic() >= self._due:
+            self._due = None
+            self._listen()
+            waiting, self._waiting = self._waiting, []
+            for client, server in waiting:
+                self._connect(client, server)
+        return None if self._due is None else self._due - time.monotonic()
+
+
+def _new_socket() -> socket.socket | None:
+    """A socket that does not block, or None where too few descriptors are left: the session itself needs some."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        server.connect(path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     except OSError:
-        client.close()
-        server.close()
-        return
-    client.setblocking(False)
-    server.setblocking(False)
-    _Connection(loop, client, server)
+        return None
+    if most != resource.RLIM_INFINITY and sock.fileno() >= most - _SPARE:  # the lowest that is free (open(2))
+        sock.close()
+        return None
+    return sock
 
 
 class _Connection:
@@ -59,6 +125,7 @@ class _Connection:
         loop.streams += self._open
 
     def ended(self, direction: _Direction) -> None:
+        direction.close_fds()
         self._open.remove(direction)
         self._loop.streams.remove(direction)
         if not self._open:
@@ -109,13 +176,13 @@ class _Direction:
         except BlockingIOError:
             return
         except OSError:
-            self._close_fds()
             self._connection.broken()
             return
-        self._close_fds()
+        self.close_fds()
         self._data = self._data[sent:]
 
-    def _close_fds(self) -> None:
+    def close_fds(self) -> None:
+        """Forget the descriptors that wait; those that were sent are the receiver's as well."""
         for fd in self._fds:
             os.close(fd)
         self._fds = []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cntr import cntr, output, running
+from tests.cntr import PROGRAM, UNMEASURED, cntr, environment, output, running
 from tests.integration.session.conftest import Running
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse")
@@ -119,6 +120,59 @@ for n, s in enumerate(many): s.sendall(b'%d' % n); s.shutdown(1)
 print(all(s.recv(99) == b'got %d' % n for n, s in enumerate(many)))
 """
         assert in_session(debian, f"{path}:/run/s", script) == "True\n"
+
+
+def test_more_connections_than_file_descriptors_wait_for_their_turn(debian: Running, path: str) -> None:
+    script = """
+import resource
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def attempt():
+    s = socket.socket(socket.AF_UNIX); s.setblocking(False)
+    try: s.connect('/run/s')
+    except BlockingIOError: pass
+    s.setblocking(True)
+    return s
+many = [attempt() for _ in range(200)]
+many[0].shutdown(1); print(many[0].recv(9))
+for s in many: s.close()
+s = connect('/run/s'); s.sendall(b'again'); s.shutdown(1); print(s.recv(9))
+"""
+    line = ["prlimit", "--nofile=128:", PROGRAM, "attach", debian.name, "--forward-socket", f"{path}:/run/s"]
+    with serving(path, echo_after_the_end):
+        result = subprocess.run(
+            [*line, "--", "python3", "-c", CLIENT + script],
+            capture_output=True,
+            env=environment(UNMEASURED),
+            timeout=60,
+        )
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"b'got '\nb'got again'\n", b"")
+
+
+def test_a_server_with_a_full_backlog_keeps_no_other_connection_waiting(debian: Running, path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(0)
+
+        def serve() -> None:
+            first, _ = listener.accept()
+            for _ in range(2):
+                first.sendall(first.recv(1))
+            for _ in range(4):
+                echo_after_the_end(listener.accept()[0])
+
+        threading.Thread(target=serve, daemon=True).start()
+        script = """
+import time
+first = connect('/run/s'); first.sendall(b'1'); print(first.recv(1))
+others = [connect('/run/s') for _ in range(4)]
+time.sleep(0.5)
+first.sendall(b'2'); print(first.recv(1))
+for s in others: s.shutdown(1)
+print([s.recv(9) for s in others])
+"""
+        printed = in_session(debian, f"{path}:/run/s", script)
+    assert printed == "b'1'\nb'2'\n[b'got ', b'got ', b'got ', b'got ']\n"
 
 
 def test_an_absent_server_is_a_closed_connection(debian: Running, path: str) -> None:
