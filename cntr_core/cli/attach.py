@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import PluginError
+from ..errors import PluginError, UsageError
 from ..types import ContainerRef
 from . import output
 from .completion import complete_container, complete_filesystem
@@ -45,9 +45,10 @@ CapAdd = Annotated[
     typer.Option("--cap-add", metavar="CAP", help="Add a capability that the container lacks, such as SYS_PTRACE."),
 ]
 Inherit = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="LIST",
+        show_default="all of them",
         help="What else to take over from the container's process: of no_new_privs, umask, rlimits, oom_score_adj, "
         "lsm, with commas between; or none.",
     ),
@@ -59,7 +60,8 @@ Timeout = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the steps, and do nothing.")]
 
-_ALL = "no_new_privs,umask,rlimits,oom_score_adj,lsm"
+_LONGEST = 2_000_000
+"""Seconds: poll(2) counts milliseconds in an int."""
 
 
 def register(app: typer.Typer) -> None:
@@ -102,7 +104,7 @@ def attach(
         ),
     ] = None,
     cap_add: CapAdd = None,
-    inherit: Inherit = _ALL,
+    inherit: Inherit = None,
     no_cgroup: NoCgroup = False,
     forward_socket: Annotated[
         list[str] | None,
@@ -135,7 +137,7 @@ def attach(
         inherit=_inherit(inherit),
         join_cgroup=not no_cgroup,
         forward_sockets=tuple(forward_socket or ()),
-        timeout=timeout,
+        timeout=_seconds(timeout),
     )
     backend = _filesystem(fs)
     if dry_run:
@@ -156,7 +158,7 @@ def execute(
         typer.Option(metavar="PATH", help="The working directory.", show_default="the container's own"),
     ] = None,
     cap_add: CapAdd = None,
-    inherit: Inherit = _ALL,
+    inherit: Inherit = None,
     no_cgroup: NoCgroup = False,
     timeout: Timeout = None,
     dry_run: DryRun = False,
@@ -178,7 +180,7 @@ def execute(
         cap_add=tuple(cap_add or ()),
         inherit=_inherit(inherit),
         join_cgroup=not no_cgroup,
-        timeout=timeout,
+        timeout=_seconds(timeout),
     )
     if dry_run:
         output.print_lines(describe_execute(process, options))
@@ -190,7 +192,17 @@ def _words(words: list[str] | None) -> tuple[bytes, ...]:
     return tuple(os.fsencode(word) for word in words or ())
 
 
-def _inherit(text: str) -> frozenset[str]:
+def _seconds(timeout: float | None) -> float | None:
+    if timeout is not None and not timeout <= _LONGEST:  # nan is no less than anything
+        raise UsageError(f"--timeout cannot be {timeout:g}", f"give seconds, {_LONGEST} at most")
+    return timeout
+
+
+def _inherit(text: str | None) -> frozenset[str]:
+    if text is None:
+        from ..session.identity import INHERITABLE
+
+        return frozenset(INHERITABLE)
     return frozenset() if text == "none" else frozenset(filter(None, text.split(",")))
 
 

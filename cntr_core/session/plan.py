@@ -17,6 +17,9 @@ from .steps import Step
 from .target import Target, namespace_kinds
 from .tools import Tools
 
+_LONGEST_SOCKET = 107
+"""Bytes of a socket's path: sun_path has 108, the last of them zero (unix(7))."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
@@ -108,7 +111,7 @@ def plan_exec(target: Target, options: SessionOptions, caller: Mapping[bytes, by
         raise UsageError("there is no command to execute", "write it after --, as in: cntr exec NAME -- CMD")
     return AttachPlan(
         steps=(*_first_steps(target, identity), steps.ChangeRoot()),
-        programs=(options.command,),
+        programs=(_checked(options.command),),
         environment=exec_environment(target.environment, caller, _extra(options, caller)),
         cwd=os.fsencode(options.cwd) if options.cwd not in (None, "target") else target.cwd,
         identity=identity,
@@ -146,9 +149,9 @@ def _identity(target: Target, options: SessionOptions) -> Identity:
 
 def _programs(options: SessionOptions, tools: Tools) -> tuple[tuple[bytes, ...], ...]:
     if options.command:
-        return (options.command,)
-    if options.shell:
-        return (tuple(os.fsencode(word) for word in shlex.split(options.shell)),)
+        return (_checked(options.command),)
+    if options.shell is not None:
+        return (_shell(options.shell),)
     return tuple((shell, b"sh") if shell.endswith(b"busybox") else (shell,) for shell in tools.shells)
 
 
@@ -156,6 +159,23 @@ def _attach_cwd(target: Target, options: SessionOptions) -> bytes:
     if options.cwd is None:
         return b"/" + layout.CONTAINER.encode()
     if options.cwd == "target":
+def _checked(command: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    if not command[0]:
+        raise UsageError("the command is empty", "give the name of a program after --")
+    return command
+
+
+def _shell(text: str) -> tuple[bytes, ...]:
+    """Read ``--shell``: words as in a shell."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"--shell: {str(error).lower()} in {text}", "quote as in a shell") from None
+    if not words or not words[0]:
+        raise UsageError("--shell names no shell", "for example --shell zsh")
+    return tuple(os.fsencode(word) for word in words)
+
+
         return (b"/" + layout.CONTAINER.encode() + target.cwd).rstrip(b"/")
     return os.fsencode(options.cwd)
 
@@ -177,6 +197,11 @@ def _forward(text: str) -> tuple[str, str]:
 def _socket_variables(
     forwards: tuple[tuple[str, str], ...], caller: Mapping[bytes, bytes]
 ) -> list[tuple[bytes, bytes]]:
+        if len(os.fsencode(path)) > _LONGEST_SOCKET:
+            raise UsageError(f"no socket can have a path as long as {path}", f"{_LONGEST_SOCKET} bytes at most")
+    inside = "/" + os.path.normpath(inside).lstrip("/")
+    if not inside.startswith(tuple(f"/{place}/" for place in (*layout.PRIVATE, "var/run"))):
+        raise UsageError(f"no socket can be made at {inside} in the session", "forward it to a path below /run or /tmp")
     """The caller's variables that name a forwarded socket (SSH_AUTH_SOCK …), with its path in the session."""
     found = []
     for outside, inside in forwards:

@@ -296,6 +296,6 @@ class Listen(Step):
                 f"no socket can be made at {self.path}: {error.strerror}",
                 "forward it to a path below /run or /tmp",
             ) from None
-        os.chown(self.path, *self.owner)
+        os.chown(self.path, *self.owner, follow_symlinks=False)
         listener.listen(128)
         nest.listeners.append(listener)

@@ -9,6 +9,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+_LONGEST = 2_000_000
+"""Seconds: poll(2) counts milliseconds in an int."""
+
 
 class Network(enum.Enum):
     """What ``--network`` takes."""
@@ -89,10 +92,14 @@ def stop(
     ] = 10.0,
 ) -> None:
     """Stop containers of the oci engine, running or not, and remove them with everything that they wrote."""
+    from cntr_core.errors import UsageError
+
     from .prepare import check_privileges
     from .remove import find
     from .remove import stop as stop_container
 
+    if not timeout <= _LONGEST:  # nan is no less than anything
+        raise UsageError(f"--timeout cannot be {timeout:g}", f"give seconds, {_LONGEST} at most")
     check_privileges()
     for name in containers:
         stop_container(find(name.removeprefix("oci://")), timeout)

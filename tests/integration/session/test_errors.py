@@ -199,12 +199,31 @@ def test_no_fuse_device(debian: Running, fs: str) -> None:
         (("--env", "=x"), "names no variable"),
         (("--cwd", "/no/such/directory"), "working directory /no/such/directory"),
         (("--forward-socket", "relative"), "absolute paths"),
+        (("--forward-socket", "/run/a:/home/me/a"), "below /run or /tmp"),
+        (("--forward-socket", "/run/a:/run/../etc/a"), "no socket can be made at /etc/a"),
+        (("--forward-socket", "/srv/a"), "below /run or /tmp"),
+        (("--forward-socket", "/run/a:/run"), "below /run or /tmp"),
+        (("--forward-socket", "/run/a:/run/b:/run/c"), "two paths at most"),
+        (("--forward-socket", "/run/a:/run/" + "b" * 103), "107 bytes"),
         (("--timeout", "soon"), "'--timeout'"),
+        (("--timeout", "nan"), "--timeout cannot be nan"),
+        (("--timeout", "inf"), "--timeout cannot be inf"),
+        (("--timeout", "1e9"), "2000000 at most"),
         (("--no-such-option",), "--no-such-option"),
     ],
 )
 def test_every_wrong_option_is_explained(debian: Running, option: tuple[str, ...], said: str) -> None:
     assert said in refusal("attach", debian.name, *option, "--", "true")
+
+
+@pytest.mark.parametrize(("shell", "said"), [("'", "no closing quotation"), ("", "no shell"), ("''", "no shell")])
+def test_a_shell_that_is_none(debian: Running, shell: str, said: str) -> None:
+    assert said in refusal("attach", debian.name, "--shell", shell)
+
+
+@pytest.mark.parametrize("command", ["attach", "exec"])
+def test_an_empty_command(debian: Running, command: str) -> None:
+    assert "the command is empty" in refusal(command, debian.name, "--", "", "argument")
 
 
 def test_a_command_is_required_for_exec(debian: Running) -> None:
