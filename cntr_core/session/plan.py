@@ -155,10 +155,6 @@ def _programs(options: SessionOptions, tools: Tools) -> tuple[tuple[bytes, ...],
     return tuple((shell, b"sh") if shell.endswith(b"busybox") else (shell,) for shell in tools.shells)
 
 
-def _attach_cwd(target: Target, options: SessionOptions) -> bytes:
-    if options.cwd is None:
-        return b"/" + layout.CONTAINER.encode()
-    if options.cwd == "target":
 def _checked(command: tuple[bytes, ...]) -> tuple[bytes, ...]:
     if not command[0]:
         raise UsageError("the command is empty", "give the name of a program after --")
@@ -176,6 +172,10 @@ def _shell(text: str) -> tuple[bytes, ...]:
     return tuple(os.fsencode(word) for word in words)
 
 
+def _attach_cwd(target: Target, options: SessionOptions) -> bytes:
+    if options.cwd is None:
+        return b"/" + layout.CONTAINER.encode()
+    if options.cwd == "target":
         return (b"/" + layout.CONTAINER.encode() + target.cwd).rstrip(b"/")
     return os.fsencode(options.cwd)
 
@@ -188,20 +188,22 @@ def _forward(text: str) -> tuple[str, str]:
     """Read ``--forward-socket PATH[:PATH-IN-SESSION]``."""
     outside, _, inside = text.partition(":")
     inside = inside or outside
+    if ":" in inside:
+        raise UsageError(f"--forward-socket wants two paths at most, not '{text}'", "give PATH or PATH:PATH-IN-SESSION")
     for path in (outside, inside):
         if not path.startswith("/"):
             raise UsageError(f"--forward-socket wants absolute paths, not '{path}'", "for example $SSH_AUTH_SOCK")
+        if len(os.fsencode(path)) > _LONGEST_SOCKET:
+            raise UsageError(f"no socket can have a path as long as {path}", f"{_LONGEST_SOCKET} bytes at most")
+    inside = "/" + os.path.normpath(inside).lstrip("/")
+    if not inside.startswith(tuple(f"/{place}/" for place in (*layout.PRIVATE, "var/run"))):
+        raise UsageError(f"no socket can be made at {inside} in the session", "forward it to a path below /run or /tmp")
     return outside, inside
 
 
 def _socket_variables(
     forwards: tuple[tuple[str, str], ...], caller: Mapping[bytes, bytes]
 ) -> list[tuple[bytes, bytes]]:
-        if len(os.fsencode(path)) > _LONGEST_SOCKET:
-            raise UsageError(f"no socket can have a path as long as {path}", f"{_LONGEST_SOCKET} bytes at most")
-    inside = "/" + os.path.normpath(inside).lstrip("/")
-    if not inside.startswith(tuple(f"/{place}/" for place in (*layout.PRIVATE, "var/run"))):
-        raise UsageError(f"no socket can be made at {inside} in the session", "forward it to a path below /run or /tmp")
     """The caller's variables that name a forwarded socket (SSH_AUTH_SOCK …), with its path in the session."""
     found = []
     for outside, inside in forwards:
