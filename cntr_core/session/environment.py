@@ -30,6 +30,24 @@ FROM_CALLER = (
 LOADER_PREFIX = b"LD_"
 """ld.so(8) would resolve the container's LD_PRELOAD and LD_LIBRARY_PATH against the tools' tree: left out."""
 
+OF_PROGRAMS = (
+    b"PYTHONHOME",
+    b"PYTHONPATH",
+    b"PERL5LIB",
+    b"PERL5OPT",
+    b"RUBYLIB",
+    b"RUBYOPT",
+    b"NODE_PATH",
+    b"NODE_OPTIONS",
+    b"GCONV_PATH",
+    b"LOCPATH",
+    b"BASH_ENV",
+    b"ENV",
+    b"GIO_MODULE_DIR",
+    b"SHELL",
+)
+"""Left out as well: they name files of the container's tree, or options, to interpreters that are the tools' own."""
+
 
 def attach_environment(
     container: Mapping[bytes, bytes],
@@ -38,7 +56,9 @@ def attach_environment(
     extra: Iterable[tuple[bytes, bytes]] = (),
 ) -> Environment:
     """The variables of a command that runs on the tools' tree; `extra` (``--env``) wins over everything."""
-    result = {key: value for key, value in container.items() if not key.startswith(LOADER_PREFIX)}
+    result = {
+        key: value for key, value in container.items() if not key.startswith(LOADER_PREFIX) and key not in OF_PROGRAMS
+    }
     result.update(_from_caller(caller))
     result[b"PATH"] = tools_path or DEFAULT_PATH
     result.setdefault(b"HOME", b"/")

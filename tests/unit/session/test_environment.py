@@ -31,6 +31,15 @@ def test_attach_takes_looks_and_language_from_the_caller_and_nothing_else() -> N
     assert not {b"AWS_SECRET_ACCESS_KEY", b"DBUS_SESSION_BUS_ADDRESS", b"LD_PRELOAD"} & result.keys()
 
 
+def test_attach_leaves_out_what_leads_the_tools_interpreters_into_the_containers_tree() -> None:
+    names = (b"PYTHONPATH", b"PYTHONHOME", b"PERL5OPT", b"NODE_OPTIONS", b"GCONV_PATH", b"BASH_ENV", b"ENV", b"SHELL")
+    container = dict.fromkeys((*names, b"LD_PRELOAD"), b"/app") | {b"TERMINFO": b"/app", b"ENVIRONMENT": b"test"}
+    result = attach_environment(container, {}, b"/tools")
+    assert result == {b"TERMINFO": b"/app", b"ENVIRONMENT": b"test", b"PATH": b"/tools", b"HOME": b"/"}
+    assert attach_environment(container, {}, b"", [(b"PYTHONPATH", b"/mine")])[b"PYTHONPATH"] == b"/mine"
+    assert exec_environment(container, {}).items() >= container.items()
+
+
 def test_attach_gives_a_home_where_the_container_has_none() -> None:
     assert attach_environment({}, {}, b"")[b"HOME"] == b"/"
     assert attach_environment(CONTAINER, {}, b"")[b"HOME"] == b"/srv"
