@@ -16,32 +16,45 @@ TIOCGPTPEER = 0x5441
 """ioctl_tty(2): open the other side of a pty master without its path, Linux 4.13."""
 
 DEVPTS_SUPER_MAGIC = 0x1CD1
+_TIOCSPTLCK = 0x40045431  # ioctl_tty(2); Python names it from 3.13 on
+_PTMX = os.makedev(5, 2)
 
 
-def open_master(rootfd: int) -> int:
-    """A new pty of the devpts at ``dev/pts`` below `rootfd`, so that tty(1) works there; the host's if there is none.
+def open_master(rootfd: int) -> int | None:
+    """A new pty of the devpts at ``dev/pts`` below `rootfd`, so that tty(1) works there; None if there is none.
 
-    Symbolic links are refused on the way, and the filesystem must be a devpts: the tree is the container's, which may
-    have planted something else. The descriptor is non-blocking and close-on-exec.
+    Symbolic links are refused on the way, and it must be a devpts with its own ptmx: the tree is the container's, which
+    may have planted something else. The descriptor is non-blocking and close-on-exec.
     """
+    resolve = paths.RESOLVE_IN_ROOT | paths.RESOLVE_NO_SYMLINKS
     try:
-        resolve = paths.RESOLVE_IN_ROOT | paths.RESOLVE_NO_SYMLINKS
         devpts = paths.openat2(rootfd, "dev/pts", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, resolve=resolve)
     except OSError:
-        return _unlocked("/dev/ptmx", None)
+        return None
     try:
-        if mounts.statfs_type(devpts) == DEVPTS_SUPER_MAGIC:
-            return _unlocked("ptmx", devpts)
+        if mounts.statfs_type(devpts) != DEVPTS_SUPER_MAGIC:
+            return None
+        if os.stat("ptmx", dir_fd=devpts, follow_symlinks=False).st_rdev != _PTMX:
+            return None
+        return _unlocked("ptmx", devpts)
     except OSError:
-        pass  # ptmxmode=000, or the limit of ptys in this instance is reached
+        return None  # ptmxmode=000, or the limit of ptys in this instance is reached
     finally:
         os.close(devpts)
+
+
+def open_host_master() -> int:
+    """A new pty of the caller's own ``/dev/ptmx``.
+
+    :raises OSError: there is none, or no pty is left.
+    """
     return _unlocked("/dev/ptmx", None)
 
 
 def _unlocked(path: str, dirfd: int | None) -> int:
-    master = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=dirfd)
-    fcntl.ioctl(master, termios.TIOCSPTLCK if hasattr(termios, "TIOCSPTLCK") else 0x40045431, struct.pack("i", 0))
+    flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW * (dirfd is not None)
+    master = os.open(path, flags, dir_fd=dirfd)
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
     return master
 
 

@@ -49,7 +49,7 @@ class Stream:
         except BlockingIOError:
             return
         except OSError as error:
-            if error.errno != errno.EIO:
+            if error.errno not in (errno.EIO, errno.ECONNRESET):
                 raise
             data = b""
         self._buffer += data

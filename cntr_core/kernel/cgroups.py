@@ -104,12 +104,20 @@ def reach(cgroup: Cgroup) -> tuple[str, str] | None:
 def procs_files(pid: int, proc: str = "/proc") -> list[str]:
     """The ``cgroup.procs`` files that a process writes its PID to in order to be where `pid` is.
 
-    Hierarchies that cannot be reached from here are left out, and so are those in which the caller already
-    shares the group.
+    Hierarchies that cannot be reached from here are left out (see :func:`unreachable`), and so are those in
+    which the caller already shares the group.
     """
+    return [f"{found[0]}/cgroup.procs" for c in _elsewhere(pid, proc) if (found := reach(c))]
+
+
+def unreachable(pid: int, proc: str = "/proc") -> list[Cgroup]:
+    """The groups of `pid` that a caller who is not in them cannot join, because no mount shows them."""
+    return [c for c in _elsewhere(pid, proc) if reach(c) is None]
+
+
+def _elsewhere(pid: int, proc: str) -> list[Cgroup]:
     own = {(c.version, c.controllers): c.path for c in cgroups(os.getpid(), proc)}
-    there = [c for c in cgroups(pid, proc) if own.get((c.version, c.controllers)) != c.path]
-    return [f"{found[0]}/cgroup.procs" for c in there if (found := reach(c))]
+    return [c for c in cgroups(pid, proc) if own.get((c.version, c.controllers)) != c.path]
 
 
 def frozen(pid: int, proc: str = "/proc") -> bool:

@@ -16,6 +16,7 @@ from ..errors import CntrError, SessionError
 
 _LARGEST = 1 << 16
 _MOST_FDS = 8
+_LONGEST = 2000  # characters of a sentence; a name in it is the user's, and may be of any length
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 def send(sock: socket.socket, event: str, *fds: int, **values: Any) -> None:
     """Send one message; a receiver that is gone is no error, its absence is noticed otherwise."""
-    payload = json.dumps([event, values]).encode()[:_LARGEST]
+    payload = json.dumps([event, values]).encode()
     try:
         socket.send_fds(sock, [payload], list(fds), socket.MSG_NOSIGNAL)
     except (BrokenPipeError, ConnectionResetError):
@@ -67,9 +68,10 @@ def receive(sock: socket.socket) -> Message | None:
 def send_error(sock: socket.socket, error: BaseException) -> None:
     """Send an error so that :func:`error_of` makes its like on the other side."""
     if isinstance(error, CntrError):
-        send(sock, "error", kind=type(error).__name__, message=error.message, hint=error.hint)
+        kind, message, hint = type(error).__name__, error.message, error.hint
     else:
-        send(sock, "error", kind="SessionError", message=describe(error), hint="")
+        kind, message, hint = "SessionError", describe(error), "run again with --debug"
+    send(sock, "error", kind=kind, message=message[:_LONGEST], hint=hint[:_LONGEST])
 
 
 def describe(error: BaseException) -> str:

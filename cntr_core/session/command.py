@@ -25,6 +25,7 @@ from .environment import DEFAULT_PATH
 from .identity import Identity, assume
 
 FALLBACK_SHELL = b"/bin/sh"
+_LARGEST_FD = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class _Reaper:
         while self._reap():
             if self._ending:
                 self._kill()
-            for fd, _ in poll.poll(50 if self._ending else None):
+            for fd, _ in poll.poll(5 if self._ending else None):
                 if fd == self._wakeup:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self._wakeup, 512)
@@ -163,9 +164,22 @@ def exit_code(status: int) -> int:
     return 128 - code if code < 0 else code
 
 
+def needed(command: Command, sock: socket.socket) -> set[int]:
+    """The descriptors that are used before the command executes."""
+    stdio, terminal = command.stdio, command.terminal
+    optional = (
+        stdio.stdin,
+        stdio.stdout,
+        stdio.stderr,
+        terminal.master if terminal else None,
+        command.identity.user_namespace,
+    )
+    return {0, 1, 2, sock.fileno(), *command.cgroup_procs, *(fd for fd in optional if fd is not None)}
+
+
 def close_others(kept: set[int]) -> None:
-    """Close every descriptor but those of `kept`."""
-    edges = [-1, *sorted(kept), os.sysconf("SC_OPEN_MAX")]
+    """Close every descriptor but those of `kept`, however high their numbers."""
+    edges = [-1, *sorted(kept), _LARGEST_FD]
     for before, after in itertools.pairwise(edges):
         if before + 1 < after:
             os.closerange(before + 1, after)
@@ -252,11 +266,14 @@ def execute(programs: Sequence[tuple[bytes, ...]], environment: dict[bytes, byte
             except OSError as error:
                 if error.errno == errno.ENOEXEC:
                     _execute_script(path, arguments, environment)
-                refusal = refusal or OSError(error.errno, os.strerror(error.errno or 0), path)
+                if os.path.lexists(path):  # else it is a directory of PATH that may not be searched
+                    refusal = refusal or OSError(error.errno, os.strerror(error.errno or 0), path)
     name = programs[0][0].decode(errors="backslashreplace")
     if refusal is not None:
         raise CommandNotExecutable(f"{channel.describe(refusal)}", "check the file's mode and type")
-    raise CommandNotFound(f"command not found: {name}", "it is looked for in the PATH of the tools; see --tools")
+    raise CommandNotFound(
+        f"command not found: {name}", "it is looked for in the session's PATH; see cntr attach --help"
+    )
 
 
 def _candidates(program: bytes, path: bytes) -> list[bytes]:

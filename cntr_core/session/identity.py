@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ..errors import UsageError
+from ..errors import SessionError, UsageError
 from ..kernel import capabilities, idmap, lsm, namespaces, paths, process
 from ..kernel.capabilities import CapabilitySet
 from ..kernel.namespaces import CLONE_NEWUSER
@@ -48,8 +49,15 @@ class Identity:
     def describe(self) -> str:
         """One line for ``--dry-run``."""
         names = ", ".join(capabilities.names(self.capabilities.effective)) or "none"
-        extra = "; no_new_privs" if self.no_new_privs else ""
-        return f"be uid {self.user.uid}, gid {self.user.gid}, groups {self.user.groups}; capabilities: {names}{extra}"
+        taken = [
+            "in the target's user namespace" if self.user_namespace is not None else "",
+            "no_new_privs" if self.no_new_privs else "",
+            f"umask {self.umask:04o}" if self.umask is not None else "",
+            "the target's resource limits" if self.rlimits else "",
+            f"label {self.profile.label.decode(errors='replace')}" if self.profile else "",
+        ]
+        user = f"be uid {self.user.uid}, gid {self.user.gid}, groups {self.user.groups}; capabilities: {names}"
+        return "; ".join([user, *filter(None, taken)])
 
 
 def decide(target: Target, user: User | None, cap_add: int, inherit: frozenset[str]) -> Identity:
@@ -74,7 +82,7 @@ def _user_of(target: Target) -> User:
     return User(
         uid=_inside(target.users, status.uids.effective),
         gid=_inside(target.groups, status.gids.effective),
-        groups=tuple(_inside(target.groups, group) for group in status.groups),
+        groups=tuple(g for g in map(target.groups.to_inside, status.groups) if g is not None),
     )
 
 
@@ -99,36 +107,57 @@ def _capabilities(target: Target, user: User, *, is_override: bool, extra: int) 
     return CapabilitySet(status.cap_bounding | extra, status.cap_inheritable | held, held, held, held)
 
 
+def limit(identity: Identity) -> None:
+    """Take over the resource limits, as far as one may: raising a hard limit wants CAP_SYS_RESOURCE."""
+    for number, (soft, hard) in identity.rlimits.items():
+        try:
+            resource.setrlimit(number, (soft, hard))
+        except (OSError, ValueError):
+            ceiling = _lower(hard, resource.getrlimit(number)[1])
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(number, (_lower(soft, ceiling), ceiling))
+
+
+def narrow(identity: Identity) -> None:
+    """Give up, before a process becomes visible in the container, what it will not need to assume `identity`.
+
+    A container that may trace any process could use it otherwise, in the moment before :func:`assume`. A process that
+    joins a user namespace keeps all: only a tracer with the capability outside of that namespace could reach it.
+    """
+    if identity.user_namespace is not None:
+        return
+    wanted, needed = identity.capabilities, capabilities.mask(["KILL", "SETUID", "SETGID", "SETPCAP"])
+    kept = (wanted.bounding | wanted.permitted | needed) & capabilities.capget()[1]
+    capabilities.apply(CapabilitySet(kept, wanted.inheritable & kept, kept, kept, 0), identity.last_cap)
+
+
 def assume(identity: Identity, proc: int | None) -> None:
     """Become `identity`, for good. `proc` is the process's own ``/proc/self``, where there is one.
 
-    The order matters: limits while still privileged, the label before no_new_privs forbids it, the user namespace
-    before ids that only exist there, capabilities last. The process is not dumpable afterwards, until it execs.
+    The order matters: the label before no_new_privs forbids it, groups while still privileged outside, the user
+    namespace before ids that only exist there, capabilities last. The process is not dumpable afterwards, until it
+    execs.
 
     :raises OSError: a step was refused.
+    :raises SessionError: the label cannot be taken over.
     """
-    _limit(identity)
-    if identity.profile is not None and proc is not None:
+    if identity.profile is not None:
+        if proc is None:
+            raise SessionError(
+                f"the label {identity.profile.label.decode(errors='replace')} cannot be taken over without /proc",
+                "leave lsm out of --inherit to run without it",
+            )
         lsm.set_exec_profile(proc, identity.profile)
     if identity.umask is not None:
         os.umask(identity.umask)
     if identity.user_namespace is not None:
+        process.setgroups(())  # the caller's own; what the namespace forbids to set must not be kept either
         namespaces.setns(identity.user_namespace, CLONE_NEWUSER)
     _take_ids(identity.user)
     capabilities.apply(_possible(identity.capabilities), identity.last_cap)
     if identity.no_new_privs:
         process.set_no_new_privs()
     process.set_dumpable(False)
-
-
-def _limit(identity: Identity) -> None:
-    """rlimits and the OOM score, as far as one may: raising a hard limit wants CAP_SYS_RESOURCE."""
-    for number, (soft, hard) in identity.rlimits.items():
-        current = resource.getrlimit(number)[1]
-        ceiling = _lower(hard, current)
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(number, (hard, hard) if hard == ceiling else (ceiling, ceiling))
-            resource.setrlimit(number, (_lower(soft, ceiling), ceiling))
 
 
 def _lower(one: int, other: int) -> int:
@@ -139,10 +168,18 @@ def _lower(one: int, other: int) -> int:
 
 def _take_ids(user: User) -> None:
     process.set_keep_capabilities(True)
-    with contextlib.suppress(PermissionError):  # /proc/PID/setgroups says deny: the namespace has no say in groups
-        process.setgroups(user.groups)
-    process.setresgid(user.gid, user.gid, user.gid)
-    process.setresuid(user.uid, user.uid, user.uid)
+    try:
+        with contextlib.suppress(PermissionError):  # /proc/PID/setgroups says deny, and there are none any more
+            process.setgroups(user.groups)
+        process.setresgid(user.gid, user.gid, user.gid)
+        process.setresuid(user.uid, user.uid, user.uid)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise SessionError(
+            f"uid {user.uid} or gid {user.gid} does not exist in the container's user namespace",
+            "choose ids that its uid_map and gid_map have",
+        ) from None
 
 
 def _possible(wanted: CapabilitySet) -> CapabilitySet:
@@ -160,13 +197,11 @@ def _possible(wanted: CapabilitySet) -> CapabilitySet:
 def parse_user(text: str, rootfd: int) -> User:
     """Read ``--user NAME|UID[:GROUP|GID]`` by the container's own passwd and group files (passwd(5), group(5)).
 
-    :raises UsageError: the container knows no such name.
+    :raises UsageError: the container knows no such name, or the number is no id.
     """
     name, _, group = text.partition(":")
-    row = next((r for r in _rows(rootfd, "etc/passwd") if name in (r[0], r[2])), None)
-    if row is None and not name.isdecimal():
-        raise UsageError(f"the container knows no user '{name}'", "give a name of its /etc/passwd, or a number")
-    uid = int(row[2]) if row else int(name)
+    row = next((r for r in _rows(rootfd, "etc/passwd") if name in (r[0], r[2]) and _is_id(r[3])), None)
+    uid = int(row[2]) if row else _number(name, "user", "/etc/passwd")
     gid = _group(group, rootfd) if group else int(row[3]) if row else 0
     member = row[0] if row else None
     groups = (
@@ -177,15 +212,25 @@ def parse_user(text: str, rootfd: int) -> User:
 
 def _group(text: str, rootfd: int) -> int:
     row = next((r for r in _rows(rootfd, "etc/group") if text in (r[0], r[2])), None)
-    if row is None and not text.isdecimal():
-        raise UsageError(f"the container knows no group '{text}'", "give a name of its /etc/group, or a number")
-    return int(row[2]) if row else int(text)
+    return int(row[2]) if row else _number(text, "group", "/etc/group")
+
+
+def _number(text: str, word: str, file: str) -> int:
+    if _is_id(text):
+        return int(text)
+    raise UsageError(f"the container knows no {word} '{text}'", f"give a name of its {file}, or an id below 4294967295")
+
+
+def _is_id(text: str) -> bool:
+    """Whether it is an id: the largest number stands for "no change" in setresuid(2), and larger ones wrap around."""
+    return text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) < 2**32 - 1
 
 
 def _rows(rootfd: int, path: str) -> list[list[str]]:
+    """The rows with at least four fields and an id in the third. The file is the container's, and may say anything."""
     try:
         content = paths.read_in_root(rootfd, path)
     except OSError:
         return []
     rows = [line.split(":") for line in content.decode(errors="replace").splitlines()]
-    return [row for row in rows if len(row) >= 4 and row[2].isdecimal()]
+    return [row for row in rows if len(row) >= 4 and _is_id(row[2])]

@@ -21,7 +21,8 @@ from .. import pty
 from ..errors import SessionError
 from ..kernel import libc, process, procfs
 from . import channel
-from .command import Command, Terminal, run_command
+from .command import Command, Terminal, close_others, needed, run_command
+from .identity import limit, narrow
 from .steps import Nest, Step
 
 GRACE = 2.0
@@ -32,9 +33,11 @@ _TITLE = b"cntr: session"
 
 @dataclass(frozen=True, slots=True)
 class TerminalRequest:
-    """A pty is wanted: the caller's terminal, its size and attributes, and the owner of the new one (host ids)."""
+    """A pty is wanted: the caller's terminal and its attributes, the owner of the new one (host ids), and a master of
+    the host's own for a container that has no devpts."""
 
     caller: int
+    fallback: int
     attributes: list[Any]
     owner: tuple[int, int]
 
@@ -46,27 +49,62 @@ def run_nest(
     request: TerminalRequest | None,
     sock: socket.socket,
 ) -> NoReturn:
-    """Build the root, start the command, guard the session. Never returns."""
+    """Have the root built and the command started by a child, and guard the session. Never returns."""
     code, parent = 125, os.getppid()
     try:
         proc = _prepare(parent)
-        for step in steps:
-            _execute(step, nest)
-        command = _with_terminal(command, request, sock)
-        listeners = [listener.fileno() for listener in nest.listeners]
-        reaper = os.fork()
-        if reaper == 0:
-            run_command(command, sock)
-        channel.send(sock, "started", *listeners)
-        _release(nest, command)
-        _guard(reaper, proc, adopt=command.adopt)
-        code = 0
-    except BaseException as error:
-        channel.send_error(sock, error)
+        told, tell = os.pipe2(os.O_CLOEXEC)
+        builder = os.fork()
+        if builder == 0:
+            _build(nest, steps, command, request, sock, proc, tell)
+        close_others({0, 1, 2, proc, told, *((request.caller,) if request else ())})
+        code = _guard(builder, proc, os.read(told, 64).decode(), adopt=command.adopt)
     finally:
         if request is not None and os.getppid() != parent:  # killed, and nobody else can do it
             pty.restore(request.caller, request.attributes)
         os._exit(code)
+
+
+def _build(
+    nest: Nest,
+    steps: Sequence[Step],
+    command: Command,
+    request: TerminalRequest | None,
+    sock: socket.socket,
+    proc: int,
+    tell: int,
+) -> NoReturn:
+    """Build the root, start the reaper, and wait for it as the parent that only the host sees. Never returns."""
+    code, guard = 125, os.getppid()
+    try:
+        _die_with(guard)
+        for step in steps:
+            _execute(step, nest)
+        command = _with_terminal(command, request, sock)
+        session = os.readlink("self/ns/mnt", dir_fd=proc)
+        os.write(tell, session.encode())
+        channel.send(sock, "started", *(listener.fileno() for listener in nest.listeners), session=session)
+        limit(command.identity)
+        # The next fork is visible in the container: nothing of the host may be in its reach from its first moment on.
+        close_others(needed(command, sock))
+        narrow(command.identity)
+        reaper = os.fork()
+        if reaper == 0:
+            run_command(command, sock)
+        close_others({0, 1, 2, sock.fileno()})
+        _wait(reaper)
+        code = 0
+    except BaseException as error:
+        channel.send_error(sock, error)
+    finally:
+        os._exit(code)
+
+
+def _wait(reaper: int) -> None:
+    """Until the reaper has ended; SIGTERM is handed on to it."""
+    while _status_of(reaper) is None:
+        if signal.sigwait({signal.SIGTERM, signal.SIGCHLD}) == signal.SIGTERM:
+            os.kill(reaper, signal.SIGTERM)
 
 
 def _execute(step: Step, nest: Nest) -> None:
@@ -97,10 +135,15 @@ def _prepare(parent: int) -> int:
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for number in (0, 1, 2):
         os.dup2(null, number)
+    _die_with(parent)
+    return proc
+
+
+def _die_with(parent: int) -> None:
+    """Get SIGTERM when `parent` ends, and end at once if it has ended."""
     process.set_pdeathsig(signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(125)
-    return proc
 
 
 def _forget_caller() -> None:
@@ -127,52 +170,45 @@ def _with_terminal(command: Command, request: TerminalRequest | None, sock: sock
         return command
     root = os.open("/", os.O_PATH | os.O_CLOEXEC)
     master = pty.open_master(root)
+    if master is None:
+        master = request.fallback
     os.close(root)
     pty.copy_window_size(request.caller, master)
     channel.send(sock, "terminal", master)
     return replace(command, terminal=Terminal(master, request.owner, request.attributes))
 
 
-def _release(nest: Nest, command: Command) -> None:
-    """Close what only the command and the parent need, so that they see each other's end."""
-    stdio = command.stdio
-    fds = [stdio.stdin, stdio.stdout, stdio.stderr, command.terminal.master if command.terminal else None]
-    for fd in (fd for fd in fds if fd is not None):
-        os.close(fd)
-    for listener in nest.listeners:
-        listener.close()
+def _guard(builder: int, proc: int, session: str, *, adopt: bool) -> int:
+    """Wait until the builder has ended or SIGTERM tells to end the session; then end what is left of it.
 
-
-def _guard(reaper: int, proc: int, *, adopt: bool) -> None:
-    """Wait until the reaper has ended or SIGTERM tells to end the session; then end what is left of it."""
-    session = os.readlink("self/ns/mnt", dir_fd=proc)
-    ended = False
-    # A SIGCHLD may be an old one, of a helper that has long been waited for.
-    while not ended and signal.sigwait({signal.SIGTERM, signal.SIGCHLD}) == signal.SIGCHLD:
-        ended = _has_ended(reaper)
-    if adopt:
-        kill_members(proc, session, spared={os.getpid(), reaper})
-    elif not ended:
-        os.kill(reaper, signal.SIGTERM)
-    if not ended:
-        _await_end(reaper)
-    if adopt:
+    Gives the exit code: the builder's, or 125 when somebody killed it.
+    """
+    status: int | None = None
+    # A SIGCHLD may come for a child that has stopped only.
+    while status is None and signal.sigwait({signal.SIGTERM, signal.SIGCHLD}) == signal.SIGCHLD:
+        status = _status_of(builder)
+    if status is None:
+        os.kill(builder, signal.SIGTERM)  # the reaper kills and reaps its descendants, whatever their namespaces
+        status = _status_soon(builder)
+    if adopt and session:
         kill_members(proc, session, spared={os.getpid()})
+    if status is None and (status := _status_soon(builder)) is None:
+        os.kill(builder, signal.SIGKILL)
+        return 0
+    return 125 if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def _has_ended(child: int) -> bool:
-    return os.waitpid(child, os.WNOHANG) != (0, 0)
+def _status_of(child: int) -> int | None:
+    """The wait status of a child that has ended; None while it runs."""
+    pid, status = os.waitpid(child, os.WNOHANG)
+    return status if pid else None
 
 
-def _await_end(reaper: int) -> None:
-    """The reaper ends when it has no children; one that does not is killed."""
+def _status_soon(child: int) -> int | None:
     deadline = time.monotonic() + GRACE
-    while not _has_ended(reaper):
-        if time.monotonic() > deadline:
-            os.kill(reaper, signal.SIGKILL)
-            os.waitpid(reaper, 0)
-            return
+    while (status := _status_of(child)) is None and time.monotonic() < deadline:
         time.sleep(0.005)
+    return status
 
 
 def kill_members(proc: int, session: str, spared: set[int]) -> None:

@@ -52,13 +52,15 @@ class AttachPlan:
     forwards: tuple[tuple[str, str], ...]
     nested: bool
     """Whether the session has a mount namespace of its own (attach), or the container's (exec)."""
+    joins_cgroup: bool
 
     def describe(self) -> list[str]:
         """The plan in the order of its execution, one line a step, for ``--dry-run``."""
         program = shlex.join(word.decode(errors="backslashreplace") for word in self.programs[0])
         return [
             *(step.describe() for step in self.steps),
-            "fork into the PID namespace, and join the container's cgroups",
+            "fork into the PID namespace",
+            "join the container's cgroups" if self.joins_cgroup else "stay in the caller's cgroups",
             self.identity.describe(),
             f"execute {program} in {self.cwd.decode(errors='backslashreplace')}",
         ]
@@ -101,6 +103,7 @@ def plan_attach(
         identity=identity,
         forwards=forwards,
         nested=True,
+        joins_cgroup=options.join_cgroup,
     )
 
 
@@ -117,6 +120,7 @@ def plan_exec(target: Target, options: SessionOptions, caller: Mapping[bytes, by
         identity=identity,
         forwards=(),
         nested=False,
+        joins_cgroup=options.join_cgroup,
     )
 
 
@@ -143,7 +147,7 @@ def _identity(target: Target, options: SessionOptions) -> Identity:
         extra = capabilities.mask(options.cap_add)
     except ValueError as error:
         raise UsageError(f"--cap-add: {error}", "give a name of capabilities(7), such as SYS_PTRACE") from None
-    user = parse_user(options.user, target.root) if options.user else None
+    user = parse_user(options.user, target.root) if options.user is not None else None
     return decide(target, user, extra, options.inherit)
 
 

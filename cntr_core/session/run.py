@@ -33,6 +33,9 @@ END_LIMIT = 5.0
 DRAIN_LIMIT = 1.0
 """Seconds of silence after the end for output that somebody still could write."""
 
+DEATH_LIMIT = 1.0
+"""Seconds between the deaths of a PID namespace's other processes and of its init, which waits for them."""
+
 _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
@@ -126,7 +129,10 @@ class _Host:
         # A duplicate, because the nest puts /dev/null at 0, 1 and 2.
         caller = os.dup(0)
         self._stack.callback(os.close, caller)
-        return TerminalRequest(caller, termios.tcgetattr(0), host_ids(self._target, self._plan.identity))
+        fallback = pty.open_host_master()
+        self._stack.callback(os.close, fallback)
+        owner = host_ids(self._target, self._plan.identity)
+        return TerminalRequest(caller, fallback, termios.tcgetattr(0), owner)
 
     def _start(self, ends: _Ends, request: TerminalRequest | None, sock: socket.socket) -> int:
         """Fork the nest; gives its PID. This process has one thread."""
@@ -167,6 +173,16 @@ class _Host:
             self._stdin = Stream(0, ends.stdin, lambda: os.close(ends.stdin))
             self._loop.streams.append(self._stdin)
 
+    def _own_description(self, terminal: int) -> int:
+        """The same terminal, opened again: non-blocking for us alone, as one that is not read blocks its writers."""
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            own = os.open(f"/proc/self/fd/{terminal}", flags)
+        except OSError:
+            return terminal
+        self._stack.callback(os.close, own)
+        return own
+
     def _add_output(self, source: int, sink: int) -> None:
         def on_end() -> None:
             os.close(source)
@@ -186,7 +202,7 @@ class _Host:
         elif message.event == "terminal":
             self._use_terminal(message.fds[0])
         elif message.event == "started":
-            self._on_started(message.fds)
+            self._on_started(message.fds, str(message.values["session"]))
         elif message.event == "exit":
             self._code = int(message.values["code"]) if self._code is None else self._code
             self._end()
@@ -198,14 +214,14 @@ class _Host:
         os.set_blocking(master, False)
         self._master = os.dup(master)
         self._stack.callback(os.close, self._master)
-        self._stdin = Stream(0, self._master, lambda: None)
+        # The terminal's end is a hangup, whether or not it controls this process and SIGHUP comes.
+        self._stdin = Stream(0, self._master, lambda: self._on_ending_signal(signal.SIGHUP))
         self._loop.streams.append(self._stdin)
-        self._add_output(master, 1)
+        self._add_output(master, self._own_description(1))
 
-    def _on_started(self, listeners: tuple[int, ...]) -> None:
+    def _on_started(self, listeners: tuple[int, ...], session: str) -> None:
         self._deadlines.pop("setup", None)
-        with contextlib.suppress(OSError):
-            self._session = os.readlink(f"/proc/{self._nest}/ns/mnt")
+        self._session = session
         if self._on_timeout is not None:
             self._limit("timeout", self._on_timeout, self._on_time_is_up)
         for fd, (outside, _) in zip(listeners, self._plan.forwards, strict=True):
@@ -214,8 +230,8 @@ class _Host:
     def _on_nest_end(self) -> None:
         del self._loop.watched[self._nest_pidfd]
         self._nest_ended = True
-        if os.WIFSIGNALED(os.waitpid(self._nest, 0)[1]) and self._error is None:
-            self._error = SessionError("a process of the session was killed", "run again with --debug")
+        self._deadlines.pop("end", None)
+        status = os.waitpid(self._nest, 0)[1]
         if self._plan.nested and self._session:
             proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             kill_members(proc, self._session, spared=set())
@@ -224,6 +240,8 @@ class _Host:
         self._limit("drain", DRAIN_LIMIT, self._on_silence)
         while self._sock.fileno() in self._loop.watched and _is_readable(self._sock):
             self._on_message()
+        if status != 0 and self._error is None:
+            self._error = SessionError("a process of the session was killed", "run again with --debug")
         self._stop_when_done()
 
     def _on_server_end(self) -> None:
@@ -237,7 +255,7 @@ class _Host:
         self._end()
 
     def _on_silence(self) -> None:
-        if any(stream.wants_write for stream in self._outputs):
+        if any(stream.wants_write or _is_readable(stream.source) for stream in self._outputs if not stream.ended):
             self._limit("drain", DRAIN_LIMIT, self._on_silence)
         else:
             self._loop.stop()
@@ -261,7 +279,9 @@ class _Host:
         """Signals arrive as bytes in a pipe, so that they are handled between two turns of the loop."""
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         wanted = (*_FORWARDED, *_ENDING, signal.SIGWINCH)
-        previous = {number: signal.signal(number, lambda *_: None) for number in wanted}
+        # What the caller ignores stays ignored: nohup(1), and jobs that a shell starts in the background.
+        heard = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
+        previous = {number: signal.signal(number, lambda *_: None) for number in heard}
         before = signal.set_wakeup_fd(write)
         self._loop.watched[read] = lambda: self._on_signals(read)
         try:
@@ -288,6 +308,7 @@ class _Host:
         self._code = 128 + number
         self._forward(number)
         self._limit("term", TERM_GRACE, self._end)
+        self._limit("stuck", TERM_GRACE + END_LIMIT, self._loop.stop)  # output that nobody reads keeps nobody here
 
     def _forward(self, number: int) -> None:
         if "setup" in self._deadlines:
@@ -329,7 +350,7 @@ class _Host:
             raise self._error
         if self._code is None:
             name = self._target.process.container.ref
-            if _is_readable(self._target.pidfd):
+            if _is_readable(self._target.pidfd, DEATH_LIMIT):
                 raise ContainerNotRunning(f"{name} ended, and the session with it", "start it again")
             raise SessionError("a process of the session was killed", "run again with --debug")
         return self._code
@@ -354,5 +375,5 @@ def _died(pidfd: int) -> bool:
     return ended is None or ended.si_status != 0
 
 
-def _is_readable(fd: int | socket.socket) -> bool:
-    return bool(select.select([fd], [], [], 0)[0])
+def _is_readable(fd: int | socket.socket, seconds: float = 0) -> bool:
+    return bool(select.select([fd], [], [], seconds)[0])

@@ -236,13 +236,25 @@ class BindFile(Step):
         return f"bind the container's /{self.path}"
 
     def execute(self, nest: Nest) -> None:
+        with self._source(nest) as source:
+            nest.place(source, self.path)
+
+    def _source(self, nest: Nest) -> DetachedMount:
+        """The file; an empty one if it has been removed or replaced since the plan was made."""
         try:
             source = nest.clone(self.path)
-        except FileNotFoundError:
-            return  # removed since the plan was made; an empty file is in its place
-        with source:
-            if stat.S_ISREG(os.fstat(source.fd).st_mode):
-                nest.place(source, self.path)
+        except OSError:
+            return _empty_file()
+        if stat.S_ISREG(os.fstat(source.fd).st_mode):
+            return source
+        source.close()
+        return _empty_file()
+
+
+def _empty_file() -> DetachedMount:
+    with DetachedMount.new("tmpfs", {"mode": "755", "size": "4k"}) as tmpfs:
+        os.close(os.open("empty", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444, dir_fd=tmpfs.fd))
+        return DetachedMount.clone(tmpfs.fd, "empty")
 
 
 @dataclass(frozen=True, slots=True)

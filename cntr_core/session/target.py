@@ -6,6 +6,7 @@ Afterwards the target's /proc may be absent, or lie.
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ def hold_target(process: ContainerProcess, *, join_cgroup: bool = True) -> Itera
                 f"the processes of {process.container.ref} cannot be entered ({describe(error)})",
                 "run cntr as root, for example with sudo",
             ) from None
+        if select.select([pidfd], [], [], 0)[0]:  # what was read by its number may be another's
+            raise ContainerNotRunning(f"{process.container.ref} ended just now", "start it again")
         yield target
 
 
@@ -93,7 +96,7 @@ def _cwd(directory: int) -> bytes:
     """The working directory as the process itself would name it: the links show paths as the host would."""
     root, cwd = (os.fsencode(os.readlink(name, dir_fd=directory)).rstrip(b"/") for name in ("root", "cwd"))
     inside = cwd == root or cwd.startswith(root + b"/")
-    return cwd[len(root) :] or b"/" if inside else b"/"
+    return cwd[len(root) :] or b"/" if inside and not cwd.endswith(b" (deleted)") else b"/"
 
 
 def _opened(stack: ExitStack, name: str, directory: int) -> int:
@@ -132,6 +135,12 @@ def _check_cgroup(process: ContainerProcess) -> None:
 
 
 def _cgroup_procs(pid: int, stack: ExitStack) -> tuple[int, ...]:
+    if hidden := cgroups.unreachable(pid):
+        paths = ", ".join(sorted({os.fsdecode(cgroup.path) for cgroup in hidden}))
+        raise PermissionMissing(
+            f"the container's cgroup cannot be joined (no mount shows {paths})",
+            "use --no-cgroup to leave the session in yours",
+        )
     fds = []
     for path in cgroups.procs_files(pid):
         try:

@@ -122,8 +122,9 @@ def test_what_waits_in_the_container_is_not_dumpable_and_holds_nothing_of_the_ho
         assert session.stdout is not None
         assert session.stdout.readline() == b"ready\n"
         nest = next(child for child in children(session.pid) if children(child))
-        reaper = children(nest)[0]
-        for pid in (nest, reaper):
+        builder = children(nest)[0]
+        reaper = children(builder)[0]
+        for pid in (nest, builder, reaper):
             # A process that is not dumpable has a /proc directory that belongs to root whoever it runs as; a
             # processes of the same user may not follow its links.
             assert _hidden_from_its_own_user(pid)
@@ -145,6 +146,57 @@ def _hidden_from_its_own_user(pid: int) -> bool:
     """Whether a process with the same ids, and the capabilities of a default container, may read the exe link."""
     line = ["setpriv", "--bounding-set=-sys_ptrace", "readlink", f"/proc/{pid}/exe"]
     return subprocess.run(line, capture_output=True).returncode != 0
+
+
+def test_the_next_process_in_the_container_has_nothing_of_the_host_from_its_first_moment(debian: Running) -> None:
+    """What a container that may trace its processes could take from one that is about to become the command."""
+    with running("attach", debian.name, "--", "sh", "-c", "echo ready; sleep 1000", env=UNMEASURED) as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == b"ready\n"
+        nest = next(child for child in children(session.pid) if children(child))
+        builder = children(nest)[0]
+        # The builder has given up what its child, which the container sees, was not to inherit.
+        links = {os.readlink(f"/proc/{builder}/fd/{fd}") for fd in os.listdir(f"/proc/{builder}/fd")}
+        assert {re.sub(r"\[\d+\]", "", link) for link in links} <= {"/dev/null", "socket:"}
+        with open(f"/proc/{builder}/status") as status, open(f"/proc/{debian.pid}/status") as target:
+            sets = [
+                {line.split(":")[0]: line.split()[1] for line in f if line.startswith("Cap")} for f in (status, target)
+            ]
+        assert sets[0]["CapPrm"] == sets[1]["CapPrm"], "a container by default has KILL, SETUID, SETGID and SETPCAP"
+        assert sets[0]["CapBnd"] == sets[1]["CapBnd"]
+
+
+def test_a_program_that_names_its_caller_as_interpreter_gets_a_read_only_one(debian: Running) -> None:
+    """CVE-2019-5736's way: ``#!/proc/self/exe`` runs the host's python as a process of the container."""
+    script = "#!/proc/self/exe\nimport os\nprint(bool(os.statvfs('/proc/self/exe').f_flag & os.ST_RDONLY))\n"
+    place = f"/proc/{debian.pid}/root/root/evil"
+    with open(place, "w") as file:
+        file.write(script)
+    os.chmod(place, 0o755)
+    try:
+        assert output("attach", debian.name, "--", "/var/lib/cntr/root/evil") == "True\n"
+    finally:
+        os.unlink(place)
+    # A container's own loader may do the same with `cntr exec`: the program itself runs read-only.
+    with running("exec", debian.name, "--", "sh", "-c", "echo ready; cat") as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == b"ready\n"
+        assert os.statvfs(f"/proc/{session.pid}/exe").f_flag & os.ST_RDONLY
+
+
+def test_a_device_or_link_in_place_of_ptmx_is_not_opened(chrooted: tuple[Path, int]) -> None:
+    root, pid = chrooted
+    (root / "dev").mkdir()
+    (root / "victim").write_text("untouched")
+    (root / "dev/ptmx").symlink_to("/var/lib/cntr/victim")
+    line = f"{PROGRAM} attach pid://{pid} -- sh -c 'test -t 0 && echo terminal; cat /var/lib/cntr/victim'"
+    result = subprocess.run(
+        ["script", "--quiet", "--return", "--command", line, "/dev/null"],
+        capture_output=True, env=environment(), timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout
+    assert b"terminal" in result.stdout
+    assert b"untouched" in result.stdout
 
 
 def test_no_process_of_the_session_has_the_fuse_device(debian: Running, fs: str) -> None:

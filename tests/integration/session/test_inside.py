@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.cntr import cntr, docker_exec, output
+from tests.cntr import PROGRAM, cntr, docker_exec, environment, output, wait_until
+from tests.images import DockerRun
 from tests.integration.session.conftest import Containers, Running
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse", "strace", "gdb")
@@ -162,6 +163,59 @@ def test_env_user_cwd_and_capabilities_can_be_chosen(debian: Running) -> None:
     greeting, uid, gid, cwd, _, effective = attach(debian, "sh", "-c", script, options=options).split()
     assert (greeting, uid, gid, cwd) == ("hello", "1234", "56", "/usr")
     assert int(effective, 16) == 1 << 19
+
+
+def test_numbers_that_are_no_ids_make_nobody_root(containers: Containers) -> None:
+    container = containers.get("user-1000")
+    for user in ("4294967295", "4294967296", "99999999999999999999", "1000:4294967295", ""):
+        for command in ("attach", "exec"):
+            result = cntr(command, container.name, "--user", user, "--", "id", "-u")
+            assert (result.returncode, result.stdout) == (125, b"")
+            assert b"knows no" in result.stderr
+
+
+def test_a_passwd_file_of_the_container_makes_nobody_root(docker_run: DockerRun) -> None:
+    name = docker_run("debian", command=("sleep", "1000"))
+    script = "echo big:x:4294967296:4294967296::/: >>/etc/passwd; echo odd:x:1000:abc::/: >>/etc/passwd"
+    docker_exec(name, "sh", "-c", script)
+    for user in ("big", "odd"):
+        result = cntr("exec", name, "--user", user, "--", "id", "-u")
+        assert (result.returncode, result.stdout) == (125, b"")
+        assert f"no user '{user}'".encode() in result.stderr
+
+
+def test_groups_of_the_caller_do_not_stay_in_a_user_namespace() -> None:
+    line = ["setpriv", "--groups", "4,24", "unshare", "--user", "--map-root-user", "--mount", "sleep", "1000"]
+    with subprocess.Popen(line) as process:
+        try:
+            wait_until(lambda: os.readlink(f"/proc/{process.pid}/exe").endswith("sleep"), "it runs")
+            attached = ["setpriv", "--groups", "4,24,999", PROGRAM, "attach", f"pid://{process.pid}", "--", "id", "-G"]
+            result = subprocess.run(attached, capture_output=True, env=environment(), timeout=60)
+            assert result.returncode == 0, result.stderr
+            assert result.stdout.split() == [b"0"]
+        finally:
+            process.kill()
+
+
+def test_an_id_that_the_user_namespace_lacks_is_named() -> None:
+    with subprocess.Popen(["unshare", "--user", "--map-root-user", "sleep", "1000"]) as process:
+        try:
+            wait_until(lambda: os.readlink(f"/proc/{process.pid}/exe").endswith("sleep"), "it runs")
+            result = cntr("attach", f"pid://{process.pid}", "--user", "5:0", "--", "true")
+            assert result.returncode == 125
+            assert b"uid 5 or gid 0 does not exist in the container's user namespace" in result.stderr
+        finally:
+            process.kill()
+
+
+def test_a_cgroup_that_cannot_be_reached_is_said(debian: Running) -> None:
+    script = f"umount --lazy --recursive /sys/fs/cgroup; exec '{PROGRAM}' attach {debian.name} -- true"
+    result = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, env=environment(), timeout=60
+    )
+    assert result.returncode == 125
+    assert b"cgroup cannot be joined" in result.stderr
+    assert b"--no-cgroup" in result.stderr
 
 
 def test_the_targets_own_working_directory_can_be_chosen(docker_run: object) -> None:

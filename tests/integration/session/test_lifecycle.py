@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cntr import children, cntr, descendants, is_alive, running, wait_until
+from tests.cntr import PROGRAM, children, cntr, descendants, environment, is_alive, running, wait_until
 from tests.images import DockerRun
 from tests.integration.session.conftest import Running, state_of
 
@@ -29,8 +29,12 @@ def _server(program: int) -> int:
     return next(child for child in children(program) if child != _nest(program))
 
 
-def _reaper(program: int) -> int:
+def _builder(program: int) -> int:
     return children(_nest(program))[0]
+
+
+def _reaper(program: int) -> int:
+    return children(_builder(program))[0]
 
 
 def _command(program: int) -> int:
@@ -40,6 +44,7 @@ def _command(program: int) -> int:
 VICTIMS: dict[str, Callable[[int], int]] = {
     "cntr": lambda program: program,
     "nest": _nest,
+    "builder": _builder,
     "reaper": _reaper,
     "command": _command,
     "server": _server,
@@ -146,6 +151,26 @@ def test_a_container_can_be_removed_after_a_session(docker_run: DockerRun, fs: s
     assert cntr("attach", name, "--fs", fs, "--", "true").returncode == 0
     subprocess.run(["docker", "rm", "-f", name], check=True, capture_output=True, timeout=60)
     assert subprocess.run(["docker", "inspect", name], capture_output=True).returncode != 0
+
+
+def test_processes_that_leave_the_mount_namespace_end_with_the_session(debian: Running) -> None:
+    before = state_of(debian.pid)
+    script = "setsid unshare --user --map-root-user --mount sleep 1004 & sleep 0.5; exit 6"
+    assert cntr("attach", debian.name, "--", "sh", "-c", script).returncode == 6
+    wait_until(lambda: state_of(debian.pid) == before, "the container is as before")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_signals_that_the_caller_ignores_stay_ignored(debian: Running, number: signal.Signals) -> None:
+    line = [PROGRAM, "attach", debian.name, "--", "sh", "-c", "echo ready; sleep 1; exit 4"]
+    session = subprocess.Popen(
+        line, stdout=subprocess.PIPE, env=environment(), preexec_fn=lambda: signal.signal(number, signal.SIG_IGN)
+    )
+    with session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == b"ready\n"
+        session.send_signal(number)
+        assert session.wait(10) == 4
 
 
 def test_a_session_can_be_limited_in_time(debian: Running) -> None:

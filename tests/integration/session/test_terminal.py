@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.cntr import PROGRAM, cntr, environment, wait_until
+from tests.cntr import PROGRAM, cntr, environment, output, wait_until
 from tests.integration.session.conftest import Running
 from tests.terminal import Terminal
 
@@ -111,6 +112,39 @@ def test_streams_can_be_closed(debian: Running) -> None:
     assert subprocess.run(["bash", "-c", script], env=environment(), timeout=30).returncode == 5
 
 
+def test_a_reader_that_is_slow_after_the_end_gets_everything(debian: Running) -> None:
+    script = f"'{PROGRAM}' attach {debian.name} -- head -c 200000 /dev/zero | (sleep 7; wc -c); exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, env=environment(), timeout=60)
+    assert (result.returncode, result.stdout.split(), result.stderr) == (0, [b"200000"], b"")
+
+
+def test_a_terminal_that_nobody_reads_does_not_keep_cntr(debian: Running) -> None:
+    master, slave = os.openpty()
+    line = [PROGRAM, "attach", debian.name, "--", "yes"]
+    process = subprocess.Popen(line, stdin=slave, stdout=slave, stderr=slave, env=environment(), start_new_session=True)
+    os.close(slave)
+    try:
+        os.read(master, 100)  # it runs; and now nobody reads any more
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 143
+    finally:
+        process.kill()
+        os.close(master)
+        process.wait()
+
+
+def test_a_terminal_that_vanishes_ends_the_session(debian: Running) -> None:
+    master, slave = os.openpty()
+    line = [PROGRAM, "attach", debian.name, "--", "sh", "-c", "echo ready; sleep 1000"]
+    process = subprocess.Popen(line, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL, env=environment())
+    os.close(slave)
+    while b"ready" not in os.read(master, 1000):
+        pass
+    os.close(master)
+    assert process.wait(20) == 128 + signal.SIGHUP
+
+
 @pytest.mark.parametrize("on_terminal", [True, False])
 def test_ten_megabytes_and_then_the_end_are_not_cut(debian: Running, on_terminal: bool) -> None:
     script = "head -c 10000000 /dev/zero | tr '\\0' x; printf END"
@@ -207,6 +241,7 @@ def test_the_terminal_is_as_before_whichever_way_it_ends(debian: Running, termin
         (("/etc/hostname",), 126),
         (("no-such-program",), 127),
         (("/no/such/program",), 127),
+        (("a" * 70_000,), 127),
         (("sh", "-c", "kill -TERM $$"), 143),
         (("sh", "-c", "kill -KILL $$"), 137),
     ],
@@ -230,13 +265,13 @@ def test_a_line_of_greeting_tells_where_the_files_are(debian: Running, terminal:
 
 
 def test_many_sessions_at_once(debian: Running) -> None:
-    results: list[bytes] = []
+    results: list[str] = []
     threads = [
-        threading.Thread(target=lambda n=n: results.append(cntr("attach", debian.name, "--", "echo", str(n)).stdout))
+        threading.Thread(target=lambda n=n: results.append(output("attach", debian.name, "--", "echo", str(n))))
         for n in range(6)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(results) == [b"%d\n" % n for n in range(6)]
+    assert sorted(results) == [f"{n}\n" for n in range(6)]

@@ -1,0 +1,33 @@
+"""Keeping a hostile container away from the interpreter that runs cntr (the class of CVE-2019-5736).
+
+A file of the container may say ``#!/proc/self/exe``, or name that as its ELF interpreter: execve(2) then runs the very
+program that executes it, the host's python, as a process of the container, which can open it by ``/proc/PID/exe`` and
+write to it as soon as nobody runs it. So the program runs from a read-only view of itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .kernel.libc import AT_FDCWD
+from .kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
+
+_MARK = "_CNTR_READ_ONLY"
+
+
+def run_read_only() -> None:
+    """Execute this program again, from a detached read-only mount of its interpreter, unless it runs so already.
+
+    Returns where it cannot be done, for want of privileges: no container could be entered then either. Costs one start
+    of the interpreter.
+    """
+    done = os.environ.pop(_MARK, None)
+    if done or os.statvfs("/proc/self/exe").f_flag & os.ST_RDONLY:
+        return
+    try:
+        with DetachedMount.clone(AT_FDCWD, "/proc/self/exe") as interpreter:
+            interpreter.set_attributes(set=MOUNT_ATTR_RDONLY)
+            os.execve(interpreter.fd, sys.orig_argv, {**os.environ, _MARK: "1"})
+    except OSError:
+        return
