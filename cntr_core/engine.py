@@ -24,6 +24,7 @@ from .errors import (
     ContainerNotRunning,
     EngineError,
     PluginError,
+    UsageError,
 )
 from .kernel import process as kernel_process
 from .kernel import procfs
@@ -236,6 +237,7 @@ def resolve(
     """The process that `ref` names, among all engines, or in the one that it names. `meanwhile` as for :func:`ask`.
 
     :raises ContainerNotFound: nobody knows the name; the hint tells what each engine said.
+    :raises EngineError: nobody knows the name, and one engine could not be asked: it may be that engine's.
     :raises AmbiguousContainer: several containers answer to it; the hint gives a reference for each.
     :raises ContainerNotRunning: it has no process to join.
     :raises PluginError: there is no such engine.
@@ -245,6 +247,8 @@ def resolve(
 
 def find(ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], object] | None = None) -> Container:
     """The container that `ref` names; errors as :func:`resolve`, whatever its state."""
+    if not ref.name:
+        raise UsageError("the container's name is empty", "see cntr list")
     asked = chosen(ref.engine, engines)
     answers = ask(asked, lambda engine: _checked(engine, engine.find(ref.name)), meanwhile=meanwhile)
     found = [c for answer in answers for c in answer.value or () if answer.engine != LAST_RESORT]
@@ -274,6 +278,12 @@ def chosen(name: str | None, engines: Sequence[Engine]) -> Sequence[Engine]:
 def _not_found(ref: ContainerRef, answers: Sequence[Answer[list[Container]]]) -> CntrError:
     if ref.engine is not None and (error := answers[0].error):
         return error
+    others = [a.error for a in answers if a.engine != LAST_RESORT]
+    failed = [error for error in others if error and not isinstance(error, ContainerNotFound)]
+    if len(failed) == 1:  # it may be that engine's
+        cause = failed[0]
+        sentence = f"there is no container '{ref}' that could be found: {cause.message}"
+        return type(cause)(sentence, cause.hint or "see cntr engines")
     said = "; ".join(f"{a.engine}: {a.error.message if a.error else 'no such container'}" for a in answers)
     return ContainerNotFound(f"there is no container '{ref}'", f"see cntr list ({said})" if said else "see cntr list")
 

@@ -66,6 +66,7 @@ def main() -> NoReturn:
     _open_missing_streams()
     try:
         code = build()(standalone_mode=False)
+        sys.stdout.flush()
     except CntrError as error:
         code = output.report(error)
     except TyperException as error:

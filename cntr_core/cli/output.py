@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import sys
@@ -13,6 +15,17 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import CntrError
+
+_NO_ROOM = ("cannot write the output", "make room there, or write elsewhere")
+_UNUSABLE = ("cannot use stdin, stdout or stderr", "look what cntr's streams are redirected to")
+_OF_STREAMS = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EFBIG: _NO_ROOM,
+    errno.EBADF: _UNUSABLE,
+    errno.EIO: _UNUSABLE,
+}
+"""Refusals without a path come from the streams that the caller gave: what to say, and the next step."""
 
 
 def _switch_debug(wanted: bool) -> bool:
@@ -33,9 +46,25 @@ def debugging() -> bool:
     return bool(os.environ.get("CNTR_DEBUG"))
 
 
+def plain(text: str) -> str:
+    """One line without control characters, which are shown as in Python: a container chooses its own name."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def say(text: str) -> None:
     """One line to the person, on stderr: stdout belongs to the command and to lists."""
-    sys.stderr.write(f"cntr: {text}\n")
+    _tell(f"cntr: {plain(text)}\n")
+
+
+def hint(text: str) -> None:
+    """The next step, below what was said."""
+    _tell(f"  hint: {plain(text)}\n")
+
+
+def _tell(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody listens, and the exit code still tells
+        sys.stderr.write(line)
+        sys.stderr.flush()
 
 
 def report(error: CntrError) -> int:
@@ -44,7 +73,7 @@ def report(error: CntrError) -> int:
         traceback.print_exception(error)
     say(error.message)
     if error.hint:
-        sys.stderr.write(f"  hint: {error.hint}\n")
+        hint(error.hint)
     return error.exit_code
 
 
@@ -53,7 +82,7 @@ def report_usage(error: TyperException) -> int:
     say(error.format_message())
     context = getattr(error, "ctx", None)
     if context is not None:
-        sys.stderr.write(f"  hint: see {context.command_path} --help; a command to run goes after --\n")
+        hint(f"see {context.command_path} --help; a command to run goes after --")
     return CntrError.exit_code
 
 
@@ -61,11 +90,16 @@ def report_unexpected(error: Exception) -> int:
     """Print an error that is a fault of ours, or the system's refusal of something that we did not foresee."""
     if debugging():
         traceback.print_exception(error)
+    if isinstance(error, OSError) and error.filename is None and error.errno in _OF_STREAMS:
+        what, step = _OF_STREAMS[error.errno]
+        say(f"{what}: {error.strerror}")
+        hint(step)
+        return CntrError.exit_code
     if isinstance(error, OSError) and error.strerror:
         say(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
     else:
         say(f"unexpected {type(error).__name__}: {error}")
-    sys.stderr.write("  hint: run again with --debug, and report the traceback\n")
+    hint("run again with --debug, and report the traceback")
     return CntrError.exit_code
 
 
@@ -93,13 +127,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: st
 
 
 def _escape(cell: str) -> str:
-    """Plain text, with control characters shown: a container chooses its own name."""
+    """For rich, which would read markup."""
     from rich.markup import escape
 
-    return escape("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cell))
+    return escape(plain(cell))
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Numbered lines on stdout."""
     for number, line in enumerate(lines, 1):
-        sys.stdout.write(f"{number:3}. {line}\n")
+        sys.stdout.write(f"{number:3}. {plain(line)}\n")

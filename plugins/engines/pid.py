@@ -25,7 +25,7 @@ class PidEngine(Engine):
 
     def find(self, name: str) -> Sequence[Container]:
         if not name.isascii() or not name.isdecimal():
-            raise ContainerNotFound("not a number", "give a process ID after pid://")
+            raise ContainerNotFound(f"'{name}' is no process ID", "give a number after pid://")
         pid = int(name)
         status = _status(pid)
         if status.tgid != pid:

@@ -65,6 +65,15 @@ def test_list_of_an_engine_that_cannot_be_asked_is_an_error(tmp_path: Path) -> N
     assert result.returncode == 0, "the others still are listed"
 
 
+@pytest.mark.parametrize("command", ["list --all", "engines --json", "--help", "--version"])
+def test_output_that_cannot_be_written_is_an_error(command: str) -> None:
+    line = ["sh", "-c", f"'{PROGRAM}' {command} >/dev/full"]
+    result = subprocess.run(line, capture_output=True, env=environment(), timeout=60)
+    assert result.returncode == 125
+    assert b"cannot write the output: No space left on device" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
 def test_engines_tells_what_each_answered(tmp_path: Path) -> None:
     engines = {e["engine"]: e for e in json.loads(output("engines", "--json"))}
     assert engines["docker"]["available"]

@@ -19,6 +19,7 @@ from cntr_core.errors import (
     ContainerNotRunning,
     EngineError,
     PluginError,
+    UsageError,
 )
 from cntr_core.kernel import process, procfs
 from tests.children import child, until
@@ -130,9 +131,27 @@ def test_a_name_that_nobody_knows_tells_what_each_engine_said() -> None:
         raise EngineError("daemon not running", "start it")
 
     with pytest.raises(ContainerNotFound, match="there is no container 'web'") as caught:
-        find("web", make("docker", act=absent), make("oci"))
-    assert "docker: daemon not running; oci: no such container" in caught.value.hint
+        find("web", make("docker", act=absent), make("lxc", act=absent), make("oci"))
+    assert "docker: daemon not running; lxc: daemon not running; oci: no such container" in caught.value.hint
     assert caught.value.exit_code == 125
+
+
+def test_a_name_that_only_the_engine_that_failed_could_know_is_its_error() -> None:
+    def absent() -> None:
+        raise EngineError("daemon not running", "start it")
+
+    def impossible() -> None:
+        raise ContainerNotFound("no such name can be", "give another")
+
+    known = make("docker", act=absent), make("lxc", act=impossible), make("oci"), make("pid", act=impossible)
+    with pytest.raises(EngineError, match="no container 'web' that could be found: daemon not running") as caught:
+        find("web", *known)
+    assert caught.value.hint == "start it"
+
+
+def test_an_empty_name_is_no_question() -> None:
+    with pytest.raises(UsageError, match="name is empty"):
+        find("", make("docker"))
 
 
 def test_the_error_of_the_one_engine_that_was_named_is_the_answer() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 
 import pytest
@@ -30,7 +31,7 @@ def test_processes_are_not_listed() -> None:
 
 @pytest.mark.parametrize("name", ["web", "", "-1", "1.5", "²", "1 ", "0x10"])
 def test_what_is_no_number(name: str) -> None:
-    with pytest.raises(ContainerNotFound, match="not a number"):
+    with pytest.raises(ContainerNotFound, match=f"'{re.escape(name)}' is no process ID"):
         PidEngine().find(name)
 
 

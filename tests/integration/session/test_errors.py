@@ -37,6 +37,43 @@ def test_an_unknown_name_tells_what_each_engine_said() -> None:
     assert "cntr list" in message
 
 
+def test_a_name_that_a_docker_elsewhere_may_know(tmp_path: Path) -> None:
+    env = {"DOCKER_HOST": "tcp://192.0.2.1:2375", "CNTR_STATE_DIR": str(tmp_path)}
+    message = refusal("attach", "web", "--", "true", env=env)
+    assert "'web'" in message
+    assert "another machine" in message.splitlines()[0]
+
+
+def test_an_empty_name_and_a_number_that_is_none() -> None:
+    assert "the container's name is empty" in refusal("attach", "", "--", "true")
+    assert "'1x' is no process ID" in refusal("attach", "pid://1x", "--", "true")
+
+
+def test_a_name_with_control_characters_is_shown_as_text() -> None:
+    assert "'a\\x1b[2J\\nb'" in refusal("attach", "a\x1b[2J\nb", "--", "true")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "said"),
+    [
+        (">/dev/full", "cannot write the output: No space left on device"),
+        ("1</dev/null", "cannot use stdin, stdout or stderr: Bad file descriptor"),
+        ("0>/dev/null", "cannot use stdin, stdout or stderr: Bad file descriptor"),
+    ],
+)
+def test_streams_that_cannot_be_used(debian: Running, redirection: str, said: str) -> None:
+    line = f"'{PROGRAM}' attach {debian.name} -- sh -c 'cat; sleep 0.1; echo x' {redirection}"
+    result = subprocess.run(["sh", "-c", line], capture_output=True, env=environment(), timeout=60)
+    assert (result.returncode, result.stdout) == (125, b"")
+    assert said in result.stderr.decode()
+    assert b"report the traceback" not in result.stderr
+
+
+def test_an_error_that_cannot_be_told_keeps_its_code() -> None:
+    line = ["sh", "-c", f"'{PROGRAM}' attach nobody-is-called-so -- true 2>/dev/full"]
+    assert subprocess.run(line, env=environment(), timeout=60).returncode == 125
+
+
 def test_an_unknown_engine_lists_the_known_ones() -> None:
     assert "docker" in refusal("attach", "dokcer://web", "--", "true")
 
