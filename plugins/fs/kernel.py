@@ -1,4 +1,4 @@
-"""Backend ``kernel``: the kernel itself serves, read-only: a bind mount, or overlayfs where trees are merged."""
+"""Backend ``kernel``: the kernel itself serves, read-only, by overlayfs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class _KernelMount(ServedMount):
 class KernelFilesystem(Filesystem):
     """As fast as the trees themselves. It can neither write nor watch.
 
-    A single directory comes with the mounts below it; of merged ones overlayfs shows the filesystems alone.
+    Overlayfs without an upper layer stays read-only whatever its mount is changed to; a read-only bind mount would be
+    writable again for whoever may remount it, as a container with ``CAP_SYS_ADMIN`` may. It shows the filesystems that
+    the directories lie on alone: mounts below them are empty directories.
     """
 
     name: ClassVar[str] = "kernel"
@@ -57,7 +59,7 @@ class KernelFilesystem(Filesystem):
 def _mounted(request: MountRequest) -> Iterator[ServedMount]:
     directories = _directories(request)
     try:
-        mount = _bind(directories[0]) if len(directories) == 1 else _overlay(directories, request.source)
+        mount = _merged(directories, request.source)
     except PermissionError as error:
         raise PermissionMissing(f"cannot mount: {error}", "run as root") from error
     except OSError as error:
@@ -86,17 +88,14 @@ def _directories(request: MountRequest) -> list[int]:
     return [tree.fd for tree in trees]
 
 
-def _bind(fd: int) -> DetachedMount:
-    """A read-only copy of the mount, and of those below, that no later mount reaches."""
-    from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, DetachedMount
+def _merged(fds: list[int], source: str) -> DetachedMount:
+    """Overlayfs wants two layers at least (kernel: overlayfs.rst), so a single one gets an empty one below it."""
+    from cntr_core.kernel.mounts import DetachedMount
 
-    mount = DetachedMount.clone(fd, recursive=True)
-    try:
-        mount.set_attributes(set=MOUNT_ATTR_RDONLY, propagation=MS_PRIVATE, recursive=True)
-    except OSError:
-        mount.close()
-        raise
-    return mount
+    if len(fds) > 1:
+        return _overlay(fds, source)
+    with DetachedMount.new("tmpfs", {"size": "4k"}) as nothing:
+        return _overlay([*fds, nothing.fd], source)
 
 
 def _overlay(fds: list[int], source: str) -> DetachedMount:

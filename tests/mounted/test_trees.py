@@ -42,11 +42,10 @@ def test_a_read_only_tree_cannot_be_written_even_after_a_remount(backend: str, t
             lambda: (place / "file").chmod(0o777),
             lambda: os.setxattr(place / "file", "user.x", b""),
         ]
-        if backend != "kernel":  # whoever may remount can make a bind mount writable
-            for change in changes:
-                with pytest.raises(OSError) as caught:
-                    change()
-                assert caught.value.errno == errno.EROFS
+        for change in changes:
+            with pytest.raises(OSError) as caught:
+                change()
+            assert caught.value.errno == errno.EROFS
     assert (tree / "file").read_text() == "content"
 
 
@@ -68,7 +67,10 @@ def test_mounts_below_the_tree_are_seen_and_later_ones_are_not(backend: str, tre
     (tree / "below/file").write_text("on tmpfs")
     try:
         with mounted(backend, tmp_path / "mount", tree):
-            assert (tmp_path / "mount/below/file").read_text() == "on tmpfs"
+            if backend == "kernel":  # a copy of the mount could be made writable again
+                assert os.listdir(tmp_path / "mount/below") == []
+            else:
+                assert (tmp_path / "mount/below/file").read_text() == "on tmpfs"
             with DetachedMount.new("tmpfs") as mount:
                 mount.attach(AT_FDCWD, tree / "later")
             (tree / "later/file").write_text("")
