@@ -14,9 +14,9 @@ from ..kernel import capabilities
 from ..types import ContainerProcess
 from .plan import AttachPlan, SessionOptions, host_ids, plan_attach, plan_exec
 from .run import run_session
-from .skeleton import make_mount_points, session_skeleton
+from .skeleton import mount_points, session_skeleton
 from .target import Target, hold_target
-from .tools import Tools, open_tools
+from .tools import Tools, check_writable, open_tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ def _prepared(
     """Everything that only looks: the target is held, the tools are open, the steps are decided."""
     _check_privileges()
     _check_filesystem(filesystem)
+    if options.rw_tools:
+        check_writable(options.tools)
     with (
         hold_target(process, join_cgroup=options.join_cgroup) as target,
         open_tools(options.tools, engines, caller) as tools,
@@ -69,8 +71,8 @@ def _branches(ready: _Prepared, *, writable: bool) -> Iterator[tuple[DirectoryTr
     """What the session's root is merged from: the tools, below a skeleton unless they are to be written themselves."""
     target, tools = ready.target, ready.tools
     if writable:
-        make_mount_points(tools.root)
-        yield (DirectoryTree(tools.root),)
+        with mount_points(tools.root):
+            yield (DirectoryTree(tools.root),)
         return
     user = host_ids(target, ready.plan.identity)
     with session_skeleton(tools.root, target.root, hide_secrets=tools.is_host, user=user) as upper:

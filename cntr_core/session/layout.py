@@ -34,23 +34,32 @@ SECRETS = (
     "etc/ssl/private",
     "etc/wireguard",
     "etc/NetworkManager/system-connections",
-    "root/.*_history",
-    "home/*/.*_history",
-    *(
-        f"{home}/{name}"
-        for home in ("root", "home/*")
-        for name in (
-            ".ssh",
-            ".gnupg",
-            ".aws",
-            ".azure",
-            ".config/gcloud",
-            ".docker",
-            ".kube",
-            ".netrc",
-            ".git-credentials",
-        )
-    ),
+    "etc/kubernetes",
+    "etc/letsencrypt",
+    "var/backups/shadow*",
+    "var/backups/gshadow*",
 )
 """What is hidden when the tools are the host's: the container's processes can reach the session's root through
 ``/proc/PID/root`` where they may trace it (proc(5)). A list of the well known places, no more than that."""
+
+HOMES = ("root", "home/*")
+"""Home directories, besides those that passwd(5) names."""
+
+HOME_SECRETS = (
+    ".*_history",
+    ".ssh",
+    ".gnupg",
+    ".aws",
+    ".azure",
+    ".config/gcloud",
+    ".config/gh",
+    ".docker",
+    ".kube",
+    ".netrc",
+    ".npmrc",
+    ".pypirc",
+    ".pgpass",
+    ".vault-token",
+    ".git-credentials",
+)
+"""What is hidden in each home directory, as `SECRETS` are."""

@@ -6,7 +6,9 @@ A detached tmpfs, reachable by no path: it vanishes with the processes that hold
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import fnmatch
+import glob
 import os
 import stat
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from ..kernel.mounts import DetachedMount
 from . import layout
 
 _WHITEOUT = os.makedev(0, 0)
+_PLACES = (layout.CONTAINER, *layout.SPECIAL, *layout.PRIVATE)
 
 
 class Skeleton:
@@ -49,12 +52,46 @@ class Skeleton:
             file.write(content or b"")
 
     def hide(self, path: str) -> None:
-        """Hide `path`, as overlayfs does: a character device 0/0 of that name (kernel: overlayfs.rst, whiteouts)."""
+        """Hide `path`, as overlayfs does: a character device 0/0 of that name (kernel: overlayfs.rst, whiteouts).
+
+        Links on the way are followed, since a directory made over one would hide all that it leads to.
+        """
         if not self._mode(path):
             return
-        self._make(os.path.dirname(path))
-        with contextlib.suppress(FileExistsError):
+        path = self.entry(path)
+        with contextlib.suppress(FileExistsError, NotADirectoryError):  # hidden already, itself or above
+            self._make(os.path.dirname(path))
             os.mknod(path, stat.S_IFCHR, _WHITEOUT, dir_fd=self._upper)
+
+    def entry(self, path: str) -> str:
+        """The real path of a directory entry, which may be a link itself."""
+        parent, name = os.path.split(path)
+        real = self.real(parent)
+        return os.path.join(parent if real is None else real, name)
+
+    def real(self, path: str) -> str | None:
+        """Where `path` leads to in the tree, without links ("" is its root); None when it leads to nothing."""
+        try:
+            fd = paths.open_in_root(self._lower, path or ".", os.O_PATH)
+        except OSError:
+            return None
+        try:
+            found, root = (os.readlink(f"/proc/self/fd/{number}") for number in (fd, self._lower))
+        finally:
+            os.close(fd)
+        root = root.rstrip("/")
+        return found[len(root) + 1 :] if f"{found}/".startswith(f"{root}/") else None
+
+    def target(self, path: str) -> str | None:
+        """Where a link leads to whose owner also owns what is there; None for all else.
+
+        Any user can make a link to what is not theirs, such as ``~/.ssh`` to ``/usr``.
+        """
+        try:
+            link, end = (self._status(path, follow=follow) for follow in (False, True))
+        except OSError:
+            return None
+        return self.real(path) if stat.S_ISLNK(link.st_mode) and link.st_uid == end.st_uid else None
 
     def matches(self, pattern: str) -> Iterator[str]:
         """The paths of the tree that match a pattern whose components may have wildcards (fnmatch(3))."""
@@ -86,16 +123,14 @@ class Skeleton:
     def _mode(self, path: str) -> int:
         """The type and mode of an entry, itself and not what it links to; 0 where there is none."""
         try:
-            fd = paths.openat2(
-                self._lower,
-                path,
-                os.O_PATH | os.O_NOFOLLOW,
-                resolve=paths.RESOLVE_IN_ROOT | paths.RESOLVE_NO_MAGICLINKS,
-            )
+            return self._status(path, follow=False).st_mode
         except OSError:
             return 0
+
+    def _status(self, path: str, *, follow: bool) -> os.stat_result:
+        fd = paths.open_in_root(self._lower, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
         try:
-            return os.fstat(fd).st_mode
+            return os.fstat(fd)
         finally:
             os.close(fd)
 
@@ -134,7 +169,7 @@ def session_skeleton(tools: int, container: int, *, hide_secrets: bool, user: tu
     """
     with DetachedMount.new("tmpfs", {"mode": "755", "size": "16m"}) as mount:
         skeleton = Skeleton(mount.fd, tools)
-        for path in (layout.CONTAINER, *layout.SPECIAL, *layout.PRIVATE):
+        for path in _PLACES:
             skeleton.directory(path)
         for path in layout.FILES:
             if is_regular(container, path):
@@ -144,27 +179,88 @@ def session_skeleton(tools: int, container: int, *, hide_secrets: bool, user: tu
             else:
                 skeleton.hide(path)
         if hide_secrets:
-            for pattern in layout.SECRETS:
-                for path in skeleton.matches(pattern):
-                    skeleton.hide(path)
+            for path in _secrets(skeleton, tools):
+                skeleton.hide(path)
         yield None if skeleton.empty else mount.fd
 
 
-def make_mount_points(tools: int) -> None:
-    """Make the directories that a session needs, in a tree that it may write to anyway.
+def _secrets(skeleton: Skeleton, tools: int) -> list[str]:
+    """The real paths of all that is to be hidden, outer ones first."""
+    named = {path for pattern in (*layout.HOMES, *_homes(tools)) for path in skeleton.matches(pattern)}
+    homes = {"", *filter(None, map(skeleton.real, named))}  # "/" is the home of many, and of users without one
+    patterns = [f"{glob.escape(home)}/{name}".lstrip("/") for home in homes for name in layout.HOME_SECRETS]
+    found = {path for pattern in (*layout.SECRETS, *patterns) for path in skeleton.matches(pattern)}
+    targets = {target for path in found if (target := skeleton.target(path)) and not _is_needed(target)}
+    return sorted(targets | {skeleton.entry(path) for path in found})
+
+
+def _homes(tools: int) -> Iterator[str]:
+    """The home directories in the tree's passwd(5), as patterns."""
+    try:
+        lines = paths.read_in_root(tools, "etc/passwd", 1 << 24).splitlines()
+    except OSError:
+        return
+    for fields in (line.split(b":") for line in lines):
+        if len(fields) == 7 and (components := list(filter(None, os.fsdecode(fields[5]).split("/")))):
+            yield glob.escape("/".join(components))
+
+
+def _is_needed(path: str) -> bool:
+    """Whether a session's root could not do without `path`."""
+    return any(f"{place}/".startswith(f"{path}/") for place in (*_PLACES, *layout.FILES))
+
+
+@contextmanager
+def mount_points(tools: int) -> Iterator[None]:
+    """The directories that a session needs, in a tree that it may write to anyway; those that were missing are removed
+    at the end.
+
+    What is not empty then stays, and so does everything while another such session uses the tree.
 
     :raises OSError: the tree cannot be written.
     """
-    for path in (layout.CONTAINER, *layout.SPECIAL, *layout.PRIVATE):
-        components = path.split("/")
-        for depth, name in enumerate(components):
-            parent = paths.open_in_root(tools, "/".join(components[:depth]) or ".", os.O_PATH | os.O_DIRECTORY)
-            try:
-                os.mkdir(name, 0o755, dir_fd=parent)
-            except FileExistsError:
-                continue
-            finally:
-                os.close(parent)
+    made: list[tuple[str, str]] = []
+    with _directory(tools, ".", os.O_RDONLY) as tree:
+        try:
+            _lock(tree, fcntl.LOCK_SH)
+            for path in _PLACES:
+                _make_directories(tools, path, made)
+            yield
+        finally:
+            if _lock(tree, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                for parent, name in reversed(made):
+                    with contextlib.suppress(OSError), _directory(tools, parent) as fd:
+                        os.rmdir(name, dir_fd=fd)
+
+
+def _make_directories(tools: int, path: str, made: list[tuple[str, str]]) -> None:
+    """Make a directory and its parents, and note each that was missing, as its parent's path and its name."""
+    components = path.split("/")
+    for depth, name in enumerate(components):
+        parent = "/".join(components[:depth]) or "."
+        with contextlib.suppress(FileExistsError), _directory(tools, parent) as fd:
+            os.mkdir(name, 0o755, dir_fd=fd)
+            made.append((parent, name))
+
+
+@contextmanager
+def _directory(tools: int, path: str, access: int = os.O_PATH) -> Iterator[int]:
+    fd = paths.open_in_root(tools, path, access | os.O_DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int, how: int) -> bool:
+    """Take a flock(2); False when others hold it. Where the filesystem knows no locks, nobody does."""
+    try:
+        fcntl.flock(fd, how)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def is_regular(rootfd: int, path: str, *, follow: bool = True) -> bool:

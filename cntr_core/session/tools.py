@@ -20,16 +20,17 @@ from .target import Target, hold_target
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """A tree of tools: an O_PATH descriptor of its root, the PATH that its programs want, and shells to try.
-
-    `is_host` says that the tree is this machine's own, whose secrets are to be hidden.
-    """
+    """A tree of tools: an O_PATH descriptor of its root, the PATH that its programs want, and shells to try."""
 
     root: int
     path: bytes
     shells: tuple[bytes, ...]
     description: str
-    is_host: bool = False
+
+    @property
+    def is_host(self) -> bool:
+        """Whether the tree is this machine's own, by whatever name, whose secrets are to be hidden."""
+        return os.path.samestat(os.fstat(self.root), os.stat("/"))
 
 
 _SHELLS = (b"/bin/bash", b"/bin/sh", b"/bin/busybox")
@@ -46,7 +47,7 @@ def open_tools(spec: str, engines: Sequence[Engine], caller: Mapping[bytes, byte
     if kind == "host" and not name:
         shells = (caller[b"SHELL"], *_SHELLS) if caller.get(b"SHELL", b"").startswith(b"/") else _SHELLS
         with _directory("/") as root:
-            yield Tools(root, caller.get(b"PATH", DEFAULT_PATH), shells, "the host's tree", is_host=True)
+            yield Tools(root, caller.get(b"PATH", DEFAULT_PATH), shells, "the host's tree")
     elif kind == "dir" and name:
         with _directory(name) as root:
             yield Tools(root, DEFAULT_PATH, _SHELLS, f"the directory {name}")
@@ -64,6 +65,18 @@ def open_tools(spec: str, engines: Sequence[Engine], caller: Mapping[bytes, byte
             yield Tools(root, path, _SHELLS, f"the image {name}")
     else:
         raise UsageError(f"'{spec}' names no tools", "use host, dir:PATH, container:NAME or image:REF after --tools")
+
+
+def check_writable(spec: str) -> None:
+    """Refuse tools that are not the user's to write, although they could be written.
+
+    :raises UsageError: `spec` names an image, whose tree all sessions share.
+    """
+    if spec.startswith("image:"):
+        raise UsageError(
+            "an image's tree is shared by all sessions, so --rw-tools cannot write to it",
+            "unpack a copy of your own, and use --tools dir:PATH",
+        )
 
 
 def _clone(other: Target) -> int:

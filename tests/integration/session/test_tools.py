@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cntr_core.session import layout
 from tests.cntr import cntr, docker_pid, output
 from tests.images import DockerRun, archive, docker_image
 from tests.integration.session.conftest import Running
@@ -85,6 +86,56 @@ def test_tools_can_be_made_writable(scratch: Running, toolbox: Path, fs: str) ->
         output("attach", scratch.name, *options, "--", "sh", "-c", "echo new > /bin/added; cat /bin/added") == "new\n"
     )
     assert (toolbox / "bin/added").read_text() == "new\n"
+
+
+@pytest.mark.parametrize("program", ["true", "/no/such/program"])
+def test_writable_tools_are_left_without_our_directories(scratch: Running, toolbox: Path, program: str) -> None:
+    (toolbox / "bin/true").symlink_to("busybox")
+    before = sorted(toolbox.rglob("*"))
+    result = cntr("attach", scratch.name, "--tools", f"dir:{toolbox}", "--rw-tools", "--", program)
+    assert result.returncode == (0 if program == "true" else 127), result.stderr
+    assert sorted(toolbox.rglob("*")) == before
+
+
+def test_an_images_tree_is_shared_and_so_not_writable(scratch: Running, tmp_path: Path) -> None:
+    options = ("--tools", f"image:{archive('debian')}", "--rw-tools")
+    result = cntr("attach", scratch.name, *options, "--", "touch", "/x", env={"CNTR_CACHE_DIR": str(tmp_path)})
+    assert result.returncode == 125
+    assert b"dir:" in result.stderr
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("tools", ["host", "dir:/", "dir:/proc/{pid}/root", "container:pid://{pid}"])
+def test_the_hosts_secrets_are_hidden_by_whatever_name_it_goes(debian: Running, fs: str, tools: str) -> None:
+    tools = tools.format(pid=os.getpid())
+    script = "for f in /etc/shadow /etc/gshadow /etc/ssl/private; do test -e $f && echo $f; done; echo end"
+    assert output("attach", debian.name, "--fs", fs, "--tools", tools, "--", "/bin/sh", "-c", script) == "end\n"
+
+
+def test_a_container_that_may_mount_cannot_make_the_tools_writable(
+    docker_run: DockerRun, toolbox: Path, fs: str
+) -> None:
+    """With all mount points and files in place the tools need no skeleton, and are the only tree."""
+    for name in (*layout.SPECIAL, *layout.PRIVATE, layout.CONTAINER, "etc"):
+        (toolbox / name).mkdir(parents=True, exist_ok=True)
+    for name in layout.FILES:
+        (toolbox / name).touch()
+    for name in ("mount", "touch"):
+        (toolbox / "bin" / name).symlink_to("busybox")
+    before = sorted(toolbox.rglob("*"))
+    privileges = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
+    container = docker_run("debian", *privileges, command=("sleep", "1000"))
+    script = """
+        mount -t tmpfs none /tmp && echo may mount
+        for options in remount,bind,rw remount,rw; do mount -o $options / 2>/dev/null; done
+        mount -o bind / /run; mount -o remount,bind,rw /run
+        touch /bin/new /run/bin/new /bin/busybox; echo x > /bin/busybox; rm -f /bin/sh; exit 0
+    """
+    result = cntr("attach", container, "--fs", fs, "--tools", f"dir:{toolbox}", "--", "sh", "-c", script)
+    assert result.stdout == b"may mount\n", result.stderr
+    assert result.stderr.count(b"Read-only file system") >= 4
+    assert sorted(toolbox.rglob("*")) == before
+    assert (toolbox / "bin/busybox").read_bytes() == Path("/bin/busybox").read_bytes()
 
 
 def test_owners_and_modes_of_tools_are_shown_as_they_are(scratch: Running, toolbox: Path, fs: str) -> None:

@@ -3,11 +3,14 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from cntr_core.session.skeleton import Skeleton, session_skeleton
+from cntr_core import DirectoryTree, MountRequest
+from cntr_core.session.skeleton import Skeleton, mount_points, session_skeleton
+from tests.mounted.mounting import filesystem
 
 pytestmark = pytest.mark.requires("root")
 
@@ -106,3 +109,114 @@ def test_patterns_match_through_directories_and_not_through_links_that_leave(
     upper = os.open(tmp_path, os.O_PATH)
     assert list(Skeleton(upper, tools[1]).matches("home/*/.ssh")) == ["home/ann/.ssh"]
     os.close(upper)
+
+
+@contextmanager
+def _session_root(tools: tuple[Path, int], container: tuple[Path, int]) -> Iterator[Path]:
+    """What a session sees of the tools when they are the host's."""
+    with session_skeleton(tools[1], container[1], hide_secrets=True, user=(0, 0)) as upper:
+        assert upper is not None
+        branches = [DirectoryTree(upper), DirectoryTree(tools[1])]
+        with filesystem("kernel").mount(MountRequest(branches)) as mount:
+            yield Path(f"/proc/self/fd/{mount.fd}")
+
+
+def _below(root: Path, path: str) -> list[str]:
+    return sorted(os.listdir(root / path))
+
+
+@pytest.mark.requires("overlayfs")
+@pytest.mark.parametrize("link", ["/srv/alice", "../srv/alice"])
+def test_a_home_that_is_a_link_keeps_its_data_and_hides_its_keys(
+    tools: tuple[Path, int], container: tuple[Path, int], link: str
+) -> None:
+    for name in ("srv/alice/.ssh/id", "srv/alice/.config/gh/hosts.yml", "srv/alice/.npmrc", "srv/alice/work"):
+        (tools[0] / name).parent.mkdir(parents=True, exist_ok=True)
+        (tools[0] / name).write_text("alice\n")
+    (tools[0] / "home/alice").symlink_to(link)
+    with _session_root(tools, container) as root:
+        assert os.readlink(root / "home/alice") == link
+        assert _below(root, "srv/alice") == [".config", "work"]
+        assert _below(root, "srv/alice/.config") == []
+        assert (root / "srv/alice/work").read_text() == "alice\n"
+
+
+@pytest.mark.requires("overlayfs")
+def test_home_directories_behind_a_link_and_those_that_only_passwd_names(
+    tools: tuple[Path, int], container: tuple[Path, int]
+) -> None:
+    for name in ("data/homes/eve", "opt/app[1]", "srv/svc"):
+        (tools[0] / name / ".aws").mkdir(parents=True)
+        (tools[0] / name / "work").mkdir()
+    (tools[0] / ".docker").mkdir()
+    (tools[0] / "home/ann/.ssh").rmdir()
+    (tools[0] / "home/ann").rmdir()
+    (tools[0] / "home").rmdir()
+    (tools[0] / "home").symlink_to("data/homes")
+    (tools[0] / "svc").symlink_to("/srv/svc")
+    homes = ("/", "/nonexistent", "/opt/app[1]/", "/svc", "", "/home/../etc")
+    lines = [f"user{n}:x:{n}:{n}::{home}:/bin/sh\n" for n, home in enumerate(homes)]
+    (tools[0] / "etc/passwd").write_text("".join(lines) + "broken line\n")
+    with _session_root(tools, container) as root:
+        for home in ("data/homes/eve", "opt/app[1]", "srv/svc"):
+            assert _below(root, home) == ["work"]
+        assert ".docker" not in _below(root, ".")
+
+
+@pytest.mark.requires("overlayfs")
+def test_a_secret_that_is_a_link_is_hidden_where_it_lies_if_it_is_the_owners(
+    tools: tuple[Path, int], container: tuple[Path, int]
+) -> None:
+    for name in ("data/keys", "usr/bin", "root", "home/ann/.gnupg"):
+        (tools[0] / name).mkdir(parents=True)
+    os.chown(tools[0] / "data/keys", 1000, 1000)
+    for link, target in (("home/ann/.aws", "/data/keys"), ("home/ann/.docker", "/usr"), ("home/ann/.kube", "/")):
+        (tools[0] / link).symlink_to(target)
+        os.chown(tools[0] / link, 1000, 1000, follow_symlinks=False)
+    (tools[0] / "root/.netrc").symlink_to("/etc/passwd")
+    (tools[0] / "root/.ssh").symlink_to("/home/ann/.gnupg/..")
+    with _session_root(tools, container) as root:
+        assert _below(root, "data") == []
+        assert _below(root, "usr") == ["bin"]
+        assert "ann" not in _below(root, "home")
+        assert _below(root, "root") == []
+        assert (root / "etc/passwd").exists(), "the session's own passwd is bound there"
+
+
+@pytest.mark.requires("overlayfs")
+@pytest.mark.parametrize(
+    "name", ["etc/kubernetes", "etc/letsencrypt", "var/backups/shadow.bak", "root/.pypirc", "home/ann/.pgpass",
+             "home/ann/.vault-token", "root/.bash_history"],
+)  # fmt: skip
+def test_well_known_secrets_are_hidden(tools: tuple[Path, int], container: tuple[Path, int], name: str) -> None:
+    (tools[0] / name).parent.mkdir(parents=True, exist_ok=True)
+    (tools[0] / name).write_text("secret\n")
+    with _session_root(tools, container) as root:
+        assert not os.path.lexists(root / name)
+
+
+def test_mount_points_are_removed_when_nobody_needs_them(tools: tuple[Path, int]) -> None:
+    (tools[0] / "var/lib").rmdir()
+    (tools[0] / "run").rmdir()
+    before = sorted(tools[0].rglob("*"))
+    with pytest.raises(RuntimeError), mount_points(tools[1]):
+        assert (tools[0] / "var/lib/cntr").is_dir()
+        assert (tools[0] / "run").is_dir()
+        raise RuntimeError
+    assert sorted(tools[0].rglob("*")) == before
+    with mount_points(tools[1]):
+        (tools[0] / "var/lib/kept").touch()
+    assert _below(tools[0], "var/lib") == ["kept"]
+
+
+def test_mount_points_stay_while_another_session_uses_them(tools: tuple[Path, int]) -> None:
+    with mount_points(tools[1]) as _:
+        with mount_points(tools[1]):
+            pass
+        assert (tools[0] / "var/lib/cntr").is_dir()
+    first, second = mount_points(tools[1]), mount_points(tools[1])
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert (tools[0] / "var/lib/cntr").is_dir()
+    second.__exit__(None, None, None)
