@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 _ENTERING = ("attach", "exec")
@@ -10,10 +11,24 @@ _ENTERING = ("attach", "exec")
 
 def main() -> None:
     """Entry point of the ``cntr`` program. Does not return."""
+    _reset_signals()
     if next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _ENTERING:
         from ..protect import run_read_only
 
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Python would show where it stands in its start
         run_read_only()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     from .app import main as run
 
     run()
+
+
+def _reset_signals() -> None:
+    """Undo what a caller may have handed down (execve(2)), and let Ctrl-C end the program while it is being loaded.
+
+    Children could not be waited for where SIGCHLD is ignored. An ignored SIGINT stays so: it is a background job.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

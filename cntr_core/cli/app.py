@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -65,6 +66,8 @@ def main() -> NoReturn:
     """Entry point of the ``cntr`` program. Never returns: 0, the command's own code, or one of errors.py."""
     _open_missing_streams()
     try:
+        if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # from here on there may be something to clean up
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         code = build()(standalone_mode=False)
         sys.stdout.flush()
     except CntrError as error:

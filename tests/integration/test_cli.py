@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,44 @@ def test_help_loads_no_library_of_an_engine_or_filesystem() -> None:
     loaded = {text.rsplit("|", 1)[-1].strip() for text in modules.splitlines()}
     assert "typer" in loaded
     assert not {"docker", "requests", "pyfuse3", "trio", "zstandard", "cntr_core.session"} & loaded
+
+
+def test_ctrl_c_while_the_program_is_loaded_ends_it_silently(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(30)\n")
+    env = environment({"PYTHONPATH": str(tmp_path)})
+    result = subprocess.run([PROGRAM, "attach", "x"], capture_output=True, env=env, timeout=20)
+    assert (result.returncode, result.stdout, result.stderr) == (-signal.SIGINT, b"", b"")
+
+
+def test_ctrl_c_while_engines_are_asked_is_130(tmp_path: Path) -> None:
+    path = str(tmp_path / "hangs")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        line = [PROGRAM, "list"]
+        with subprocess.Popen(
+            line, stderr=subprocess.PIPE, env=environment({"DOCKER_HOST": f"unix://{path}"})
+        ) as asking:
+            listener.accept()
+            asking.send_signal(signal.SIGINT)
+            assert asking.communicate(timeout=20)[1] == b""
+    assert asking.returncode == 130
+
+
+@pytest.mark.requires("fuse")
+def test_a_caller_that_ignores_or_blocks_signals_changes_nothing(docker_run: DockerRun) -> None:
+    name = docker_run("debian", command=("sleep", "1000"))
+    script = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT})
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+    for arguments, printed in (("list",), name), (("attach", name, "--", "echo", "here"), "here"):
+        line = [sys.executable, "-c", script, PROGRAM, *arguments]
+        result = subprocess.run(line, capture_output=True, env=environment(), timeout=60)
+        assert (result.returncode, result.stderr) == (0, b"")
+        assert printed in result.stdout.decode()
 
 
 def test_list_shows_running_containers_and_with_all_the_others(docker_run: DockerRun) -> None:
