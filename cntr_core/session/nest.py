@@ -56,9 +56,10 @@ def run_nest(
         told, tell = os.pipe2(os.O_CLOEXEC)
         builder = os.fork()
         if builder == 0:
-            _build(nest, steps, command, request, sock, proc, tell)
+            _build(nest, steps, command, request, sock, tell)
         close_others({0, 1, 2, proc, told, *((request.caller,) if request else ())})
-        code = _guard(builder, proc, os.read(told, 64).decode(), adopt=command.adopt)
+        session = open_session(proc, builder) if os.read(told, 1) and command.adopt else None
+        code = _guard(builder, proc, session)
     finally:
         if request is not None and os.getppid() != parent:  # killed, and nobody else can do it
             pty.restore(request.caller, request.attributes)
@@ -71,7 +72,6 @@ def _build(
     command: Command,
     request: TerminalRequest | None,
     sock: socket.socket,
-    proc: int,
     tell: int,
 ) -> NoReturn:
     """Build the root, start the reaper, and wait for it as the parent that only the host sees. Never returns."""
@@ -81,9 +81,8 @@ def _build(
         for step in steps:
             _execute(step, nest)
         command = _with_terminal(command, request, sock)
-        session = os.readlink("self/ns/mnt", dir_fd=proc)
-        os.write(tell, session.encode())
-        channel.send(sock, "started", *(listener.fileno() for listener in nest.listeners), session=session)
+        os.write(tell, b"1")
+        channel.send(sock, "started", *(listener.fileno() for listener in nest.listeners), builder=os.getpid())
         limit(command.identity)
         # The next fork is visible in the container: nothing of the host may be in its reach from its first moment on.
         close_others(needed(command, sock))
@@ -178,10 +177,22 @@ def _with_terminal(command: Command, request: TerminalRequest | None, sock: sock
     return replace(command, terminal=Terminal(master, request.owner, request.attributes))
 
 
-def _guard(builder: int, proc: int, session: str, *, adopt: bool) -> int:
+def open_session(proc: int, builder: int) -> int | None:
+    """A descriptor of the session's mount namespace; None when its builder has ended.
+
+    Whoever means to kill its members must hold it: the number of a namespace that is gone is soon given to another.
+    """
+    try:
+        return os.open(f"{builder}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    except OSError:
+        return None
+
+
+def _guard(builder: int, proc: int, session: int | None) -> int:
     """Wait until the builder has ended or SIGTERM tells to end the session; then end what is left of it.
 
-    Gives the exit code: the builder's, or 125 when somebody killed it.
+    `session` is its mount namespace, None where it has none of its own. Gives the exit code: the builder's, or 125 when
+    somebody killed it.
     """
     status: int | None = None
     # A SIGCHLD may come for a child that has stopped only.
@@ -190,8 +201,8 @@ def _guard(builder: int, proc: int, session: str, *, adopt: bool) -> int:
     if status is None:
         os.kill(builder, signal.SIGTERM)  # the reaper kills and reaps its descendants, whatever their namespaces
         status = _status_soon(builder)
-    if adopt and session:
-        kill_members(proc, session, spared={os.getpid()})
+    if session is not None:
+        kill_members(proc, session)
     if status is None and (status := _status_soon(builder)) is None:
         os.kill(builder, signal.SIGKILL)
         return 0
@@ -211,13 +222,13 @@ def _status_soon(child: int) -> int | None:
     return status
 
 
-def kill_members(proc: int, session: str, spared: set[int]) -> None:
-    """Kill every process whose mount namespace is `session` (``mnt:[…]``), until none is left or GRACE is over.
+def kill_members(proc: int, session: int) -> None:
+    """Kill every process of the mount namespace `session`, a descriptor, until none is left or GRACE is over.
 
     `proc` is the host's /proc. Zombies have no namespaces, and do not count.
     """
     deadline = time.monotonic() + GRACE
-    while members := _members(proc, session) - spared:
+    while members := _members(proc, session):
         for pid in members:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -226,11 +237,11 @@ def kill_members(proc: int, session: str, spared: set[int]) -> None:
         time.sleep(0.005)
 
 
-def _members(proc: int, session: str) -> set[int]:
-    members = set()
-    for name in os.listdir(proc):
-        if name.isdecimal():
-            with contextlib.suppress(OSError):
-                if os.readlink(f"{name}/ns/mnt", dir_fd=proc) == session:
-                    members.add(int(name))
+def _members(proc: int, session: int) -> list[int]:
+    namespace = os.fstat(session)
+    members = []
+    for name in filter(str.isdecimal, os.listdir(proc)):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(f"{name}/ns/mnt", dir_fd=proc), namespace):
+                members.append(int(name))
     return members

@@ -19,7 +19,7 @@ from ..kernel import process
 from ..relay import Loop, Stream
 from . import channel, proxy
 from .command import Command, Stdio
-from .nest import TerminalRequest, kill_members, run_nest
+from .nest import TerminalRequest, kill_members, open_session, run_nest
 from .plan import AttachPlan, host_ids
 from .steps import Nest
 from .target import Target
@@ -80,7 +80,9 @@ class _Host:
         self._stdin: Stream | None = None
         self._code: int | None = None
         self._error: CntrError | None = None
-        self._session = ""
+        self._session: int | None = None
+        self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, self._proc)
         self._master = -1
         self._nest_ended = False
         self._deadlines: dict[str, tuple[float, Callable[[], None]]] = {}
@@ -202,7 +204,7 @@ class _Host:
         elif message.event == "terminal":
             self._use_terminal(message.fds[0])
         elif message.event == "started":
-            self._on_started(message.fds, str(message.values["session"]))
+            self._on_started(message.fds, int(message.values["builder"]))
         elif message.event == "exit":
             self._code = int(message.values["code"]) if self._code is None else self._code
             self._end()
@@ -219,9 +221,11 @@ class _Host:
         self._loop.streams.append(self._stdin)
         self._add_output(master, self._own_description(1))
 
-    def _on_started(self, listeners: tuple[int, ...], session: str) -> None:
+    def _on_started(self, listeners: tuple[int, ...], builder: int) -> None:
         self._deadlines.pop("setup", None)
-        self._session = session
+        if self._plan.nested and (session := open_session(self._proc, builder)) is not None:
+            self._stack.callback(os.close, session)
+            self._session = session
         if self._on_timeout is not None:
             self._limit("timeout", self._on_timeout, self._on_time_is_up)
         for fd, (outside, _) in zip(listeners, self._plan.forwards, strict=True):
@@ -232,10 +236,8 @@ class _Host:
         self._nest_ended = True
         self._deadlines.pop("end", None)
         status = os.waitpid(self._nest, 0)[1]
-        if self._plan.nested and self._session:
-            proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            kill_members(proc, self._session, spared=set())
-            os.close(proc)
+        if self._session is not None:
+            kill_members(self._proc, self._session)
         self._stop_reading_stdin()
         self._limit("drain", DRAIN_LIMIT, self._on_silence)
         while self._sock.fileno() in self._loop.watched and _is_readable(self._sock):

@@ -19,6 +19,7 @@ _LEVELS = {
     "cntr_core.pty": 2,
     "cntr_core.relay": 2,
     "cntr_core.diagnosis": 3,
+    "cntr_core.protect": 3,
     "cntr_core.engine": 3,
     "cntr_core.filesystem": 3,
     "cntr_core.hookspecs": 3,
