@@ -7,6 +7,7 @@ one record to a log, and :func:`unpack` makes an ordinary data file of the log.
 
 from __future__ import annotations
 
+import json
 import struct
 
 HEADER = struct.Struct("<I")
@@ -14,13 +15,14 @@ HEADER = struct.Struct("<I")
 
 
 def unpack(log: str, data_file: str) -> None:
-    """Write the records of `log` as a data file for ``coverage combine``."""
+    """Write the records of `log`, each the arcs of some files, as a data file for ``coverage combine``."""
     from coverage import CoverageData
 
+    arcs: dict[str, set[tuple[int, int]]] = {}
     with open(log, "rb") as records:
-        total = CoverageData(basename=data_file)
         while header := records.read(HEADER.size):
-            part = CoverageData(no_disk=True)
-            part.loads(records.read(HEADER.unpack(header)[0]))
-            total.update(part)
-        total.write()
+            for file, lines in json.loads(records.read(HEADER.unpack(header)[0])).items():
+                arcs.setdefault(file, set()).update(map(tuple, lines))
+    total = CoverageData(basename=data_file)
+    total.add_arcs(arcs)
+    total.write()

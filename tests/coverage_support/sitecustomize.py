@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import struct
 from collections.abc import Callable
@@ -24,7 +25,7 @@ def _install(path: str) -> None:
 
     log = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 900)
     os.close(low)
-    CoverageData(no_disk=True).dumps()  # loads what saving needs
+    json.dumps({file: [] for file in CoverageData(no_disk=True).measured_files()})  # loads what saving needs
     forked = False
 
     def in_child() -> None:
@@ -36,12 +37,18 @@ def _install(path: str) -> None:
 
     def save() -> None:
         with contextlib.suppress(Exception):
-            blob = measured.get_data().dumps()
-            os.write(log, _HEADER.pack(len(blob)) + blob)
+            data = measured.get_data()
+            arcs = {file: data.arcs(file) for file in data.measured_files()}
+            record = json.dumps({file: lines for file, lines in arcs.items() if lines}).encode()
+            os.write(log, _HEADER.pack(len(record)) + record)
 
-    def before(function: Callable[..., Any]) -> Callable[..., Any]:
+    def before(function: Callable[..., Any], *, once: bool = False) -> Callable[..., Any]:
+        saved = False
+
         def saving(*arguments: Any) -> Any:
-            if forked:
+            nonlocal saved
+            if forked and not (once and saved):
+                saved = True
                 save()
             return function(*arguments)
 
@@ -54,7 +61,8 @@ def _install(path: str) -> None:
 
     close = os.closerange
     os.closerange = closerange
-    os.execve = before(os.execve)  # type: ignore[assignment]  # keeps its signature
+    # Of the attempts along PATH the first may be the last.
+    os.execve = before(os.execve, once=True)  # type: ignore[assignment]  # keeps its signature
     os._exit = before(os._exit)  # type: ignore[assignment]  # keeps its signature
     os.register_at_fork(after_in_child=in_child)
 
