@@ -68,6 +68,7 @@ def main() -> NoReturn:
     try:
         if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # from here on there may be something to clean up
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            sys.unraisablehook = _interrupt_again
         code = build()(standalone_mode=False)
         sys.stdout.flush()
     except CntrError as error:
@@ -81,6 +82,15 @@ def main() -> NoReturn:
     except Exception as error:
         code = output.report_unexpected(error)
     _exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
+    """Python drops a KeyboardInterrupt that comes while an object is finalised: let it come again, a moment later."""
+    if lost.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)
+        return
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def _open_missing_streams() -> None:
