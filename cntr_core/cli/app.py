@@ -68,7 +68,7 @@ def main() -> NoReturn:
     try:
         if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # from here on there may be something to clean up
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            sys.unraisablehook = _interrupt_again
+        sys.unraisablehook = _interrupt_again
         code = build()(standalone_mode=False)
         sys.stdout.flush()
     except CntrError as error:
