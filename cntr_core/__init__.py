@@ -1,13 +1,22 @@
 """cntr: attach tools to running containers, and split images into a slim and a fat half.
 
 The public surface for plugin authors: everything named here is stable, everything else is not.
+
+Each name is imported when it is first asked for: ``cntr attach`` starts its interpreter twice (see protect.py), and the
+first start needs none of them.
 """
 
-from .engine import Engine
-from .errors import CntrError, EngineError
-from .filesystem import AccessEvent, Branch, DirectoryTree, Filesystem, MountRequest, Observer, ServedMount
-from .hookspecs import hookimpl
-from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .errors import CntrError, EngineError
+    from .filesystem import AccessEvent, Branch, DirectoryTree, Filesystem, MountRequest, Observer, ServedMount
+    from .hookspecs import hookimpl
+    from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing
 
 __all__ = [
     "hookimpl",
@@ -28,3 +37,14 @@ __all__ = [
     "CntrError",
     "EngineError",
 ]
+
+_MODULES = ("hookspecs", "engine", "filesystem", "types", "errors")
+
+
+def __getattr__(name: str) -> object:
+    """PEP 562."""
+    if name in __all__:
+        for module in map(import_module, (f"{__name__}.{place}" for place in _MODULES)):
+            if name in vars(module):
+                return globals().setdefault(name, vars(module)[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
