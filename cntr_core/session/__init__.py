@@ -4,8 +4,8 @@
 
     attach ── hold_target ── open_tools ── skeleton ── Filesystem.mount ── plan ── run_session
                                                                                      │ fork
-      host's PID namespace                                                          nest: steps, guard
-      container's PID namespace                                                      └ reaper ── command
+      host's PID namespace                                             nest (guards) ── builder (steps)
+      container's PID namespace                                                           └ reaper ── command
 """
 
 from .attach import attach, describe_attach, describe_execute, execute
