@@ -60,16 +60,6 @@ class CapabilitySet:
             ambient=status.cap_ambient,
         )
 
-    def adding(self, mask: int) -> CapabilitySet:
-        """With the capabilities of `mask` in every set, so that an exec as any user keeps them."""
-        return CapabilitySet(
-            self.bounding | mask,
-            self.inheritable | mask,
-            self.permitted | mask,
-            self.effective | mask,
-            self.ambient | mask,
-        )
-
 
 def names(mask: int) -> list[str]:
     """The capabilities of a mask, as ``CAP_SYS_ADMIN``; ``CAP_63`` for a number without a name here.

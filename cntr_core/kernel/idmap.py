@@ -61,11 +61,6 @@ class IdMapping:
                 return number - extent.outside + extent.inside
         return None
 
-    @property
-    def is_identity(self) -> bool:
-        """Whether every mapped id is the same on both sides."""
-        return all(extent.inside == extent.outside for extent in self.extents)
-
 
 def _extent(line: bytes) -> Extent:
     words = line.split()

@@ -10,7 +10,6 @@ from .libc import Syscall
 _ADMIN = "CAP_SYS_ADMIN in the namespace's user namespace and in one's own"
 _setns = Syscall("setns", 268, 308, wants=_ADMIN)
 _unshare = Syscall("unshare", 97, 272, wants=_ADMIN)
-_sethostname = Syscall("sethostname", 161, 170, wants=_ADMIN)
 
 # linux/sched.h
 CLONE_NEWTIME = 0x00000080
@@ -97,8 +96,3 @@ def setns(fd: int, flag: int = 0) -> None:
 def unshare(flags: int) -> None:
     """Move the calling thread into new namespaces (unshare(2))."""
     _unshare(flags)
-
-
-def sethostname(name: bytes) -> None:
-    """Set the hostname of the UTS namespace (sethostname(2)); at most 64 bytes."""
-    _sethostname(name, len(name))

@@ -19,10 +19,6 @@ INHERITABLE = ("no_new_privs", "umask", "rlimits", "oom_score_adj", "lsm")
 """What ``--inherit`` chooses from. A seccomp filter cannot be copied from a running process and never is."""
 
 
-OVERFLOW_ID = 65534
-"""What an unmapped id looks like inside a user namespace (``/proc/sys/kernel/overflowuid``)."""
-
-
 @dataclass(frozen=True, slots=True)
 class User:
     """Ids inside the container's user namespace."""
@@ -80,15 +76,15 @@ def _user_of(target: Target) -> User:
     """The target's ids, translated into its user namespace: status(5) shows the reader's view."""
     status = target.status
     return User(
-        uid=_inside(target.users, status.uids.effective),
-        gid=_inside(target.groups, status.gids.effective),
+        uid=_inside(target.users, status.uids.effective, idmap.overflow_ids()[0]),
+        gid=_inside(target.groups, status.gids.effective, idmap.overflow_ids()[1]),
         groups=tuple(g for g in map(target.groups.to_inside, status.groups) if g is not None),
     )
 
 
-def _inside(mapping: idmap.IdMapping, number: int) -> int:
+def _inside(mapping: idmap.IdMapping, number: int, overflow: int) -> int:
     inner = mapping.to_inside(number)
-    return OVERFLOW_ID if inner is None else inner
+    return overflow if inner is None else inner
 
 
 def _capabilities(target: Target, user: User, *, is_override: bool, extra: int) -> CapabilitySet:

@@ -40,10 +40,6 @@ def test_the_sets_of_a_recorded_container() -> None:
     assert CapabilitySet.from_status(status) == CapabilitySet(_DOCKER, _DOCKER, 0, 0, 0)
 
 
-def test_adding_puts_a_capability_into_every_set() -> None:
-    assert CapabilitySet(1, 0, 0, 0, 0).adding(2) == CapabilitySet(3, 2, 2, 2, 2)
-
-
 def test_what_the_calls_tell_is_what_the_status_shows() -> None:
     last, own = capabilities.last_cap(), _own()
     assert capabilities.capget() == (own.effective, own.permitted, own.inheritable)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import socket
 
 import pytest
 
@@ -67,18 +66,6 @@ def test_setns_checks_the_kind() -> None:
         assert caught.value.errno == errno.EINVAL
     finally:
         _close(opened)
-
-
-@pytest.mark.requires("root")
-def test_a_hostname_of_its_own() -> None:
-    def rename() -> str:
-        namespaces.unshare(namespaces.CLONE_NEWUTS)
-        namespaces.sethostname(b"elsewhere")
-        return socket.gethostname()
-
-    before = socket.gethostname()
-    assert in_child(rename) == "elsewhere"
-    assert socket.gethostname() == before
 
 
 def test_a_process_that_does_not_exist() -> None:
