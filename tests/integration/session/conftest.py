@@ -97,16 +97,22 @@ class State:
     container_processes: list[tuple[int, str]]
 
 
+def _whole(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def state_of(pid: int) -> State:
     from tests.cntr import living_in
 
     def read(path: str) -> bytes:
         with open(path, "rb") as file:
-            return file.read()
+            # Other tests may run at the same time, and so may other containers: their mounts are not ours.
+            return b"".join(line for line in file if b"/pytest-of-" not in line and b"/docker/" not in line)
 
     tmp = f"/proc/{pid}/root/tmp"
     return State(
-        container_mounts=read(f"/proc/{pid}/mountinfo"),
+        container_mounts=_whole(f"/proc/{pid}/mountinfo"),
         host_mounts=read("/proc/self/mountinfo"),
         container_tmp=sorted(os.listdir(tmp)) if os.path.isdir(tmp) else [],
         host_tmp=sorted(n for n in os.listdir("/tmp") if "cntr" in n),
