@@ -95,6 +95,10 @@ class State:
     container_tmp: list[str]
     host_tmp: list[str]
     container_processes: list[tuple[int, str]]
+    container_fds: list[str]
+
+
+_TESTS_OWN = ("cntr-coverage-", "cntr-test-")
 
 
 def _whole(path: str) -> bytes:
@@ -115,6 +119,7 @@ def state_of(pid: int) -> State:
         container_mounts=_whole(f"/proc/{pid}/mountinfo"),
         host_mounts=read("/proc/self/mountinfo"),
         container_tmp=sorted(os.listdir(tmp)) if os.path.isdir(tmp) else [],
-        host_tmp=sorted(n for n in os.listdir("/tmp") if "cntr" in n),
+        host_tmp=sorted(n for n in os.listdir("/tmp") if "cntr" in n and not n.startswith(_TESTS_OWN)),
+        container_fds=sorted(os.listdir(f"/proc/{pid}/fd")),
         container_processes=living_in(pid),
     )
