@@ -110,7 +110,9 @@ def test_every_member_is_told_as_tarfile_tells_it(content: bytes) -> None:
                 assert taken and content[entry.data : entry.data + entry.size] == taken.read()
 
 
-_PLACES = st.builds(lambda record, byte: record * 512 + byte, st.integers(0, 9), st.integers(0, 511))
+_FIELDS = (0, 100, 108, 116, 124, 136, 156, 157, 257, 262, 329, 337, 345, 386, 482, 483)
+_BYTES = st.one_of(st.sampled_from(_FIELDS), st.integers(0, 511))
+_PLACES = st.builds(lambda record, byte: record * 512 + byte, st.integers(0, 9), _BYTES)
 
 
 @given(archives(), st.lists(st.tuples(_PLACES, st.integers(0, 255)), max_size=6), st.booleans())
@@ -216,6 +218,14 @@ def test_a_tar_that_is_cut_anywhere_is_refused() -> None:
 def test_nothing_hides_behind_the_end() -> None:
     with pytest.raises(ImageError, match="goes on after an end mark"):
         indexed(tar(file("a"))[:512] + bytes(512) + tar(file("b")))
+
+
+def test_a_long_name_is_joined_from_its_prefix() -> None:
+    stream = io.BytesIO()
+    name = "/".join(["directory"] * 15)
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    assert _agrees(stream.getvalue()).entries[0].path == name.encode()
 
 
 def test_times_in_the_place_of_a_prefix_are_refused() -> None:
