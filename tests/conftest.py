@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator
 
@@ -43,7 +44,10 @@ def require(name: str) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With --cov, have processes that enter a container hand their data over; see tests/coverage_support."""
+    """Hear the signals that a shell's background jobs ignore, and the programs under test would, too. With --cov, have processes that enter a container hand their data over; see tests/coverage_support."""
+    for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
     if config.getoption("cov_source", None):
         log = os.path.join(tempfile.mkdtemp(prefix="cntr-coverage-"), "log")
         os.environ["CNTR_COVERAGE_LOG"] = log

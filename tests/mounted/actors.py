@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posix
 import socket
 import stat
 import struct
@@ -35,7 +36,7 @@ class Actor:
                 setresuid(uid, uid, uid)
                 _Stage(directories).play(other)
             finally:
-                os._exit(0)
+                posix._exit(0)  # not coverage's, which would save what the thousands of actors did here
         other.close()
 
     def do(self, directory: int, operation: str, *arguments: Any) -> Answer:
