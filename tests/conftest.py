@@ -44,7 +44,10 @@ def require(name: str) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hear the signals that a shell's background jobs ignore, and the programs under test would, too. With --cov, have processes that enter a container hand their data over; see tests/coverage_support."""
+    """Hear the signals that background jobs ignore, as programs under test would, too.
+
+    With --cov, have processes that enter a container hand their data over; see tests/coverage_support.
+    """
     for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
