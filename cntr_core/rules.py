@@ -1,0 +1,91 @@
+"""The seam for rules of slimming: what an application needs although no trace can show it.
+
+A rule looks at an image and at what a run of it used, and names files that belong to the slim image too. It does no
+I/O of its own: all that it may know is in the :class:`RuleContext`. Paths are bytes, and count from the image's root
+with a leading slash.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file of an image. `path` is its real one: every link on the way is resolved, and stands in `links`, by its own
+    real path. `kind` is the S_IFMT part of a mode; a link is found as such only where a link was asked for."""
+
+    path: bytes
+    kind: int
+    mode: int
+    size: int
+    target: bytes = b""
+    links: tuple[bytes, ...] = ()
+
+
+class ImageView(Protocol):
+    """An image's merged tree, for reading."""
+
+    def lookup(self, path: bytes, *, follow: bool = True) -> Found | None:
+        """The file at `path`, by links as a process in the image's root would follow them; None where there is none, or
+        where links go in circles. `follow` says what to do with a link at the very end."""
+
+    def read(self, path: bytes, limit: int | None = None) -> bytes:
+        """The content of a regular file, or its first `limit` bytes.
+
+        :raises FileNotFoundError: there is no regular file at `path`.
+        """
+
+    def read_at(self, path: bytes, offset: int, size: int) -> bytes:
+        """`size` bytes of a regular file from `offset`; fewer at its end. Errors as :meth:`read`."""
+
+    def list(self, path: bytes) -> Sequence[bytes]:
+        """The names in the directory at `path`, sorted; none where there is no directory."""
+
+    def walk(self, below: bytes = b"/") -> Iterator[Found]:
+        """Everything below the directory, itself not included, parents first, in sorted order; links as links."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleContext:
+    """What a rule may know.
+
+    `used` has the real paths that the run saw to exist, each with the operations in FUSE's words (lookup, open, read,
+    readlink, readdir …). `absent` has those that it looked for in vain. `kept` has the real paths that are kept so far,
+    by the trace and by the rules before. `environment` is the image's.
+    """
+
+    image: ImageView
+    used: Mapping[bytes, frozenset[str]]
+    absent: frozenset[bytes]
+    kept: frozenset[bytes]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """One file to keep, and why, as a phrase for people: ``needed by /usr/sbin/nginx``. A directory is kept as such,
+    without what is in it. Links on the way, and other names of the same file, are kept by themselves."""
+
+    path: bytes
+    because: str
+
+
+class Rule(ABC):
+    """One reason to keep files. Rules are asked in turn, and again, until none has anything new to say."""
+
+    name: ClassVar[str]
+    """What the report and ``--rules`` call it: lower-case letters, digits and dashes."""
+
+    description: ClassVar[str]
+    """What it keeps, in one sentence."""
+
+    default: ClassVar[bool] = True
+    """Whether it is asked unless the user says otherwise."""
+
+    @abstractmethod
+    def keep(self, context: RuleContext) -> Iterable[Keep]:
+        """The files to keep; those that are kept already, or do not exist, may be named too."""
