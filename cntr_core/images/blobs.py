@@ -144,10 +144,15 @@ def open_archive(path: str) -> ArchiveBlobs:
         raise
 
 
+def spool_directory() -> str:
+    """Where temporary files of an image's size go."""
+    return os.environ.get("TMPDIR", "/var/tmp")
+
+
 def spool(source: Reader) -> int:
     """A descriptor of a nameless file with all the bytes of `source`; in $TMPDIR or /var/tmp, which has
     room."""
-    directory = os.environ.get("TMPDIR", "/var/tmp")
+    directory = spool_directory()
     budget = Budget.of_filesystem(directory)
     with tempfile.TemporaryFile(dir=directory) as file:
         while data := source.read(CHUNK):

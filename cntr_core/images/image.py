@@ -12,7 +12,7 @@ from ..errors import CntrError, ImageError
 from .blobs import ArchiveBlobs, Blobs, DirectoryBlobs, open_archive, spooled_archive
 from .docker_archive import is_docker_archive, read_docker_archive
 from .layout import is_layout, read_layout
-from .streams import Budget, Checked, Reader, decompressed
+from .streams import Budget, Checked, Reader, Window, decompressed, is_compressed
 from .values import ImageConfig, Layer, Platform
 
 
@@ -62,6 +62,14 @@ class Image:
         :raises ImageError: here or while reading, the blob is missing, corrupt or too large.
         """
         return LayerTar(self.blobs.open(layer.blob), layer, budget)
+
+    def plain_layer(self, layer: Layer) -> Window | None:
+        """Where the layer's tar lies plain in an open file, which this image owns; None where it is compressed.
+
+        :raises ImageError: the blob is missing.
+        """
+        blob = self.blobs.open(layer.blob)
+        return blob if isinstance(blob, Window) and not is_compressed(blob) else None
 
     def __enter__(self) -> Self:
         return self

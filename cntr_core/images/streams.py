@@ -40,6 +40,11 @@ class Budget:
         free = os.statvfs(path)
         return cls(free.f_bavail * free.f_frsize * 9 // 10, (free.f_favail or 1 << 32) * 9 // 10)
 
+    @classmethod
+    def unlimited(cls) -> Budget:
+        """For what takes no room."""
+        return cls(1 << 63, 1 << 63)
+
     def spend(self, size: int = 0, entries: int = 0) -> None:
         """Take from the budget; :raises ImageError: it is used up."""
         self.size -= size
@@ -55,12 +60,14 @@ class Window:
     """The bytes [offset, offset+size) of a descriptor, read with a position of its own."""
 
     def __init__(self, fd: int, offset: int, size: int) -> None:
-        self._fd = fd
+        self.fd = fd
+        self.offset = offset
+        self.size = size
         self._next = offset
         self._end = offset + size
 
     def read(self, size: int, /) -> bytes:
-        data = os.pread(self._fd, min(size, self._end - self._next), self._next)
+        data = os.pread(self.fd, min(size, self._end - self._next), self._next)
         self._next += len(data)
         return data
 
@@ -213,3 +220,8 @@ def decompressed(source: Reader) -> tuple[Reader, str]:
         if head.startswith(magic):
             return _Decompressed(whole, name, make), name
     return whole, ""
+
+
+def is_compressed(window: Window) -> bool:
+    """Whether the window's bytes are compressed, as :func:`decompressed` tells it."""
+    return os.pread(window.fd, min(_MAGIC, window.size), window.offset).startswith(tuple(_FORMATS))

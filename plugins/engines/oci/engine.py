@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from cntr_core import Container, ContainerState, Engine, EngineStatus
 from cntr_core.errors import EngineError, PermissionMissing
 from cntr_core.kernel.cgroups import frozen
+from cntr_core.runtime import find_runtime
 
-from .runtime import find_runtime
 from .state import Directory, Record, directories, state_directory
 
 

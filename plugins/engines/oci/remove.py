@@ -13,8 +13,7 @@ from cntr_core.images import remove_tree
 from cntr_core.kernel.cgroups import frozen
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 
-from .runtime import Runtime
-from .state import Directory, Record, directories, tidy
+from .state import Directory, Record, directories, runtime_of, tidy
 
 _DEATH = 10.0  # seconds a killed process may take to die, and its watcher to note it
 
@@ -56,7 +55,7 @@ def discard(directory: Directory, record: Record | None) -> None:
     :raises EngineError: something of it cannot be removed.
     """
     if record:
-        Runtime(record.runtime, record.id).delete()
+        runtime_of(record).delete()
     try:
         remove_tree(directory.path)
     except OSError as error:
@@ -73,9 +72,7 @@ def _end(record: Record, timeout: float) -> None:
         if not record.runs:
             return  # it ended meanwhile, and the number may be another's now
         if frozen(record.pid):
-            Runtime(
-                record.runtime, record.id
-            ).resume()  # a frozen process takes no signal, on cgroup v1 not even SIGKILL
+            runtime_of(record).resume()  # a frozen process takes no signal, on cgroup v1 not even SIGKILL
         if not (_signal(pidfd, record.stop_signal, timeout) or _signal(pidfd, signal.SIGKILL, _DEATH)):
             raise EngineError(f"container {record.name} does not end, not even by SIGKILL")
     finally:

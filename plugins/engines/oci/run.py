@@ -15,10 +15,10 @@ from typing import NoReturn
 from cntr_core.errors import CntrError, EngineError
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_child_subreaper, start_time
 from cntr_core.relay import Loop, Stream
+from cntr_core.runtime import Streams
 
 from .remove import discard
-from .runtime import Runtime, Streams
-from .state import Directory, Record
+from .state import Directory, Record, runtime_of
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -106,10 +106,10 @@ def _close_inherited() -> None:
 
 
 def _start(directory: Directory, record: Record, streams: Streams) -> Record:
-    runtime = Runtime(record.runtime, record.id)
+    runtime = runtime_of(record)
     try:
         directory.write(record)  # first: whoever cleans up after a crash must know the id
-        pid = runtime.create(directory, streams)
+        pid = runtime.create(directory.path, streams)
         record = dataclasses.replace(record, pid=pid, start_time=start_time(pid))
         directory.write(record)
         runtime.start()
@@ -124,7 +124,7 @@ def _finish(directory: Directory, record: Record, code: int, remove: bool) -> in
         discard(directory, record)
     else:
         directory.write(dataclasses.replace(record, exit_code=code))
-        Runtime(record.runtime, record.id).delete()
+        runtime_of(record).delete()
     return code
 
 

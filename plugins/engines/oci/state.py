@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from cntr_core.errors import ContainerNotFound, EngineError, UsageError
 from cntr_core.kernel.procfs import parse_stat
+from cntr_core.runtime import Runtime
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _RUNTIME_ROOT = ".runtime"
@@ -97,6 +98,11 @@ def state_directory() -> str:
 def runtime_root() -> str:
     """Where the OCI runtime keeps what it knows (its option ``--root``)."""
     return os.path.join(state_directory(), _RUNTIME_ROOT)
+
+
+def runtime_of(record: Record) -> Runtime:
+    """The OCI runtime, for this container."""
+    return Runtime(record.runtime, runtime_root(), record.id)
 
 
 def create(name: str) -> Directory:

@@ -6,9 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cntr_core.errors import UsageError
-from cntr_core.images import ImageConfig
-
+from ..errors import UsageError
+from ..images import ImageConfig
 from .users import Identity
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cntr_core.errors import ImageError
+from ..errors import ImageError
 
 # Ids beyond are negative to some system calls; docker has the same limit.
 _LARGEST_ID = (1 << 31) - 1

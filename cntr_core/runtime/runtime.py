@@ -8,9 +8,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-from cntr_core.errors import CntrError, CommandNotExecutable, CommandNotFound, EngineError
-
-from .state import Directory, runtime_root
+from ..errors import CntrError, CommandNotExecutable, CommandNotFound, EngineError
 
 # The first that is installed. crun 1.8 refuses hosts with both cgroup hierarchies.
 _PROGRAMS = ("runc", "crun")
@@ -41,21 +39,22 @@ def need_runtime() -> str:
 
 
 class Runtime:
-    """Calls of `program` for the one container with the runtime's id `name`."""
+    """Calls of `program` for the one container with the runtime's id `name`; what it knows of it is kept in `root`."""
 
-    def __init__(self, program: str, name: str) -> None:
+    def __init__(self, program: str, root: str, name: str) -> None:
         self._program = program
+        self._root = root
         self._name = name
 
-    def create(self, directory: Directory, streams: Streams) -> int:
-        """Create the container from the bundle in `directory`; gives the PID of its first process, which waits.
+    def create(self, bundle: str, streams: Streams) -> int:
+        """Create the container from the directory `bundle`; gives the PID of its first process, which waits.
 
         :raises CommandNotFound, CommandNotExecutable: the image has no such command.
         :raises EngineError: the runtime refuses, with its reason.
         """
-        pid_file, log = directory.file("pid"), directory.file("runtime.log")
+        pid_file, log = os.path.join(bundle, "pid"), os.path.join(bundle, "runtime.log")
         options = ["--log", log, "--log-format", "json"]
-        call = ["create", "--bundle", directory.path, "--pid-file", pid_file, self._name]
+        call = ["create", "--bundle", bundle, "--pid-file", pid_file, self._name]
         done = subprocess.run(
             self._line(options, call),
             stdin=streams.stdin,
@@ -82,7 +81,7 @@ class Runtime:
 
         :raises EngineError: something of it is left.
         """
-        if os.path.exists(os.path.join(runtime_root(), self._name)):
+        if os.path.exists(os.path.join(self._root, self._name)):
             self._call(["delete", "--force", self._name])
 
     def _call(self, call: list[str]) -> None:
@@ -92,7 +91,7 @@ class Runtime:
             raise _refusal(done.stderr.decode("utf-8", "replace").strip())
 
     def _line(self, options: list[str], call: list[str]) -> list[str]:
-        return [self._program, "--root", runtime_root(), *options, *call]
+        return [self._program, "--root", self._root, *options, *call]
 
 
 def _reason(log: str) -> str:

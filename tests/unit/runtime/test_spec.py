@@ -6,13 +6,14 @@ import signal
 
 import hypothesis.strategies as st
 import pytest
-from cntr_plugins.engines.oci.prepare import _base_name, stop_signal
-from cntr_plugins.engines.oci.spec import Wishes, arguments, bundle, environment
-from cntr_plugins.engines.oci.users import Identity, resolve_user
+from cntr_plugins.engines.oci.prepare import _base_name
 from hypothesis import given
 
 from cntr_core.errors import ImageError, UsageError
 from cntr_core.images import ImageConfig, Platform
+from cntr_core.runtime import stop_signal
+from cntr_core.runtime.spec import Wishes, arguments, bundle, environment
+from cntr_core.runtime.users import Identity, resolve_user
 
 PASSWD = b"""root:x:0:0:root:/root:/bin/bash
 daemon:x:1:1::/usr/sbin:/usr/sbin/nologin

@@ -1,0 +1,17 @@
+"""Containers of our own: from an image's configuration and a root directory to a process, by an OCI runtime."""
+
+from .bundle import BundleRequest, stop_signal, write_bundle
+from .runtime import Runtime, Streams, find_runtime, need_runtime
+from .spec import Wishes, arguments
+
+__all__ = [
+    "BundleRequest",
+    "Runtime",
+    "Streams",
+    "Wishes",
+    "arguments",
+    "find_runtime",
+    "need_runtime",
+    "stop_signal",
+    "write_bundle",
+]
