@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .errors import CntrError, EngineError
     from .filesystem import AccessEvent, Branch, DirectoryTree, Filesystem, MountRequest, Observer, ServedMount
     from .hookspecs import hookimpl
+    from .rules import Found, ImageView, Keep, Rule, RuleContext
     from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing
 
 __all__ = [
@@ -28,6 +29,11 @@ __all__ = [
     "ServedMount",
     "AccessEvent",
     "Observer",
+    "Rule",
+    "RuleContext",
+    "ImageView",
+    "Found",
+    "Keep",
     "Container",
     "ContainerProcess",
     "ContainerRef",
@@ -38,7 +44,7 @@ __all__ = [
     "EngineError",
 ]
 
-_MODULES = ("hookspecs", "engine", "filesystem", "types", "errors")
+_MODULES = ("hookspecs", "engine", "filesystem", "rules", "types", "errors")
 
 
 def __getattr__(name: str) -> object:

@@ -268,7 +268,7 @@ class DirectoryTree:
 
 @dataclass(frozen=True, slots=True)
 class AccessEvent:
-    """One access that the filesystem saw: `operation` in FUSE's words (lookup, getattr, open …), `path` as
+    """One access that the filesystem saw: `operation` in FUSE's words (lookup, getattr, open, read …), `path` as
     bytes from the root of the mount, `pid` as the server's PID namespace sees it, `errno` 0 on success."""
 
     operation: str
@@ -280,7 +280,7 @@ class AccessEvent:
 class Observer(ABC):
     """Watches a mount, in the serving process. It sees what reaches the filesystem, and not what the kernel
     answers from its caches: of each kind of access to each file the first one is certain to come, later ones
-    are not."""
+    are not. Of a tree that is immutable and read-only, opening may go unseen, and the first read does not."""
 
     def descriptors(self) -> Collection[int]:
         """The descriptors it writes to: all others are closed in the serving process."""

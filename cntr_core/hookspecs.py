@@ -11,6 +11,7 @@ used. They fire once when cntr starts, never during a filesystem operation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from .engine import Engine
     from .filesystem import Filesystem
+    from .rules import Rule
 
 PROJECT = "cntr"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -50,4 +52,13 @@ def cntr_register_commands(app: typer.Typer) -> None:
 
     Fires once at every start, also for ``cntr --help``: import what a command needs inside the command. `app` is the
     root :class:`typer.Typer`.
+    """
+
+
+@hookspec
+def cntr_slim_rules() -> Sequence[Rule]:
+    """Offer rules of slimming: what to keep although no trace shows it.
+
+    Fires once, when an image is slimmed or plugins are listed. Return :class:`cntr_core.Rule` objects, each with a name
+    of its own among the rules of all plugins. Import heavy libraries inside :meth:`Rule.keep`.
     """

@@ -1,4 +1,4 @@
-"""The plugin manager: who offers engines, filesystems and commands, and what went wrong with whom.
+"""The plugin manager: who offers engines, filesystems, rules and commands, and what went wrong with whom.
 
 Built-ins are found by the same entry points as everybody else. A plugin that cannot be loaded is reported by
 ``cntr plugins`` and otherwise left out: it never keeps cntr from working.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import pluggy
 from . import hookspecs
 from .engine import Engine
 from .filesystem import Filesystem
+from .rules import Rule
 
 if TYPE_CHECKING:
     import typer
@@ -49,7 +50,17 @@ class Plugins:
 
     engines: tuple[Engine, ...]
     filesystems: tuple[Filesystem, ...]
-    infos: tuple[PluginInfo, ...]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Asked for only now: attach and list need none of them, and would wait for their imports."""
+        return _rules()
+
+    @property
+    def infos(self) -> tuple[PluginInfo, ...]:
+        _rules()
+        manager, loaded = _manager()
+        return tuple(_info(manager, plugin) for plugin in loaded)
 
 
 @dataclass(slots=True)
@@ -96,7 +107,7 @@ def _unknown_hooks(manager: pluggy.PluginManager, module: object) -> str:
 
 @functools.cache
 def load() -> Plugins:
-    """Ask every plugin what it offers, once in the life of the process."""
+    """Ask every plugin for engines and filesystems, once in the life of the process."""
     manager, loaded = _manager()
     engines: dict[str, Engine] = {}
     filesystems: dict[str, Filesystem] = {}
@@ -105,17 +116,28 @@ def load() -> Plugins:
             _add(plugin, engine, engines, Engine, "engine")
         for filesystem in _offered(manager, plugin, "cntr_register_filesystem"):
             _add(plugin, filesystem, filesystems, Filesystem, "filesystem")
-    infos = tuple(
-        PluginInfo(
-            name=plugin.entry.name,
-            distribution=plugin.distribution,
-            version=plugin.entry.dist.version if plugin.entry.dist else "",
-            offers=(*plugin.offers, *_commands(manager, plugin)),
-            failure=plugin.failure,
-        )
-        for plugin in loaded
+    return Plugins(tuple(engines.values()), tuple(filesystems.values()))
+
+
+@functools.cache
+def _rules() -> tuple[Rule, ...]:
+    manager, loaded = _manager()
+    rules: dict[str, Rule] = {}
+    for plugin in loaded:
+        for offer in _offered(manager, plugin, "cntr_slim_rules"):
+            for rule in offer if isinstance(offer, Sequence) else [offer]:
+                _add(plugin, rule, rules, Rule, "rule")
+    return tuple(rules.values())
+
+
+def _info(manager: pluggy.PluginManager, plugin: _Loaded) -> PluginInfo:
+    return PluginInfo(
+        name=plugin.entry.name,
+        distribution=plugin.distribution,
+        version=plugin.entry.dist.version if plugin.entry.dist else "",
+        offers=(*plugin.offers, *_commands(manager, plugin)),
+        failure=plugin.failure,
     )
-    return Plugins(tuple(engines.values()), tuple(filesystems.values()), infos)
 
 
 def _offered(manager: pluggy.PluginManager, plugin: _Loaded, hook: str) -> list[Any]:

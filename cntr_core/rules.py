@@ -55,14 +55,21 @@ class RuleContext:
 
     `used` has the real paths that the run saw to exist, each with the operations in FUSE's words (lookup, open, read,
     readlink, readdir …). `absent` has those that it looked for in vain. `kept` has the real paths that are kept so far,
-    by the trace and by the rules before. `environment` is the image's.
+    by the trace and by the rules before, and `fresh` those of them that this rule has not been shown yet: a rule that
+    looks into files looks into these alone, and so into each one once. `environment` is the image's.
     """
 
     image: ImageView
     used: Mapping[bytes, frozenset[str]]
     absent: frozenset[bytes]
     kept: frozenset[bytes]
+    fresh: frozenset[bytes]
     environment: Mapping[str, str]
+
+    @property
+    def first(self) -> bool:
+        """Whether the rule is asked for the first time: when to say what depends on nothing that is kept."""
+        return self.fresh == self.kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class Rule(ABC):
     """One reason to keep files. Rules are asked in turn, and again, until none has anything new to say."""
 
     name: ClassVar[str]
-    """What the report and ``--rules`` call it: lower-case letters, digits and dashes."""
+    """What reports and the command line call it: lower-case letters, digits and dashes."""
 
     description: ClassVar[str]
     """What it keeps, in one sentence."""

@@ -153,10 +153,11 @@ class FilesystemContract:
         assert all(isinstance(m, Missing) and m.what and m.remedy for m in missing)
         if missing:
             pytest.skip("; ".join(f"{m.what} is missing: {m.remedy}" for m in missing))
-        before = os.listdir("/proc/self/fd")
+        before = set(os.listdir("/proc/self/fd"))
         yield
         assert _mounts(os.fsencode(tmp_path)) == [], "mounts were left behind"
-        assert os.listdir("/proc/self/fd") == before, "descriptors were left open"
+        # Fewer are fine: what an earlier test forgot may be collected only now.
+        assert set(os.listdir("/proc/self/fd")) <= before, "descriptors were left open"
 
     @pytest.fixture
     def tree(self, tmp_path: os.PathLike[str]) -> str:

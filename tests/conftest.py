@@ -15,6 +15,9 @@ from tests.coverage_support import unpack
 from tests.requirements import missing
 
 pytest_plugins = ["tests.images"]
+_LOG = pytest.StashKey[str]()
+"""The log that this very run made for its sessions' coverage."""
+
 collect_ignore = ["sample_engine"]  # a distribution of its own; test_sample_engine.py installs it and runs its tests
 
 # Timing is no property of the code on a machine that others use as well. CI wants the same examples every
@@ -53,16 +56,18 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, handler)
     if config.getoption("cov_source", None):
         log = os.path.join(tempfile.mkdtemp(prefix="cntr-coverage-"), "log")
-        os.environ["CNTR_COVERAGE_LOG"] = log
+        config.stash[_LOG] = os.environ["CNTR_COVERAGE_LOG"] = log
         support = os.path.join(os.path.dirname(__file__), "coverage_support")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (support, os.environ.get("PYTHONPATH"))))
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)  # innermost: before pytest-cov combines what it finds
-def pytest_runtestloop() -> Generator[None, object, object]:
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     result = yield
-    log = os.environ.pop("CNTR_COVERAGE_LOG", "")
-    if log and os.path.exists(log):
-        unpack(log, ".coverage.sessions")
+    log = session.config.stash.get(_LOG, None)  # not from the environment: some tests run pytest themselves
+    if log is not None:
+        del os.environ["CNTR_COVERAGE_LOG"]
+        if os.path.exists(log):
+            unpack(log, ".coverage.sessions")
         shutil.rmtree(os.path.dirname(log))
     return result

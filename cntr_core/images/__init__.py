@@ -7,7 +7,7 @@
 """
 
 from .cache import unpacked
-from .image import Image, ImageHolder, LayerTar, open_image
+from .image import Image, ImageHolder, LayerTar, Source, open_image
 from .streams import Budget
 from .target import DevicePolicy
 from .trees import remove_tree
@@ -25,6 +25,7 @@ __all__ = [
     "Layer",
     "LayerTar",
     "Platform",
+    "Source",
     "Unpacked",
     "Budget",
     "DevicePolicy",

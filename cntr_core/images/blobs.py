@@ -17,7 +17,7 @@ from .members import StrictTar
 from .streams import CHUNK, Budget, Checked, Reader, Window, decompressed
 
 # Manifests and configurations are kilobytes; a registry accepts 4 MiB (distribution-spec 1.1).
-_LARGEST_DOCUMENT = 4 << 20
+LARGEST_DOCUMENT = 4 << 20
 _LINK_HOPS = 8
 
 
@@ -42,8 +42,8 @@ class Blobs(ABC):
         content = bytearray()
         while data := source.read(CHUNK):
             content += data
-            if len(content) > _LARGEST_DOCUMENT:
-                raise ImageError(f"{name} is larger than {_LARGEST_DOCUMENT} bytes")
+            if len(content) > LARGEST_DOCUMENT:
+                raise ImageError(f"{name} is larger than {LARGEST_DOCUMENT} bytes")
         source.finish()
         return bytes(content)
 

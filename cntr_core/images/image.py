@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol, Self
 
 from ..errors import CntrError, ImageError
@@ -78,8 +79,19 @@ class Image:
         self.blobs.close()
 
 
-def open_image(reference: str, *, platform: Platform | None = None, engines: Sequence[ImageHolder] = ()) -> Image:
-    """Open an image by path, or by a name that one of `engines` knows.
+Source = Callable[[str], Blobs]
+"""Gives the parts of the image that a reference means, as those of a layout or an archive; :raises ImageError: it has
+no such image."""
+
+
+def open_image(
+    reference: str,
+    *,
+    platform: Platform | None = None,
+    engines: Sequence[ImageHolder] = (),
+    sources: Mapping[str, Source] = MappingProxyType({}),
+) -> Image:
+    """Open an image by path, or by a name that one of `engines` knows, or one of `sources` by ``SCHEME://NAME``.
 
     A path is that of an OCI layout (directory or tar), a docker archive, or a tar of a root directory;
     where an archive holds several images, ``PATH:NAME`` chooses one. Archives may be compressed with gzip,
@@ -87,17 +99,24 @@ def open_image(reference: str, *, platform: Platform | None = None, engines: Seq
 
     :raises ImageError: there is no such image, it is damaged, or it is for another platform.
     """
-    path, tag = _locate(reference)
     with _about(reference):
-        if path:
-            blobs: Blobs = DirectoryBlobs(path) if os.path.isdir(path) else open_archive(path)
-        else:
-            blobs = _exported(reference, engines)
+        blobs, tag = _open(reference, engines, sources)
         try:
             return _read(reference, blobs, tag, platform or Platform.host())
         except BaseException:
             blobs.close()
             raise
+
+
+def _open(reference: str, engines: Sequence[ImageHolder], sources: Mapping[str, Source]) -> tuple[Blobs, str]:
+    """The parts, and which of several images is meant."""
+    scheme, separator, name = reference.partition("://")
+    if separator and scheme in sources:
+        return sources[scheme](name), ""
+    path, tag = _locate(reference)
+    if not path:
+        return _exported(reference, engines), ""
+    return DirectoryBlobs(path) if os.path.isdir(path) else open_archive(path), tag
 
 
 _HINT = "Give the path of an OCI layout, an OCI or docker archive, or a tar of a root directory."

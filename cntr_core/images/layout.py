@@ -9,11 +9,11 @@ from .blobs import Blobs
 from .streams import check_digest
 from .values import Descriptor, ImageConfig, Layer, Platform, Record
 
-_INDEXES = (
+INDEXES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
-_MANIFESTS = (
+MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
@@ -34,7 +34,7 @@ def read_layout(blobs: Blobs, tag: str, platform: Platform) -> tuple[str, ImageC
     """
     top = Record.parse(blobs.read("index.json"), "index.json")
     chosen = _by_platform(blobs, _by_name(_descriptors(top), tag), platform)
-    manifest = Record.parse(_document(blobs, chosen), f"manifest {chosen.digest}")
+    manifest = Record.parse(read_document(blobs, chosen), f"manifest {chosen.digest}")
     config = _config(blobs, Descriptor.read(manifest.record("config")), platform)
     layers = [Descriptor.read(record) for record in manifest.records("layers")]
     if len(layers) != len(config.diff_ids):
@@ -84,10 +84,10 @@ def _flatten(blobs: Blobs, candidates: Sequence[Descriptor], depth: int) -> Iter
     if depth == _DEEPEST_INDEX:
         raise ImageError("its indexes are nested too deeply")
     for one in candidates:
-        if one.media_type in _INDEXES:
-            nested = Record.parse(_document(blobs, one), f"index {one.digest}")
+        if one.media_type in INDEXES:
+            nested = Record.parse(read_document(blobs, one), f"index {one.digest}")
             yield from _flatten(blobs, _descriptors(nested), depth + 1)
-        elif one.media_type in _MANIFESTS:
+        elif one.media_type in MANIFESTS:
             yield one
 
 
@@ -96,17 +96,19 @@ def _is_attestation(descriptor: Descriptor) -> bool:
     return descriptor.platform is not None and descriptor.platform.os == "unknown"
 
 
-def _document(blobs: Blobs, descriptor: Descriptor) -> bytes:
-    return blobs.read(_blob(descriptor.digest), descriptor.digest, descriptor.size)
+def read_document(blobs: Blobs, descriptor: Descriptor) -> bytes:
+    """The manifest, index or configuration; :raises ImageError: missing, or not what its digest says."""
+    return blobs.read(blob_path(descriptor.digest), descriptor.digest, descriptor.size)
 
 
-def _blob(digest: str) -> str:
+def blob_path(digest: str) -> str:
+    """Where a layout keeps a blob; :raises ImageError: `digest` is none."""
     check_digest(digest)  # it becomes a path
     return "blobs/" + digest.replace(":", "/")
 
 
 def _config(blobs: Blobs, descriptor: Descriptor, platform: Platform) -> ImageConfig:
-    config = ImageConfig.parse(_document(blobs, descriptor))
+    config = ImageConfig.parse(read_document(blobs, descriptor))
     check_platform(config, platform)
     return config
 
@@ -121,5 +123,5 @@ def _layer(descriptor: Descriptor, diff_id: str) -> Layer:
     if not descriptor.media_type.startswith(_LAYER):
         raise ImageError(f"layer {descriptor.digest} is of the unknown type {descriptor.media_type!r}")
     check_digest(diff_id)
-    blob = _blob(descriptor.digest)
+    blob = blob_path(descriptor.digest)
     return Layer(blob, descriptor.digest, descriptor.size, diff_id, descriptor.media_type)

@@ -6,8 +6,9 @@ The ids are set by raw system calls, for the calling thread alone; call them in 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .libc import Syscall
 from .procfs import parse_stat
@@ -25,6 +26,7 @@ _setfsgid = Syscall("setfsgid", 152, 123)
 _close_range = Syscall("close_range", 436, since="5.9")
 
 _CLOSE_RANGE_CLOEXEC = 4  # linux/close_range.h
+_LARGEST_FD = 0x7FFFFFFF
 
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
@@ -143,6 +145,14 @@ def setfsuid(uid: int) -> int:
 def setfsgid(gid: int) -> int:
     """Set the gid used for file access, and return the one before."""
     return _setfsgid(gid)
+
+
+def close_others(kept: Collection[int]) -> None:
+    """Close every descriptor but those of `kept`, however high their numbers."""
+    edges = [-1, *sorted(kept), _LARGEST_FD]
+    for before, after in itertools.pairwise(edges):
+        if before + 1 < after:
+            os.closerange(before + 1, after)
 
 
 def close_on_exec_from(first: int) -> None:

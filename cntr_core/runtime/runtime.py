@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import CntrError, CommandNotExecutable, CommandNotFound, EngineError
@@ -71,6 +72,11 @@ class Runtime:
     def start(self) -> None:
         """Let the created container run; :raises EngineError: the runtime refuses."""
         self._call(["start", self._name])
+
+    def exec_line(self, command: Sequence[str], pid_file: str) -> list[str]:
+        """The call that runs a command in the container, with the environment, user and directory of its first process;
+        the host's PID of it goes to `pid_file`."""
+        return self._line([], ["exec", "--pid-file", pid_file, self._name, *command])
 
     def resume(self) -> None:
         """Thaw a paused container; :raises EngineError: it cannot be."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
 import select
 import signal
@@ -25,7 +24,6 @@ from .environment import DEFAULT_PATH
 from .identity import Identity, assume
 
 FALLBACK_SHELL = b"/bin/sh"
-_LARGEST_FD = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ class _Reaper:
         """Drop what is not needed to wait: every privilege beyond the target's, and every other descriptor."""
         assume(self._command.identity, self._proc)
         kept = {0, 1, 2, self._wakeup, self._signalled, self._sock.fileno(), self._proc}
-        close_others({fd for fd in kept if fd is not None})
+        process.close_others({fd for fd in kept if fd is not None})
         process.set_pdeathsig(signal.SIGTERM)
         if os.getppid() != parent:
             self._ending = True
@@ -175,14 +173,6 @@ def needed(command: Command, sock: socket.socket) -> set[int]:
         command.identity.user_namespace,
     )
     return {0, 1, 2, sock.fileno(), *command.cgroup_procs, *(fd for fd in optional if fd is not None)}
-
-
-def close_others(kept: set[int]) -> None:
-    """Close every descriptor but those of `kept`, however high their numbers."""
-    edges = [-1, *sorted(kept), _LARGEST_FD]
-    for before, after in itertools.pairwise(edges):
-        if before + 1 < after:
-            os.closerange(before + 1, after)
 
 
 def _own_proc() -> int | None:

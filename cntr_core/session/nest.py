@@ -21,7 +21,7 @@ from .. import pty
 from ..errors import SessionError
 from ..kernel import libc, process, procfs
 from . import channel
-from .command import Command, Terminal, close_others, needed, run_command
+from .command import Command, Terminal, needed, run_command
 from .identity import limit, narrow
 from .steps import Nest, Step
 
@@ -57,7 +57,7 @@ def run_nest(
         builder = os.fork()
         if builder == 0:
             _build(nest, steps, command, request, sock, tell)
-        close_others({0, 1, 2, proc, told, *((request.caller,) if request else ())})
+        process.close_others({0, 1, 2, proc, told, *((request.caller,) if request else ())})
         session = open_session(proc, builder) if os.read(told, 1) and command.adopt else None
         code = _guard(builder, proc, session)
     finally:
@@ -85,12 +85,12 @@ def _build(
         channel.send(sock, "started", *(listener.fileno() for listener in nest.listeners), builder=os.getpid())
         limit(command.identity)
         # The next fork is visible in the container: nothing of the host may be in its reach from its first moment on.
-        close_others(needed(command, sock))
+        process.close_others(needed(command, sock))
         narrow(command.identity)
         reaper = os.fork()
         if reaper == 0:
             run_command(command, sock)
-        close_others({0, 1, 2, sock.fileno()})
+        process.close_others({0, 1, 2, sock.fileno()})
         _wait(reaper)
         code = 0
     except BaseException as error:

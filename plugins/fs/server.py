@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from cntr_core.errors import KernelFeatureMissing, PermissionMissing
 from cntr_core.filesystem import MountRequest, ServedMount
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
-from cntr_core.kernel.process import pidfd_open, set_name
+from cntr_core.kernel.process import close_others, pidfd_open, set_name
 from cntr_core.types import Missing
 
 from .branches import branch_of
@@ -167,7 +167,7 @@ def _become_server(kept: list[int], parent: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
-    _close_others({0, 1, 2, *kept})
+    close_others({0, 1, 2, *kept})
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     prepare_credentials()
@@ -182,12 +182,3 @@ def _end_with(parent: int, server: int) -> None:
     """Stop the serving thread when the parent ends. PR_SET_PDEATHSIG will not do: setfsuid(2) clears it (prctl(2))."""
     select.select([parent], [], [])
     signal.pthread_kill(server, signal.SIGTERM)
-
-
-def _close_others(kept: set[int]) -> None:
-    start = 0
-    for fd in sorted(kept):
-        if start < fd:  # an empty range that begins at 0 would be everything, by an underflow in Python 3.11
-            os.closerange(start, fd)
-        start = fd + 1
-    os.closerange(start, resource.getrlimit(resource.RLIMIT_NOFILE)[0])

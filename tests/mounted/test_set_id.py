@@ -55,6 +55,7 @@ def play(uid: int, mode: int, when: str, operation: tuple[object, ...], roots: l
     """Make a file with set-ID bits, `when` it is opened to be written, and do `operation` as user `uid`."""
     owner, other, writer = Actor(0, 0, [], roots), Actor(1001, 1001, [], roots), Actor(uid, uid, [], roots)
     steps: list[tuple[Actor, str, tuple[object, ...]]] = [
+        (owner, "umask", (0,)),  # a stranger shall be able to open it
         (owner, "open", (0, "file", os.O_CREAT | os.O_RDWR, 0o777)),
         (owner, "write", (0, b"content", 0)),
         (owner, "close", (0,)),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from cntr_core.filesystem import AccessEvent, Branch, Changes, N, Node, Observer, Stat
+from cntr_core.filesystem import AccessEvent, Branch, Changes, DirEntry, N, Node, Observer, Stat
 
 from .identity import Caller
 from .inodes import Inode
@@ -102,8 +102,14 @@ class ObservedOperations(Operations[N]):
     def create(self, parent: int, name: bytes, flags: int, mode: int, caller: Caller) -> tuple[Inode[N], Stat, int]:
         return self._watch("create", (parent, name), super().create, parent, name, flags, mode, caller)
 
+    def read(self, number: int, handle: int, size: int, offset: int) -> bytes:
+        return self._watch("read", (number, b""), super().read, number, handle, size, offset)
+
     def opendir(self, number: int) -> int:
         return self._watch("opendir", (number, b""), super().opendir, number)
+
+    def readdir(self, number: int, handle: int, offset: int) -> Sequence[DirEntry]:
+        return self._watch("readdir", (number, b""), super().readdir, number, handle, offset)
 
     def getxattr(self, number: int, name: bytes) -> bytes:
         return self._watch("getxattr", (number, b""), super().getxattr, number, name)

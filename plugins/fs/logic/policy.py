@@ -33,13 +33,15 @@ class Policy:
         """The policy that suits a request.
 
         What others may change behind the mount is kept for a second, what nobody can for ever. A read-only tree is read
-        more than it is opened. An observer has to see each open, and each look-up of a name that was only listed.
+        more than it is opened. An observer has to see each look-up of a name that was only listed, and of each file
+        that it was opened: of what nobody can change, the first read tells as much, at a sixth of the price.
         """
         watched = request.observer is not None
+        unchanging = request.immutable and request.read_only
         timeout = _FOR_EVER if request.immutable else _NOT_LONG
         return cls(
             timeout=timeout,
             listed_timeout=0 if watched else timeout,
-            opening=Opening.NONE if request.read_only and not watched else Opening.PASSTHROUGH,
-            stable_listings=request.immutable and request.read_only and not watched,
+            opening=Opening.NONE if unchanging or (request.read_only and not watched) else Opening.PASSTHROUGH,
+            stable_listings=unchanging and not watched,
         )

@@ -1,0 +1,129 @@
+"""A container of our own that runs, as probes see it, and its end."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from cntr_core.errors import SessionError
+from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
+from cntr_core.runtime import Runtime
+
+from ..probes.running import Executed
+from ..trace.record import Phase
+from ..trace.watch import Watch
+from .keeper import Output
+
+STOP_LIMIT = 10.0
+"""Seconds between the stop signal and SIGKILL, as docker has it."""
+_DEATH = 10.0
+
+
+class Container:
+    """A started container; the process that asks must be the parent of its first process, by birth or as subreaper."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        pid: int,
+        environment: Mapping[str, str],
+        output: Output,
+        watch: Watch | None,
+    ) -> None:
+        self.pid = pid
+        self.environment = environment
+        self._runtime = runtime
+        self._output = output
+        self._watch = watch
+        self._pidfd = pidfd_open(pid)
+        self._code: int | None = None
+
+    def ended(self) -> int | None:
+        """The exit code of the first process, 128+n for signal n; None while it runs."""
+        if self._code is None and select.select([self._pidfd], [], [], 0)[0]:
+            code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            self._code = code if code >= 0 else 128 - code
+        return self._code
+
+    def execute(self, command: Sequence[str], timeout: float) -> Executed:
+        """Run a command in the container, as the image's user.
+
+        :raises TimeoutError: it did not end within `timeout` seconds, and was killed.
+        :raises SessionError: the container has ended.
+        """
+        if self.ended() is not None:
+            raise SessionError("the container has ended", "look at its log")
+        pid_file = f"{self._output.log}.exec"
+        process = subprocess.Popen(
+            self._runtime.exec_line(command, pid_file),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{command[0]} did not end within {timeout:g} s") from None
+        finally:
+            if process.poll() is None:
+                _kill(pid_file)
+                process.kill()
+                process.communicate()
+        code = process.returncode
+        return Executed(code if code >= 0 else 128 - code, stdout, stderr)
+
+    def log(self) -> bytes:
+        """What it wrote to stdout and stderr so far."""
+        return _content(self._output.log)
+
+    def stdout(self) -> bytes:
+        """What it wrote to stdout; all of it once the run is over."""
+        return _content(self._output.stdout)
+
+    def activity(self) -> int:
+        """A counter that grows with every first access to a file; it stands still where nobody watches."""
+        return self._watch.activity() if self._watch else 0
+
+    def stop(self, number: int, limit: float = STOP_LIMIT) -> int:
+        """End it by signal `number`, after `limit` seconds by SIGKILL; its exit code."""
+        if self._watch is not None and self.ended() is None:
+            self._watch.enter(Phase.SHUTDOWN)
+        for send, patience in ((number, limit), (signal.SIGKILL, _DEATH)):
+            if self.ended() is not None:
+                break
+            with suppress(ProcessLookupError):
+                pidfd_send_signal(self._pidfd, send)
+            select.select([self._pidfd], [], [], patience)
+        code = self.ended()
+        if code is None:
+            raise SessionError("the container does not end, not even by SIGKILL", "look for processes in state D")
+        return code
+
+    def wait(self, timeout: float) -> int | None:
+        """Wait at most `timeout` seconds for its end; the exit code, None where it still runs."""
+        deadline = time.monotonic() + timeout
+        select.select([self._pidfd], [], [], max(0.0, deadline - time.monotonic()))
+        return self.ended()
+
+    def close(self) -> None:
+        """Give up the descriptor."""
+        os.close(self._pidfd)
+
+
+def _kill(pid_file: str) -> None:
+    """Kill what runc executed in the container; runc's own death would leave it there."""
+    with suppress(OSError, ValueError), open(pid_file, encoding="ascii") as file:
+        os.kill(int(file.read()), signal.SIGKILL)
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""

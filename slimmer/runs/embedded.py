@@ -1,0 +1,150 @@
+"""Running an image without unpacking it: its layers by FUSE below, a tmpfs above for what it writes, an OCI runtime.
+
+Everything is mounted in a namespace of our own, and so is gone when we are.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+
+from cntr_core.errors import CntrError, KernelFeatureMissing, PermissionMissing
+from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node
+from cntr_core.images import ImageConfig, remove_tree
+from cntr_core.images.blobs import spool_directory
+from cntr_core.kernel.libc import AT_FDCWD
+from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
+from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
+from cntr_core.kernel.process import set_child_subreaper
+from cntr_core.runtime import BundleRequest, Runtime, need_runtime, stop_signal, write_bundle
+
+from ..trace.record import Phase
+from ..trace.watch import Watch
+from .container import Container
+from .keeper import Output, kept
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What runs: the image's configuration, and what the user says beside it. `name` becomes the host name."""
+
+    config: ImageConfig
+    name: str
+    command: tuple[str, ...] = ()
+    host_network: bool = False
+    read_only: bool = False
+
+
+def become_private() -> None:
+    """Leave the caller's mount namespace, so that no mount of ours is ever seen there, or outlives us.
+
+    :raises PermissionMissing: we are not root.
+    """
+    if os.geteuid() != 0:
+        raise PermissionMissing("only root can run an image to watch it", "run it with sudo")
+    unshare(CLONE_NEWNS)
+    mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)
+    set_child_subreaper()
+
+
+@contextmanager
+def running(
+    branches: Sequence[Branch[Node]], request: RunRequest, filesystem: Filesystem, watch: Watch | None = None
+) -> Iterator[Container]:
+    """The image's program, started, on the union of `branches`. Leaving the block ends it, by its stop signal.
+
+    Call :func:`become_private` once before, and this while the process has one thread.
+
+    :raises CntrError: it cannot be started.
+    """
+    program = need_runtime()
+    number = stop_signal(request.config.stop_signal)
+    with ExitStack() as stack:
+        bundle = tempfile.mkdtemp(prefix="cntr-run-", dir=spool_directory())
+        stack.callback(remove_tree, bundle)
+        runtime = Runtime(program, os.path.join(bundle, "runtime"), uuid.uuid4().hex)
+        _mount_root(bundle, branches, filesystem, watch, stack)
+        _describe(bundle, request)
+        output = Output.below(bundle)
+        streams = stack.enter_context(kept(output, lambda: _clean(runtime, bundle)))
+        stack.callback(runtime.delete)
+        pid = runtime.create(bundle, streams)
+        container = Container(runtime, pid, _environment(request.config), output, watch)
+        stack.callback(container.close)
+        stack.callback(container.stop, number)
+        if watch is not None:
+            watch.enter(Phase.START)
+        runtime.start()
+        yield container
+
+
+def _mount_root(
+    bundle: str, branches: Sequence[Branch[Node]], filesystem: Filesystem, watch: Watch | None, stack: ExitStack
+) -> None:
+    """The image's tree at ``rootfs`` in the bundle, writable."""
+    for name in ("lower", "changes", "rootfs"):
+        os.mkdir(os.path.join(bundle, name))
+    wanted = MountRequest(branches=branches, immutable=True, source="cntr-image", observer=watch)
+    served = stack.enter_context(filesystem.mount(wanted))
+    lower, changes, root = (os.path.join(bundle, name) for name in ("lower", "changes", "rootfs"))
+    DetachedMount(served.fd).attach(AT_FDCWD, lower)
+    stack.callback(umount2, lower, MNT_DETACH)
+    _attach(DetachedMount.new("tmpfs", {"mode": "0700"}), changes, stack)
+    upper, work = os.path.join(changes, "upper"), os.path.join(changes, "work")
+    os.mkdir(work)
+    _copy_directory(lower, upper)
+    # volatile: what a throw-away run writes need not reach a disk.
+    options = {"lowerdir": lower, "upperdir": upper, "workdir": work, "volatile": None}
+    try:
+        _attach(DetachedMount.new("overlay", options), root, stack)
+    except OSError as error:
+        raise KernelFeatureMissing(f"the kernel cannot mount an overlay: {error}", "run `cntr doctor`") from error
+
+
+def _attach(mount: DetachedMount, path: str, stack: ExitStack) -> None:
+    with mount:
+        mount.attach(AT_FDCWD, path)
+    stack.callback(umount2, path, MNT_DETACH)
+
+
+def _copy_directory(source: str, target: str) -> None:
+    """A new directory with the owner and mode of `source`: the root of an overlay has its upper layer's."""
+    status = os.stat(source)
+    os.mkdir(target)
+    os.chown(target, status.st_uid, status.st_gid)
+    os.chmod(target, stat.S_IMODE(status.st_mode))
+    os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+
+def _describe(bundle: str, request: RunRequest) -> None:
+    root = os.open(os.path.join(bundle, "rootfs"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        wanted = BundleRequest(
+            name=request.name,
+            cgroup=f"/cntr-{os.path.basename(bundle)}",
+            command=request.command,
+            host_network=request.host_network,
+            read_only=request.read_only,
+        )
+        write_bundle(bundle, root, request.config, wanted)
+    finally:
+        os.close(root)
+
+
+def _environment(config: ImageConfig) -> dict[str, str]:
+    return dict(line.partition("=")[::2] for line in config.env)
+
+
+def _clean(runtime: Runtime, bundle: str) -> None:
+    """In the keeper, whose mount namespace is ours, and now its alone."""
+    with suppress(CntrError):
+        runtime.delete()
+    for name in ("rootfs", "changes", "lower"):
+        with suppress(OSError):
+            umount2(os.path.join(bundle, name), MNT_DETACH)
+    remove_tree(bundle)

@@ -1,0 +1,142 @@
+"""Watching a filesystem: an observer for the server's process, and its records for ours.
+
+The observer writes to a nameless file as it goes, and a last record when it ends, which tells how many there are: a
+trace that is cut off is noticed. A page of shared memory carries the phase one way and a count of accesses the other.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import time
+from collections.abc import Collection
+from contextlib import suppress
+
+from cntr_core.errors import SessionError
+from cntr_core.filesystem import AccessEvent, Observer
+
+from .record import Access, Phase, Process
+
+_ACCESS = struct.Struct("<BHBIdH")  # phase, errno, length of the operation, process, time, length of the path
+_PROCESS = struct.Struct("<BIH")
+_END = struct.Struct("<BQ")
+_A_PROCESS, _THE_END = 0xFE, 0xFF  # stand where an access has its phase
+_COUNT = struct.Struct("<Q")
+_PHASE_AT = _COUNT.size
+_BUFFER = 1 << 16
+
+
+class Watch(Observer):
+    """The observer of one run. Make it before the mount; read it by :meth:`records` when the mount is gone."""
+
+    def __init__(self) -> None:
+        self._file = os.memfd_create("cntr-trace", os.MFD_CLOEXEC)
+        self._shared = mmap.mmap(-1, mmap.PAGESIZE)
+        self._start = time.monotonic()
+        self._seen: set[tuple[bytes, str, int]] = set()
+        self._processes: dict[Process, int] = {}
+        self._buffer = bytearray()
+        self._count = 0
+
+    # In our process
+
+    def enter(self, phase: Phase) -> None:
+        """From now on accesses belong to `phase`. Time counts from START."""
+        self._shared[_PHASE_AT] = phase
+
+    def activity(self) -> int:
+        """How many first accesses there were so far."""
+        return int(_COUNT.unpack_from(self._shared)[0])
+
+    def records(self) -> tuple[tuple[Access, ...], tuple[Process, ...]]:
+        """What was seen.
+
+        :raises SessionError: the server died before it had written all.
+        """
+        data = memoryview(os.pread(self._file, os.fstat(self._file).st_size, 0))
+        accesses, processes, complete = _parse(data)
+        if complete != len(accesses):
+            raise SessionError(
+                "the filesystem server died, and with it the trace's end: what was seen is not complete",
+                "run again with --debug",
+            )
+        start = next((access.time for access in accesses if access.phase >= Phase.START), 0.0)
+        return tuple(access._replace(time=round(access.time - start, 6)) for access in accesses), tuple(processes)
+
+    def release(self) -> None:
+        """Give up the file and the memory."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._shared.close()
+            self._file = -1
+
+    # In the server's process
+
+    def descriptors(self) -> Collection[int]:
+        return (self._file,)
+
+    def saw(self, event: AccessEvent) -> None:
+        key = (event.path, event.operation, event.errno)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        process = self._process(event.pid)
+        operation = event.operation.encode()
+        self._buffer += _ACCESS.pack(
+            self._shared[_PHASE_AT],
+            event.errno,
+            len(operation),
+            process,
+            time.monotonic() - self._start,
+            len(event.path),
+        )
+        self._buffer += operation + event.path
+        self._count += 1
+        _COUNT.pack_into(self._shared, 0, self._count)
+        if len(self._buffer) > _BUFFER:
+            self._flush()
+
+    def close(self) -> None:
+        self._buffer += _END.pack(_THE_END, self._count)
+        self._flush()
+
+    def _process(self, pid: int) -> int:
+        """The index of whoever asks. It waits for our answer, so its link can be read; a program that it executes
+        makes another process of it."""
+        exe = b""
+        with suppress(OSError):  # it was killed meanwhile, or is the kernel itself
+            exe = os.readlink(b"/proc/%d/exe" % pid)
+        process = Process(pid, exe)
+        index = self._processes.get(process)
+        if index is None:
+            index = self._processes[process] = len(self._processes)
+            self._buffer += _PROCESS.pack(_A_PROCESS, pid, len(exe)) + exe
+        return index
+
+    def _flush(self) -> None:
+        while self._buffer:
+            del self._buffer[: os.write(self._file, self._buffer)]
+
+
+def _parse(data: memoryview) -> tuple[list[Access], list[Process], int]:
+    """Accesses, processes, and how many accesses the end says there are; -1 where no end is."""
+    accesses: list[Access] = []
+    processes: list[Process] = []
+    at = 0
+    while at < len(data):
+        if data[at] == _THE_END:
+            return accesses, processes, int(_END.unpack_from(data, at)[1])
+        if data[at] == _A_PROCESS:
+            _, pid, length = _PROCESS.unpack_from(data, at)
+            at += _PROCESS.size
+            processes.append(Process(pid, bytes(data[at : at + length])))
+            at += length
+            continue
+        phase, errno, op_length, process, when, path_length = _ACCESS.unpack_from(data, at)
+        at += _ACCESS.size
+        operation = str(data[at : at + op_length], "ascii")
+        path = bytes(data[at + op_length : at + op_length + path_length])
+        accesses.append(Access(path, operation, errno, process, when, Phase(phase)))
+        at += op_length + path_length
+    return accesses, processes, -1
