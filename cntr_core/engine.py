@@ -73,6 +73,13 @@ class Engine(ABC):
         """
         return None
 
+    def import_image(self, archive: Iterable[bytes]) -> None:  # noqa: ARG002 - for engines that hold images
+        """Take the images of `archive`, an OCI and a docker archive in one that comes in pieces, under its names.
+
+        :raises EngineError: the engine holds no images, or does not take these.
+        """
+        raise EngineError(f"{self.name} cannot take images", "write an archive instead, and load that")
+
 
 def matching(name: str, containers: Iterable[Container]) -> list[Container]:
     """Those that answer to `name`: by exact name or full id, else by the beginning of the id."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _LOCAL = "unix://"
 _CONTEXTS = "see docker context ls"
-_EXPORT_LIMIT = 600
-"""Seconds of silence that docker may take to prepare an image's archive."""
+_ARCHIVE_LIMIT = 600
+"""Seconds of silence that docker may take to prepare an image's archive, or to unpack one."""
 _STATES = {
     "created": ContainerState.CREATED,
     "running": ContainerState.RUNNING,
@@ -59,6 +59,14 @@ class DockerEngine(Engine):
             if not _has_image(client, name):
                 return None
         return _export(name)
+
+    def import_image(self, archive: Iterable[bytes]) -> None:
+        with _client(_endpoint(), timeout=_ARCHIVE_LIMIT) as client:
+            said = list(client.load_image(archive, quiet=True))  # type: ignore[no-untyped-call]  # as in _has_image
+        errors = [one["error"] for one in said if "error" in one]
+        if errors or not said:
+            reason = errors[0] if errors else "it loads nothing"
+            raise EngineError(f"docker does not take the image: {reason}", "see the daemon's log")
 
 
 def _endpoint() -> str:
@@ -199,7 +207,7 @@ def _has_image(client: APIClient, name: str) -> bool:
 
 
 def _export(name: str) -> Iterator[bytes]:
-    with _client(_endpoint(), timeout=_EXPORT_LIMIT) as client:
+    with _client(_endpoint(), timeout=_ARCHIVE_LIMIT) as client:
         yield from client.get_image(name)
 
 
