@@ -1,0 +1,79 @@
+"""Files and directories that appear complete, or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+from cntr_core.errors import ImageError
+from cntr_core.images.trees import remove_tree
+
+
+def partial_name(name: str) -> str:
+    """What `name` is called, beside its place, while it is made."""
+    return f".{name}.partial-{secrets.token_hex(6)}"
+
+
+@contextmanager
+def writing(path: str) -> Iterator[None]:
+    """Says of a failure what could not be written; :raises ImageError: instead of any OSError."""
+    try:
+        yield
+    except OSError as error:
+        sentence = f"{path} cannot be written: {error.strerror or error}"
+        raise ImageError(sentence, "Make room there, or write elsewhere.") from error
+
+
+@contextmanager
+def new_file(name: str, directory: int) -> Iterator[BinaryIO]:
+    """A file for writing that takes the place of `name` in the directory of the descriptor when all is well.
+
+    :raises OSError: it cannot be written; nothing is left of it.
+    """
+    partial = partial_name(name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    fd = os.open(partial, flags, 0o666, dir_fd=directory)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
+        os.fsync(directory)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(partial, dir_fd=directory)
+        raise
+
+
+@contextmanager
+def new_directory(path: str) -> Iterator[str]:
+    """A directory to be filled, which becomes `path` (an empty directory, or nothing) when all is well.
+
+    :raises OSError: it cannot be made; nothing is left of it.
+    """
+    path = os.path.abspath(path)
+    parent, name = os.path.split(path)
+    partial = os.path.join(parent, partial_name(name))
+    os.mkdir(partial)
+    try:
+        yield partial
+        os.rename(partial, path)
+        with opened_directory(parent) as directory:
+            os.fsync(directory)
+    except BaseException:
+        remove_tree(partial)
+        raise
+
+
+@contextmanager
+def opened_directory(path: str) -> Iterator[int]:
+    """A descriptor of the directory."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)

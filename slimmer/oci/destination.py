@@ -1,0 +1,131 @@
+"""Where new images go: an archive, a layout, an engine, a registry."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cntr_core.errors import UsageError
+
+from .archive import archive, write_archive
+from .compress import Compression
+from .image import Named, Progress, silent
+from .layout import write_layout
+from .reference import RegistryReference
+
+_FORMS = "PATH.tar, a directory, registry://HOST/NAME:TAG or ENGINE://NAME:TAG"
+
+
+class ImageTaker(Protocol):
+    """An engine, as far as new images go."""
+
+    @property
+    def name(self) -> str: ...
+
+    def import_image(self, archive: Iterable[bytes]) -> None:
+        """See :meth:`cntr_core.Engine.import_image`."""
+
+
+class Destination(ABC):
+    """A place for images."""
+
+    compression: Compression = Compression.GZIP
+    """What suits it best, where the user has no wish."""
+
+    @abstractmethod
+    def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
+        """Put `images` there, each under its own name; where that is empty, under the one that the destination has.
+
+        :raises ImageError: it cannot be written, or reached, or refuses; a file or directory is then as before.
+        :raises EngineError: the engine does not take it.
+        """
+
+
+def parse_destination(text: str, engines: Sequence[ImageTaker] = (), source: str = "") -> Destination:
+    """The place that `text` means: ``PATH.tar``, ``DIRECTORY``, ``registry://HOST/NAME:TAG``, ``ENGINE://NAME:TAG``.
+
+    `source` is where the images come from: what a registry has there need not be sent to it again.
+
+    :raises UsageError: it means nothing.
+    """
+    scheme, separator, name = text.partition("://")
+    if not text:
+        raise UsageError("the destination is empty", f"write {_FORMS}")
+    if not separator:
+        return _path(text)
+    if scheme == "registry":
+        return RegistryDestination(RegistryReference.parse(text), _mountable(text, source))
+    for engine in engines:
+        if engine.name == scheme:
+            return EngineDestination(engine, name)
+    known = ", ".join(["registry", *sorted(engine.name for engine in engines)])
+    raise UsageError(f"there is no destination '{scheme}://'", f"choose from {known}, or write a path")
+
+
+def _path(text: str) -> Destination:
+    if os.path.isdir(text):
+        return LayoutDestination(text)
+    parent = os.path.dirname(os.path.abspath(text))
+    if not os.path.isdir(parent):
+        raise UsageError(f"there is no directory {parent} to write to", "make it first")
+    if text.endswith(".tar"):
+        return ArchiveDestination(text)
+    if os.path.exists(text):
+        raise UsageError(f"{text} is a file, and no archive by its name", f"write {_FORMS}")
+    return LayoutDestination(text)
+
+
+def _mountable(text: str, source: str) -> tuple[str, ...]:
+    if not source.startswith("registry://"):
+        return ()
+    here, there = RegistryReference.parse(text), RegistryReference.parse(source)
+    return (there.name,) if there.host == here.host and there.name != here.name else ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveDestination(Destination):
+    """A new archive, an OCI and a docker archive in one."""
+
+    path: str
+
+    def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
+        write_archive(self.path, images, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutDestination(Destination):
+    """An OCI layout, new or there already."""
+
+    path: str
+
+    def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
+        write_layout(self.path, images, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDestination(Destination):
+    """An engine's own store."""
+
+    engine: ImageTaker
+    name: str
+    compression = Compression.NONE  # it unpacks them at once
+
+    def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
+        named = [(name or self.name, image) for name, image in images]
+        self.engine.import_image(archive(named, progress))
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryDestination(Destination):
+    """A repository of a registry, where an image's name is its tag."""
+
+    reference: RegistryReference
+    mount_from: tuple[str, ...] = ()
+
+    def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
+        from .push import push  # and with it the HTTP client
+
+        push(self.reference, images, progress, self.mount_from)

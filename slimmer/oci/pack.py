@@ -1,0 +1,68 @@
+"""From a new image to its final parts: layers compressed, manifest written, all digests known."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from cntr_core.errors import ImageError
+from cntr_core.images.streams import CHUNK, Checked, Window
+from cntr_core.images.values import Descriptor, ImageConfig
+
+from . import documents
+from .atomic import writing
+from .compress import Compression, compress
+from .image import Blob, NewImage, PackedImage, PlainLayer, Progress, silent
+
+
+def pack(
+    image: NewImage,
+    directory: str,
+    compression: Compression = Compression.GZIP,
+    progress: Progress = silent,
+) -> PackedImage:
+    """Make the parts of `image`; compressed layers become files in `directory`, which the caller removes.
+
+    The same image and compression give the same digests. Uncompressed layers stay where they are.
+
+    :raises ImageError: a layer's file is not what its diff_id says, the configuration names other layers, or
+        there is no room.
+    """
+    config = ImageConfig.parse(image.config)
+    if config.diff_ids != tuple(layer.diff_id for layer in image.layers):
+        raise ImageError("the new image's configuration does not name the layers that it has")
+    layers = tuple(_pack_layer(layer, directory, compression, progress) for layer in image.layers)
+    packed_config = Blob.of_bytes(image.config, documents.CONFIG)
+    described = [layer.descriptor for layer in layers]
+    manifest = documents.manifest(packed_config.descriptor, described, image.annotations, image.subject)
+    packed_manifest = Blob.of_bytes(documents.dump(manifest), documents.MANIFEST, config.platform)
+    return PackedImage(packed_manifest, packed_config, layers, image.subject)
+
+
+def _pack_layer(layer: PlainLayer, directory: str, compression: Compression, progress: Progress) -> Blob:
+    with open(layer.path, "rb") as file:
+        plain = Checked(Window(file.fileno(), 0, layer.size + 1), f"layer {layer.path}", layer.diff_id, layer.size)
+        counted = _Counted(plain, progress)
+        if compression is Compression.NONE:
+            while counted.read(CHUNK):
+                pass
+            plain.finish()
+            return Blob(Descriptor(compression.media_type, layer.diff_id, layer.size), layer.path)
+        fd, path = tempfile.mkstemp(prefix="layer-", dir=directory)
+        with writing(path), os.fdopen(fd, "wb") as target:
+            digest, size = compress(counted, target, compression)
+        plain.finish()
+    return Blob(Descriptor(compression.media_type, digest, size), path)
+
+
+class _Counted:
+    """Passes bytes through, and tells how many."""
+
+    def __init__(self, source: Checked, progress: Progress) -> None:
+        self._source = source
+        self._progress = progress
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self._progress("compressing", len(data))
+        return data
