@@ -56,9 +56,9 @@ def cntr_register_commands(app: typer.Typer) -> None:
 
 
 @hookspec
-def cntr_slim_rules() -> Sequence[Rule]:
+def cntr_slim_rules() -> Sequence[Rule] | None:
     """Offer rules of slimming: what to keep although no trace shows it.
 
     Fires once, when an image is slimmed or plugins are listed. Return :class:`cntr_core.Rule` objects, each with a name
-    of its own among the rules of all plugins. Import heavy libraries inside :meth:`Rule.keep`.
+    of its own among the rules of all plugins, or None. Import heavy libraries inside :meth:`Rule.keep`.
     """

@@ -37,7 +37,11 @@ def render() -> str:
     parts.append("## Hooks\n")
     for function in hooks().values():
         parts += _function(function, "###")
-    for path, name in (("cntr_core/engine.py", "Engine"), ("cntr_core/filesystem.py", "Filesystem")):
+    for path, name in (
+        ("cntr_core/engine.py", "Engine"),
+        ("cntr_core/filesystem.py", "Filesystem"),
+        ("cntr_core/rules.py", "Rule"),
+    ):
         parts += _class(path, name)
     for path, name in (
         ("cntr_core/types.py", "Container"),
@@ -49,6 +53,10 @@ def render() -> str:
         ("cntr_core/filesystem.py", "DirectoryTree"),
         ("cntr_core/filesystem.py", "Observer"),
         ("cntr_core/filesystem.py", "AccessEvent"),
+        ("cntr_core/rules.py", "RuleContext"),
+        ("cntr_core/rules.py", "Keep"),
+        ("cntr_core/rules.py", "ImageView"),
+        ("cntr_core/rules.py", "Found"),
     ):
         parts += _class(path, name)
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)

@@ -190,6 +190,57 @@ def test_a_plugin_whose_commands_fail_is_reported(site: Site) -> None:
     assert site.cntr("--help").returncode == 0
 
 
+RULE = """
+from collections.abc import Iterable, Sequence
+from cntr_core import Keep, Rule, RuleContext, hookimpl
+
+class Mine(Rule):
+    name = "NAME"
+    description = "What I say."
+    def keep(self, context: RuleContext) -> Iterable[Keep]:
+        return [Keep(b"/etc/hosts", "I say so")]
+
+@hookimpl
+def cntr_slim_rules() -> Sequence[Rule]:
+    return [Mine()]
+"""
+
+
+def test_a_plugin_can_offer_rules_of_slimming(site: Site) -> None:
+    site.install("stranger", RULE.replace("NAME", "mine"))
+    plugins = site.plugins()
+    assert plugins["stranger:stranger"]["offers"] == ["rule mine"]
+    offers = plugins["cntr:rules"]["offers"]
+    assert isinstance(offers, list)
+    assert {"rule elf", "rule libc", "rule python-packages"} <= set(offers)
+
+
+@pytest.mark.parametrize(
+    ("source", "failure"),
+    [
+        (RULE.replace("NAME", "elf"), "the rule 'elf' exists already"),
+        (RULE.replace("NAME", "My Rule"), "the rule name 'My Rule' is not made of "),
+        (RULE.replace("[Mine()]", "Mine"), "it offers ABCMeta, which is no Rule"),
+        (RULE.replace("[Mine()]", "['mine']"), "it offers str, which is no Rule"),
+        (RULE.replace("[Mine()]", "[Mine().nothing]"), "cntr_slim_rules: AttributeError: "),
+        (RULE.replace("def keep", "def kepe"), "cntr_slim_rules: TypeError: "),
+    ],
+    ids=["twice", "name", "no list", "type", "fails", "abstract"],
+)
+def test_a_rule_that_cannot_be_used_is_reported(site: Site, source: str, failure: str) -> None:
+    site.install("a-stranger", source)
+    plugins = site.plugins()
+    assert str(plugins["a-stranger:a-stranger"]["failure"]).startswith(failure)
+    assert plugins["a-stranger:a-stranger"]["offers"] == []
+    assert plugins["cntr:rules"]["failure"] == ""
+
+
+def test_engines_are_asked_without_the_rules(site: Site) -> None:
+    """Attach is measured in milliseconds, and needs no rule."""
+    site.install("stranger", RULE.replace("    return [Mine()]", "    import os; os.abort()"))
+    assert "docker" in site.engines()
+
+
 def test_starting_imports_no_heavy_library() -> None:
     """``cntr --help`` must not pay for docker, trio or pyfuse3; nor for an engine's answer."""
     script = "import sys\nfrom cntr_core.cli import app\napp.build()\nprint(*sys.modules)"
@@ -197,6 +248,7 @@ def test_starting_imports_no_heavy_library() -> None:
     command = [sys.executable, "-c", script]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     heavy = {"docker", "requests", "trio", "pyfuse3", "rich.console", "ssl", "asyncio", "tarfile", "multiprocessing"}
+    heavy |= {"elftools", "wcmatch", "tomllib", "cntr_slimmer.rules.elf"}
     assert "cntr_plugins.engines.docker" in run.stdout.split()
     assert not heavy & set(run.stdout.split())
 
@@ -207,4 +259,5 @@ def test_what_is_loaded_here_is_what_the_package_declares() -> None:
     loaded = load()
     assert [engine.name for engine in loaded.engines][:3] == ["docker", "oci", "pid"]
     assert {filesystem.name for filesystem in loaded.filesystems} >= {"direct", "kernel", "pyfuse3"}
+    assert [rule.name for rule in loaded.rules][:2] == ["elf", "libc"]
     assert not [info for info in loaded.infos if info.distribution == "cntr" and info.failure]

@@ -1,0 +1,32 @@
+"""The list of built-in rules, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cntr_core.rules import Rule
+
+from .certificates import Certificates
+from .databases import PackageDatabases
+from .directories import SmallDirectories
+from .elf import Elf
+from .libc import Libc
+from .presets import Presets
+from .python import Python, PythonPackages
+from .scripts import Shebang
+from .timezones import Timezones
+from .users import Users
+
+RULES: Sequence[Rule] = (
+    Elf(),
+    Libc(),
+    Shebang(),
+    Users(),
+    Certificates(),
+    Timezones(),
+    Python(),
+    PythonPackages(),
+    Presets(),
+    PackageDatabases(),
+    SmallDirectories(),
+)

@@ -1,0 +1,119 @@
+"""Asking the rules until none has anything new to say."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from cntr_core.errors import CntrError, PluginError
+from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a file is kept: the `rule` that named it first, and its words."""
+
+    rule: str
+    because: str
+
+
+def chosen(rules: Sequence[Rule], *, with_: Iterable[str] = (), without: Iterable[str] = ()) -> tuple[Rule, ...]:
+    """The rules that are asked: the defaults, those named in `with_`, none of those named in `without`.
+
+    :raises PluginError: there is no rule of that name.
+    """
+    names = {rule.name for rule in rules}
+    with_, without = set(with_), set(without)
+    if unknown := sorted((with_ | without) - names):
+        raise PluginError(f"there is no rule '{unknown[0]}'", f"the rules are: {', '.join(sorted(names))}")
+    return tuple(rule for rule in rules if (rule.default or rule.name in with_) and rule.name not in without)
+
+
+def close(
+    image: ImageView,
+    used: Mapping[bytes, frozenset[str]],
+    absent: Iterable[bytes],
+    environment: Mapping[str, str],
+    rules: Sequence[Rule],
+    *,
+    excluded: Callable[[bytes], bool] = lambda _: False,
+) -> Mapping[bytes, Reason]:
+    """What the rules keep beside `used`: real paths, each with the first reason, in the order in which they came.
+
+    The links on the way to a file are kept with it, and the directories above. What is `excluded` is neither kept
+    nor looked at, and nothing is kept for its sake. The result does not depend on the order of sets.
+
+    :raises CntrError: a rule fails; the message names it.
+    """
+    return _Closure(image, used, frozenset(absent), environment, excluded).over(rules)
+
+
+class _Closure:
+    """What is kept so far."""
+
+    def __init__(
+        self,
+        image: ImageView,
+        used: Mapping[bytes, frozenset[str]],
+        absent: frozenset[bytes],
+        environment: Mapping[str, str],
+        excluded: Callable[[bytes], bool],
+    ) -> None:
+        self._image = image
+        self._used = used
+        self._absent = absent
+        self._environment = environment
+        self._excluded = excluded
+        # A file that the run itself made is used too, and in no image.
+        self._kept = frozenset(p for p in used if not excluded(p) and image.lookup(p, follow=False))
+        self._reasons: dict[bytes, Reason] = {}
+        self._resolved: set[bytes] = set()
+
+    def over(self, rules: Sequence[Rule]) -> Mapping[bytes, Reason]:
+        shown: dict[str, frozenset[bytes]] = {}
+        while any(shown.get(rule.name) != self._kept for rule in rules):
+            for rule in rules:
+                before = shown.get(rule.name)
+                if before != self._kept:
+                    shown[rule.name] = self._kept
+                    self._ask(rule, self._kept - (before or frozenset()))
+        return self._reasons
+
+    def _ask(self, rule: Rule, fresh: frozenset[bytes]) -> None:
+        context = RuleContext(self._image, self._used, self._absent, self._kept, fresh, self._environment)
+        new: dict[bytes, Reason] = {}
+        for keep in _answers(rule, context):
+            reason = Reason(rule.name, keep.because)
+            for path in self._real_paths(keep.path):
+                if path not in self._kept and not self._excluded(path):
+                    new.setdefault(path, reason)
+        self._reasons |= new
+        self._kept |= new.keys()
+
+    def _real_paths(self, path: bytes) -> Iterator[bytes]:
+        """The file at `path`, the links that lead to it, and the directories above; none where nothing is."""
+        if path in self._resolved:
+            return
+        self._resolved.add(path)
+        for found in (self._image.lookup(path), self._image.lookup(path, follow=False)):
+            for real in (found.path, *found.links) if found else ():
+                yield real
+                yield from _above(real)
+
+
+def _answers(rule: Rule, context: RuleContext) -> Sequence[Keep]:
+    """Sorted: a rule may go through sets in any order."""
+    try:
+        return sorted(rule.keep(context), key=lambda keep: (keep.path, keep.because))
+    except CntrError as error:
+        raise type(error)(f"rule '{rule.name}': {error.message}", error.hint) from error
+    except Exception as error:  # whatever a stranger's rule does
+        message = f"the rule '{rule.name}' failed: {type(error).__name__}: {error}"
+        raise PluginError(message, "leave this rule out, and tell its author") from error
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    while path != b"/":
+        path = posixpath.dirname(path)
+        yield path

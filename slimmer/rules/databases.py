@@ -1,0 +1,37 @@
+"""The rule `package-databases`: what scanners for vulnerabilities, and people, learn of an image's packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cntr_core.rules import Keep, Rule, RuleContext
+
+from .reading import keep_all
+
+_DATABASES = (
+    b"/var/lib/dpkg/status",
+    b"/var/lib/dpkg/status.d/**",  # distroless and chisel have one file for each package
+    b"/var/lib/dpkg/arch",
+    b"/lib/apk/db/installed",
+    b"/etc/apk/world",
+    b"/etc/apk/repositories",
+    b"/var/lib/rpm/**",
+    b"/usr/lib/sysimage/rpm/**",
+    b"/var/lib/chisel/manifest.wall",
+)
+_RELEASES = (
+    b"/etc/os-release",
+    b"/usr/lib/os-release",
+    b"/etc/debian_version",
+    b"/etc/*-release",
+)
+
+
+class PackageDatabases(Rule):
+    name = "package-databases"
+    description = "The lists of installed packages and the name of the distribution, so that scanners go on working."
+
+    def keep(self, context: RuleContext) -> Iterable[Keep]:
+        if context.first:
+            yield from keep_all(context.image, _DATABASES, "scanners learn from it which packages are installed")
+            yield from keep_all(context.image, _RELEASES, "it names the distribution")

@@ -1,0 +1,140 @@
+"""Which package a file belongs to, and which files a package has: dpkg's and apk's databases, read from the image.
+
+deb(5), dpkg(1) "FILES", and the APKINDEX fields that apk-package(5) explains. RPM's database is binary (SQLite,
+Berkeley DB), and is not read: :attr:`PackageDatabase.unreadable` says so.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from cntr_core.rules import ImageView
+
+from .reading import regular
+
+_DPKG = b"/var/lib/dpkg/"
+_APK = b"/lib/apk/db/installed"
+_RPM = (b"/var/lib/rpm", b"/usr/lib/sysimage/rpm")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An installed package. `manager` is ``dpkg`` or ``apk``."""
+
+    name: str
+    version: str
+    manager: str
+
+
+class PackageDatabase:
+    """The packages of one image. Paths are real ones."""
+
+    def __init__(self, files: Mapping[Package, Sequence[bytes]], unreadable: str = "") -> None:
+        self._files = files
+        self._owners = {path: package for package, paths in files.items() for path in paths}
+        self.unreadable = unreadable
+        """The package manager whose database is there and cannot be read; empty where there is none."""
+
+    def __iter__(self) -> Iterator[Package]:
+        return iter(self._files)
+
+    def owner_of(self, path: bytes) -> Package | None:
+        """The package that brought the file; None where none did, as of files that an installation script made."""
+        return self._owners.get(path)
+
+    def files_of(self, package: Package) -> Sequence[bytes]:
+        """The files of the package that are there, without directories."""
+        return self._files[package]
+
+    def find(self, name: str) -> Package | None:
+        """The installed package called `name`."""
+        return next((package for package in self._files if package.name == name), None)
+
+
+def read_packages(image: ImageView) -> PackageDatabase:
+    """What the image's package managers know."""
+    real = _RealPaths(image)
+    files = {package: real.files(paths) for package, paths in (*_dpkg(image), *_apk(image))}
+    rpm = any(image.list(directory) for directory in _RPM)
+    return PackageDatabase(files, "rpm" if rpm else "")
+
+
+class _RealPaths:
+    """Databases have paths as packages do: /lib/x, though /lib is a link to /usr/lib in the image."""
+
+    def __init__(self, image: ImageView) -> None:
+        self._image = image
+        self._directories: dict[bytes, tuple[bytes, frozenset[bytes]]] = {}
+
+    def files(self, paths: Sequence[bytes]) -> list[bytes]:
+        """The real paths of those that are there. A listed path with others below it is a directory."""
+        parents = {posixpath.dirname(path) for path in paths}
+        found = []
+        for path in dict.fromkeys(paths):
+            directory, name = posixpath.split(path)
+            real, names = self._directory(directory)
+            if path not in parents and name in names:
+                found.append(posixpath.join(real, name))
+        return found
+
+    def _directory(self, path: bytes) -> tuple[bytes, frozenset[bytes]]:
+        if path not in self._directories:
+            found = self._image.lookup(path)
+            self._directories[path] = (
+                (found.path, frozenset(self._image.list(found.path))) if found else (b"", frozenset())
+            )
+        return self._directories[path]
+
+
+def _dpkg(image: ImageView) -> Iterator[tuple[Package, Sequence[bytes]]]:
+    information = frozenset(image.list(_DPKG + b"info"))
+    for fields in _paragraphs(image, _DPKG + b"status"):
+        name, architecture = fields.get(b"Package", b""), fields.get(b"Architecture", b"")
+        if fields.get(b"Status", b"").endswith(b" installed"):
+            # A package of which several architectures can be installed has its own in the name.
+            names = (name + b":" + architecture + b".list", name + b".list")
+            listed = next((_DPKG + b"info/" + n for n in names if n in information), b"")
+            yield _package(name, fields, "dpkg"), image.read(listed).splitlines() if listed else ()
+    for file in image.list(_DPKG + b"status.d"):
+        # Distroless: a paragraph in a file of its own, and beside it the sums of the files.
+        for fields in _paragraphs(image, _DPKG + b"status.d/" + file):
+            if name := fields.get(b"Package", b""):
+                yield _package(name, fields, "dpkg"), _sums(image, _DPKG + b"status.d/" + file + b".md5sums")
+
+
+def _sums(image: ImageView, path: bytes) -> Sequence[bytes]:
+    lines = image.read(path).splitlines() if regular(image, path) else ()
+    return [b"/" + line.partition(b"  ")[2] for line in lines]
+
+
+def _apk(image: ImageView) -> Iterator[tuple[Package, Sequence[bytes]]]:
+    for block in _blocks(image, _APK):
+        fields: dict[bytes, bytes] = {}
+        directory, files = b"", []
+        for line in block.splitlines():
+            key, _, value = line.partition(b":")
+            if key == b"F":
+                directory = b"/" + value
+            elif key == b"R":
+                files.append(posixpath.join(directory, value))
+            else:
+                fields[key] = value
+        if name := fields.get(b"P"):
+            yield _package(name, {b"Version": fields.get(b"V", b"")}, "apk"), files
+
+
+def _package(name: bytes, fields: Mapping[bytes, bytes], manager: str) -> Package:
+    return Package(name.decode(errors="replace"), fields.get(b"Version", b"").decode(errors="replace"), manager)
+
+
+def _paragraphs(image: ImageView, path: bytes) -> Iterator[Mapping[bytes, bytes]]:
+    """The fields of each paragraph of a control file (deb-control(5)), without continued lines."""
+    for block in _blocks(image, path):
+        pairs = (line.partition(b":") for line in block.splitlines() if line[:1] not in (b" ", b"\t"))
+        yield {key: value.strip() for key, _, value in pairs}
+
+
+def _blocks(image: ImageView, path: bytes) -> Sequence[bytes]:
+    return [block for block in image.read(path).split(b"\n\n") if block] if regular(image, path) else ()

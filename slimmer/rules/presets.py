@@ -1,0 +1,90 @@
+"""The rule `presets`: files that well-known programs load late, listed in presets/*.toml and not in code.
+
+The format is described in docs/reference/slim-presets.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import posixpath
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from cntr_core.errors import PluginError
+from cntr_core.rules import Keep, Rule, RuleContext
+
+from .globs import compiled
+from .reading import keep_all
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """When a kept path matches one of the globs `when`, keep what the globs `keep` find, because of `because`.
+
+    A glob in `when` may have one ``//``: what stands before it is the program's home, from which those globs in `keep`
+    count that do not begin with a slash.
+    """
+
+    name: str
+    when: tuple[bytes, ...]
+    keep: tuple[bytes, ...]
+    because: str
+
+
+class Presets(Rule):
+    name = "presets"
+    description = (
+        "Files that Node.js, Ruby, Perl, PHP, Java, web servers, databases … load late, as data files list them."
+    )
+
+    def keep(self, context: RuleContext) -> Iterable[Keep]:
+        for preset in builtin():
+            for home in sorted(_homes(preset, context.fresh)):
+                yield from keep_all(context.image, preset.keep, preset.because, home)
+
+
+def _homes(preset: Preset, paths: Iterable[bytes]) -> set[bytes]:
+    """The homes of the program in `paths`; the root where a glob has none."""
+    homes = set()
+    for glob in preset.when:
+        home, divided, rest = glob.rpartition(b"//")
+        matches = compiled((posixpath.join(home, rest) if divided else glob,)).fullmatch
+        depth = rest.count(b"/") + 1
+        homes |= {_above(path, depth) if divided else b"/" for path in paths if matches(path)}
+    return homes
+
+
+def _above(path: bytes, depth: int) -> bytes:
+    return b"/".join(path.split(b"/")[:-depth]) or b"/"
+
+
+@functools.cache
+def builtin() -> Sequence[Preset]:
+    """The presets that come with cntr, by file name."""
+    folder = resources.files(__package__) / "presets"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+    return [preset for file in files for preset in parse(file.read_text("utf-8"), file.name)]
+
+
+def parse(text: str, file: str) -> Iterator[Preset]:
+    """The presets of one file, whose name is for messages.
+
+    :raises PluginError: it is no TOML, or no list of presets.
+    """
+    try:
+        for table in tomllib.loads(text)["preset"]:
+            yield _preset(**table)
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise PluginError(
+            f"the presets in {file} cannot be read: {error}", "see docs/reference/slim-presets.md"
+        ) from error
+
+
+def _preset(name: str, when: list[str], keep: list[str], because: str) -> Preset:
+    for glob in when:
+        if not glob.startswith(("/", "**/")):
+            raise ValueError(f"'{glob}' begins neither with / nor with **/")
+    return Preset(name, tuple(map(os.fsencode, when)), tuple(map(os.fsencode, keep)), because)

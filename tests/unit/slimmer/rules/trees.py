@@ -1,0 +1,41 @@
+"""Small roots for tests of rules, and the question to them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from cntr_slimmer.rules.closure import Reason, close
+
+from cntr_core.rules import Rule
+from tests.unit.slimmer.rules.directory_view import DirectoryView
+
+ANY = frozenset({"lookup", "open", "read"})
+
+
+def plant(root: str | os.PathLike[str], files: Mapping[str, str | bytes]) -> None:
+    """Write files below `root`; a text that begins with ``->`` makes a link. What begins with #! is executable."""
+    for path, content in files.items():
+        place = os.path.join(root, path.lstrip("/"))
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        if isinstance(content, str) and content.startswith("->"):
+            os.symlink(content.removeprefix("->"), place)
+            continue
+        with open(place, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        os.chmod(place, 0o755 if content[:2] in ("#!", b"#!") else 0o644)
+
+
+def ask(
+    root: str | os.PathLike[str],
+    rules: Sequence[Rule],
+    used: Iterable[str] | Mapping[str, Iterable[str]],
+    environment: Mapping[str, str] | None = None,
+    absent: Iterable[str] = (),
+) -> dict[str, Reason]:
+    """What the rules keep beside `used`, without directories."""
+    view = DirectoryView(root)
+    operations = used if isinstance(used, Mapping) else dict.fromkeys(used, ANY)
+    trace = {os.fsencode(path): frozenset(names) for path, names in operations.items()}
+    kept = close(view, trace, map(os.fsencode, absent), environment or {}, rules)
+    return {os.fsdecode(path): reason for path, reason in kept.items() if not os.path.isdir(view.host(path))}
