@@ -1,0 +1,79 @@
+"""Calling the operations that an application's own OpenAPI document tells of."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from .attempt import Attempt, NoAnswer
+from .crawl import visit
+from .network import Target
+from .operations import READS, Operation, operations
+from .result import Observation
+from .spec import SUCCESS
+from .web import Page, Request, Web, accepted, entrance
+
+_LARGEST = 2 << 20
+
+
+def call_all(web: Web, target: Target, path: str, write: bool, seconds: float) -> Attempt:
+    """Read the document and call each operation once.
+
+    An operation fails by a status that is neither a success nor foreseen by the document; where a parameter had to be
+    made up, refusals (4xx) are just facts.
+
+    :raises NotReady: the document cannot be had yet.
+    :raises NoAnswer: it cannot be had, or is none.
+    """
+    end = time.monotonic() + seconds
+    page = entrance(web, target, path, SUCCESS, seconds)
+    found = _read(target.name(path), page, write)
+    observations = [Observation(target.name(path), page.facts())]
+    failures = []
+    for operation in found:
+        left = end - time.monotonic()
+        if left <= 0:
+            return Attempt(
+                False, f"the time was up after {len(observations) - 1} of {len(found)} operations", observations
+            )
+        request = Request(operation.path, operation.method, operation.headers, operation.content)
+        answer = visit(web, target, request, left)
+        observations.append(_observed(target, operation, answer))
+        if not _succeeded(operation, answer):
+            failures.append(f"{operation.method} {operation.path} ({answer.status if answer else 'no answer'})")
+    detail = f"{len(found)} operation{'s' * (len(found) != 1)} called"
+    if failures:
+        detail += f", of which {len(failures)} failed: {', '.join(failures[:3])}"
+    return Attempt(not failures, detail, observations)
+
+
+def _read(name: str, page: Page, write: bool) -> list[Operation]:
+    if not accepted(page.status, SUCCESS):
+        raise NoAnswer(f"{name} answered {page.status}")
+    try:
+        if page.length > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST >> 20} MiB")
+        document = json.loads(page.content)
+        if not isinstance(document, dict):
+            raise ValueError("it is no object")
+        told = operations(document, write)
+        found = list({(one.method, one.path): one for one in told}.values())  # templates may be filled in alike
+    except (ValueError, RecursionError) as error:
+        raise NoAnswer(f"{name} cannot be used: {error}") from error
+    if not found:
+        raise NoAnswer(f"{name} tells of no operation{'' if write else ' that only reads'}")
+    return found
+
+
+def _observed(target: Target, operation: Operation, answer: Page | None) -> Observation:
+    subject = f"{operation.method} {target.name(operation.path)}"
+    return Observation(
+        subject, answer.facts() if answer else {"status": None}, once=operation.method.lower() not in READS
+    )
+
+
+def _succeeded(operation: Operation, answer: Page | None) -> bool:
+    if answer is None:
+        return False
+    foreseen = accepted(answer.status, SUCCESS) or operation.foresees(answer.status)
+    return foreseen or (not operation.exact and 400 <= answer.status < 500)

@@ -1,0 +1,240 @@
+"""Driving a container by probes, one after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import select
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cntr_core.errors import CntrError, PermissionMissing
+
+from .attempt import Attempt
+from .prober import Prober
+from .result import EXCERPT, Fact, Observation, Outcome, compare, merge
+from .running import Executed, Running
+from .spec import Crawl, Exec, Exit, Http, Manual, OpenApi, Ports, Probe, Quiet, Script, Tcp
+
+Progress = Callable[[str], object]
+
+_FIRST_DELAY = 0.005
+_LONGEST_DELAY = 0.1
+_CLOCK = 1.1
+"""Seconds after which a page that shows the time, to the second, has changed."""
+_LAST_LINES = 20
+_ONE_LOOK = (Tcp, Script, Quiet, Manual, Exit)
+_NO_COMMAND = (126, 127)
+
+
+def run_probes(
+    running: Running,
+    probes: Sequence[Probe] | Prober,
+    *,
+    timeout: float,
+    progress: Progress,
+    against: Sequence[Outcome] = (),
+) -> list[Outcome]:
+    """Make all probes in order, within `timeout` seconds; the time that the user takes for ``manual`` does not count.
+
+    A :class:`Prober` that was created before the container saves its start. Each probe is tried until the container is
+    ready for it, and then looked at twice, to learn what is volatile. `against` has the outcomes of the original: what
+    differs from them is looked at once more after a second, since it may just show the time.
+
+    Failures are outcomes; see :func:`check`.
+
+    :raises CntrError: the probing itself failed.
+    """
+    if isinstance(probes, Prober):
+        return _Run(running, probes, timeout, progress).run(against)
+    with Prober(probes) as prober:
+        return _Run(running, prober, timeout, progress).run(against)
+
+
+def check(outcomes: Sequence[Outcome]) -> None:
+    """Be content only with successes.
+
+    :raises CntrError: a probe failed; the message says how, the hint has the container's last words.
+    """
+    for outcome in outcomes:
+        if not outcome.ok:
+            raise CntrError(f"the probe {outcome.spec} failed: {outcome.detail}", outcome.output.strip())
+
+
+class _Run:
+    def __init__(self, running: Running, prober: Prober, timeout: float, progress: Progress) -> None:
+        self._running = running
+        self._prober = prober
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._progress = progress
+
+    def run(self, against: Sequence[Outcome]) -> list[Outcome]:
+        refusal = self._prober.enter(self._running.pid)
+        if refusal and self._running.ended() is None:
+            raise PermissionMissing(f"cannot enter the container's network: {refusal}", "run as root")
+        originals = [*against, *[None] * len(self._prober.probes)]
+        return [self._probe(*pair) for pair in zip(self._prober.probes, originals, strict=False)]
+
+    def _probe(self, probe: Probe, original: Outcome | None) -> Outcome:
+        self._progress(str(probe))
+        start = time.monotonic()
+        attempt = self._until_ready(probe)
+        seconds = time.monotonic() - start
+        observations = tuple(attempt.observations)
+        if attempt.ok and not isinstance(probe, _ONE_LOOK):
+            observations = merge(observations, self._look_again(probe))
+        outcome = Outcome(str(probe), attempt.ok, seconds, attempt.detail, observations, attempt.output)
+        if original is not None and not isinstance(probe, _ONE_LOOK) and compare([original], [outcome]):
+            time.sleep(max(0.0, min(start + seconds + _CLOCK, self._deadline) - time.monotonic()))
+            observations = merge(observations, self._look_again(probe))
+            outcome = Outcome(str(probe), attempt.ok, seconds, attempt.detail, observations, attempt.output)
+        return outcome
+
+    def _left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _until_ready(self, probe: Probe) -> Attempt:
+        """Try until the container is ready, has ended, or the time is up."""
+        delay = _FIRST_DELAY
+        late = Attempt(False, f"the time limit of {self._timeout:g} s was used up before it")
+        while True:
+            if (ended := self._ended()) is not None and not isinstance(probe, (Exit, Quiet, Manual)):
+                return ended
+            if self._left() <= 0:
+                return late
+            start = time.monotonic()
+            attempt = self._try(probe)
+            if attempt.ready:
+                return attempt
+            late = Attempt(
+                False, f"not within {self._timeout:g} s: {attempt.detail}", attempt.observations, self._words()
+            )
+            time.sleep(max(0.0, min(max(delay, time.monotonic() - start), self._left())))
+            delay = min(delay * 1.5, _LONGEST_DELAY)
+
+    def _ended(self) -> Attempt | None:
+        code = self._running.ended()
+        if code is None:
+            return None
+        return Attempt(False, f"the container ended with code {code} before it answered", output=self._words())
+
+    def _words(self) -> str:
+        """The last lines of the container's log."""
+        lines = self._running.log()[-EXCERPT:].decode(errors="replace").splitlines()
+        return "\n".join(lines[-_LAST_LINES:])
+
+    def _look_again(self, probe: Probe) -> Sequence[Observation]:
+        if isinstance(probe, OpenApi) and probe.write:
+            probe = OpenApi(probe.port, probe.path)  # what changes something is done once
+        return self._try(probe).observations
+
+    def _try(self, probe: Probe) -> Attempt:
+        match probe:
+            case Exec():
+                return self._execute(probe)
+            case Quiet():
+                return self._quiet(probe)
+            case Exit():
+                return self._exit(probe)
+            case Manual():
+                return self._manual()
+        question, values = _question(probe, self._running.pid, self._prober.ports)
+        return self._prober.ask(question, self._left(), **values)
+
+    def _execute(self, probe: Exec) -> Attempt:
+        try:
+            executed = self._running.execute(probe.command, max(self._left(), 0.001))
+        except TimeoutError:
+            return Attempt(False, "the command did not end in time, and was killed", output=self._words())
+        except CntrError:
+            if (ended := self._ended()) is not None:
+                return ended
+            raise
+        ok = executed.code == probe.code
+        detail = f"the command ended with code {executed.code}"
+        ready = ok or executed.code in _NO_COMMAND
+        return Attempt(ok, detail, [_executed(probe, executed)], _both(executed) if not ok else "", ready)
+
+    def _quiet(self, probe: Quiet) -> Attempt:
+        """Look ten times in the interval, or ten times a second, whether files are accessed."""
+        seen, since = self._running.activity(), time.monotonic()
+        while (code := self._running.ended()) is None:
+            if self._left() <= 0:
+                return Attempt(False, f"files were still accessed after {self._timeout:g} s")
+            time.sleep(min(_LONGEST_DELAY, probe.seconds / 10))
+            if (now := self._running.activity()) != seen:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() - since >= probe.seconds:
+                return Attempt(True, f"no file was accessed for {probe.seconds:g} s", [_end(None, self._words())])
+        return self._has_ended(code, 0)
+
+    def _exit(self, probe: Exit) -> Attempt:
+        delay = _FIRST_DELAY
+        while (code := self._running.ended()) is None:
+            if self._left() <= 0:
+                detail = f"the container did not end within {self._timeout:g} s"
+                return Attempt(False, detail, [_end(None, self._words())], self._words())
+            time.sleep(delay)
+            delay = min(delay * 1.5, _LONGEST_DELAY)
+        return self._has_ended(code, probe.code)
+
+    def _has_ended(self, code: int, expected: int) -> Attempt:
+        words = self._words()
+        ok = code == expected
+        return Attempt(ok, f"the container ended with code {code}", [_end(code, words)], "" if ok else words)
+
+    def _manual(self) -> Attempt:
+        """Wait for Enter, Ctrl-C, or the container's end."""
+        self._progress("use the container, then press Enter")
+        start = time.monotonic()
+        try:
+            while (code := self._running.ended()) is None:
+                if select.select([0], [], [], _LONGEST_DELAY)[0]:
+                    os.read(0, EXCERPT)
+                    break
+        except KeyboardInterrupt:
+            code = self._running.ended()
+        self._deadline += time.monotonic() - start
+        return Attempt(True, "the user was done" if code is None else f"the container ended with code {code}")
+
+
+def _question(probe: Probe, pid: int, exposed: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
+    """What the probing process is asked for a probe."""
+    match probe:
+        case Http(port, path, statuses, secure):
+            return "http", {"ports": _ports(port, exposed), "path": path, "statuses": statuses, "secure": secure}
+        case Tcp(port):
+            return "tcp", {"port": port}
+        case Crawl(port, path):
+            return "crawl", {"ports": _ports(port, exposed), "path": path}
+        case OpenApi(port, path, write):
+            return "openapi", {"ports": _ports(port, exposed), "path": path, "write": write}
+        case Ports(ports):
+            return "ports", {"ports": ports or exposed}
+        case Script(file):
+            environment = {"CNTR_PID": str(pid), "CNTR_CONTAINER": f"pid://{pid}"}
+            return "script", {"file": file, "environment": environment, "ports": exposed}
+    raise TypeError(f"{probe} asks nothing of the network")
+
+
+def _ports(port: int | None, exposed: tuple[int, ...]) -> tuple[int, ...]:
+    return exposed if port is None else (port,)
+
+
+def _executed(probe: Exec, executed: Executed) -> Observation:
+    streams = {"stdout": executed.stdout, "stderr": executed.stderr}
+    facts: dict[str, Fact] = {"code": executed.code}
+    for name, data in streams.items():
+        facts |= {f"{name} sha256": hashlib.sha256(data).hexdigest(), f"{name} length": len(data)}
+    shown = {name: data[:EXCERPT].decode(errors="replace") for name, data in streams.items() if data}
+    return Observation(str(probe), facts, shown=shown)
+
+
+def _both(executed: Executed) -> str:
+    return b"\n".join(filter(None, (executed.stdout, executed.stderr)))[-EXCERPT:].decode(errors="replace")
+
+
+def _end(code: int | None, log: str) -> Observation:
+    return Observation("container", {"code": code}, shown={"log": log} if log else {})

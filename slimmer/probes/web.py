@@ -1,0 +1,136 @@
+"""HTTP requests to a container, made inside its network namespace. Only the probing process imports this module."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import httpx
+
+from .attempt import NoAnswer, NotReady
+from .network import Target
+from .result import EXCERPT, Fact
+
+_LIMIT = 30.0  # seconds for one request
+_LARGEST = 64 << 20
+_KEPT = 2 << 20
+_AGENT = "Mozilla/5.0 (compatible; cntr)"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a target; `content` is the body."""
+
+    path: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer. `content` is its decoded body's beginning, `complete` tells whether the body came to its end."""
+
+    status: int
+    headers: httpx.Headers
+    content: bytes
+    length: int
+    sha256: str
+    complete: bool
+
+    @property
+    def media_type(self) -> str:
+        """The content type without its parameters."""
+        return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+    @property
+    def text(self) -> str:
+        """The beginning of the body, as UTF-8."""
+        return self.content.decode(errors="replace")
+
+    def facts(self) -> dict[str, Fact]:
+        """What a replay must find again. A stream that never ends has no digest."""
+        told: dict[str, Fact] = {"status": self.status}
+        told.update((name, self.headers.get(name)) for name in ("content-type", "location"))
+        told.update({"sha256": self.sha256, "length": self.length} if self.complete else {"complete": False})
+        return told
+
+    def excerpt(self) -> dict[str, str]:
+        """The beginning of a body that people can read."""
+        text = self.content[:EXCERPT].decode(errors="replace")
+        return {"body": text} if text and "\0" not in text else {}
+
+
+class Web:
+    """A client that keeps connections, no cookies, asks no proxy and believes any certificate."""
+
+    def __init__(self) -> None:
+        self._client = httpx.Client(verify=False, trust_env=False, headers={"User-Agent": _AGENT})
+
+    def fetch(self, target: Target, request: Request, seconds: float) -> Page:
+        """Make one request; redirects are not followed.
+
+        :raises NotReady: nobody answers, or the connection breaks before an answer.
+        :raises NoAnswer: it takes longer than `seconds` (at most 30), or what comes is not HTTP.
+        """
+        limit = min(seconds, _LIMIT)
+        end = time.monotonic() + limit
+        headers = {"Host": target.host, **request.headers}
+        url = target.url + request.path
+        try:
+            with self._client.stream(
+                request.method, url, headers=headers, content=request.content, timeout=max(limit, 0.001)
+            ) as response:
+                return _read(response, end)
+        except httpx.TimeoutException as error:
+            raise NoAnswer(f"{request.path} did not answer within {limit:.3g} s") from error
+        except (httpx.TransportError, httpx.InvalidURL, httpx.DecodingError, UnicodeError) as error:
+            raise _refusal(error, target, request) from error
+        finally:
+            self._client.cookies.clear()  # every request is like the first, so that all can be repeated
+
+
+def _refusal(error: Exception, target: Target, request: Request) -> Exception:
+    if isinstance(error, httpx.ConnectError) and "SSL" in str(error):
+        return NoAnswer(f"port {target.port} does not speak TLS: {error}")
+    if isinstance(error, httpx.NetworkError) or "disconnected" in str(error):
+        return NotReady(f"port {target.port} closed the connection without an answer")
+    return NoAnswer(f"{request.path} of port {target.port} has no answer in HTTP: {error}")
+
+
+def _read(response: httpx.Response, end: float) -> Page:
+    """Read the body, up to a size and a time: a stream of events has no end."""
+    digest = hashlib.sha256()
+    content = bytearray()
+    length = 0
+    complete = True
+    try:
+        for chunk in response.iter_bytes():
+            digest.update(chunk)
+            length += len(chunk)
+            content += chunk[: _KEPT - len(content)]
+            if length > _LARGEST or time.monotonic() > end:
+                complete = False
+                break
+    except (httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.ReadError):
+        complete = False
+    return Page(response.status_code, response.headers, bytes(content), length, digest.hexdigest(), complete)
+
+
+def accepted(status: int, statuses: Iterable[Sequence[int]]) -> bool:
+    """Whether the status lies in one of the ranges."""
+    return any(low <= status <= high for low, high in statuses)
+
+
+def entrance(web: Web, target: Target, path: str, statuses: Iterable[Sequence[int]], seconds: float) -> Page:
+    """A probe's first page.
+
+    :raises NotReady: nobody answers, or the server says that it is not ready yet (RFC 9110, 15.6.4).
+    :raises NoAnswer: see :meth:`Web.fetch`.
+    """
+    page = web.fetch(target, Request(path), seconds)
+    if page.status == 503 and not accepted(503, statuses):
+        raise NotReady(f"{target.name(path)} answers 503, service unavailable")
+    return page
