@@ -30,9 +30,10 @@ Parts = tuple[bytes, ...]
 
 class File:
     """One file of the tree: `entry` describes it, the member `number` of layer `layer`. `names` are all its places,
-    of which a file with hard links has several, in the order in which they came."""
+    of which a file with hard links has several, in the order in which they came. `members` are all members that ever
+    gave it a name, as (layer, number), also one that is gone."""
 
-    __slots__ = ("entry", "ino", "layer", "names", "number")
+    __slots__ = ("entry", "ino", "layer", "members", "names", "number")
 
     def __init__(self, ino: int, entry: Entry, layer: int, number: int) -> None:
         self.ino = ino
@@ -40,6 +41,7 @@ class File:
         self.layer = layer
         self.number = number
         self.names: list[Name] = []
+        self.members: list[tuple[int, int]] = []
 
     @property
     def path(self) -> bytes:
@@ -275,6 +277,7 @@ class _Layer:
         placed = Name(parent, name, file, self._layer, number)
         parent.children[name] = placed
         file.names.append(placed)
+        file.members.append((self._layer, number))
 
     def _link(self, parent: Directory, name: bytes, there: Name | None, entry: Entry, number: int) -> None:
         """A second name for what is there already; the metadata belong to the file, not to the name."""
@@ -289,6 +292,7 @@ class _Layer:
         if isinstance(file, Directory):
             raise ImageError(f"is a hard link to the directory {quoted(entry.link)}")
         if there is not None and there.file is file:
+            file.members.append((self._layer, number))
             return
         if there is not None and isinstance(there.file, Directory) and _is_below(file, there.file):
             raise ImageError(missing)  # it would go with what is in its way

@@ -50,6 +50,14 @@ def new_file(name: str, directory: int) -> Iterator[BinaryIO]:
 
 
 @contextmanager
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """A file for writing that takes the place of `path` when all is well; :raises ImageError: it cannot be written."""
+    parent, name = os.path.split(os.path.abspath(path))
+    with writing(path), opened_directory(parent) as directory, new_file(name, directory) as file:
+        yield file
+
+
+@contextmanager
 def new_directory(path: str) -> Iterator[str]:
     """A directory to be filled, which becomes `path` (an empty directory, or nothing) when all is well.
 

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -34,12 +33,14 @@ class Container:
         environment: Mapping[str, str],
         output: Output,
         watch: Watch | None,
+        stop_signal: int,
     ) -> None:
         self.pid = pid
         self.environment = environment
         self._runtime = runtime
         self._output = output
         self._watch = watch
+        self._stop_signal = stop_signal
         self._pidfd = pidfd_open(pid)
         self._code: int | None = None
 
@@ -81,34 +82,24 @@ class Container:
         """What it wrote to stdout and stderr so far."""
         return _content(self._output.log)
 
-    def stdout(self) -> bytes:
-        """What it wrote to stdout; all of it once the run is over."""
-        return _content(self._output.stdout)
-
     def activity(self) -> int:
         """A counter that grows with every first access to a file; it stands still where nobody watches."""
         return self._watch.activity() if self._watch else 0
 
-    def stop(self, number: int, limit: float = STOP_LIMIT) -> int:
-        """End it by signal `number`, after `limit` seconds by SIGKILL; its exit code."""
+    def end(self, limit: float = STOP_LIMIT) -> int:
+        """End it by its stop signal, after `limit` seconds by SIGKILL; its exit code."""
         if self._watch is not None and self.ended() is None:
             self._watch.enter(Phase.SHUTDOWN)
-        for send, patience in ((number, limit), (signal.SIGKILL, _DEATH)):
+        for number, patience in ((self._stop_signal, limit), (signal.SIGKILL, _DEATH)):
             if self.ended() is not None:
                 break
             with suppress(ProcessLookupError):
-                pidfd_send_signal(self._pidfd, send)
+                pidfd_send_signal(self._pidfd, number)
             select.select([self._pidfd], [], [], patience)
         code = self.ended()
         if code is None:
             raise SessionError("the container does not end, not even by SIGKILL", "look for processes in state D")
         return code
-
-    def wait(self, timeout: float) -> int | None:
-        """Wait at most `timeout` seconds for its end; the exit code, None where it still runs."""
-        deadline = time.monotonic() + timeout
-        select.select([self._pidfd], [], [], max(0.0, deadline - time.monotonic()))
-        return self.ended()
 
     def close(self) -> None:
         """Give up the descriptor."""

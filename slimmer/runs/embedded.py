@@ -74,9 +74,9 @@ def running(
         streams = stack.enter_context(kept(output, lambda: _clean(runtime, bundle)))
         stack.callback(runtime.delete)
         pid = runtime.create(bundle, streams)
-        container = Container(runtime, pid, _environment(request.config), output, watch)
+        container = Container(runtime, pid, _environment(request.config), output, watch, number)
         stack.callback(container.close)
-        stack.callback(container.stop, number)
+        stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
         if watch is not None:
             watch.enter(Phase.START)
         runtime.start()

@@ -88,11 +88,11 @@ def _copy(output: Output, pipes: tuple[int, int], alive: int) -> bool:
     }
     log = os.open(output.log, flags, 0o600)
     told = False
-    while True:
+    while files or not told:
         waiting = [*files, *(() if told else (alive,))]
         ready, _, _ = select.select(waiting, [], [], _PATIENCE if told else None)
-        if told and (not ready or not files):
-            return True
+        if not ready:
+            break
         for fd in ready:
             data = os.read(fd, _CHUNK)
             if fd == alive:
@@ -105,3 +105,4 @@ def _copy(output: Output, pipes: tuple[int, int], alive: int) -> bool:
                         os.write(file, data)
             else:
                 os.close(files.pop(fd))
+    return True

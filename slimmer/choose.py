@@ -1,0 +1,136 @@
+"""From a trace to the files to keep, each with its reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cntr_core.errors import UsageError
+from cntr_core.images import ImageConfig
+from cntr_core.images.members import Kind
+from cntr_core.rules import ImageView, Rule
+
+from .layers.opened import OpenLayers
+from .layers.tree import Directory, File
+from .rules import closure
+from .rules.package import read_packages
+from .rules.paths import Exclusion, PathPatterns, Paths
+from .trace.record import AccessTrace
+
+USED = "trace"
+"""The reason's name, beside those of the rules, for what the run used."""
+
+LAYERS = "layers"
+"""The same for the layers that the user keeps whole."""
+
+_FILE_OPERATIONS = {"read": "read", "open": "opened", "readlink": "followed", "readdir": "listed", "opendir": "opened"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user says beside the trace: paths and patterns to keep, to leave out, and to keep whatever else is said;
+    packages to keep whole; how many of the topmost layers to keep whole; rules to ask, and not to ask."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    preserve: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    last_layers: int = 0
+    with_rules: tuple[str, ...] = ()
+    without_rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The files to keep, and why, by real paths. `unmatched` are patterns of the user that nothing fits."""
+
+    files: tuple[File, ...]
+    reasons: Mapping[bytes, closure.Reason]
+    unmatched: tuple[str, ...] = field(default=())
+
+
+def choose(
+    layers: OpenLayers, config: ImageConfig, trace: AccessTrace, rules: Sequence[Rule], wishes: Wishes
+) -> Choice:
+    """The files that the slim image has.
+
+    :raises CntrError: a rule fails, or a wish names what is not there.
+    """
+    view = layers.view
+    include, exclude, preserve = (
+        PathPatterns(view, patterns) for patterns in (wishes.include, wishes.exclude, wishes.preserve)
+    )
+    excluded = Exclusion(exclude, preserve)
+    used = {path: operations for path, operations in trace.used().items() if not excluded(path)}
+    used = {path: used[path] for path in used if view.lookup(path, follow=False) is not None}
+    reasons = {path: closure.Reason(USED, because) for path, because in _uses(trace, used)}
+    kept = {**used, **dict.fromkeys(preserve.expand(), frozenset[str]())}
+    reasons |= _wished(layers, view, wishes, excluded, preserve)
+    kept |= dict.fromkeys(reasons.keys() - used.keys(), frozenset())
+    asked = [*closure.chosen(rules, with_=wishes.with_rules, without=wishes.without_rules), Paths(include)]
+    found = closure.close(view, kept, trace.absent(), _environment(config), asked, excluded=excluded)
+    reasons = {**found, **reasons}
+    files = {file.ino: file for path in sorted({*kept, *found}) if (file := _file(layers, path)) is not None}
+    unmatched = [pattern for patterns in (include, exclude, preserve) for pattern in patterns.unmatched()]
+    return Choice(tuple(files.values()), reasons, tuple(unmatched))
+
+
+def _file(layers: OpenLayers, path: bytes) -> File | None:
+    try:
+        return layers.tree.resolve(path, follow=False).file
+    except OSError:
+        return None
+
+
+def _uses(trace: AccessTrace, used: Mapping[bytes, object]) -> Iterable[tuple[bytes, str]]:
+    """For each path what was done to it that tells most, by whom, and when."""
+    best: dict[bytes, tuple[int, str]] = {}
+    for access in trace.accesses:
+        if access.errno or access.path not in used:
+            continue
+        rank = list(_FILE_OPERATIONS).index(access.operation) if access.operation in _FILE_OPERATIONS else 9
+        if access.path not in best or rank < best[access.path][0]:
+            exe = os.fsdecode(trace.processes[access.process].exe) or "the kernel"
+            done = _FILE_OPERATIONS.get(access.operation, "looked up")
+            best[access.path] = rank, f"{done} by {exe}, {_WHEN[access.phase]}"
+    return ((path, because) for path, (_, because) in best.items())
+
+
+_WHEN = ("before the start", "at the start", "while it was probed", "when it was stopped")
+
+
+def _wished(
+    layers: OpenLayers,
+    view: ImageView,
+    wishes: Wishes,
+    excluded: Callable[[bytes], bool],
+    preserve: PathPatterns,
+) -> dict[bytes, closure.Reason]:
+    """What the user names, with the reasons that are the user's."""
+    reasons = {path: closure.Reason("preserve", "preserved as --preserve asks") for path in preserve.expand()}
+    if wishes.packages:
+        database = read_packages(view)
+        for name in wishes.packages:
+            package = database.find(name)
+            if package is None:
+                raise UsageError(f"the image has no package {name}", "see the packages in its report")
+            reason = closure.Reason("include-package", f"belongs to the package {name}")
+            reasons |= {path: reason for path in database.files_of(package) if not excluded(path)}
+    if wishes.last_layers:
+        first = len(layers.tars) - wishes.last_layers
+        reason = closure.Reason(LAYERS, f"is in one of the last {wishes.last_layers} layers")
+        for file in layers.tree.files():
+            if file.layer >= first and not excluded(file.path):
+                reasons[file.path] = reason
+    return reasons
+
+
+def _environment(config: ImageConfig) -> Mapping[str, str]:
+    return dict(line.partition("=")[::2] for line in config.env)
+
+
+def count(files: Iterable[File]) -> tuple[int, int]:
+    """How many files that are no directories, and the bytes of their contents."""
+    regular = [file for file in files if not isinstance(file, Directory)]
+    return len(regular), sum(file.entry.size for file in regular if file.entry.kind is Kind.FILE)

@@ -1,0 +1,74 @@
+"""One observed run: start, probe, stop; what was used, and how the probes went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from cntr_core.filesystem import Branch, Filesystem, Node
+
+from ..probes.defaults import tcp_ports
+from ..probes.prober import Prober
+from ..probes.result import Outcome
+from ..probes.run import run_probes
+from ..probes.spec import Probe
+from ..trace.record import Access, Phase, Process
+from ..trace.watch import Watch
+from .embedded import RunRequest, running
+
+Progress = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A run that is over. `code` is the exit code of its first process, 128+n for signal n; accesses and processes are
+    empty where nobody watched."""
+
+    outcomes: tuple[Outcome, ...]
+    code: int
+    log: bytes
+    accesses: tuple[Access, ...] = ()
+    processes: tuple[Process, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every probe succeeded."""
+        return all(outcome.ok for outcome in self.outcomes)
+
+
+def observe(
+    branches: Sequence[Branch[Any]],
+    request: RunRequest,
+    filesystem: Filesystem,
+    probes: Sequence[Probe],
+    *,
+    timeout: float,
+    progress: Progress,
+    watched: bool = True,
+    against: Sequence[Outcome] = (),
+    stop_limit: float,
+) -> Observed:
+    """Run the image on `branches`, drive it by `probes`, stop it.
+
+    `against` has the original's outcomes, where this is a replay. The container's end takes `stop_limit` seconds at
+    most.
+
+    :raises CntrError: it cannot be started or stopped, or the trace is not complete.
+    """
+    nodes: Sequence[Branch[Node]] = branches
+    watch = Watch() if watched else None
+    with ExitStack() as stack:
+        if watch is not None:
+            stack.callback(watch.release)
+        with Prober(probes, tcp_ports(request.config)) as prober:
+            with running(nodes, request, filesystem, watch) as container:
+                if watch is not None:
+                    watch.enter(Phase.PROBE)
+                outcomes = run_probes(container, prober, timeout=timeout, progress=progress, against=against)
+                progress("stopping")
+                code = container.end(stop_limit)
+                log = container.log()
+        accesses, processes = watch.records() if watch is not None else ((), ())
+        return Observed(tuple(outcomes), code, log, accesses, processes)

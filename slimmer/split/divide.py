@@ -1,0 +1,164 @@
+"""Dividing a layer's tar into two, and joining two into one: raw records are copied, nothing is written anew."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from typing import IO, Protocol
+
+from cntr_core.errors import ImageError
+
+from ..layers.index import LayerIndex
+from ..layers.plain import PlainTar
+from ..oci.image import PlainLayer
+from .recipe import BOTH, FAT, SLIM, LayerRecipe, Run
+
+END = bytes(1024)
+"""The end mark of a tar: two records of zeros."""
+
+_CHUNK = 1 << 20
+
+Progress = Callable[[int], None]
+
+
+class Half:
+    """A tar that grows."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: IO[bytes] = open(path, "xb", buffering=0)  # noqa: SIM115 - closed by finish and by discard
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """:raises OSError: there is no room."""
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        self._hash.update(data)
+        self._size += len(data)
+
+    def finish(self) -> PlainLayer:
+        """Write the end mark; gives the finished layer."""
+        self.write(END)
+        self._file.close()
+        return PlainLayer(self._path, f"sha256:{self._hash.hexdigest()}", self._size)
+
+    def discard(self) -> None:
+        """Give up: close and remove the file."""
+        self._file.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+
+
+def divide(
+    tar: PlainTar,
+    index: LayerIndex,
+    slim: Collection[int],
+    fat: Collection[int],
+    paths: tuple[str, str],
+    progress: Progress | None = None,
+) -> tuple[PlainLayer, PlainLayer, LayerRecipe]:
+    """Copy the members numbered in `slim` and in `fat` to two new tars at `paths`.
+
+    The recipe's DiffID is that of the bytes that :func:`join` will give back.
+
+    :raises ImageError: a member is in neither half.
+    """
+    runs = list(_runs(index, slim, fat))
+    tail = tar.read(tar.size - index.end, index.end)
+    whole = hashlib.sha256()
+    halves = (Half(paths[0]), Half(paths[1]))
+    try:
+        at = 0
+        for where, size in runs:
+            for piece in _pieces(tar, at, size):
+                whole.update(piece)
+                if where != FAT:
+                    halves[0].write(piece)
+                if where != SLIM:
+                    halves[1].write(piece)
+                if progress is not None:
+                    progress(len(piece))
+            at += size
+        whole.update(tail)
+        layers = halves[0].finish(), halves[1].finish()
+    except BaseException:
+        for half in halves:
+            half.discard()
+        raise
+    return *layers, LayerRecipe(f"sha256:{whole.hexdigest()}", tuple(runs), tail)
+
+
+def _runs(index: LayerIndex, slim: Collection[int], fat: Collection[int]) -> Iterator[Run]:
+    """Neighbours that go the same way, as one; headers that belong to no member go both ways."""
+    last, size, at = "", 0, 0
+    for start, end, where in sorted(_ways(index, slim, fat)):
+        if start != at:
+            raise ImageError(f"its tar has {start - at} bytes at byte {at} that belong to nothing")
+        at = end
+        if where != last and size:
+            yield last, size
+            size = 0
+        last, size = where, size + end - start
+    if size:
+        yield last, size
+
+
+def _ways(index: LayerIndex, slim: Collection[int], fat: Collection[int]) -> Iterator[tuple[int, int, str]]:
+    for number, entry in enumerate(index.entries):
+        if number in slim:
+            yield entry.start, entry.end, BOTH if number in fat else SLIM
+        elif number in fat:
+            yield entry.start, entry.end, FAT
+        else:
+            raise ImageError(f"member {entry.path!r} is in neither half")
+    yield from ((start, end, BOTH) for start, end in index.global_headers)
+
+
+def _pieces(tar: PlainTar, at: int, size: int) -> Iterator[bytes]:
+    while size:
+        piece = tar.read(min(size, _CHUNK), at)
+        yield piece
+        at, size = at + len(piece), size - len(piece)
+
+
+class Readable(Protocol):
+    """A half's plain tar, read from its beginning."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def join(slim: Readable, fat: Readable, recipe: LayerRecipe) -> Iterator[bytes]:
+    """The original layer's tar, in pieces.
+
+    :raises ImageError: the halves do not belong together; all pieces were given by then.
+    """
+    whole = hashlib.sha256()
+    for piece in _joined(slim, fat, recipe):
+        whole.update(piece)
+        yield piece
+    if f"sha256:{whole.hexdigest()}" != recipe.diff_id:
+        raise ImageError(
+            f"the halves make another layer than {recipe.diff_id}", "check that the slim and the fat image are a pair"
+        )
+
+
+def _joined(slim: Readable, fat: Readable, recipe: LayerRecipe) -> Iterator[bytes]:
+    for where, size in recipe.runs:
+        yield from _exactly(fat if where == FAT else slim, size)
+        if where == BOTH:
+            for _ in _exactly(fat, size):
+                pass  # the other copy
+    yield recipe.tail
+
+
+def _exactly(half: Readable, size: int) -> Iterator[bytes]:
+    while size:
+        piece = half.read(min(size, _CHUNK))
+        if not piece:
+            raise ImageError("a half's layer is too short", "check that the slim and the fat image are a pair")
+        size -= len(piece)
+        yield piece

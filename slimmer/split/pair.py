@@ -1,0 +1,114 @@
+"""The pair: from the files to keep to two images, each of which names the other."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cntr_core.errors import ImageError
+from cntr_core.images import ImageConfig
+
+from ..layers.opened import OpenLayers
+from ..layers.tree import File
+from ..oci.image import NewImage, PlainLayer
+from . import labels
+from .divide import divide
+from .recipe import Recipe
+from .selection import fat_members, slim_members
+
+RECIPE_PATH = ".cntr/recipe.json.zst"
+"""Where the fat image's last layer has the recipe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both halves, not yet packed: a packed slim image's descriptor becomes the fat one's subject. `members` are the
+    numbers of the slim half's members, for each layer."""
+
+    slim: NewImage
+    fat: NewImage
+    recipe: Recipe
+    members: tuple[frozenset[int], ...]
+
+
+def make_pair(
+    layers: OpenLayers,
+    config: ImageConfig,
+    kept: Collection[File],
+    directory: str,
+    *,
+    fat_name: str = "",
+    progress: Callable[[int], None] | None = None,
+) -> Pair:
+    """Split all layers, into files in `directory`.
+
+    :raises ImageError: a layer is too odd to be split, or is not what its digest says.
+    :raises OSError: there is no room.
+    """
+    slim = slim_members(layers.indexes, layers.tree, kept)
+    fat = fat_members(layers.indexes, layers.tree, slim)
+    halves = []
+    for number, (tar, index) in enumerate(zip(layers.tars, layers.indexes, strict=True)):
+        paths = (os.path.join(directory, f"slim-{number}.tar"), os.path.join(directory, f"fat-{number}.tar"))
+        halves.append(divide(tar, index, slim[number], fat[number], paths, progress))
+    recipe = Recipe(config.raw, tuple(recipe for _, _, recipe in halves))
+    _check(recipe, config)
+    packed = recipe.pack()
+    extra = _recipe_layer(packed, os.path.join(directory, "recipe.tar"))
+    common = {
+        labels.PAIR: f"sha256:{hashlib.sha256(packed).hexdigest()}",
+        labels.ORIGINAL: f"sha256:{hashlib.sha256(config.raw).hexdigest()}",
+    }
+    fat_image = _half(config, [half for _, half, _ in halves] + [extra], {labels.ROLE: labels.FAT_ROLE, **common})
+    named = {labels.FAT: f"sha256:{hashlib.sha256(fat_image.config).hexdigest()}"}
+    if fat_name:
+        named[labels.FAT_NAME] = fat_name
+    slim_image = _half(config, [half for half, _, _ in halves], {labels.ROLE: labels.SLIM_ROLE, **common, **named})
+    return Pair(slim_image, fat_image, recipe, tuple(map(frozenset, slim)))
+
+
+def _check(recipe: Recipe, config: ImageConfig) -> None:
+    """What joining gives back must be the original, whatever was read in between."""
+    for number, (layer, diff_id) in enumerate(zip(recipe.layers, config.diff_ids, strict=False), 1):
+        if layer.diff_id != diff_id:
+            raise ImageError(f"layer {number} changed while it was read", "let nobody write to the image's file")
+
+
+def _half(config: ImageConfig, layers: list[PlainLayer], own: Mapping[str, str]) -> NewImage:
+    """The original's configuration, with other layers and our labels. Its history has an entry for each layer."""
+    document: dict[str, Any] = json.loads(config.raw) if config.raw else _bare(config)
+    run = document.get("config") or {}
+    run["Labels"] = {**(run.get("Labels") or {}), **own}
+    document["config"] = run
+    document["rootfs"] = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
+    history = document.get("history") or []
+    filled = sum(not entry.get("empty_layer") for entry in history)
+    if history:
+        document["history"] = history + [{"created_by": "cntr slim"}] * (len(layers) - filled)
+    return NewImage(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode(), tuple(layers), dict(own))
+
+
+def _bare(config: ImageConfig) -> dict[str, Any]:
+    """For a root without a configuration."""
+    return {"architecture": config.platform.architecture, "os": config.platform.os}
+
+
+def _recipe_layer(packed: bytes, path: str) -> PlainLayer:
+    """A layer with nothing but the recipe."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        directory = tarfile.TarInfo(os.path.dirname(RECIPE_PATH))
+        directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(directory)
+        member = tarfile.TarInfo(RECIPE_PATH)
+        member.size = len(packed)
+        archive.addfile(member, io.BytesIO(packed))
+    with open(path, "xb") as file:
+        file.write(content.getvalue())
+    return PlainLayer.of_file(path)

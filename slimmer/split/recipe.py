@@ -1,0 +1,94 @@
+"""The recipe: how a layer's tar is put together again from its two halves, byte for byte.
+
+A tar is more than its members: their order, headers as some program wrote them, global headers, padding at its end. The
+halves have the raw records; the recipe has the order, and what belongs to no member.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import zstandard
+
+from cntr_core.errors import ImageError
+
+FORMAT = "cntr-recipe/1"
+SLIM, FAT, BOTH = "s", "f", "b"
+"""Where a run of records is; of one that is in both halves, one copy is left out when joining."""
+
+Run = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRecipe:
+    """One layer: its runs of records in order, each with its bytes, and `tail`, what follows the last member."""
+
+    diff_id: str
+    runs: tuple[Run, ...]
+    tail: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A whole image. `config` is the original's configuration, byte for byte; empty where it was a bare root."""
+
+    config: bytes
+    layers: tuple[LayerRecipe, ...]
+
+    def pack(self) -> bytes:
+        """As a document, compressed; equal recipes give equal bytes."""
+        document = {
+            "format": FORMAT,
+            "config": _packed(self.config),
+            "layers": [
+                {"diffId": layer.diff_id, "runs": [[where, size] for where, size in layer.runs], "tail": _rle(layer)}
+                for layer in self.layers
+            ],
+        }
+        return zstandard.compress(json.dumps(document, separators=(",", ":")).encode(), 19)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Recipe:
+        """Read a document of :meth:`pack`.
+
+        :raises ImageError: it is damaged, or of another version.
+        """
+        try:
+            with zstandard.ZstdDecompressor().stream_reader(data) as stream:
+                document = json.loads(stream.read(_LARGEST))
+            if document["format"] != FORMAT:
+                raise ImageError(f"the recipe is of the unknown format {document['format']!r}", "use a newer cntr")
+            layers = tuple(_layer(layer) for layer in document["layers"])
+            return cls(_unpacked(document["config"]), layers)
+        except (zstandard.ZstdError, zlib.error, ValueError, KeyError, TypeError) as error:
+            raise ImageError(f"the fat image's recipe is damaged: {error}") from error
+
+
+_LARGEST = 1 << 28
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _unpacked(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _rle(layer: LayerRecipe) -> str | int:
+    """The tail: how many zeros, which it nearly always consists of, or its bytes."""
+    return len(layer.tail) if not layer.tail.strip(b"\0") else _packed(zlib.compress(layer.tail, 9))
+
+
+def _layer(values: dict[str, Any]) -> LayerRecipe:
+    tail = values["tail"]
+    runs: Sequence[Any] = values["runs"]
+    if not all(where in (SLIM, FAT, BOTH) and isinstance(size, int) and size > 0 for where, size in runs):
+        raise ValueError("a run of records is none")
+    content = bytes(tail) if isinstance(tail, int) else zlib.decompress(_unpacked(tail))
+    return LayerRecipe(str(values["diffId"]), tuple((where, size) for where, size in runs), content)

@@ -1,0 +1,93 @@
+"""A trace as a file: JSON lines, compressed with zstd where the name ends in ``.zst`` (docs/reference/trace-format.md).
+
+A file is complete or an error: its last line says how many accesses there are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import zstandard
+
+from cntr_core.errors import ImageError
+
+from ..oci.atomic import replacing
+from .record import Access, AccessTrace, Phase, Process
+
+FORMAT = "cntr-trace/1"
+_LARGEST = 1 << 30  # bytes, decompressed: some million accesses
+_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+def dump(trace: AccessTrace) -> bytes:
+    """The file's content, plain. Equal traces give equal bytes."""
+    return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in _lines(trace)).encode()
+
+
+def _lines(trace: AccessTrace) -> Iterator[Any]:
+    yield {"format": FORMAT, "image": trace.image, "platform": trace.platform, "runs": [dict(run) for run in trace.runs]}
+    for process in trace.processes:
+        yield ["process", process.pid, os.fsdecode(process.exe)]
+    for access in trace.accesses:
+        path = os.fsdecode(access.path)
+        phase = access.phase.name.lower()
+        yield ["access", path, access.operation, access.errno, access.process, access.time, phase]
+    yield ["end", len(trace.accesses)]
+
+
+def load(data: bytes, what: str) -> AccessTrace:
+    """Read the content of a file, which is called `what` in errors.
+
+    :raises ImageError: it is no trace, is cut off, or of another version.
+    """
+    try:
+        if data.startswith(_MAGIC):
+            with zstandard.ZstdDecompressor().stream_reader(data) as stream:
+                data = stream.read(_LARGEST)
+        head, *lines = data.decode().splitlines()
+        header = json.loads(head)
+        if header["format"] != FORMAT:
+            raise ImageError(f"{what} is a trace of the unknown format {header['format']!r}", "use a newer cntr")
+        return _trace(header, [json.loads(line) for line in lines])
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise ImageError(f"{what} is no trace, or a damaged one: {error}", "make one with cntr trace run") from error
+
+
+def _trace(header: Any, lines: list[Any]) -> AccessTrace:
+    processes = [Process(int(line[1]), os.fsencode(line[2])) for line in lines if line[0] == "process"]
+    accesses = [_access(line) for line in lines if line[0] == "access"]
+    if not lines or lines[-1] != ["end", len(accesses)]:
+        raise ValueError("its end is missing")
+    if any(not 0 <= access.process < len(processes) for access in accesses):
+        raise ValueError("an access is nobody's")
+    return AccessTrace(header["image"], header["platform"], tuple(accesses), tuple(processes), tuple(header["runs"]))
+
+
+def _access(line: Any) -> Access:
+    _, path, operation, number, process, seconds, phase = line
+    return Access(os.fsencode(path), operation, int(number), int(process), float(seconds), Phase[phase.upper()])
+
+
+def read(path: str) -> AccessTrace:
+    """The trace in the file at `path`.
+
+    :raises ImageError: as :func:`load`, or the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return load(file.read(), path)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}", "make a trace with cntr trace run") from error
+
+
+def write(trace: AccessTrace, path: str) -> None:
+    """Write the file, complete or not at all.
+
+    :raises ImageError: it cannot be written.
+    """
+    data = dump(trace)
+    with replacing(path) as file:
+        file.write(zstandard.compress(data) if path.endswith(".zst") else data)

@@ -1,0 +1,64 @@
+"""Proving a pair: the slim half's files are the original's, and both halves together give the original back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from cntr_core.errors import ImageError
+from cntr_core.images.members import quoted
+
+from .layers.index import Entry
+from .layers.opened import OpenLayers
+from .layers.plain import PlainTar
+from .layers.tree import Directory, File
+from .oci.image import PlainLayer
+from .split.divide import join
+from .split.recipe import Recipe
+
+# Where a member's records are is no property of the file.
+_PLACES = ("start", "data", "end")
+
+
+@contextmanager
+def open_plain(layers: Sequence[PlainLayer]) -> Iterator[OpenLayers]:
+    """Layers that were just written, read back."""
+    with ExitStack() as stack:
+        tars = []
+        for layer in layers:
+            fd = os.open(layer.path, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, fd)
+            tars.append(PlainTar(fd, 0, layer.size))
+        yield OpenLayers.of(tars)
+
+
+def check_files(slim: OpenLayers, original: OpenLayers) -> None:
+    """Compare every file of the slim half with the original's: type, mode, owner, time, attributes, links, and by
+    the layer's digest the content.
+
+    :raises ImageError: one differs, which would be a fault of ours.
+    """
+    for name in slim.tree.walk():
+        try:
+            there = original.tree.resolve(name.path, follow=False).file
+        except OSError:
+            raise ImageError(f"the slim half has {quoted(name.path)}, which the original lacks") from None
+        if _described(name.file) != _described(there):
+            raise ImageError(f"{quoted(name.path)} is not in the slim half what it is in the original")
+
+
+def _described(file: File) -> tuple[list[object], list[bytes]]:
+    names = [] if isinstance(file, Directory) else sorted(name.path for name in file.names)
+    return [getattr(file.entry, field) for field in Entry._fields if field not in _PLACES], names
+
+
+def check_join(slim: Sequence[PlainLayer], fat: Sequence[PlainLayer], recipe: Recipe) -> None:
+    """Join the halves, without keeping the result.
+
+    :raises ImageError: a layer is not what it was.
+    """
+    for ours, theirs, layer in zip(slim, fat, recipe.layers, strict=False):
+        with open(ours.path, "rb") as one, open(theirs.path, "rb") as other:
+            for _ in join(one, other, layer):
+                pass
