@@ -7,6 +7,7 @@ Berkeley DB), and is not read: :attr:`PackageDatabase.unreadable` says so.
 from __future__ import annotations
 
 import posixpath
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,26 +67,22 @@ class _RealPaths:
 
     def __init__(self, image: ImageView) -> None:
         self._image = image
-        self._directories: dict[bytes, tuple[bytes, frozenset[bytes]]] = {}
+        self._directories: dict[bytes, bytes] = {}
 
     def files(self, paths: Sequence[bytes]) -> list[bytes]:
-        """The real paths of those that are there. A listed path with others below it is a directory."""
+        """The real paths of those that are there, and no directories: a path with others below it is one."""
         parents = {posixpath.dirname(path) for path in paths}
-        found = []
-        for path in dict.fromkeys(paths):
-            directory, name = posixpath.split(path)
-            real, names = self._directory(directory)
-            if path not in parents and name in names:
-                found.append(posixpath.join(real, name))
-        return found
+        return [real for path in dict.fromkeys(paths) if path not in parents and (real := self._real(path))]
 
-    def _directory(self, path: bytes) -> tuple[bytes, frozenset[bytes]]:
-        if path not in self._directories:
-            found = self._image.lookup(path)
-            self._directories[path] = (
-                (found.path, frozenset(self._image.list(found.path))) if found else (b"", frozenset())
-            )
-        return self._directories[path]
+    def _real(self, path: bytes) -> bytes:
+        directory, name = posixpath.split(path)
+        if directory not in self._directories:
+            found = self._image.lookup(directory)
+            self._directories[directory] = found.path if found else b""
+        # Not what a lookup says: a file with hard links would be given by another of its names.
+        real = posixpath.join(self._directories[directory], name)
+        there = self._image.lookup(real, follow=False)
+        return real if there and not stat.S_ISDIR(there.kind) else b""
 
 
 def _dpkg(image: ImageView) -> Iterator[tuple[Package, Sequence[bytes]]]:

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 from cntr_core.errors import PluginError
 from cntr_core.rules import Keep, Rule, RuleContext
@@ -40,8 +41,11 @@ class Presets(Rule):
         "Files that Node.js, Ruby, Perl, PHP, Java, web servers, databases … load late, as data files list them."
     )
 
+    def __init__(self, presets: Sequence[Preset] | None = None) -> None:
+        self._presets = presets  # None: the built-in ones, read when they are wanted
+
     def keep(self, context: RuleContext) -> Iterable[Keep]:
-        for preset in builtin():
+        for preset in builtin() if self._presets is None else self._presets:
             for home in sorted(_homes(preset, context.fresh)):
                 yield from keep_all(context.image, preset.keep, preset.because, home)
 
@@ -75,7 +79,7 @@ def parse(text: str, file: str) -> Iterator[Preset]:
     :raises PluginError: it is no TOML, or no list of presets.
     """
     try:
-        for table in tomllib.loads(text)["preset"]:
+        for table in _list(tomllib.loads(text)["preset"]):
             yield _preset(**table)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise PluginError(
@@ -84,7 +88,13 @@ def parse(text: str, file: str) -> Iterator[Preset]:
 
 
 def _preset(name: str, when: list[str], keep: list[str], because: str) -> Preset:
-    for glob in when:
+    for glob in _list(when):
         if not glob.startswith(("/", "**/")):
             raise ValueError(f"'{glob}' begins neither with / nor with **/")
-    return Preset(name, tuple(map(os.fsencode, when)), tuple(map(os.fsencode, keep)), because)
+    return Preset(name, tuple(map(os.fsencode, when)), tuple(map(os.fsencode, _list(keep))), because)
+
+
+def _list(value: list[Any]) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return value

@@ -14,7 +14,16 @@ from .reading import keep_all, lines, shown
 _TABLES = (b"/etc/passwd", b"/etc/group")
 _PAM = re.compile(rb"(libpam|pam_\w+)\.so(\.\d+)*")
 _SERVICES = (b"/etc/pam.d/*", b"/etc/pam.conf", b"/usr/lib/pam.d/*")
-_SETTINGS = (b"/etc/security/**", b"/etc/login.defs", b"/etc/shells", b"/etc/environment", b"/etc/default/locale")
+_SETTINGS = (
+    b"/etc/security/**",
+    b"/etc/login.defs",
+    b"/etc/shells",
+    b"/etc/environment",
+    b"/etc/default/locale",
+    b"/etc/shadow",
+    b"/etc/gshadow",
+    b"/usr/sbin/unix_chkpwd",  # pam_unix(8) asks it where the user may not read shadow
+)
 _MODULE = re.compile(rb"\s([\w./-]+\.so)(?!\S)")
 _MODULE_PLACES = (
     b"/lib/*/security",

@@ -38,4 +38,8 @@ def ask(
     operations = used if isinstance(used, Mapping) else dict.fromkeys(used, ANY)
     trace = {os.fsencode(path): frozenset(names) for path, names in operations.items()}
     kept = close(view, trace, map(os.fsencode, absent), environment or {}, rules)
-    return {os.fsdecode(path): reason for path, reason in kept.items() if not os.path.isdir(view.host(path))}
+    return {os.fsdecode(path): reason for path, reason in kept.items() if not _is_directory(view.host(path))}
+
+
+def _is_directory(path: bytes) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)

@@ -1,0 +1,93 @@
+"""Presets: the format, the built-in ones, and what they keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cntr_slimmer.rules.globs import compiled
+from cntr_slimmer.rules.presets import Preset, Presets, builtin, parse
+
+from cntr_core.errors import PluginError
+from tests.unit.slimmer.rules.trees import ask, plant
+
+TEXT = """
+[[preset]]
+name = "tool"
+when = ["**//bin/tool", "/opt/tool"]
+because = "tool reads it late"
+keep = ["share/tool/**", "/etc/tool.conf"]
+"""
+
+
+def test_a_preset_is_read() -> None:
+    [preset] = parse(TEXT, "tool.toml")
+    assert preset == Preset(
+        name="tool",
+        when=(b"**//bin/tool", b"/opt/tool"),
+        keep=(b"share/tool/**", b"/etc/tool.conf"),
+        because="tool reads it late",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[[preset", "Expected"),
+        ("[preset]", "{} is no list"),
+        ("", "'preset'"),
+        (TEXT.replace("name", "nome"), "nome"),
+        (TEXT.replace("because", "# because"), "because"),
+        (TEXT.replace('"/opt/tool"', '"opt/tool"'), "'opt/tool' begins neither with / nor with"),
+        (TEXT.replace('["share/tool/**", "/etc/tool.conf"]', "3"), "3 is no list"),
+        (TEXT.replace('["share/tool/**", "/etc/tool.conf"]', '"/etc"'), "no list"),
+    ],
+)
+def test_a_mistake_in_a_preset_is_told_with_the_file(text: str, reason: str) -> None:
+    with pytest.raises(PluginError, match=r"the presets in tool\.toml cannot be read: ") as caught:
+        list(parse(text, "tool.toml"))
+    assert reason in caught.value.message
+
+
+def _ask(root: Path, used: str) -> set[str]:
+    presets = list(parse(TEXT, "tool.toml"))
+    return set(ask(root, [Presets(presets)], [used]))
+
+
+def test_a_home_is_where_the_program_is(tmp_path: Path) -> None:
+    files = ("usr/bin/tool", "usr/local/bin/tool", "usr/share/tool/a", "usr/local/share/tool/a/b", "etc/tool.conf")
+    plant(tmp_path, dict.fromkeys((*files, "bin/tool", "share/tool/c", "opt/tool", "opt/nottool"), ""))
+    assert _ask(tmp_path, "/usr/bin/tool") == {"/usr/share/tool/a", "/etc/tool.conf"}
+    assert _ask(tmp_path, "/usr/local/bin/tool") == {"/usr/local/share/tool/a/b", "/etc/tool.conf"}
+    assert _ask(tmp_path, "/bin/tool") == {"/share/tool/c", "/etc/tool.conf"}
+    assert _ask(tmp_path, "/opt/tool") == {"/share/tool/c", "/etc/tool.conf"}
+    assert _ask(tmp_path, "/opt/nottool") == set()
+
+
+def test_the_built_in_presets_are_whole() -> None:
+    names = [preset.name for preset in builtin()]
+    assert len(names) == len(set(names))
+    assert {"node", "ruby", "perl", "php", "jvm", "nginx", "postgres", "redis", "erlang", "apache"} <= set(names)
+    for preset in builtin():
+        assert preset.because and preset.keep
+        compiled(preset.keep)
+        relative = [glob for glob in preset.keep if not glob.startswith(b"/")]
+        assert not relative or all(b"//" in glob for glob in preset.when), f"{preset.name}: from where do they count?"
+
+
+def test_java_is_found_wherever_it_is(tmp_path: Path) -> None:
+    files = ("conf/security/java.security", "lib/modules", "lib/libnet.so", "lib/security/cacerts", "lib/tzdb.dat")
+    unused = ("lib/src.zip", "lib/ct.sym", "bin/javac", "lib/libawt.so")
+    plant(tmp_path, {f"opt/jdk/{name}": "" for name in (*files, *unused, "lib/server/libjvm.so", "lib/libjli.so")})
+    kept = set(ask(tmp_path, [Presets()], ["/opt/jdk/lib/server/libjvm.so", "/opt/jdk/lib/libjli.so"]))
+    assert kept == {f"/opt/jdk/{name}" for name in files}
+
+
+def test_postgres_has_its_files_beside_it_or_as_debian_has_them(tmp_path: Path) -> None:
+    debian = {"usr/share/postgresql/15/postgres.bki", "usr/lib/postgresql/15/lib/utf8_and_win.so"}
+    prefix = {"usr/local/share/postgresql/timezone/UTC", "usr/local/lib/postgresql/plpgsql.so"}
+    plant(
+        tmp_path, dict.fromkeys((*debian, *prefix, "usr/lib/postgresql/15/bin/postgres", "usr/local/bin/postgres"), "")
+    )
+    assert set(ask(tmp_path, [Presets()], ["/usr/lib/postgresql/15/bin/postgres"])) == {f"/{path}" for path in debian}
+    assert f"/{prefix.pop()}" in ask(tmp_path, [Presets()], ["/usr/local/bin/postgres"])

@@ -1,0 +1,256 @@
+"""Each smaller rule, on small roots: what it keeps, and what it leaves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from cntr_slimmer.rules.certificates import Certificates
+from cntr_slimmer.rules.databases import PackageDatabases
+from cntr_slimmer.rules.directories import MOST_BYTES, MOST_ENTRIES, SmallDirectories
+from cntr_slimmer.rules.libc import Libc
+from cntr_slimmer.rules.scripts import Shebang
+from cntr_slimmer.rules.timezones import Timezones
+from cntr_slimmer.rules.users import Users
+
+from tests.unit.slimmer.rules.trees import ask, plant
+
+# Shebang
+
+
+@pytest.mark.parametrize(
+    ("line", "interpreters"),
+    [
+        ("#!/bin/sh\n", {"/bin/sh"}),
+        ("#! /bin/sh -e\n", {"/bin/sh"}),
+        ("#!/bin/sh", {"/bin/sh"}),
+        ("#!/usr/bin/env tool\n", {"/usr/bin/env", "/opt/bin/tool"}),
+        ("#!/usr/bin/env -S -i A=b tool --x\n", {"/usr/bin/env", "/opt/bin/tool"}),
+        ("#!/usr/bin/env -Stool --x\n", {"/usr/bin/env", "/opt/bin/tool"}),
+        ("#!/usr/bin/env -u HOME tool\n", {"/usr/bin/env", "/opt/bin/tool"}),
+        ("#!/usr/bin/env none\n", {"/usr/bin/env"}),
+        ("#!\n", set()),
+        ("#!" + "x" * 300 + "\n/bin/sh", set()),
+    ],
+)
+def test_a_script_needs_its_interpreter(tmp_path: Path, line: str, interpreters: set[str]) -> None:
+    programs = {"bin/sh": "#", "usr/bin/env": "#", "opt/bin/tool": "#!/bin/none", "usr/bin/tool": "no program"}
+    plant(tmp_path, {"script": line, **programs})
+    assert set(ask(tmp_path, [Shebang()], ["/script"], {"PATH": "/none:/usr/bin:/opt/bin"})) == interpreters
+
+
+def test_an_interpreter_that_is_a_script_has_one_itself(tmp_path: Path) -> None:
+    plant(tmp_path, {"script": "#!/one\n", "one": "#!/two\n", "two": "#!/script\n"})
+    assert set(ask(tmp_path, [Shebang()], ["/script"])) == {"/one", "/two"}
+
+
+def test_a_file_that_is_not_executable_runs_nothing(tmp_path: Path) -> None:
+    plant(tmp_path, {"script": "#!/bin/sh\n", "bin/sh": ""})
+    (tmp_path / "script").chmod(0o644)
+    assert ask(tmp_path, [Shebang()], ["/script"]) == {}
+
+
+# Time zones
+
+ZONES = {
+    "usr/share/zoneinfo/UTC": "",
+    "usr/share/zoneinfo/Europe/Paris": "",
+    "usr/share/zoneinfo/Europe/Monaco": "->Paris",
+    "usr/share/zoneinfo-icu": "",
+    "etc/localtime": "->/usr/share/zoneinfo/UTC",
+    "etc/timezone": "UTC\n",
+}
+
+
+def test_time_zones_are_kept_whole_or_not_at_all(tmp_path: Path) -> None:
+    plant(tmp_path, {**ZONES, "program": ""})
+    whole = {f"/{path}" for path in ZONES} - {"/usr/share/zoneinfo-icu"}
+    assert set(ask(tmp_path, [Timezones()], ["/program", "/usr/share/zoneinfo-icu"])) == set()
+    assert set(ask(tmp_path, [Timezones()], ["/usr/share/zoneinfo/UTC"])) | {"/usr/share/zoneinfo/UTC"} == whole
+    assert set(ask(tmp_path, [Timezones()], ["/etc/localtime"])) | {"/etc/localtime"} == whole
+    assert set(ask(tmp_path, [Timezones()], ["/program"], {"TZ": "Europe/Paris"})) == whole
+
+
+# Certificates
+
+TRUST = {
+    "etc/ssl/certs/ca-certificates.crt": "",
+    "etc/ssl/openssl.cnf": "",
+    "usr/lib/ssl/cert.pem": "->/etc/ssl/cert.pem",
+}
+HASHES = {
+    "etc/ssl/certs/12ab34cd.0": "->A.pem",
+    "etc/ssl/certs/A.pem": "->/usr/share/ca/A.crt",
+    "usr/share/ca/A.crt": "",
+}
+
+
+@pytest.mark.parametrize("library", ["libssl.so.3", "libgnutls.so.30.34.3", "libnss3.so", "libmbedtls.so.14"])
+def test_tls_needs_authorities(tmp_path: Path, library: str) -> None:
+    plant(tmp_path, {**TRUST, **HASHES, f"usr/lib/{library}": "", "usr/lib/libz.so.1": ""})
+    assert ask(tmp_path, [Certificates()], ["/usr/lib/libz.so.1"]) == {}
+    kept = ask(tmp_path, [Certificates()], [f"/usr/lib/{library}"])
+    assert set(kept) == {f"/{path}" for path in TRUST}
+    assert kept["/etc/ssl/openssl.cnf"].because == f"whom /usr/lib/{library} trusts"
+
+
+def test_a_go_program_trusts_without_a_library(tmp_path: Path) -> None:
+    note = b"\4\0\0\0\x53\0\0\0\4\0\0\0Go\0\0some-build-id"
+    plant(tmp_path, {**TRUST, "go": b"\x7fELF" + bytes(500) + note, "c": b"\x7fELF" + bytes(500)})
+    for name in ("go", "c"):
+        (tmp_path / name).chmod(0o755)
+    assert set(ask(tmp_path, [Certificates()], ["/go"])) == {f"/{path}" for path in TRUST}
+    assert ask(tmp_path, [Certificates()], ["/c"]) == {}
+
+
+def test_java_has_a_bundle_of_its_own(tmp_path: Path) -> None:
+    plant(tmp_path, {**TRUST, "etc/ssl/certs/java/cacerts": "", "opt/jdk/lib/server/libjvm.so": ""})
+    assert set(ask(tmp_path, [Certificates()], ["/opt/jdk/lib/server/libjvm.so"])) == {"/etc/ssl/certs/java/cacerts"}
+
+
+def test_hashed_certificates_are_kept_where_they_were_looked_up(tmp_path: Path) -> None:
+    plant(tmp_path, {**HASHES, "program": ""})
+    hashed = {f"/{path}" for path in HASHES}
+    assert ask(tmp_path, [Certificates()], ["/program"], absent=["/etc/ssl/certs/mine.pem"]) == {}
+    assert set(ask(tmp_path, [Certificates()], ["/program"], absent=["/etc/ssl/certs/00000000.0"])) == hashed
+    assert set(ask(tmp_path, [Certificates()], {"/etc/ssl/certs": ["readdir"]})) == hashed
+
+
+# The C library
+
+
+def test_tables_of_hosts_are_kept_without_a_libc_too(tmp_path: Path) -> None:
+    plant(tmp_path, {"etc/hosts": "", "etc/services": "", "etc/shadow": "", "program": ""})
+    assert set(ask(tmp_path, [Libc()], ["/program"])) == {"/etc/hosts", "/etc/services"}
+
+
+def _libc(root: Path, *names: str) -> None:
+    """Something that is a library of this machine's kind."""
+    for name in names:
+        place = root / "usr/lib" / name
+        os.makedirs(place.parent, exist_ok=True)
+        shutil.copy("/bin/true", place)
+
+
+def test_glibc_needs_what_it_loads_by_name(tmp_path: Path) -> None:
+    names = ("files", "dns", "ldap", "myhostname", "db")
+    _libc(tmp_path, "libc.so.6", "libgcc_s.so.1", *(f"libnss_{name}.so.2" for name in names))
+    plant(tmp_path, {"etc/nsswitch.conf": "# passwd: db\npasswd: files ldap\nhosts: files [NOTFOUND=return] dns\n\n"})
+    kept = ask(tmp_path, [Libc()], ["/usr/lib/libc.so.6"])
+    loaded = {f"/usr/lib/libnss_{name}.so.2" for name in ("files", "dns", "ldap")}
+    assert set(kept) == {"/etc/nsswitch.conf", "/usr/lib/libgcc_s.so.1", *loaded}
+    assert "'ldap'" in kept["/usr/lib/libnss_ldap.so.2"].because
+
+
+def test_without_nsswitch_conf_glibc_takes_files_and_dns(tmp_path: Path) -> None:
+    _libc(tmp_path, "libc.so.6", "libnss_files.so.2", "libnss_dns.so.2", "libnss_db.so.2")
+    kept = set(ask(tmp_path, [Libc()], ["/usr/lib/libc.so.6"]))
+    assert kept == {"/usr/lib/libnss_files.so.2", "/usr/lib/libnss_dns.so.2"}
+
+
+def test_a_character_set_is_found_by_the_list_of_all(tmp_path: Path) -> None:
+    gconv = {"gconv-modules", "gconv-modules.cache", "gconv-modules.d/extra.conf"}
+    plant(tmp_path, dict.fromkeys((f"usr/lib/gconv/{name}" for name in (*gconv, "EUC-JP.so", "BIG5.so")), ""))
+    assert set(ask(tmp_path, [Libc()], ["/usr/lib/gconv/EUC-JP.so"])) == {f"/usr/lib/gconv/{name}" for name in gconv}
+    assert ask(tmp_path, [Libc()], ["/etc/hosts"]) == {}
+
+
+LOCALES = dict.fromkeys((f"usr/lib/locale/{name}/LC_CTYPE" for name in ("C.utf8", "de_DE.utf8", "fr_FR")), "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "kept"),
+    [
+        ({}, set()),
+        ({"LANG": "C"}, set()),
+        ({"LANG": "C.UTF-8"}, {"C.utf8"}),
+        ({"LANG": "de_DE.UTF-8"}, {"C.utf8", "de_DE.utf8"}),
+        ({"LC_ALL": "fr_FR.ISO-8859-1@euro", "LANG": "de_DE.UTF-8"}, {"C.utf8", "fr_FR"}),
+        ({"LC_ALL": "", "LC_CTYPE": "de_DE.utf8"}, {"C.utf8", "de_DE.utf8"}),
+    ],
+)
+def test_the_locale_of_the_environment_is_kept(tmp_path: Path, environment: dict[str, str], kept: set[str]) -> None:
+    plant(tmp_path, {**LOCALES, "program": ""})
+    found = ask(tmp_path, [Libc()], ["/program"], environment)
+    assert set(found) == {f"/usr/lib/locale/{name}/LC_CTYPE" for name in kept}
+
+
+def test_a_locale_without_a_directory_is_in_the_archive(tmp_path: Path) -> None:
+    plant(tmp_path, {**LOCALES, "usr/lib/locale/locale-archive": ""})
+    assert "/usr/lib/locale/locale-archive" in ask(tmp_path, [Libc()], [], {"LANG": "pl_PL.UTF-8"})
+    assert "/usr/lib/locale/locale-archive" not in ask(tmp_path, [Libc()], [], {"LANG": "de_DE.UTF-8"})
+
+
+def test_programs_that_looked_for_a_locale_find_the_plain_one(tmp_path: Path) -> None:
+    plant(tmp_path, LOCALES)
+    assert set(ask(tmp_path, [Libc()], [], {}, ["/usr/lib/locale/locale-archive"])) == {
+        "/usr/lib/locale/C.utf8/LC_CTYPE"
+    }
+
+
+# Users
+
+
+def test_users_and_groups_have_names_in_every_image(tmp_path: Path) -> None:
+    plant(tmp_path, {"etc/passwd": "", "etc/group": "", "etc/shadow": "", "etc/pam.d/su": "", "program": ""})
+    assert set(ask(tmp_path, [Users()], ["/program"])) == {"/etc/passwd", "/etc/group"}
+
+
+def test_pam_needs_its_settings_and_the_modules_that_they_name(tmp_path: Path) -> None:
+    modules = ("pam_unix.so", "pam_deny.so", "pam_env.so", "pam_unused.so")
+    settings = {
+        "etc/pam.d/su": "# auth required pam_unused.so\nauth [success=1 default=ignore]\tpam_unix.so nullok\n",
+        "etc/pam.d/other": "auth requisite pam_deny.so\n-session optional /usr/lib/x/security/pam_env.so readenv=1\n",
+        "etc/security/limits.conf": "",
+        "etc/security/limits.d/a.conf": "",
+        "etc/login.defs": "",
+        "etc/shadow": "",
+    }
+    plant(tmp_path, {**settings, **{f"usr/lib/x/security/{name}": "" for name in modules}, "lib": "->usr/lib"})
+    plant(tmp_path, {"usr/lib/x/libpam.so.0": "->libpam.so.0.85.1", "usr/lib/x/libpam.so.0.85.1": ""})
+    kept = set(ask(tmp_path, [Users()], ["/usr/lib/x/libpam.so.0.85.1"]))
+    assert kept - {"/lib"} == {
+        *(f"/{path}" for path in settings),
+        *(f"/usr/lib/x/security/{name}" for name in modules if name != "pam_unused.so"),
+    }
+
+
+# Databases and directories
+
+
+def test_scanners_find_the_packages(tmp_path: Path) -> None:
+    kept = {
+        "var/lib/dpkg/status": "",
+        "var/lib/dpkg/status.d/base": "",
+        "lib/apk/db/installed": "",
+        "var/lib/rpm/rpmdb.sqlite": "",
+        "etc/os-release": "->../usr/lib/os-release",
+        "usr/lib/os-release": "",
+        "etc/debian_version": "",
+        "etc/alpine-release": "",
+    }
+    plant(tmp_path, {**kept, "var/lib/dpkg/info/bash.list": "", "var/lib/apt/lists/x": ""})
+    assert set(ask(tmp_path, [PackageDatabases()], [])) == {f"/{path}" for path in kept}
+
+
+def _listed(root: Path) -> set[str]:
+    return set(ask(root, [SmallDirectories()], {"/plugins": ["lookup", "readdir"], "/other": ["lookup"]}))
+
+
+def test_what_is_in_a_listed_directory_is_kept(tmp_path: Path) -> None:
+    plant(tmp_path, {"plugins/a": "", "plugins/b": "->../c", "c": "", "plugins/d/e": "", "other/f": ""})
+    assert _listed(tmp_path) == {"/plugins/a", "/plugins/b", "/c"}
+
+
+@pytest.mark.parametrize(("entries", "kept"), [(MOST_ENTRIES, True), (MOST_ENTRIES + 1, False)])
+def test_many_entries_are_no_plugins(tmp_path: Path, entries: int, kept: bool) -> None:
+    plant(tmp_path, {f"plugins/{number}": "" for number in range(entries)})
+    assert bool(_listed(tmp_path)) == kept
+
+
+@pytest.mark.parametrize(("size", "kept"), [(MOST_BYTES, True), (MOST_BYTES + 1, False)])
+def test_large_files_are_no_plugins_behind_links_either(tmp_path: Path, size: int, kept: bool) -> None:
+    plant(tmp_path, {"plugins/link": "->../large", "large": bytes(size)})
+    assert bool(_listed(tmp_path)) == kept
