@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import posixpath
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cntr_core.errors import CntrError, PluginError
-from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+from cntr_core.rules import Found, ImageView, Keep, Rule, RuleContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,20 @@ class _Closure:
         if path in self._resolved:
             return
         self._resolved.add(path)
-        for found in (self._image.lookup(path), self._image.lookup(path, follow=False)):
-            for real in (found.path, *found.links) if found else ():
-                yield real
-                yield from _above(real)
+        found = self._image.lookup(path, follow=False)
+        if found and stat.S_ISLNK(found.kind):
+            yield from _with_links(found)
+            found = self._image.lookup(path)
+        if found:
+            yield from _with_links(found)
+
+
+def _with_links(found: Found) -> Iterator[bytes]:
+    for path in (found.path, *found.links):
+        yield path
+        while path != b"/":
+            path = posixpath.dirname(path)
+            yield path
 
 
 def _answers(rule: Rule, context: RuleContext) -> Sequence[Keep]:
@@ -111,9 +122,3 @@ def _answers(rule: Rule, context: RuleContext) -> Sequence[Keep]:
     except Exception as error:  # whatever a stranger's rule does
         message = f"the rule '{rule.name}' failed: {type(error).__name__}: {error}"
         raise PluginError(message, "leave this rule out, and tell its author") from error
-
-
-def _above(path: bytes) -> Iterator[bytes]:
-    while path != b"/":
-        path = posixpath.dirname(path)
-        yield path

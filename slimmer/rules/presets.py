@@ -45,8 +45,12 @@ class Presets(Rule):
         self._presets = presets  # None: the built-in ones, read when they are wanted
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
-        for preset in builtin() if self._presets is None else self._presets:
-            for home in sorted(_homes(preset, context.fresh)):
+        presets = builtin() if self._presets is None else self._presets
+        # Most paths are told apart by their last names, which are quick to compare.
+        names = compiled(tuple(posixpath.basename(glob) for preset in presets for glob in preset.when)).fullmatch
+        paths = [path for path in context.fresh if names(posixpath.basename(path))]
+        for preset in presets:
+            for home in sorted(_homes(preset, paths)):
                 yield from keep_all(context.image, preset.keep, preset.because, home)
 
 

@@ -23,7 +23,11 @@ class Timezones(Rule):
         because = ""
         if context.first and context.environment.get("TZ"):
             because = "the environment sets TZ"
-        elif any(path in _LOCAL or path.startswith(_DATABASE + b"/") for path in context.fresh):
+        elif _used(context.fresh) and not _used(context.kept - context.fresh):
             because = "the time zone database is used"
         if because:
             yield from keep_all(context.image, [_DATABASE + b"/**", *_LOCAL], because)
+
+
+def _used(paths: Iterable[bytes]) -> bool:
+    return any(path in _LOCAL or path.startswith(_DATABASE + b"/") for path in paths)
