@@ -21,12 +21,15 @@ PACKAGES_TESTS="
 attr                                attr
 crun                                crun
 docker                              docker.io
+docker-registry                     docker-registry
 dockerd                             docker.io
 getfacl                             acl
 git                                 git
+htpasswd                            apache2-utils
 iptables                            iptables
 script                              bsdutils
 nsenter                             util-linux
+openssl                             openssl
 setpriv                             util-linux
 stress-ng                           stress-ng
 tar                                 tar

@@ -101,19 +101,23 @@ REQUIREMENTS: dict[str, Probe] = {
     "crun": _program("crun"),
     "curl": _program("curl"),
     "docker-cli": _program("docker", "docker.io"),
+    "docker-registry": _program("docker-registry"),
     "dockerd": _program("dockerd", "docker.io"),
     "gcc": _program("gcc"),
     "gdb": _program("gdb"),
     "getfacl": _program("getfacl", "acl"),
     "getfattr": _program("getfattr", "attr"),
+    "htpasswd": _program("htpasswd", "apache2-utils"),
     "mmdebstrap": _program("mmdebstrap"),
     "nsenter": _program("nsenter", "util-linux"),
+    "openssl": _program("openssl"),
     "runc": _program("runc"),
     "script": _program("script", "bsdutils"),
     "setpriv": _program("setpriv", "util-linux"),
     "strace": _program("strace"),
     "stress-ng": _program("stress-ng"),
     "tar": _program("tar"),
+    "unshare": _program("unshare", "util-linux"),
 }
 
 

@@ -31,7 +31,7 @@ def describe(descriptor: Descriptor) -> Document:
         "size": descriptor.size,
     }
     if descriptor.platform:
-        document["platform"] = _platform(descriptor.platform)
+        document["platform"] = describe_platform(descriptor.platform)
     if descriptor.annotations:
         document["annotations"] = dict(sorted(descriptor.annotations.items()))
     return document
@@ -59,6 +59,7 @@ def index(manifests: Sequence[Document] = ()) -> Document:
     return {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(manifests)}
 
 
-def _platform(platform: Platform) -> Document:
+def describe_platform(platform: Platform) -> Document:
+    """A platform as JSON (image-spec, image-index.md)."""
     document = {"architecture": platform.architecture, "os": platform.os}
     return document | ({"variant": platform.variant} if platform.variant else {})

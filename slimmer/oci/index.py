@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from cntr_core.images.layout import INDEXES, MANIFESTS
 from cntr_core.images.values import Descriptor, ImageConfig, Platform, Record, parse_json
 
-from .documents import INDEX, REF_NAME, Document, describe, dump, index
+from .documents import INDEX, REF_NAME, Document, describe, describe_platform, dump, index
 from .image import Blob
 
 Fetch = Callable[[Descriptor], bytes]
@@ -71,12 +71,19 @@ def _indexed(document: Document, media_type: str = INDEX) -> tuple[Document, lis
 
 
 def _others(entries: Sequence[Document], image: Descriptor, fetch: Fetch) -> list[Document]:
-    """Those that are no older version of `image`, nor attestations about one."""
+    """Those that are no older version of `image`, nor attestations about one; each says its platform."""
     assert image.platform is not None
     wanted = _normal(image.platform)
-    replaced = {e["digest"] for e in entries if (p := _platform(e, fetch)) and _normal(p) == wanted}
-    replaced.add(image.digest)
-    about = ((entry, (entry.get("annotations") or {}).get(_OF_MANIFEST)) for entry in entries)
+    replaced, others = {image.digest}, []
+    for entry in entries:
+        platform = _platform(entry, fetch)
+        if platform and _normal(platform) == wanted:
+            replaced.add(entry["digest"])
+        elif platform and "platform" not in entry:
+            others.append(entry | {"platform": describe_platform(platform)})
+        else:
+            others.append(entry)
+    about = ((entry, (entry.get("annotations") or {}).get(_OF_MANIFEST)) for entry in others)
     return [entry for entry, subject in about if entry["digest"] not in replaced and subject not in replaced]
 
 

@@ -22,6 +22,7 @@ from .referrers import add_referrer
 from .registry import DELAYS, Answer, RegistryError, Repository
 
 _CHUNK = 16 << 20
+_NEW = "blobs/uploads/"
 _BINARY = "application/octet-stream"
 
 
@@ -107,11 +108,11 @@ def _begin(repository: Repository, blob: Blob, mount_from: Sequence[str]) -> str
     """Where to send the blob to; "" when another repository has it, and it is mounted from there."""
     for other in mount_from:
         parameters = {"mount": blob.descriptor.digest, "from": other}
-        answer = repository.request("POST", "blobs/uploads/", params=parameters)
+        answer = repository.request("POST", _NEW, params=parameters)
         if answer.status == httpx.codes.CREATED:
             return ""
         return answer.location
-    return repository.request("POST", "blobs/uploads/").location
+    return repository.request("POST", _NEW).location
 
 
 def _send_whole(repository: Repository, blob: Blob, location: str, progress: Progress) -> None:
@@ -134,7 +135,7 @@ def _send_whole(repository: Repository, blob: Blob, location: str, progress: Pro
 
 def _send_in_chunks(repository: Repository, blob: Blob, progress: Progress) -> None:
     """In pieces, of which only the last is lost when the connection breaks, and of which none is too large."""
-    answer = repository.request("POST", "blobs/uploads/")
+    answer = repository.request("POST", _NEW)
     location, offset, delays = answer.location, 0, iter(DELAYS)
     length = max(_CHUNK, int(answer.headers.get("OCI-Chunk-Min-Length", 0)))
     with blob.open() as file:
@@ -162,7 +163,12 @@ def _send_chunk(repository: Repository, location: str, piece: bytes, offset: int
 
 def _arrived(repository: Repository, location: str) -> tuple[str, int]:
     """Where an upload goes on, and how many bytes of it the registry has; it says ``0-0`` for none."""
-    answer = repository.request("GET", location)
+    try:
+        answer = repository.request("GET", location)
+    except RegistryError as error:
+        if error.status not in (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND):
+            raise
+        return repository.request("POST", _NEW).location, 0  # docker's own forgets an upload that broke
     last = int(answer.headers.get("Range", "0-0").rpartition("-")[2])
     return answer.location or location, last + 1 if last else 0
 

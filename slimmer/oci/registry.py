@@ -180,7 +180,7 @@ def _delay(response: httpx.Response) -> float:
 def _unreachable(host: str, error: Exception) -> RegistryError:
     """The innermost reason of a failed connection, as a sentence."""
     innermost: BaseException = error
-    while cause := innermost.__cause__ or innermost.__context__:
+    while (cause := innermost.__cause__ or innermost.__context__) and not isinstance(cause, RegistryError):
         innermost = cause
         if isinstance(cause, ssl.SSLCertVerificationError):
             return RegistryError(
