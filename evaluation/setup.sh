@@ -29,6 +29,7 @@ htpasswd                            apache2-utils
 iptables                            iptables
 script                              bsdutils
 nsenter                             util-linux
+unshare                             util-linux
 openssl                             openssl
 setpriv                             util-linux
 stress-ng                           stress-ng
