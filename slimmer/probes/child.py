@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from cntr_core.kernel.namespaces import CLONE_NEWNET, same_namespace, setns
-from cntr_core.kernel.process import set_pdeathsig
+from cntr_core.kernel.process import set_child_subreaper, set_pdeathsig
 
 from .attempt import Attempt, NoAnswer, NotReady
 from .listening import addresses, listeners
@@ -46,6 +46,7 @@ def _settle(sock: socket.socket, parent: int) -> None:
     signal.signal(signal.SIGTERM, _end)
     os.setpgid(0, 0)
     set_pdeathsig(signal.SIGTERM)
+    set_child_subreaper()  # for what a script leaves behind
     if os.getppid() != parent:
         raise SystemExit
     null = os.open(os.devnull, os.O_RDWR)
@@ -113,7 +114,12 @@ class _Server:
         from .web import accepted, entrance
 
         target = self._network.http_target(ports, secure, seconds)
-        page = entrance(self._web, target, path, statuses, seconds)
+        try:
+            page = entrance(self._web, target, path, statuses, seconds)
+        except NotReady as error:
+            if other := self._network.speaks_otherwise(target, seconds):
+                raise NoAnswer(f"port {target.port} speaks {other.upper()}, and not {target.scheme.upper()}") from error
+            raise
         seen = Observation(target.name(path), page.facts(), shown=page.excerpt())
         return Attempt(accepted(page.status, statuses), f"{target.name(path)} answered {page.status}", [seen])
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from . import listening
 from .attempt import NoAnswer, NotReady
 
-_SILENCE = 5.0
-"""Seconds after which a server that says nothing to an HTTP request is taken to speak something else."""
+_SILENCE = 15.0
+"""Seconds after which a server that answers nothing to an HTTP request is taken to speak something else; a third of the
+time that is left, where that is less. A server may take connections long before it has loaded its application."""
 _GREETING = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: cntr\r\nAccept: */*\r\nConnection: close\r\n\r\n"
 
 
@@ -115,31 +116,48 @@ class Network:
         raise NotReady("; ".join(reasons))
 
     def protocol(self, target: Target, seconds: float) -> str:
-        """``http``, ``https`` or ``tcp``, found out by speaking; what speaks HTTP is not asked again."""
-        found = self._spoken.get(target.port) or _protocol(target, min(seconds, _SILENCE))
-        if found != "tcp":
+        """``http``, ``https`` or ``tcp``, found out by speaking; who has answered is not asked again."""
+        if found := self._spoken.get(target.port):
+            return found
+        found, answered = _protocol(target, min(seconds / 3, _SILENCE))
+        if answered:
             self._spoken[target.port] = found
         return found
 
+    def speaks_otherwise(self, target: Target, seconds: float) -> str:
+        """What is spoken instead of what the target was thought to speak; empty where that is right, or unknown."""
+        found = self.protocol(target, seconds)
+        return found if found != target.scheme and target.port in self._spoken else ""
 
-def _protocol(target: Target, seconds: float) -> str:
-    """A server for HTTPS may well answer a plain request, by HTTP's status 400."""
+
+def _protocol(target: Target, seconds: float) -> tuple[str, bool]:
+    """What is spoken, and whether that is certain: a server may close connections until it is ready.
+
+    One for HTTPS may well answer a plain request, by HTTP's status 400; it never waits for more.
+    """
     answer = _greet(target, seconds)
+    if answer is None:
+        return "tcp", True
     if answer.startswith(b"HTTP/") and b" 400" not in answer:
-        return "http"
+        return "http", True
     if _speaks_tls(target, seconds):
-        return "https"
-    return "http" if answer.startswith(b"HTTP/") else "tcp"
+        return "https", True
+    return "http" if answer.startswith(b"HTTP/") else "tcp", bool(answer)
 
 
-def _greet(target: Target, seconds: float) -> bytes:
+def _greet(target: Target, seconds: float) -> bytes | None:
+    """The beginning of the answer to an HTTP request: the version and the status. None: there was only silence."""
+    answer = b""
     try:
         with socket.create_connection((target.address, target.port), seconds) as connection:
             connection.sendall(_GREETING)
-            with connection.makefile("rb") as answer:
-                return answer.read(16)  # the version and the status
+            while len(answer) < 16 and (data := connection.recv(16)):
+                answer += data
+    except TimeoutError:
+        return answer or None
     except OSError:
-        return b""
+        return answer
+    return answer
 
 
 def _speaks_tls(target: Target, seconds: float) -> bool:

@@ -7,9 +7,9 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 
 from cntr_core.kernel.process import set_pdeathsig
+from cntr_core.kernel.procfs import open_process, read_children
 
 from .attempt import Attempt, NoAnswer
 from .result import Observation
@@ -19,7 +19,9 @@ _SHOWN = 1 << 16
 
 
 def run(file: str, environment: Mapping[str, str], seconds: float) -> Attempt:
-    """Run the program to its end; whatever it left running in its process group is killed.
+    """Run the program to its end; whatever it left running is killed, also what has left its process group.
+
+    The calling process must be a subreaper (prctl(2)) without other children.
 
     :raises NoAnswer: it cannot be started.
     """
@@ -54,9 +56,19 @@ def _run(file: str, environment: Mapping[str, str], seconds: float, output: int)
     except subprocess.TimeoutExpired:
         return None
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(script.pid, signal.SIGKILL)
-        script.wait()
+        _kill_children()
+
+
+def _kill_children() -> None:
+    """Orphans of a child that is killed become children too, and follow."""
+    own = open_process()
+    try:
+        while children := read_children(own):
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+    finally:
+        os.close(own)
 
 
 def _die_with_parent() -> None:

@@ -151,9 +151,9 @@ def parse(text: str) -> Probe:
     :raises UsageError: it is none; the hint shows how it is written.
     """
     name = re.split("[:/=+]", text, maxsplit=1)[0]
-    kind = _KINDS.get(name)
+    kind = KINDS.get(name)
     if kind is None:
-        raise UsageError(f"{text!r} is no probe", f"write one of: {', '.join(_KINDS)}")
+        raise UsageError(f"{text!r} is no probe", f"write one of: {', '.join(KINDS)}")
     match = kind.pattern.fullmatch(text)
     if match is None:
         raise UsageError(f"{text!r} is no {name} probe", f"write {kind.syntax}")
@@ -238,7 +238,7 @@ def _code(code: int) -> str:
 
 _CODE = "(?:=(?P<code>[0-9]{1,3}))?"
 _HTTP = r"(?P<scheme>https?)(?P<rest>(?:[:/=].*)?)"
-_KINDS = {
+KINDS = {
     "http": _Kind(re.compile(_HTTP), "http[:PORT][/PATH][=STATUS,…], for example http:8080/missing=404", _http),
     "https": _Kind(re.compile(_HTTP), "https[:PORT][/PATH][=STATUS,…], for example https:8443/", _http),
     "tcp": _Kind(re.compile("tcp:([0-9]{1,5})"), "tcp:PORT, for example tcp:6379", lambda m: Tcp(_port(m[1]))),
