@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
@@ -16,38 +15,20 @@ from cntr_core.images.blobs import spool_directory
 from cntr_core.rules import Rule
 
 from .background import background
-from .choose import Choice, Wishes, choose
+from .choose import Choice, choose
 from .layers.opened import OpenLayers, open_layers
-from .probes.defaults import default_probes
 from .probes.result import Difference, Outcome, compare
 from .probes.spec import Probe
-from .runs.embedded import RunRequest, become_private
-from .runs.observe import Observed, observe
+from .request import RunWishes, SlimRequest
+from .runs.embedded import become_private
+from .runs.observe import Observed
+from .runs.runner import Runner, must_succeed
 from .split.pair import Pair, make_pair
 from .trace.record import AccessTrace, merge
 from .verify import check_files, check_join, open_plain
 
 Say = Callable[[str], object]
 """Told what is being done, a phrase; for a progress display."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlimRequest:
-    """How an image is slimmed. `probes` empty means the image's own default; `verify_probes` are asked of the slim image
-    beside them. `timeout` is in seconds, for all probes of one run; `stop_limit` as docker's ``--time``."""
-
-    probes: tuple[Probe, ...] = ()
-    verify_probes: tuple[Probe, ...] = ()
-    wishes: Wishes = field(default_factory=Wishes)
-    traces: tuple[AccessTrace, ...] = ()
-    command: tuple[str, ...] = ()
-    host_network: bool = False
-    read_only: bool = False
-    timeout: float = 60.0
-    stop_limit: float = 10.0
-    verify: bool = True
-    repairs: int = 3
-    fat_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +43,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Slimmed:
-    """The finished pair, in files that live as long as the context, and everything that led to it. `probing` says how
-    the probes came about; `phases` are seconds."""
+    """The finished pair, in files that live as long as the context, and everything that led to it. `phases` are
+    seconds."""
 
     pair: Pair
     trace: AccessTrace
@@ -77,9 +58,9 @@ class Slimmed:
 
 
 class Unfit(CntrError):
-    """The image, or its slim half, does not do what its probes want. `slimmed` is what there is, for the report."""
+    """The slim half does not do what the original does. `slimmed` is what there is, for the report."""
 
-    def __init__(self, message: str, hint: str = "", slimmed: Slimmed | None = None) -> None:
+    def __init__(self, message: str, hint: str, slimmed: Slimmed) -> None:
         super().__init__(message, hint)
         self.slimmed = slimmed
 
@@ -90,8 +71,8 @@ def slimmed(
 ) -> Iterator[Slimmed]:
     """The pair for `image`; its files are gone when the block ends.
 
-    :raises Unfit: a probe fails on the original, or the slim half does otherwise and cannot be repaired.
-    :raises CntrError: the image is damaged, cannot be run, or cannot be split.
+    :raises Unfit: the slim half does not do what the original does, and cannot be repaired.
+    :raises CntrError: the image is damaged, cannot be run, fails its own probes, or cannot be split.
     """
     clock = _Clock()
     become_private()
@@ -101,7 +82,21 @@ def slimmed(
         say("reading the image")
         layers = stack.enter_context(open_layers(image))
         clock.lap("read")
-        yield _Slimmer(image, layers, request, rules, filesystem, say, clock, directory).slim()
+        runner = Runner(image, request.run, filesystem, say)
+        yield _Slimmer(runner, layers, request, rules, say, clock, directory).slim()
+
+
+def traced(image: Image, wishes: RunWishes, filesystem: Filesystem, say: Say) -> AccessTrace:
+    """What a run of `image` uses.
+
+    :raises CntrError: the image is damaged, cannot be run, or fails its probes.
+    """
+    become_private()
+    with open_layers(image) as layers:
+        runner = Runner(image, wishes, filesystem, say)
+        observed = runner.run(layers, "tracing")
+        must_succeed(observed)
+        return runner.trace(observed)
 
 
 class _Clock:
@@ -122,31 +117,29 @@ class _Slimmer:
 
     def __init__(
         self,
-        image: Image,
+        runner: Runner,
         layers: OpenLayers,
         request: SlimRequest,
         rules: Sequence[Rule],
-        filesystem: Filesystem,
         say: Say,
         clock: _Clock,
         directory: str,
     ) -> None:
-        self._image = image
+        self._runner = runner
+        self._config = runner.image.config
         self._layers = layers
         self._request = request
         self._rules = rules
-        self._filesystem = filesystem
         self._say = say
         self._clock = clock
         self._directory = directory
-        self._probes = request.probes or default_probes(image.config)[0]
-        self._digest = image_digest(image)
+        self._all_probes = (*runner.probes, *request.verify_probes)
 
     def slim(self) -> Slimmed:
-        original = self._run(self._layers, self._probes, "tracing")
+        original = self._runner.run(self._layers, "tracing")
         self._clock.lap("trace")
-        _must_succeed(original)
-        trace = merge([self._trace(original), *self._request.traces])
+        must_succeed(original)
+        trace = merge([self._runner.trace(original), *self._request.traces])
         expected = (*original.outcomes, *self._expectations())
         repaired: list[tuple[bytes, ...]] = []
         while True:
@@ -162,58 +155,26 @@ class _Slimmer:
                 raise _unfit(result)
             repaired.append(missed)
 
-    def _run(
-        self,
-        layers: OpenLayers,
-        probes: Sequence[Probe],
-        what: str,
-        against: Sequence[Outcome] = (),
-        watched: bool = True,
-    ) -> Observed:
-        config = self._image.config
-        request = RunRequest(
-            config, self._digest[7:19], self._request.command, self._request.host_network, self._request.read_only
-        )
-        return observe(
-            [layers.branch()],
-            request,
-            self._filesystem,
-            probes,
-            timeout=self._request.timeout,
-            progress=lambda step: self._say(f"{what}: {step}"),
-            watched=watched,
-            against=against,
-            stop_limit=self._request.stop_limit,
-        )
-
-    def _trace(self, observed: Observed) -> AccessTrace:
-        run = {
-            "command": [*self._image.config.entrypoint, *(self._request.command or self._image.config.cmd)],
-            "probes": [outcome.to_json() for outcome in observed.outcomes],
-            "code": observed.code,
-        }
-        platform = str(self._image.config.platform)
-        return AccessTrace(self._digest, platform, observed.accesses, observed.processes, (run,))
-
     def _expectations(self) -> tuple[Outcome, ...]:
         """How the original answers the probes that only the verification makes."""
         if not self._request.verify_probes:
             return ()
-        observed = self._run(self._layers, self._request.verify_probes, "asking the original", watched=False)
-        _must_succeed(observed)
+        probes = self._request.verify_probes
+        observed = self._runner.run(self._layers, "asking the original", probes, watched=False)
+        must_succeed(observed)
         return observed.outcomes
 
     def _split(self, trace: AccessTrace, original: Observed) -> Slimmed:
         self._say("choosing what to keep")
-        choice = choose(self._layers, self._image.config, trace, self._rules, self._request.wishes)
+        choice = choose(self._layers, self._config, trace, self._rules, self._request.wishes)
         self._clock.lap("choose")
         self._say("splitting")
         directory = tempfile.mkdtemp(dir=self._directory)
-        pair = make_pair(self._layers, self._image.config, choice.files, directory, fat_name=self._request.fat_name)
+        pair = make_pair(self._layers, self._config, choice.files, directory, fat_name=self._request.fat_name)
         self._clock.lap("split")
-        return Slimmed(
-            pair, trace, choice, original, Verdict(), self._probes, self._layers, dict(self._clock.phases), directory
-        )
+        phases = dict(self._clock.phases)
+        probes = self._runner.probes
+        return Slimmed(pair, trace, choice, original, Verdict(), probes, self._layers, phases, directory)
 
     def _verify(self, result: Slimmed, expected: Sequence[Outcome]) -> Verdict:
         pair = result.pair
@@ -222,8 +183,7 @@ class _Slimmer:
             open_plain(pair.slim.layers) as slim,
         ):
             check_files(slim, self._layers)
-            probes = (*self._probes, *self._request.verify_probes)
-            replay = self._run(slim, probes, "verifying", expected, watched=False)
+            replay = self._runner.run(slim, "verifying", self._all_probes, against=expected, watched=False)
             joining.result()
         self._clock.lap("verify")
         differences = compare(expected, replay.outcomes)
@@ -236,30 +196,12 @@ class _Slimmer:
 
         The union of both halves is the original, so that is what runs; the probes are those of the verification.
         """
-        self._say("repairing")
-        probes = (*self._probes, *self._request.verify_probes)
-        again = self._trace(self._run(self._layers, probes, "repairing"))
+        again = self._runner.trace(self._runner.run(self._layers, "repairing", self._all_probes))
         self._clock.lap("repair")
         kept = {name.path for file in result.choice.files for name in file.names}
         exists = self._layers.view
         missed = sorted(p for p in again.used().keys() - kept if p != b"/" and exists.lookup(p, follow=False))
         return tuple(missed), merge([trace, again])
-
-
-def image_digest(image: Image) -> str:
-    """What names the image's content in a trace: its configuration's digest, or its layers' where it has none."""
-    content = image.config.raw or ",".join(layer.diff_id or layer.digest for layer in image.layers).encode()
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _must_succeed(observed: Observed) -> None:
-    for outcome in observed.outcomes:
-        if not outcome.ok:
-            raise Unfit(f"the probe {outcome.spec} fails on the original image: {outcome.detail}", _words(outcome))
-
-
-def _words(outcome: Outcome) -> str:
-    return outcome.output.strip() or "run it by cntr run, and look what is wrong"
 
 
 def _unfit(result: Slimmed) -> Unfit:

@@ -62,13 +62,15 @@ def observe(
     with ExitStack() as stack:
         if watch is not None:
             stack.callback(watch.release)
-        with Prober(probes, tcp_ports(request.config)) as prober:
-            with running(nodes, request, filesystem, watch) as container:
-                if watch is not None:
-                    watch.enter(Phase.PROBE)
-                outcomes = run_probes(container, prober, timeout=timeout, progress=progress, against=against)
-                progress("stopping")
-                code = container.end(stop_limit)
-                log = container.log()
+        with (
+            Prober(probes, tcp_ports(request.config)) as prober,
+            running(nodes, request, filesystem, watch) as container,
+        ):
+            if watch is not None:
+                watch.enter(Phase.PROBE)
+            outcomes = run_probes(container, prober, timeout=timeout, progress=progress, against=against)
+            progress("stopping")
+            code = container.end(stop_limit)
+            log = container.log()
         accesses, processes = watch.records() if watch is not None else ((), ())
         return Observed(tuple(outcomes), code, log, accesses, processes)

@@ -28,7 +28,12 @@ def dump(trace: AccessTrace) -> bytes:
 
 
 def _lines(trace: AccessTrace) -> Iterator[Any]:
-    yield {"format": FORMAT, "image": trace.image, "platform": trace.platform, "runs": [dict(run) for run in trace.runs]}
+    yield {
+        "format": FORMAT,
+        "image": trace.image,
+        "platform": trace.platform,
+        "runs": [dict(run) for run in trace.runs],
+    }
     for process in trace.processes:
         yield ["process", process.pid, os.fsdecode(process.exe)]
     for access in trace.accesses:

@@ -1,0 +1,118 @@
+"""``cntr join`` and ``cntr verify``: a pair becomes the original again, or is proved to."""
+
+# ruff: noqa: ARG001 - --debug acts by its callback
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cntr_core.cli import output
+
+from . import names, options
+
+if TYPE_CHECKING:
+    from ..split.whole import Halves
+
+Slim = Annotated[str, typer.Argument(metavar="SLIM", help="The slim image, as for cntr slim.", show_default=False)]
+Fat = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[FAT]", help="The fat image; else the one that SLIM names, where SLIM is.", show_default=False
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("join")(join)
+    app.command("verify")(verify)
+
+
+def join(
+    slim: Slim,
+    fat: Fat = None,
+    target: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DEST",
+            help="PATH.tar, a directory (OCI layout), ENGINE://NAME, or registry://HOST/NAME.",
+            show_default=False,
+        ),
+    ] = "",
+    name: Annotated[str, typer.Option("--name", help="The image's name there.")] = "joined:latest",
+    platform: options.ForPlatform = None,
+    debug: output.Debug = False,
+) -> int:
+    """Make the original image of its two halves.
+
+    Its layers have the same digests (DiffIDs) again, and its configuration is the same, byte for byte.
+    """
+    import tempfile
+
+    from cntr_core.errors import UsageError
+    from cntr_core.images.blobs import spool_directory
+
+    from ..oci.destination import parse_destination
+    from ..oci.pack import pack
+    from .progress import display
+
+    if not target:
+        raise UsageError("--output is missing", "say where the image goes: -o original.tar")
+    options.end_by_signals()
+    destination = parse_destination(target, options.engines())
+    with (
+        display() as shown,
+        tempfile.TemporaryDirectory(prefix="cntr-join-", dir=spool_directory()) as directory,
+        _opened(slim, fat, platform) as halves,
+    ):
+        whole = halves.whole(directory, lambda size: shown.moved("joining", size))
+        packed = pack(whole, directory, destination.compression, shown.moved)
+        destination.save([(name, packed)], shown.moved)
+    typer.echo(target)
+    return 0
+
+
+def verify(
+    slim: Slim,
+    fat: Fat = None,
+    platform: options.ForPlatform = None,
+    json: output.Json = False,
+    debug: output.Debug = False,
+) -> int:
+    """Prove that two halves make their original, without writing anything: every layer's digest is computed."""
+    from .progress import display
+
+    options.end_by_signals()
+    with display() as shown, _opened(slim, fat, platform) as halves:
+        halves.check(lambda size: shown.moved("joining", size))
+        layers = [layer.diff_id for layer in halves.recipe.layers]
+    if json:
+        output.print_json({"ok": True, "layers": layers})
+    else:
+        typer.echo(f"{len(layers)} layer{'s' * (len(layers) != 1)} verified: both halves make the original")
+    return 0
+
+
+@contextmanager
+def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[Halves]:
+    from cntr_core.errors import UsageError
+
+    from ..oci.source import open_source
+    from ..split.labels import FAT_NAME
+    from ..split.whole import open_halves
+
+    wanted, engines = options.platform_of(platform), options.engines()
+    with open_source(slim, platform=wanted, engines=engines) as image:
+        if fat is None:
+            known = image.config.labels.get(FAT_NAME)
+            if not known:
+                raise UsageError(f"{slim} does not name its fat half", "give the fat image, too")
+            fat = names.beside(slim, known)
+        with open_halves(image, open_source(fat, platform=wanted, engines=engines)) as halves:
+            yield halves

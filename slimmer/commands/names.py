@@ -1,0 +1,60 @@
+"""What the halves are called, and where they go, when the user does not say."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+_SUFFIX = re.compile(r"(\.oci|\.docker)?(\.tar)?(\.(gz|xz|zst))?$|\.tgz$")
+_ODD = re.compile(r"[^a-z0-9._-]+|^[^a-z0-9]+")
+
+
+def halves(reference: str) -> tuple[str, str]:
+    """The names of the slim and the fat half: ``nginx.tar`` gives ``nginx:slim`` and ``nginx:fat``, an image with a tag
+    keeps it: ``docker://shop/web:1.2`` gives ``shop/web:1.2-slim``."""
+    name = reference.partition("://")[2] or reference
+    path, tag = _split(name)
+    if os.path.exists(path):
+        path, tag = _base(path), ""
+        if os.path.exists(name.partition(":")[0]) and ":" in name:
+            path, tag = _split(name.partition(":")[2])
+    stem = f"{path}:{tag}-" if tag else f"{path}:"
+    return f"{stem}slim", f"{stem}fat"
+
+
+def beside(reference: str, name: str) -> str:
+    """The image called `name` where the other one is: in the same archive, layout, engine or registry."""
+    scheme, separator, rest = reference.partition("://")
+    if separator:
+        host = rest.partition("/")[0] + "/" if scheme == "registry" else ""
+        return f"{scheme}://{host}{name}"
+    path = reference
+    while path and not os.path.exists(path):
+        path = path.rpartition(":")[0]
+    return f"{path}:{name}" if path else name
+
+
+def report(reference: str) -> str:
+    """The directory of the report: ``nginx-report``."""
+    return f"{_base(_split(reference)[0])}-report"
+
+
+def output(reference: str, engines: Sequence[str]) -> str:
+    """The destination: the engine that the reference names, else an archive in the working directory."""
+    scheme, separator, _ = reference.partition("://")
+    if separator and scheme in engines:
+        return f"{scheme}://{halves(reference)[0]}"
+    return f"{_base(_split(reference)[0])}-slim.tar"
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Name and tag; a colon before a slash belongs to a registry's port."""
+    name = name.partition("@")[0]
+    path, colon, tag = name.rpartition(":")
+    return (path, tag) if colon and "/" not in tag else (name, "")
+
+
+def _base(path: str) -> str:
+    last = _SUFFIX.sub("", os.path.basename(path.rstrip("/")).lower())
+    return _ODD.sub("", last) or "image"

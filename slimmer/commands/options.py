@@ -1,0 +1,113 @@
+"""Options that several commands share, and how their words become values."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from cntr_core import Engine, Filesystem
+    from cntr_core.images import Platform
+
+    from ..probes.spec import Probe
+
+RUN, KEEP, OUTPUT = "Running", "What is kept", "Output"
+
+Image = Annotated[
+    str,
+    typer.Argument(
+        metavar="IMAGE",
+        help="Path of an OCI layout, OCI or docker archive (PATH:NAME where it holds several), or tar of a root "
+        "directory; ENGINE://NAME; registry://HOST/NAME:TAG; or a name that an engine knows.",
+        show_default=False,
+    ),
+]
+Probes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--probe",
+        metavar="SPEC",
+        help="How to use the container: http[:PORT][/PATH][=STATUS], tcp:PORT, exec:CMD, script:FILE, crawl, "
+        "openapi:PATH, quiet:10s, exit, manual. Repeatable, in order.",
+        rich_help_panel=RUN,
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="SPEC", help="One more probe, after the others: quiet:10s.", rich_help_panel=RUN),
+]
+ByHand = Annotated[
+    bool, typer.Option("--manual", help="Use the container by hand; Enter goes on.", rich_help_panel=RUN)
+]
+Words = Annotated[
+    list[str] | None, typer.Argument(help="Replaces the image's CMD; put -- before it.", show_default=False)
+]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.1, help="Seconds for all probes of one run.", rich_help_panel=RUN)
+]
+StopTimeout = Annotated[
+    float,
+    typer.Option("--stop-timeout", min=0, help="Seconds between the stop signal and SIGKILL.", rich_help_panel=RUN),
+]
+HostNetwork = Annotated[
+    bool,
+    typer.Option(
+        "--host-network", help="Use this machine's network; else there is nothing but lo.", rich_help_panel=RUN
+    ),
+]
+ReadOnly = Annotated[
+    bool, typer.Option("--read-only", help="Make the container's root read-only.", rich_help_panel=RUN)
+]
+Backend = Annotated[
+    str, typer.Option("--fs", metavar="NAME", help="The filesystem backend that watches.", rich_help_panel=RUN)
+]
+ForPlatform = Annotated[
+    str | None,
+    typer.Option("--platform", metavar="OS/ARCH[/VARIANT]", help="Which image of an index; else this machine's."),
+]
+
+
+def probes_of(specs: Sequence[str] | None, until: str | None, manual: bool) -> tuple[Probe, ...]:
+    """The probes that the options name; :raises UsageError: one is malformed."""
+    from ..probes.spec import parse
+
+    words = [*(specs or ()), *([until] if until else ()), *(["manual"] if manual else ())]
+    return tuple(parse(word) for word in words)
+
+
+def platform_of(text: str | None) -> Platform | None:
+    """:raises ImageError: it is no platform."""
+    from cntr_core.images import Platform
+
+    return Platform.parse(text) if text else None
+
+
+def backend(name: str) -> Filesystem:
+    """The filesystem backend called `name`; :raises PluginError: there is none."""
+    from cntr_core.errors import PluginError
+    from cntr_core.plugins import load
+
+    known = {filesystem.name: filesystem for filesystem in load().filesystems}
+    if name not in known:
+        raise PluginError(f"there is no filesystem backend '{name}'", f"choose from {', '.join(sorted(known))}")
+    return known[name]
+
+
+def engines() -> Sequence[Engine]:
+    """All engines."""
+    from cntr_core.plugins import load
+
+    return load().engines
+
+
+def end_by_signals() -> None:
+    """SIGTERM and SIGHUP end the program as Ctrl-C does: everything that was begun is undone."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _exit_by_signal)
+
+
+def _exit_by_signal(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)

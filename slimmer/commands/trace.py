@@ -1,0 +1,140 @@
+"""``cntr trace``: traces as files: made, shown, merged, compared."""
+
+# ruff: noqa: ARG001 - --debug acts by its callback
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from cntr_core.cli import output
+
+from . import options
+
+TraceFile = Annotated[str, typer.Argument(metavar="TRACE", help="A file that cntr made.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        help="Watch what an image uses, and keep it as a file.", no_args_is_help=True, rich_markup_mode="rich"
+    )
+    group.command("run")(run)
+    group.command("show")(show)
+    group.command("merge")(merge)
+    group.command("diff")(diff)
+    app.add_typer(group, name="trace")
+
+
+def run(
+    image: options.Image,
+    command: options.Words = None,
+    target: Annotated[
+        str, typer.Option("--output", "-o", metavar="TRACE", help="The file; .zst compresses it.")
+    ] = "trace.jsonl.zst",
+    probe: options.Probes = None,
+    until: options.Until = None,
+    manual: options.ByHand = False,
+    timeout: options.Timeout = 60.0,
+    stop_timeout: options.StopTimeout = 10.0,
+    host_network: options.HostNetwork = False,
+    read_only: options.ReadOnly = False,
+    fs: options.Backend = "direct",
+    platform: options.ForPlatform = None,
+    debug: output.Debug = False,
+) -> int:
+    """Run an image, drive it by probes, and write which files it used."""
+    from ..oci.source import open_source
+    from ..request import RunWishes
+    from ..slim import traced
+    from ..trace.file import write
+    from .progress import display
+
+    options.end_by_signals()
+    wishes = RunWishes(
+        probes=options.probes_of(probe, until, manual),
+        command=tuple(command or ()),
+        host_network=host_network,
+        read_only=read_only,
+        timeout=timeout,
+        stop_limit=stop_timeout,
+    )
+    wanted = options.platform_of(platform)
+    with display() as shown, open_source(image, platform=wanted, engines=options.engines()) as opened:
+        trace = traced(opened, wishes, options.backend(fs), shown.say)
+    write(trace, target)
+    typer.echo(target)
+    return 0
+
+
+def show(
+    trace: TraceFile,
+    path: Annotated[str | None, typer.Option("--path", help="Only this path, and what is below it.")] = None,
+    absent: Annotated[bool, typer.Option("--absent", help="What was looked for in vain, too.")] = False,
+    json: output.Json = False,
+    debug: output.Debug = False,
+) -> int:
+    """Show what was used: when first, in which phase, how, and by whom."""
+    from ..trace.file import read
+
+    loaded = read(trace)
+    wanted = os.fsencode(path.rstrip("/")) if path else b""
+    shown = [
+        access
+        for access in loaded.accesses
+        if (absent or not access.errno) and (access.path == wanted or access.path.startswith(wanted + b"/"))
+    ]
+    rows = [
+        {
+            "seconds": access.time,
+            "phase": access.phase.name.lower(),
+            "operation": access.operation,
+            "error": os.strerror(access.errno) if access.errno else "",
+            "path": os.fsdecode(access.path),
+            "program": os.fsdecode(loaded.processes[access.process].exe),
+        }
+        for access in shown
+    ]
+    if json:
+        output.print_json(rows)
+        return 0
+    columns = ("seconds", "phase", "operation", "path", "program", "error")
+    table = [[f"{row['seconds']:.3f}", *(str(row[name]) for name in columns[1:])] for row in rows]
+    output.print_table(columns, table, "nothing was used there")
+    return 0
+
+
+def merge(
+    traces: Annotated[list[str], typer.Argument(metavar="TRACE...", help="Files of one image.", show_default=False)],
+    target: Annotated[str, typer.Option("--output", "-o", metavar="TRACE", help="The file to write.")],
+    debug: output.Debug = False,
+) -> int:
+    """Make one trace of several runs of an image: what any of them used is used."""
+    from cntr_core.errors import UsageError
+
+    from ..trace.file import read, write
+    from ..trace.record import merge as merged
+
+    try:
+        write(merged(read(path) for path in traces), target)
+    except ValueError as error:
+        raise UsageError(f"the traces cannot be merged: {error}", "merge traces of the same image") from error
+    typer.echo(target)
+    return 0
+
+
+def diff(one: TraceFile, other: TraceFile, json: output.Json = False, debug: output.Debug = False) -> int:
+    """Show what only one of two traces used. Exit code 0 where they used the same, 1 otherwise."""
+    from ..trace.file import read
+    from ..trace.record import difference
+
+    left, right = difference(read(one), read(other))
+    if json:
+        output.print_json({"removed": list(map(os.fsdecode, left)), "added": list(map(os.fsdecode, right))})
+    else:
+        for sign, paths in (("-", left), ("+", right)):
+            for path in paths:
+                typer.echo(f"{sign} {output.plain(os.fsdecode(path))}")
+    return 1 if left or right else 0

@@ -1,0 +1,36 @@
+"""What a user wants of a run, and of slimming."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .choose import Wishes
+from .probes.spec import Probe
+from .trace.record import AccessTrace
+
+
+@dataclass(frozen=True, slots=True)
+class RunWishes:
+    """How the image runs, and what drives it. Without `probes` it is the image's own default. `timeout` is in seconds,
+    for all probes of one run; `stop_limit` those between the stop signal and SIGKILL."""
+
+    probes: tuple[Probe, ...] = ()
+    command: tuple[str, ...] = ()
+    host_network: bool = False
+    read_only: bool = False
+    timeout: float = 60.0
+    stop_limit: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SlimRequest:
+    """How an image is slimmed. `verify_probes` are asked of the slim image beside the others; `traces` are those of
+    earlier runs, whose files are kept, too; `repairs` is how often a slim image that fails may learn."""
+
+    run: RunWishes = field(default_factory=RunWishes)
+    verify_probes: tuple[Probe, ...] = ()
+    wishes: Wishes = field(default_factory=Wishes)
+    traces: tuple[AccessTrace, ...] = ()
+    verify: bool = True
+    repairs: int = 3
+    fat_name: str = ""

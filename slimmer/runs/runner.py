@@ -1,0 +1,83 @@
+"""Runs of one image, one after the other: on the whole of it, watched; on its slim half, to compare."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from cntr_core.errors import CntrError
+from cntr_core.filesystem import Filesystem
+from cntr_core.images import Image
+
+from ..layers.opened import OpenLayers
+from ..probes.defaults import default_probes
+from ..probes.result import Outcome
+from ..probes.spec import Probe
+from ..request import RunWishes
+from ..trace.record import AccessTrace
+from .embedded import RunRequest
+from .observe import Observed, Progress, observe
+
+
+class Runner:
+    """Runs `image` as `wishes` say, on whichever layers it is given."""
+
+    def __init__(self, image: Image, wishes: RunWishes, filesystem: Filesystem, say: Progress) -> None:
+        self.image = image
+        self.digest = image_digest(image)
+        self.probes = wishes.probes or default_probes(image.config)[0]
+        self._wishes = wishes
+        self._filesystem = filesystem
+        self._say = say
+
+    def run(
+        self,
+        layers: OpenLayers,
+        what: str,
+        probes: Sequence[Probe] | None = None,
+        *,
+        against: Sequence[Outcome] = (),
+        watched: bool = True,
+    ) -> Observed:
+        """One run; `what` is said meanwhile. The host name is the same in every run, so that no answer differs by it.
+
+        :raises CntrError: it cannot be started or stopped.
+        """
+        wishes = self._wishes
+        return observe(
+            [layers.branch()],
+            RunRequest(self.image.config, self.digest[7:19], wishes.command, wishes.host_network, wishes.read_only),
+            self._filesystem,
+            self.probes if probes is None else probes,
+            timeout=wishes.timeout,
+            progress=lambda step: self._say(f"{what}: {step}"),
+            watched=watched,
+            against=against,
+            stop_limit=wishes.stop_limit,
+        )
+
+    def trace(self, observed: Observed) -> AccessTrace:
+        """The trace of a run that was watched."""
+        run = {
+            "command": [*self.image.config.entrypoint, *(self._wishes.command or self.image.config.cmd)],
+            "probes": [outcome.to_json() for outcome in observed.outcomes],
+            "code": observed.code,
+        }
+        platform = str(self.image.config.platform)
+        return AccessTrace(self.digest, platform, observed.accesses, observed.processes, (run,))
+
+
+def image_digest(image: Image) -> str:
+    """What names the image's content in a trace: its configuration's digest, or its layers' where it has none."""
+    content = image.config.raw or ",".join(layer.diff_id or layer.digest for layer in image.layers).encode()
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def must_succeed(observed: Observed) -> None:
+    """:raises CntrError: a probe failed; the hint has the container's last words."""
+    for outcome in observed.outcomes:
+        if not outcome.ok:
+            raise CntrError(
+                f"the probe {outcome.spec} fails on the original image: {outcome.detail}",
+                outcome.output.strip() or "run it by cntr run, and look what is wrong",
+            )

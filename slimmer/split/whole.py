@@ -1,0 +1,121 @@
+"""Two images that are halves, and the whole that they make."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from cntr_core.errors import ImageError
+from cntr_core.images import Budget, Image, LayerTar
+from cntr_core.images.blobs import spool_directory
+from cntr_core.images.members import StrictTar, tar_errors
+
+from ..oci.atomic import writing
+from ..oci.image import NewImage, PlainLayer
+from . import labels
+from .divide import join
+from .pair import RECIPE_PATH
+from .recipe import Recipe
+
+_LARGEST_RECIPE = 1 << 26
+_PAIR = "give the slim image and the fat one that were made together"
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """A slim and a fat image that belong together, and their recipe."""
+
+    slim: Image
+    fat: Image
+    recipe: Recipe
+
+    @classmethod
+    def of(cls, slim: Image, fat: Image) -> Halves:
+        """:raises ImageError: they are no pair."""
+        for image, role in ((slim, labels.SLIM_ROLE), (fat, labels.FAT_ROLE)):
+            found = image.config.labels.get(labels.ROLE)
+            if found != role:
+                raise ImageError(
+                    f"{image.reference} is no {role} image" + (f", but a {found} one" * bool(found)), _PAIR
+                )
+        if slim.config.labels.get(labels.PAIR) != fat.config.labels.get(labels.PAIR):
+            raise ImageError(f"{slim.reference} and {fat.reference} are halves of different pairs", _PAIR)
+        recipe = read_recipe(fat)
+        if not len(recipe.layers) == len(slim.layers) == len(fat.layers) - 1:
+            raise ImageError(
+                f"{slim.reference} has {len(slim.layers)} layers, and its recipe {len(recipe.layers)}", _PAIR
+            )
+        return cls(slim, fat, recipe)
+
+    def layers(self) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Each original layer's DiffID and its tar in pieces, to be read in order; all digests are verified.
+
+        :raises ImageError: while they are read: a half is damaged.
+        """
+        budget = Budget.of_filesystem(spool_directory())
+        for number, recipe in enumerate(self.recipe.layers):
+            slim = self.slim.open_layer(self.slim.layers[number], budget)
+            fat = self.fat.open_layer(self.fat.layers[number], budget)
+            yield recipe.diff_id, _to_the_end(join(slim, fat, recipe), slim, fat)
+
+    def check(self, progress: Callable[[int], object] = lambda _: None) -> None:
+        """Join all layers without keeping them; :raises ImageError: one is not the original's."""
+        for _, pieces in self.layers():
+            for piece in pieces:
+                progress(len(piece))
+
+    def whole(self, directory: str, progress: Callable[[int], object] = lambda _: None) -> NewImage:
+        """The original image, its layers as files in `directory`.
+
+        :raises ImageError: a half is damaged, or there is no room.
+        """
+        joined = []
+        for number, (diff_id, pieces) in enumerate(self.layers()):
+            path = os.path.join(directory, f"layer-{number}.tar")
+            with writing(path), open(path, "xb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                    progress(len(piece))
+                joined.append(PlainLayer(path, diff_id, file.tell()))
+        return NewImage(self.recipe.config, tuple(joined))
+
+
+def _to_the_end(pieces: Iterator[bytes], *halves: LayerTar) -> Iterator[bytes]:
+    yield from pieces
+    for half in halves:
+        half.finish()
+
+
+def read_recipe(fat: Image) -> Recipe:
+    """The recipe in the last layer of a fat image.
+
+    :raises ImageError: there is none, or it is damaged.
+    """
+    if not fat.layers:
+        raise ImageError(f"{fat.reference} has no recipe", _PAIR)
+    tar = fat.open_layer(fat.layers[-1], Budget(_LARGEST_RECIPE, 16))
+    content = bytearray()
+    while data := tar.read(1 << 16):
+        content += data
+    tar.finish()
+    with tar_errors(), StrictTar.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+        member = _member(archive)
+        file = archive.extractfile(member) if member is not None and member.isreg() else None
+        if file is None:
+            raise ImageError(f"{fat.reference} has no recipe", _PAIR)
+        return Recipe.unpack(file.read())
+
+
+def _member(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+    return next((member for member in archive.getmembers() if member.name == RECIPE_PATH), None)
+
+
+@contextmanager
+def open_halves(slim: Image, fat: Image) -> Iterator[Halves]:
+    """Both images, which are closed with the block."""
+    with slim, fat:
+        yield Halves.of(slim, fat)
