@@ -6,14 +6,16 @@ Berkeley DB), and is not read: :attr:`PackageDatabase.unreadable` says so.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cntr_core.rules import ImageView
+from cntr_core.errors import UsageError
+from cntr_core.rules import ImageView, Keep, Rule, RuleContext
 
-from .reading import regular
+from .reading import content
 
 _DPKG = b"/var/lib/dpkg/"
 _APK = b"/lib/apk/db/installed"
@@ -62,6 +64,38 @@ def read_packages(image: ImageView) -> PackageDatabase:
     return PackageDatabase(files, "rpm" if rpm else "")
 
 
+class WholePackages(Rule):
+    """A rule for one run, of the packages that the user wants whole: each by its name, or by a file of it.
+
+    :raises UsageError: there is no such package.
+    """
+
+    name = "include-package"
+    description = "All files of the packages that the user named."
+
+    def __init__(self, image: ImageView, packages: PackageDatabase, wanted: Sequence[str]) -> None:
+        self._packages = packages
+        self._wanted = [_wanted(image, packages, name) for name in wanted]
+
+    def keep(self, context: RuleContext) -> Iterable[Keep]:
+        for package in self._wanted if context.first else ():
+            for path in self._packages.files_of(package):
+                yield Keep(path, f"the package {package.name} was asked for")
+
+
+def _wanted(image: ImageView, packages: PackageDatabase, name: str) -> Package:
+    if name.startswith("/"):
+        found = image.lookup(os.fsencode(name), follow=False)
+        package = packages.owner_of(found.path) if found else None
+        problem = f"no package has the file {name}"
+    else:
+        package, problem = packages.find(name), f"there is no package {name}"
+    if package is None:
+        hint = f"the database of {packages.unreadable} cannot be read here; name paths instead"
+        raise UsageError(problem, hint if packages.unreadable else "give a name as the image's package manager has it")
+    return package
+
+
 class _RealPaths:
     """Databases have paths as packages do: /lib/x, though /lib is a link to /usr/lib in the image."""
 
@@ -93,7 +127,7 @@ def _dpkg(image: ImageView) -> Iterator[tuple[Package, Sequence[bytes]]]:
             # A package of which several architectures can be installed has its own in the name.
             names = (name + b":" + architecture + b".list", name + b".list")
             listed = next((_DPKG + b"info/" + n for n in names if n in information), b"")
-            yield _package(name, fields, "dpkg"), image.read(listed).splitlines() if listed else ()
+            yield _package(name, fields, "dpkg"), content(image, listed).splitlines() if listed else ()
     for file in image.list(_DPKG + b"status.d"):
         # Distroless: a paragraph in a file of its own, and beside it the sums of the files.
         for fields in _paragraphs(image, _DPKG + b"status.d/" + file):
@@ -102,8 +136,7 @@ def _dpkg(image: ImageView) -> Iterator[tuple[Package, Sequence[bytes]]]:
 
 
 def _sums(image: ImageView, path: bytes) -> Sequence[bytes]:
-    lines = image.read(path).splitlines() if regular(image, path) else ()
-    return [b"/" + line.partition(b"  ")[2] for line in lines]
+    return [b"/" + line.partition(b"  ")[2] for line in content(image, path).splitlines()]
 
 
 def _apk(image: ImageView) -> Iterator[tuple[Package, Sequence[bytes]]]:
@@ -134,4 +167,4 @@ def _paragraphs(image: ImageView, path: bytes) -> Iterator[Mapping[bytes, bytes]
 
 
 def _blocks(image: ImageView, path: bytes) -> Sequence[bytes]:
-    return [block for block in image.read(path).split(b"\n\n") if block] if regular(image, path) else ()
+    return [block for block in content(image, path).split(b"\n\n") if block]

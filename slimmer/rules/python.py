@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from cntr_core.rules import ImageView, Keep, Rule, RuleContext
 
-from .reading import keep_all, regular, shown
+from .reading import content, keep_all, shown
 
 _SITES = (b"site-packages", b"dist-packages")
 _CACHE = b"__pycache__"
@@ -115,11 +115,9 @@ def _source(file: bytes) -> bytes:
 def _modules(image: ImageView, metadata: bytes, kept: set[bytes]) -> Iterable[bytes]:
     """The files of the package that `metadata` describes, relative to its site. Distributions leave RECORD away; then
     it is what of `kept` lies in the packages named by top_level.txt, or by the metadata itself."""
-    if regular(image, record := posixpath.join(metadata, b"RECORD")):
+    if record := content(image, posixpath.join(metadata, b"RECORD")):
         # Path, hash and size; a path with a comma is in quotes.
-        return [line.rsplit(b",", 2)[0].strip(b'"') for line in image.read(record).splitlines()]
-    if regular(image, listed := posixpath.join(metadata, b"top_level.txt")):
-        tops = image.read(listed).split()
-    else:
-        tops = [posixpath.basename(metadata).partition(b"-")[0]]
+        return [line.rsplit(b",", 2)[0].strip(b'"') for line in record.splitlines()]
+    listed = content(image, posixpath.join(metadata, b"top_level.txt"))
+    tops = listed.split() or [posixpath.basename(metadata).partition(b"-")[0]]
     return [file for file in kept if file.partition(b"/")[0].removesuffix(b".py") in tops]

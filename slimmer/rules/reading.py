@@ -9,6 +9,9 @@ from cntr_core.rules import Found, ImageView, Keep
 
 from .globs import expand
 
+MOST = 1 << 25
+"""Bytes of a list that are read: images may hold anything, and dpkg's database of 5000 packages has 6 MB."""
+
 
 def regular(image: ImageView, path: bytes) -> Found | None:
     """The regular file that `path` leads to, if there is one."""
@@ -16,12 +19,16 @@ def regular(image: ImageView, path: bytes) -> Found | None:
     return found if found and stat.S_ISREG(found.kind) else None
 
 
+def content(image: ImageView, path: bytes) -> bytes:
+    """The content of a file, empty where there is none. Of a file larger than any list, its beginning."""
+    return image.read(path, MOST) if regular(image, path) else b""
+
+
 def lines(image: ImageView, path: bytes) -> Iterator[bytes]:
     """The lines of a configuration file without comments and blanks around; none where there is no such file."""
-    if regular(image, path):
-        for line in image.read(path).splitlines():
-            if content := line.partition(b"#")[0].strip():
-                yield content
+    for line in content(image, path).splitlines():
+        if said := line.partition(b"#")[0].strip():
+            yield said
 
 
 def keep_all(image: ImageView, patterns: Iterable[bytes], because: str, below: bytes = b"/") -> Iterator[Keep]:

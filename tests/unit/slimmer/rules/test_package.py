@@ -6,10 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.rules.package import Package, read_packages
+from cntr_slimmer.rules.package import Package, WholePackages, read_packages
 
+from cntr_core.errors import UsageError
 from tests.unit.slimmer.rules.directory_view import DirectoryView
-from tests.unit.slimmer.rules.trees import plant
+from tests.unit.slimmer.rules.trees import ask, plant
 
 STATUS = """\
 Package: bash
@@ -54,6 +55,33 @@ def test_dpkg_means_real_paths_though_it_lists_others(tmp_path: Path) -> None:
     assert packages.find("libc6") == libc
     assert packages.find("gone") is None
     assert packages.unreadable == ""
+
+
+def test_a_package_is_kept_whole_by_its_name_or_a_file_of_it(tmp_path: Path) -> None:
+    plant(tmp_path, {**DPKG, "usr/share/x": "", "var/lib/dpkg/info/bash.list": "/bin/bash\n/usr/share/x\n"})
+    view = DirectoryView(tmp_path)
+    packages = read_packages(view)
+    for wanted in ("bash", "/bin/bash"):
+        kept = ask(tmp_path, [WholePackages(view, packages, [wanted])], [])
+        assert set(kept) == {"/usr/bin/bash", "/usr/share/x"}
+        assert {reason.because for reason in kept.values()} == {"the package bash was asked for"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("zsh", "there is no package zsh"),
+        ("gone", "there is no package gone"),
+        ("/etc/gone", "no package has the file /etc/gone"),
+        ("/nowhere", "no package has the file /nowhere"),
+    ],
+)
+def test_a_package_that_is_not_there_is_told(tmp_path: Path, wanted: str, message: str) -> None:
+    plant(tmp_path, DPKG)
+    view = DirectoryView(tmp_path)
+    with pytest.raises(UsageError, match=f"^{message}$") as caught:
+        WholePackages(view, read_packages(view), [wanted])
+    assert "package manager" in caught.value.hint
 
 
 def test_distroless_has_a_file_for_each_package(tmp_path: Path) -> None:
