@@ -62,7 +62,7 @@ class DockerEngine(Engine):
 
     def import_image(self, archive: Iterable[bytes]) -> None:
         with _client(_endpoint(), timeout=_ARCHIVE_LIMIT) as client:
-            said = list(client.load_image(archive, quiet=True))  # type: ignore[no-untyped-call]  # as in _has_image
+            said = list(client.load_image(iter(archive), quiet=True))  # type: ignore[no-untyped-call]  # as in _has_image
         errors = [one["error"] for one in said if "error" in one]
         if errors or not said:
             reason = errors[0] if errors else "it loads nothing"

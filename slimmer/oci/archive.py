@@ -11,6 +11,7 @@ from cntr_core.images.values import Descriptor, Platform
 from . import documents, index
 from .atomic import new_file, opened_directory, writing
 from .image import Blob, Named, PackedImage, Progress, parts, silent
+from .reference import is_engine_name
 
 
 def write_archive(path: str, images: Sequence[Named], progress: Progress = silent) -> None:
@@ -62,7 +63,7 @@ def _docker_manifest(images: Sequence[Named]) -> list[documents.Document]:
     return [
         {
             "Config": image.config.path,
-            "RepoTags": [_tagged(name)] if name else None,
+            "RepoTags": [_tagged(name)] if is_engine_name(name) else None,
             "Layers": [layer.path for layer in image.layers],
         }
         for name, image in chosen.items()

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 import zstandard
 from isal import isal_zlib
@@ -41,7 +41,7 @@ class _Encoder(Protocol):
     def flush(self) -> bytes: ...
 
 
-def compress(source: Reader, target: BinaryIO, compression: Compression) -> tuple[str, int]:
+def compress(source: Reader, target: IO[bytes], compression: Compression) -> tuple[str, int]:
     """Write `source`, compressed, to `target`. Gives the digest and size of what was written.
 
     :raises OSError: `target` takes no more.

@@ -14,7 +14,7 @@ from .archive import archive, write_archive
 from .compress import Compression
 from .image import Named, Progress, silent
 from .layout import write_layout
-from .reference import RegistryReference
+from .reference import RegistryReference, is_engine_name
 
 _FORMS = "PATH.tar, a directory, registry://HOST/NAME:TAG or ENGINE://NAME:TAG"
 
@@ -60,9 +60,15 @@ def parse_destination(text: str, engines: Sequence[ImageTaker] = (), source: str
         return RegistryDestination(RegistryReference.parse(text), _mountable(text, source))
     for engine in engines:
         if engine.name == scheme:
-            return EngineDestination(engine, name)
+            return EngineDestination(engine, _engine_name(name))
     known = ", ".join(["registry", *sorted(engine.name for engine in engines)])
     raise UsageError(f"there is no destination '{scheme}://'", f"choose from {known}, or write a path")
+
+
+def _engine_name(name: str) -> str:
+    if not is_engine_name(name):
+        raise UsageError(f"'{name}' is no name that an engine takes", "write NAME:TAG, in lower-case letters")
+    return name
 
 
 def _path(text: str) -> Destination:
@@ -114,7 +120,7 @@ class EngineDestination(Destination):
     compression = Compression.NONE  # it unpacks them at once
 
     def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
-        named = [(name or self.name, image) for name, image in images]
+        named = [(_engine_name(name or self.name), image) for name, image in images]
         self.engine.import_image(archive(named, progress))
 
 

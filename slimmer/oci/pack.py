@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
 
 from cntr_core.errors import ImageError
 from cntr_core.images.streams import CHUNK, Checked, Window
@@ -48,11 +51,22 @@ def _pack_layer(layer: PlainLayer, directory: str, compression: Compression, pro
                 pass
             plain.finish()
             return Blob(Descriptor(compression.media_type, layer.diff_id, layer.size), layer.path)
-        fd, path = tempfile.mkstemp(prefix="layer-", dir=directory)
-        with writing(path), os.fdopen(fd, "wb") as target:
+        with _new_file(directory) as target:
             digest, size = compress(counted, target, compression)
-        plain.finish()
-    return Blob(Descriptor(compression.media_type, digest, size), path)
+            plain.finish()
+    return Blob(Descriptor(compression.media_type, digest, size), target.name)
+
+
+@contextmanager
+def _new_file(directory: str) -> Iterator[IO[bytes]]:
+    """A file with a name of its own, which goes if it cannot be completed."""
+    with writing(directory), tempfile.NamedTemporaryFile("wb", prefix="layer-", dir=directory, delete=False) as file:
+        try:
+            yield file
+            file.flush()
+        except BaseException:
+            os.unlink(file.name)
+            raise
 
 
 class _Counted:

@@ -12,12 +12,16 @@ from cntr_core.images.streams import check_digest
 _FORM = "write registry://HOST[:PORT]/NAME[:TAG|@DIGEST]"
 # distribution-spec 1.1, "Pulling manifests"; the host as in a URL.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REFERENCE = re.compile(
-    rf"(?P<host>(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{{1,5}})?)"
-    rf"/(?P<name>{_COMPONENT}(?:/{_COMPONENT})*)"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
-    r"(?:@(?P<digest>[a-z0-9]+:[0-9a-f]+))?"
-)
+_HOST = r"(?P<host>(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?)"
+_NAME = rf"(?P<name>{_COMPONENT}(?:/{_COMPONENT})*)"
+_TAG = r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
+_REFERENCE = re.compile(rf"{_HOST}/{_NAME}{_TAG}(?:@(?P<digest>[a-z0-9]+:[0-9a-f]+))?")
+_ENGINE_NAME = re.compile(rf"(?:{_HOST}/)?{_NAME}{_TAG}")
+
+
+def is_engine_name(name: str) -> bool:
+    """Whether engines take `name` for an image: ``[HOST[:PORT]/]NAME[:TAG]``."""
+    return bool(_ENGINE_NAME.fullmatch(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,8 @@ def test_destinations_that_mean_nothing(tmp_path: Path) -> None:
         f"{tmp_path}/file": "is a file",
         f"{tmp_path}/absent/app.tar": "there is no directory",
         "registry://nothing": "names no image",
+        "keeper://Not A Name": "no name that an engine takes",
+        "keeper://": "no name that an engine takes",
     }.items():
         with pytest.raises(UsageError, match=said) as caught:
             parse_destination(text, [_Taker()])
