@@ -65,6 +65,7 @@ class _Server:
 
     def __init__(self, needs_web: bool) -> None:
         self._network = Network(shared=True)
+        self._host = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._asked: float | None = None
         self._patience: float | None = None
         if needs_web:
@@ -100,14 +101,13 @@ class _Server:
         except OSError as error:
             raise NoAnswer(error.strerror) from error
         try:
-            shared = same_namespace(namespace, "net")
-            if not shared:
+            if not same_namespace(namespace, "net"):
                 setns(namespace, CLONE_NEWNET)
+            self._network = Network(shared=os.path.sameopenfile(namespace, self._host))
         except PermissionError as error:
             raise NoAnswer(error.strerror) from error
         finally:
             os.close(namespace)
-        self._network = Network(shared)
         return Attempt(True, "")
 
     def _http(self, ports: list[int], path: str, statuses: list[list[int]], secure: bool, seconds: float) -> Attempt:

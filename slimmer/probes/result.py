@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -19,13 +19,14 @@ _SLACK = 64
 class Observation:
     """Facts about one `subject`: a page, a port, a command. `shown` is for people, and never compared.
 
-    `volatile` names the facts that differed between two looks at the same container; SEEN stands for the subject
-    itself, where only one of the looks had it. `once`: it may have changed something, and so there was one look only.
+    `volatile` has the facts that differed between two looks at the same container, as the second look saw them; SEEN
+    stands for the subject itself, where only one of the looks had it. `once`: it may have changed something, and so
+    there was one look only.
     """
 
     subject: str
     facts: Mapping[str, Fact]
-    volatile: frozenset[str] = frozenset()
+    volatile: Mapping[str, Fact] = field(default_factory=lambda: _NOTHING)
     once: bool = False
     shown: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
@@ -34,7 +35,7 @@ class Observation:
         return {
             "subject": self.subject,
             "facts": dict(self.facts),
-            **({"volatile": sorted(self.volatile)} if self.volatile else {}),
+            **({"volatile": dict(self.volatile)} if self.volatile else {}),
             **({"once": True} if self.once else {}),
             **({"shown": dict(self.shown)} if self.shown else {}),
         }
@@ -42,10 +43,8 @@ class Observation:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Observation:
         """What :meth:`to_json` told."""
-        volatile = frozenset(values.get("volatile", ()))
-        return cls(
-            values["subject"], values["facts"], volatile, values.get("once", False), values.get("shown", _NOTHING)
-        )
+        volatile, shown = (values.get(name, _NOTHING) for name in ("volatile", "shown"))
+        return cls(values["subject"], values["facts"], volatile, values.get("once", False), shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +84,22 @@ def merge(first: Sequence[Observation], second: Sequence[Observation]) -> tuple[
     """Two looks at the same container as one: the first's facts, and what is volatile about them."""
     again = {one.subject: one for one in second}
     merged = [_merged(one, again.pop(one.subject, None)) for one in first]
-    return (*merged, *(_with_volatile(one, {SEEN}) for one in again.values()))
+    return (*merged, *(_with_volatile(one, {SEEN: True}) for one in again.values()))
 
 
 def _merged(first: Observation, second: Observation | None) -> Observation:
     if first.once:
         return first
     if second is None:
-        return _with_volatile(first, {SEEN})
+        return _with_volatile(first, {SEEN: False})
     names = {*first.facts, *second.facts}
     differing = {name for name in names if first.facts.get(name) != second.facts.get(name)}
-    lengths = {name.replace("sha256", "length") for name in differing}  # equal by chance, where the content is not
-    return _with_volatile(first, differing | lengths | second.volatile)
+    differing |= {name.replace("sha256", "length") for name in differing}  # it may be equal by chance
+    return _with_volatile(first, {name: second.facts.get(name) for name in sorted(differing)})
 
 
-def _with_volatile(one: Observation, names: set[str] | frozenset[str]) -> Observation:
-    return Observation(one.subject, one.facts, one.volatile | names, one.once, one.shown)
+def _with_volatile(one: Observation, facts: Mapping[str, Fact]) -> Observation:
+    return replace(one, volatile={**one.volatile, **facts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +130,9 @@ def _told(fact: Fact) -> str:
 def compare(original: Sequence[Outcome], replay: Sequence[Outcome]) -> list[Difference]:
     """What the replay's probes saw otherwise, in order; nothing where the two containers behave the same.
 
-    A fact that is volatile in either run is not compared. Where a body or an output is, its length may still differ
-    by no more than half, or 64 bytes.
+    What was volatile in the original is not compared; nor is a content (a body, an output, where a redirect leads) that
+    is volatile in the replay, but its length may differ by no more than half, or 64 bytes. Everything else must be the
+    same in all looks.
     """
     differences = []
     for number in range(max(len(original), len(replay))):
@@ -159,17 +159,34 @@ def _compare(original: Outcome | None, replay: Outcome | None) -> list[Differenc
 def _compare_subject(spec: str, original: Observation, replay: Observation | None) -> list[Difference]:
     if replay is None:
         return [] if SEEN in original.volatile else [Difference(spec, original.subject, SEEN, True, False)]
-    volatile = original.volatile | replay.volatile
-    if original.once:
-        volatile |= {"sha256", "length"}
-    return [
-        Difference(spec, original.subject, name, original.facts.get(name), replay.facts.get(name))
-        for name in dict.fromkeys((*original.facts, *replay.facts))
-        if not _same(name, name in volatile, original.facts.get(name), replay.facts.get(name))
-    ]
+    differences = []
+    for name in dict.fromkeys((*original.facts, *replay.facts)):
+        was = original.facts.get(name)
+        for now in _looks(name, replay):
+            if not _same(name, was, now, _is_volatile(name, original, replay)):
+                differences.append(Difference(spec, original.subject, name, was, now))
+                break
+    return differences
 
 
-def _same(name: str, volatile: bool, original: Fact, replay: Fact) -> bool:
+def _looks(name: str, one: Observation) -> Iterator[Fact]:
+    """What each look saw of a fact."""
+    yield one.facts.get(name)
+    if name in one.volatile and not _is_content(name):
+        yield one.volatile[name]
+
+
+def _is_volatile(name: str, original: Observation, replay: Observation) -> bool:
+    if name in original.volatile:
+        return True
+    return _is_content(name) and (name in replay.volatile or (original.once and name != "location"))
+
+
+def _is_content(name: str) -> bool:
+    return name.endswith(("sha256", "length")) or name == "location"
+
+
+def _same(name: str, original: Fact, replay: Fact, volatile: bool) -> bool:
     if original == replay:
         return True
     if volatile and name.endswith("length") and isinstance(original, int) and isinstance(replay, int):

@@ -88,7 +88,9 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(60)
         elif path == "/stream":
             self.stream()
-        elif path == "/die":
+        elif path == "/die-later" and next(COUNT) == 0:
+            self.answer(200, "text/plain", "fine")
+        elif path.startswith("/die"):
             print("last words", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         elif path == "/close":

@@ -128,6 +128,20 @@ def test_a_server_that_a_request_kills() -> None:
     assert "code 137" in outcome.detail and "last words" in outcome.output
 
 
+def test_a_server_that_the_second_request_kills() -> None:
+    with server() as running:
+        [outcome] = probe(running, "http:8080/die-later")
+    assert not outcome.ok and "the second time" in outcome.detail and "code 137" in outcome.detail
+    assert fact(outcome, "status") == 200, "what was seen before is kept"
+
+
+def test_one_prober_may_run_twice() -> None:
+    with server() as running, Prober([parse("http")]) as prober:
+        runs = [run_probes(running, prober, timeout=20, progress=lambda _: None) for _ in range(2)]
+    assert [one.ok for run in runs for one in run] == [True, True]
+    assert compare(*runs) == []
+
+
 def test_a_page_that_hangs_uses_up_the_time() -> None:
     with server() as running:
         hanging, after = probe(running, "http:8080/hang", "tcp:8080", timeout=1)
@@ -145,7 +159,7 @@ def test_a_stream_that_never_ends_is_a_page_without_a_digest() -> None:
 def test_every_request_is_without_cookies_and_calls_the_server_localhost() -> None:
     with server() as running:
         cookie, echo = probe(running, "http:8080/cookie", "http:8080/echo")
-    assert cookie.observations[0].volatile == frozenset()
+    assert not cookie.observations[0].volatile
     assert "Host: localhost:8080" in echo.observations[0].shown["body"]
 
 
@@ -281,7 +295,7 @@ def test_a_command_that_does_not_exist_is_not_waited_for() -> None:
 def test_a_volatile_output_is_marked() -> None:
     with process("sleep", "60") as running:
         [outcome] = probe(running, "exec:date +%N")
-    assert outcome.observations[0].volatile == {"stdout sha256", "stdout length"}
+    assert set(outcome.observations[0].volatile) == {"stdout sha256", "stdout length"}
 
 
 def script(folder: Path, text: str) -> str:
