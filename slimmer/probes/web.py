@@ -14,6 +14,7 @@ from .network import Target
 from .result import EXCERPT, Fact
 
 _LIMIT = 30.0  # seconds for one request
+_STREAM = 10.0  # seconds after which a body that still comes is one without an end; a third of the limit where less
 _LARGEST = 64 << 20
 _KEPT = 2 << 20
 _AGENT = "Mozilla/5.0 (compatible; cntr)"
@@ -76,14 +77,13 @@ class Web:
         :raises NoAnswer: it takes longer than `seconds` (at most 30), or what comes is not HTTP.
         """
         limit = min(seconds, _LIMIT)
-        end = time.monotonic() + limit
         headers = {"Host": target.host, **request.headers}
         url = target.url + request.path
         try:
             with self._client.stream(
                 request.method, url, headers=headers, content=request.content, timeout=max(limit, 0.001)
             ) as response:
-                return _read(response, end)
+                return _read(response, min(limit / 3, _STREAM))
         except httpx.TimeoutException as error:
             raise NoAnswer(f"{request.path} did not answer within {limit:.3g} s") from error
         except (httpx.TransportError, httpx.InvalidURL, httpx.DecodingError, UnicodeError) as error:
@@ -100,8 +100,9 @@ def _refusal(error: Exception, target: Target, request: Request) -> Exception:
     return NoAnswer(f"{request.path} of port {target.port} has no answer in HTTP: {error}")
 
 
-def _read(response: httpx.Response, end: float) -> Page:
+def _read(response: httpx.Response, seconds: float) -> Page:
     """Read the body, up to a size and a time: a stream of events has no end."""
+    end = time.monotonic() + seconds
     digest = hashlib.sha256()
     content = bytearray()
     length = 0
