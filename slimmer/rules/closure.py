@@ -72,13 +72,13 @@ class _Closure:
         self._resolved: set[bytes] = set()
 
     def over(self, rules: Sequence[Rule]) -> Mapping[bytes, Reason]:
-        shown: dict[str, frozenset[bytes]] = {}
-        while any(shown.get(rule.name) != self._kept for rule in rules):
-            for rule in rules:
-                before = shown.get(rule.name)
-                if before != self._kept:
-                    shown[rule.name] = self._kept
-                    self._ask(rule, self._kept - (before or frozenset()))
+        shown: list[frozenset[bytes] | None] = [None] * len(rules)
+        while any(known != self._kept for known in shown):
+            for number, rule in enumerate(rules):
+                known = shown[number]
+                if known != self._kept:
+                    shown[number] = self._kept
+                    self._ask(rule, self._kept - (known or frozenset()))
         return self._reasons
 
     def _ask(self, rule: Rule, fresh: frozenset[bytes]) -> None:
@@ -121,4 +121,4 @@ def _answers(rule: Rule, context: RuleContext) -> Sequence[Keep]:
         raise type(error)(f"rule '{rule.name}': {error.message}", error.hint) from error
     except Exception as error:  # whatever a stranger's rule does
         message = f"the rule '{rule.name}' failed: {type(error).__name__}: {error}"
-        raise PluginError(message, "leave this rule out, and tell its author") from error
+        raise PluginError(message, f"leave it out by --no-rule {rule.name}, and tell its author") from error

@@ -11,10 +11,9 @@ from cntr_core.rules import ImageView, Keep, Rule, RuleContext
 
 from .binaries import Binary, read_binary
 from .globs import expand
-from .loader import LibrarySearch, configuration_files, directories
+from .loader import CACHE, LibrarySearch, configuration_files, directories
 from .reading import lines, regular, shown
 
-_CACHE = b"/etc/ld.so.cache"
 _PRELOAD = b"/etc/ld.so.preload"
 _MUSL_PATHS = b"/etc/ld-musl-*.path"
 _SEPARATORS = re.compile(rb"[ :\t]+")
@@ -81,4 +80,4 @@ class _Needs:
 
 def loader_files(image: ImageView) -> list[bytes]:
     """The configuration of the dynamic loader."""
-    return [_CACHE, _PRELOAD, *configuration_files(image), *expand(image, _MUSL_PATHS)]
+    return [CACHE, _PRELOAD, *configuration_files(image), *expand(image, _MUSL_PATHS)]

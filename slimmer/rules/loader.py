@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import os
 import posixpath
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cntr_core.rules import ImageView
 
 from .binaries import Binary, kind_of
 from .globs import expand
-from .reading import lines, regular
+from .reading import content, lines, regular
 
 CONFIGURATION = b"/etc/ld.so.conf"
+CACHE = b"/etc/ld.so.cache"
+_CACHE_MAGIC = b"glibc-ld.so.cache1.1"
+_CACHE_HEADER = 28  # bytes behind the magic: the number of entries, and what is not needed here
+_CACHE_ENTRY = struct.Struct("<8xI12x")  # where its path stands, from the magic on
+_LONGEST_PATH = 4096
 _HWCAPS = b"glibc-hwcaps"
 _MUSL_PATHS = b"/etc/ld-musl-*.path"
 _MUSL_LOADERS = b"/lib/ld-musl-*.so.1"
@@ -43,7 +49,8 @@ class LibrarySearch:
         self._image = image
         variable = os.fsencode(environment.get("LD_LIBRARY_PATH", ""))
         self._variable = [d for d in variable.replace(b";", b":").split(b":") if d]
-        self._configured = [*configured_directories(image), *_musl_directories(image)]
+        known = (*configured_directories(image), *cached_directories(image), *_musl_directories(image))
+        self._configured = list(dict.fromkeys(known))
         self._hwcaps: dict[bytes, tuple[bytes, ...]] = {}
         self._system: dict[tuple[bytes, bytes], tuple[bytes, ...]] = {}
 
@@ -124,6 +131,24 @@ def configured_directories(image: ImageView) -> list[bytes]:
                 # "dir=type" is from the days of libc 5.
                 found += [d.partition(b"=")[0] for d in line.replace(b",", b" ").replace(b":", b" ").split()]
     return found
+
+
+def cached_directories(image: ImageView) -> list[bytes]:
+    """The directories of the libraries in ld.so's cache: ldconfig(8) takes some on its command line, too.
+
+    The format is in glibc's sysdeps/generic/dl-cache.h, struct cache_file_new.
+    """
+    # Older ones have a cache of the days before 1999 in front.
+    cache = content(image, CACHE).partition(_CACHE_MAGIC)[2]
+    if len(cache) < _CACHE_HEADER:
+        return []
+    count, offset = int.from_bytes(cache[:4], "little"), len(_CACHE_MAGIC)
+    entries = cache[_CACHE_HEADER : _CACHE_HEADER + count * _CACHE_ENTRY.size]
+    places = []
+    for (at,) in _CACHE_ENTRY.iter_unpack(entries[: len(entries) // _CACHE_ENTRY.size * _CACHE_ENTRY.size]):
+        begin = max(at - offset, 0)
+        places.append(posixpath.dirname(cache[begin : begin + _LONGEST_PATH].partition(b"\0")[0]))
+    return [place for place in dict.fromkeys(places) if place.startswith(b"/")]
 
 
 def configuration_files(image: ImageView) -> list[bytes]:

@@ -130,6 +130,45 @@ def test_directories_come_from_ld_so_conf_and_what_it_includes(tmp_path: Path) -
     assert kept == {"/opt/one/libx.so", "/etc/ld.so.conf", "/etc/ld.so.conf.d/a.conf", "/etc/ld.so.cache"}
 
 
+@pytest.mark.requires("gcc", "root")
+def test_the_cache_knows_directories_that_no_file_names(tmp_path: Path) -> None:
+    _library(tmp_path / "opt/one/libx.so", "x")
+    _program(tmp_path / "program", "x", tmp_path / "opt/one/libx.so")
+    plant(tmp_path, {"etc/ld.so.conf": ""})
+    assert "/opt/one/libx.so" not in _kept(tmp_path, "/program")
+    subprocess.run(["/sbin/ldconfig", "-r", tmp_path, "/opt/one"], check=True, timeout=60)
+    assert "/opt/one/libx.so" in _kept(tmp_path, "/program")
+
+
+@gcc
+@pytest.mark.parametrize("cache", [b"", b"nonsense", b"glibc-ld.so.cache1.1", b"glibc-ld.so.cache1.1" + b"\xff" * 99])
+def test_a_damaged_cache_is_passed_over(tmp_path: Path, cache: bytes) -> None:
+    _library(tmp_path / "usr/lib/libx.so", "x")
+    _program(tmp_path / "program", "x", tmp_path / "usr/lib/libx.so")
+    plant(tmp_path, {"etc/ld.so.cache": cache})
+    assert "/usr/lib/libx.so" in _kept(tmp_path, "/program")
+
+
+@gcc
+def test_a_file_names_libraries_to_load_before_all_others(tmp_path: Path) -> None:
+    _library(tmp_path / "opt/one/libx.so", "x")
+    _program(tmp_path / "program", "main2", "-Dmain2=exit", "-Wno-builtin-declaration-mismatch")
+    plant(tmp_path, {"etc/ld.so.preload": "# mine\n/opt/one/libx.so /opt/none.so\n"})
+    assert _kept(tmp_path, "/program") == {"/etc/ld.so.preload", "/opt/one/libx.so"}
+
+
+@gcc
+@pytest.mark.parametrize(("at", "value"), [(0x28, b"\xff" * 7 + b"\x7f"), (0x28, bytes(8)), (0x3C, bytes(4))])
+def test_sections_are_of_no_account(tmp_path: Path, at: int, value: bytes) -> None:
+    """e_shoff, e_shnum: the loader does not look at them, and some tools strip them."""
+    _library(tmp_path / "usr/lib/libx.so", "x")
+    _program(tmp_path / "program", "x", tmp_path / "usr/lib/libx.so")
+    with open(tmp_path / "program", "r+b") as file:
+        file.seek(at)
+        file.write(value)
+    assert "/usr/lib/libx.so" in _kept(tmp_path, "/program")
+
+
 @gcc
 def test_libraries_for_every_processor_are_kept(tmp_path: Path) -> None:
     variants = [f"glibc-hwcaps/x86-64-v{level}/" for level in (2, 3, 4)]
