@@ -17,8 +17,8 @@ from .oci.image import PlainLayer
 from .split.divide import join
 from .split.recipe import Recipe
 
-# Where a member's records are is no property of the file.
-_PLACES = ("start", "data", "end")
+# Where a member's records are is no property of the file, and its path is that of one of its names.
+_PLACES = ("path", "start", "data", "end")
 
 
 @contextmanager

@@ -40,9 +40,9 @@ class Half:
         self._hash.update(data)
         self._size += len(data)
 
-    def finish(self) -> PlainLayer:
-        """Write the end mark; gives the finished layer."""
-        self.write(END)
+    def finish(self, more: bytes = b"") -> PlainLayer:
+        """Write `more` records and the end mark; gives the finished layer."""
+        self.write(more + END)
         self._file.close()
         return PlainLayer(self._path, f"sha256:{self._hash.hexdigest()}", self._size)
 
@@ -59,11 +59,14 @@ def divide(
     slim: Collection[int],
     fat: Collection[int],
     paths: tuple[str, str],
+    *,
+    more: bytes = b"",
     progress: Progress | None = None,
 ) -> tuple[PlainLayer, PlainLayer, LayerRecipe]:
     """Copy the members numbered in `slim` and in `fat` to two new tars at `paths`.
 
-    The recipe's DiffID is that of the bytes that :func:`join` will give back.
+    `more` are records that the slim tar has behind them, and the original does not. The recipe's DiffID is that of the
+    bytes that :func:`join` will give back.
 
     :raises ImageError: a member is in neither half.
     """
@@ -84,7 +87,7 @@ def divide(
                     progress(len(piece))
             at += size
         whole.update(tail)
-        layers = halves[0].finish(), halves[1].finish()
+        layers = halves[0].finish(more), halves[1].finish()
     except BaseException:
         for half in halves:
             half.discard()

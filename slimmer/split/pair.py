@@ -20,7 +20,7 @@ from ..oci.image import NewImage, PlainLayer
 from . import labels
 from .divide import divide
 from .recipe import Recipe
-from .selection import fat_members, slim_members
+from .selection import fat_members, lost_directories, slim_members
 
 RECIPE_PATH = ".cntr/recipe.json.zst"
 """Where the fat image's last layer has the recipe."""
@@ -53,10 +53,12 @@ def make_pair(
     """
     slim = slim_members(layers.indexes, layers.tree, kept)
     fat = fat_members(layers.indexes, layers.tree, slim)
+    lost = lost_directories(layers.indexes, layers.tree, slim)
     halves = []
     for number, (tar, index) in enumerate(zip(layers.tars, layers.indexes, strict=True)):
         paths = (os.path.join(directory, f"slim-{number}.tar"), os.path.join(directory, f"fat-{number}.tar"))
-        halves.append(divide(tar, index, slim[number], fat[number], paths, progress))
+        more = b"".join(map(_directory, lost[number]))
+        halves.append(divide(tar, index, slim[number], fat[number], paths, more=more, progress=progress))
     recipe = Recipe(config.raw, tuple(recipe for _, _, recipe in halves))
     _check(recipe, config)
     packed = recipe.pack()
@@ -97,6 +99,13 @@ def _half(config: ImageConfig, layers: list[PlainLayer], own: Mapping[str, str])
 def _bare(config: ImageConfig) -> dict[str, Any]:
     """For a root without a configuration."""
     return {"architecture": config.platform.architecture, "os": config.platform.os}
+
+
+def _directory(path: bytes) -> bytes:
+    """The records of a member for a directory that has none: as every unpacking makes it."""
+    member = tarfile.TarInfo(os.fsdecode(path.lstrip(b"/")))
+    member.type, member.mode = tarfile.DIRTYPE, 0o755
+    return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
 def _recipe_layer(packed: bytes, path: str) -> PlainLayer:

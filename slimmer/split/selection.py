@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from cntr_core.errors import ImageError
-from cntr_core.images.members import Kind, quoted, split_path
+from cntr_core.images.members import Kind, split_path
 
 from ..layers.index import LayerIndex
 from ..layers.tree import META, NO_MEMBER, OPAQUE, WHITEOUT, Directory, File, Name, Tree, merge
@@ -19,31 +19,27 @@ from ..layers.tree import META, NO_MEMBER, OPAQUE, WHITEOUT, Directory, File, Na
 Members = Sequence[Collection[int]]
 """The numbers of members, for each layer."""
 
-Stray = Callable[[Directory, Directory], Iterator[Name]]
+Stray = Callable[[Directory, Directory], Iterator[Name | None]]
 """Finds what a half makes otherwise than the original: the names there."""
 
 
 def slim_members(indexes: Sequence[LayerIndex], tree: Tree, kept: Collection[File]) -> list[set[int]]:
-    """The members of the slim half: those of the files in `kept`, every directory, and every whiteout.
-
-    :raises ImageError: the layers are too odd to be split.
-    """
+    """The members of the slim half: those of the files in `kept`, every directory, and every whiteout."""
     members = skeleton(indexes)
     for file in kept:
         _add(members, file)
-    return _complete(indexes, tree, members, _other_files)
+    wanted = {file.ino for file in kept}
+    return _complete(indexes, tree, members, _other_files, wanted)
 
 
 def fat_members(indexes: Sequence[LayerIndex], tree: Tree, slim: Members) -> list[set[int]]:
     """The members of the fat half: those that slim lacks, with a skeleton of their own, so that each stands where it
-    stands in the original. It may have what a later layer replaced: slim, on top of it, has what counts.
-
-    :raises ImageError: the layers are too odd to be split.
-    """
+    stands in the original. It may have what a later layer replaced: slim, on top of it, has what counts."""
     members = skeleton(indexes)
     for layer, index in enumerate(indexes):
         members[layer].update(set(range(len(index.entries))) - set(slim[layer]))
-    return _complete(indexes, tree, members, _other_ways)
+    wanted = {file.ino for file in tree.files() if file.number not in slim[file.layer]}
+    return _complete(indexes, tree, members, _other_ways, wanted)
 
 
 def skeleton(indexes: Sequence[LayerIndex]) -> list[set[int]]:
@@ -64,16 +60,41 @@ def is_whiteout(parts: tuple[bytes, ...]) -> bool:
     return name == OPAQUE or (name.startswith(WHITEOUT) and not name.startswith(META))
 
 
-def _complete(indexes: Sequence[LayerIndex], tree: Tree, members: list[set[int]], stray: Stray) -> list[set[int]]:
-    """The members with those added that they need to make a part of the original `tree`."""
-    while wrong := _wrong(indexes, tree, members, stray):
+def _complete(
+    indexes: Sequence[LayerIndex], tree: Tree, members: list[set[int]], stray: Stray, wanted: Collection[int]
+) -> list[set[int]]:
+    """The members with those added that they need to make a part of the original `tree`, with every directory and the
+    files whose inode numbers are `wanted`.
+
+    Where the original's own do not help, a link that is gone led to one of them: then all links are added, and at last
+    everything. No tool makes such images, and they stay whole.
+    """
+    remedies = [_links(indexes), [set(range(len(index.entries))) for index in indexes]]
+    while wrong := _wrong(indexes, tree, members, stray, wanted):
         before = sum(map(len, members))
-        for name in wrong:
+        for name in filter(None, wrong):
             for place in (name, *_above(name)):
                 _add(members, place.file)
-        if sum(map(len, members)) == before:
-            raise ImageError(f"{quoted(wrong[0].path)} cannot be told apart from what it replaced")
+        while sum(map(len, members)) == before:
+            for ours, more in zip(members, remedies.pop(0), strict=True):
+                ours |= more
     return members
+
+
+def _links(indexes: Sequence[LayerIndex]) -> list[set[int]]:
+    """All symbolic links."""
+    return [{number for number, entry in enumerate(index.entries) if entry.kind is Kind.SYMLINK} for index in indexes]
+
+
+def lost_directories(indexes: Sequence[LayerIndex], tree: Tree, members: Members) -> list[list[bytes]]:
+    """The directories that no member describes and that would not be there without what the half lacks: for each layer
+    their paths, parents first."""
+    alone = merge(part(indexes, members))
+    lost: list[list[bytes]] = [[] for _ in indexes]
+    for name in tree.walk():
+        if isinstance(name.file, Directory) and name.file.number == NO_MEMBER and not _has(alone, name.path):
+            lost[name.file.layer].append(name.path)
+    return lost
 
 
 def part(indexes: Sequence[LayerIndex], members: Members) -> list[LayerIndex]:
@@ -90,26 +111,43 @@ def _add(members: list[set[int]], file: File) -> None:
             members[layer].add(number)
 
 
-def _wrong(indexes: Sequence[LayerIndex], tree: Tree, members: list[set[int]], stray: Stray) -> list[Name]:
-    """The original's names where the members alone make something else."""
+def _wrong(
+    indexes: Sequence[LayerIndex], tree: Tree, members: list[set[int]], stray: Stray, wanted: Collection[int]
+) -> list[Name | None]:
+    """The original's names where the members alone make something else, or nothing."""
     try:
         alone = merge(part(indexes, members))
-    except ImageError:
-        return _missing_links(tree, members)
-    return list(stray(alone.root, tree.root))
+    except ImageError:  # somebody's parent or target is behind a symbolic link that is not there
+        return [file.names[0] for file in tree.files() if file.entry.kind is Kind.SYMLINK] or [*tree.walk()]
+    return [*stray(alone.root, tree.root), *_lost(alone, tree, wanted)]
 
 
-def _other_files(alone: Directory, original: Directory) -> Iterator[Name]:
-    """Names that stand for another file, or for one that the original does not have."""
+def _lost(alone: Tree, tree: Tree, wanted: Collection[int]) -> Iterator[Name]:
+    for name in tree.walk():
+        described = isinstance(name.file, Directory) and name.file.number != NO_MEMBER
+        if (described or name.file.ino in wanted) and not _has(alone, name.path):
+            yield name
+
+
+def _has(tree: Tree, path: bytes) -> bool:
+    try:
+        tree.resolve(path, follow=False)
+    except OSError:
+        return False
+    return True
+
+
+def _other_files(alone: Directory, original: Directory) -> Iterator[Name | None]:
+    """Names that stand for another file, or the directory of one that the original does not have."""
     for ours, theirs in _pairs(alone, original):
+        both = theirs is not None and isinstance(ours.file, Directory) and isinstance(theirs.file, Directory)
         if theirs is None:
-            raise ImageError(f"{quoted(ours.path)} is in no layer's sum, and cannot be kept apart")
-        both = isinstance(ours.file, Directory) and isinstance(theirs.file, Directory)
-        if not both and ours.file.entry is not theirs.file.entry:
+            yield None  # by a link that is gone, and that the tree does not know
+        elif not both and ours.file.entry is not theirs.file.entry:
             yield theirs
 
 
-def _other_ways(alone: Directory, original: Directory) -> Iterator[Name]:
+def _other_ways(alone: Directory, original: Directory) -> Iterator[Name | None]:
     """Links of the original that were made directories, for members whose path leads through them."""
     for ours, theirs in _pairs(alone, original):
         if theirs is not None and isinstance(ours.file, Directory) and theirs.file.entry.kind is Kind.SYMLINK:
@@ -125,15 +163,6 @@ def _pairs(alone: Directory, original: Directory) -> Iterator[tuple[Name, Name |
             if there is not None and isinstance(name.file, Directory) and isinstance(there.file, Directory):
                 pending.append((name.file, there.file))
             yield name, there
-
-
-def _missing_links(tree: Tree, members: list[set[int]]) -> list[Name]:
-    """Merging failed: somebody's parent or target is behind a symbolic link that is not there."""
-    return [
-        file.names[0]
-        for file in tree.files()
-        if file.entry.kind is Kind.SYMLINK and any(number not in members[layer] for layer, number in file.members)
-    ]
 
 
 def _above(name: Name) -> Iterator[Name]:
