@@ -6,14 +6,14 @@
     with Prober(probes, tcp_ports(config)) as prober:
         ...                                             # start the container
         outcomes = run_probes(running, prober, timeout=60, progress=print)
-    check(outcomes)
-    differences = compare(outcomes, outcomes_of_the_slim_image)
+    if all(outcome.ok for outcome in outcomes):
+        differences = compare(outcomes, outcomes_of_the_slim_image)
 """
 
 from .defaults import default_probes, tcp_ports
 from .prober import Prober
 from .result import Difference, Observation, Outcome, compare
-from .run import check, run_probes
+from .run import run_probes
 from .running import Executed, Running
 from .spec import Probe, parse
 
@@ -22,7 +22,6 @@ __all__ = [
     "default_probes",
     "tcp_ports",
     "run_probes",
-    "check",
     "compare",
     "Difference",
     "Executed",

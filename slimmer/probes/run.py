@@ -27,6 +27,7 @@ _CLOCK = 1.1
 _LAST_LINES = 20
 _ONE_LOOK = (Tcp, Script, Quiet, Manual, Exit)
 _NO_COMMAND = (126, 127)
+_NOT_STARTED = b"unable to start container process"  # runc's words; its exit code is 255 and may be the command's own
 
 
 def run_probes(
@@ -43,7 +44,7 @@ def run_probes(
     ready for it, and then looked at twice, to learn what is volatile. `against` has the outcomes of the original: what
     differs from them is looked at once more after a second, since it may just show the time.
 
-    Failures are outcomes; see :func:`check`.
+    A probe that fails is an outcome too; where the container has ended, its output has the last lines of the log.
 
     :raises CntrError: the probing itself failed.
     """
@@ -51,16 +52,6 @@ def run_probes(
         return _Run(running, probes, timeout, progress).run(against)
     with Prober(probes) as prober:
         return _Run(running, prober, timeout, progress).run(against)
-
-
-def check(outcomes: Sequence[Outcome]) -> None:
-    """Be content only with successes.
-
-    :raises CntrError: a probe failed; the message says how, the hint has the container's last words.
-    """
-    for outcome in outcomes:
-        if not outcome.ok:
-            raise CntrError(f"the probe {outcome.spec} failed: {outcome.detail}", outcome.output.strip())
 
 
 class _Run:
@@ -127,7 +118,10 @@ class _Run:
             if attempt.ready:
                 return attempt
             late = Attempt(
-                False, f"not within {self._timeout:g} s: {attempt.detail}", attempt.observations, self._words()
+                False,
+                f"not within {self._timeout:g} s: {attempt.detail}",
+                attempt.observations,
+                attempt.output or self._words(),
             )
             time.sleep(max(0.0, min(max(delay, time.monotonic() - start), self._left())))
             delay = min(delay * 1.5, _LONGEST_DELAY)
@@ -167,7 +161,7 @@ class _Run:
             raise
         ok = executed.code == probe.code
         detail = f"the command ended with code {executed.code}"
-        ready = ok or executed.code in _NO_COMMAND
+        ready = ok or executed.code in _NO_COMMAND or _NOT_STARTED in executed.stderr
         return Attempt(ok, detail, [_executed(probe, executed)], _both(executed) if not ok else "", ready)
 
     def _quiet(self, probe: Quiet) -> Attempt:
