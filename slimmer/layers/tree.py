@@ -256,11 +256,12 @@ class _Layer:
         parent = self._parent(parts[:-1])
         there = parent.children.get(parts[-1])
         if entry.kind is Kind.HARD_LINK:
-            self._link(parent, parts[-1], there, entry, number)
+            parent = self._link(parent, parts, there, entry, number)
         elif entry.kind is Kind.DIRECTORY and there is not None and isinstance(there.file, Directory):
             self._describe(there.file, entry, number)
         else:
-            self._place(parent, parts[-1], there, self._tree.new_file(entry, self._layer, number), number)
+            parent = self._make_room(parent, parts, there)
+            self._place(parent, parts[-1], self._tree.new_file(entry, self._layer, number), number)
         self._touch(parent, parts[-1])
 
     def _describe(self, directory: Directory, entry: Entry, number: int) -> None:
@@ -271,15 +272,20 @@ class _Layer:
         for name in directory.names:
             name.layer, name.number = self._layer, number
 
-    def _place(self, parent: Directory, name: bytes, there: Name | None, file: File, number: int) -> None:
-        if there is not None:
-            self._remove(there)
+    def _make_room(self, parent: Directory, parts: Parts, there: Name | None) -> Directory:
+        """Remove what is in a member's way; gives its parent, whose path may have led through what is gone."""
+        if there is None:
+            return parent
+        self._remove(there)
+        return self._parent(parts[:-1])
+
+    def _place(self, parent: Directory, name: bytes, file: File, number: int) -> None:
         placed = Name(parent, name, file, self._layer, number)
         parent.children[name] = placed
         file.names.append(placed)
         file.members.append((self._layer, number))
 
-    def _link(self, parent: Directory, name: bytes, there: Name | None, entry: Entry, number: int) -> None:
+    def _link(self, parent: Directory, path: Parts, there: Name | None, entry: Entry, number: int) -> Directory:
         """A second name for what is there already; the metadata belong to the file, not to the name."""
         parts = split_path(entry.link)
         if not parts:
@@ -293,10 +299,12 @@ class _Layer:
             raise ImageError(f"is a hard link to the directory {quoted(entry.link)}")
         if there is not None and there.file is file:
             file.members.append((self._layer, number))
-            return
+            return parent
         if there is not None and isinstance(there.file, Directory) and _is_below(file, there.file):
             raise ImageError(missing)  # it would go with what is in its way
-        self._place(parent, name, there, file, number)
+        parent = self._make_room(parent, path, there)
+        self._place(parent, path[-1], file, number)
+        return parent
 
     def _parent(self, parts: Parts) -> Directory:
         """The directory at `parts`, made with all its parents where it is missing."""
@@ -315,7 +323,7 @@ class _Layer:
                 if name in here.children:
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None  # a dangling link
                 found = self._tree.new_directory(self._layer)
-                self._place(here, name, None, found, NO_MEMBER)
+                self._place(here, name, found, NO_MEMBER)
             if not isinstance(found, Directory):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             here = found
