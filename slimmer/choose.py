@@ -6,15 +6,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cntr_core.errors import UsageError
 from cntr_core.images import ImageConfig
 from cntr_core.images.members import Kind
-from cntr_core.rules import ImageView, Rule
+from cntr_core.rules import Rule
 
 from .layers.opened import OpenLayers
 from .layers.tree import Directory, File
 from .rules import closure
-from .rules.package import read_packages
+from .rules.package import WholePackages, read_packages
 from .rules.paths import Exclusion, PathPatterns, Paths
 from .trace.record import AccessTrace
 
@@ -65,10 +64,12 @@ def choose(
     used = {path: operations for path, operations in trace.used().items() if not excluded(path)}
     used = {path: used[path] for path in used if view.lookup(path, follow=False) is not None}
     reasons = {path: closure.Reason(USED, because) for path, because in _uses(trace, used)}
-    kept = {**used, **dict.fromkeys(preserve.expand(), frozenset[str]())}
-    reasons |= _wished(layers, view, wishes, excluded, preserve)
-    kept |= dict.fromkeys(reasons.keys() - used.keys(), frozenset())
-    asked = [*closure.chosen(rules, with_=wishes.with_rules, without=wishes.without_rules), Paths(include)]
+    preserved = closure.Reason("preserve", "was to be preserved")
+    reasons |= dict.fromkeys(preserve.expand(), preserved) | _last(layers, wishes.last_layers, excluded)
+    kept = used | dict.fromkeys(reasons.keys() - used.keys(), frozenset[str]())
+    asked: list[Rule] = [*closure.chosen(rules, with_=wishes.with_rules, without=wishes.without_rules), Paths(include)]
+    if wishes.packages:
+        asked.append(WholePackages(view, read_packages(view), wishes.packages))
     found = closure.close(view, kept, trace.absent(), _environment(config), asked, excluded=excluded)
     reasons = {**found, **reasons}
     files = {file.ino: file for path in sorted({*kept, *found}) if (file := _file(layers, path)) is not None}
@@ -100,30 +101,14 @@ def _uses(trace: AccessTrace, used: Mapping[bytes, object]) -> Iterable[tuple[by
 _WHEN = ("before the start", "at the start", "while it was probed", "when it was stopped")
 
 
-def _wished(
-    layers: OpenLayers,
-    view: ImageView,
-    wishes: Wishes,
-    excluded: Callable[[bytes], bool],
-    preserve: PathPatterns,
-) -> dict[bytes, closure.Reason]:
-    """What the user names, with the reasons that are the user's."""
-    reasons = {path: closure.Reason("preserve", "preserved as --preserve asks") for path in preserve.expand()}
-    if wishes.packages:
-        database = read_packages(view)
-        for name in wishes.packages:
-            package = database.find(name)
-            if package is None:
-                raise UsageError(f"the image has no package {name}", "see the packages in its report")
-            reason = closure.Reason("include-package", f"belongs to the package {name}")
-            reasons |= {path: reason for path in database.files_of(package) if not excluded(path)}
-    if wishes.last_layers:
-        first = len(layers.tars) - wishes.last_layers
-        reason = closure.Reason(LAYERS, f"is in one of the last {wishes.last_layers} layers")
-        for file in layers.tree.files():
-            if file.layer >= first and not excluded(file.path):
-                reasons[file.path] = reason
-    return reasons
+def _last(layers: OpenLayers, count: int, excluded: Callable[[bytes], bool]) -> Mapping[bytes, closure.Reason]:
+    """The files of the topmost layers."""
+    if not count:
+        return {}
+    reason = closure.Reason(LAYERS, f"is in one of the last {count} layers")
+    first = len(layers.tars) - count
+    files = (file for file in layers.tree.files() if file.layer >= first)
+    return {file.path: reason for file in files if not excluded(file.path)}
 
 
 def _environment(config: ImageConfig) -> Mapping[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
@@ -11,10 +13,32 @@ from typing import BinaryIO
 from cntr_core.errors import ImageError
 from cntr_core.images.trees import remove_tree
 
+_MARK = ".partial-"
+"""In the name that a file or directory has, beside its place, while it is made. Its writer holds a lock on it."""
 
-def partial_name(name: str) -> str:
-    """What `name` is called, beside its place, while it is made."""
-    return f".{name}.partial-{secrets.token_hex(6)}"
+
+def remove_leftovers(directory: int, name: str = "") -> None:
+    """Remove what killed writers of `name` (of anything where it is "") left in the directory of the descriptor."""
+    for found in os.listdir(directory):
+        if found.startswith(f".{name}{_MARK}" if name else ".") and _MARK in found:
+            with suppress(OSError):  # somebody else's, or alive
+                _remove_unlocked(found, directory)
+
+
+def _remove_unlocked(name: str, directory: int) -> None:
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            remove_tree(name, directory)
+        else:
+            os.unlink(name, dir_fd=directory)
+    finally:
+        os.close(fd)
+
+
+def _partial(name: str) -> str:
+    return f".{name}{_MARK}{secrets.token_hex(6)}"
 
 
 @contextmanager
@@ -33,11 +57,13 @@ def new_file(name: str, directory: int) -> Iterator[BinaryIO]:
 
     :raises OSError: it cannot be written; nothing is left of it.
     """
-    partial = partial_name(name)
+    remove_leftovers(directory, name)
+    partial = _partial(name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     fd = os.open(partial, flags, 0o666, dir_fd=directory)
     try:
         with os.fdopen(fd, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -65,16 +91,19 @@ def new_directory(path: str) -> Iterator[str]:
     """
     path = os.path.abspath(path)
     parent, name = os.path.split(path)
-    partial = os.path.join(parent, partial_name(name))
-    os.mkdir(partial)
-    try:
-        yield partial
-        os.rename(partial, path)
-        with opened_directory(parent) as directory:
+    with opened_directory(parent) as directory:
+        remove_leftovers(directory, name)
+        partial = _partial(name)
+        os.mkdir(partial, dir_fd=directory)
+        try:
+            with opened_directory(os.path.join(parent, partial)) as made:
+                fcntl.flock(made, fcntl.LOCK_EX)
+                yield os.path.join(parent, partial)
+            os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
             os.fsync(directory)
-    except BaseException:
-        remove_tree(partial)
-        raise
+        except BaseException:
+            remove_tree(partial, directory)
+            raise
 
 
 @contextmanager
