@@ -34,4 +34,5 @@ class Timezones(Rule):
 
 
 def _named(paths: Iterable[bytes], own: Collection[bytes]) -> bool:
-    return any(path.startswith(_DATABASE + b"/") and path not in own for path in paths)
+    zones = (path for path in paths if path.startswith(_DATABASE + b"/"))
+    return any(not any(way == zone or way.startswith(zone + b"/") for way in own) for zone in zones)

@@ -103,13 +103,15 @@ class ObservedOperations(Operations[N]):
         return self._watch("create", (parent, name), super().create, parent, name, flags, mode, caller)
 
     def read(self, number: int, handle: int, size: int, offset: int) -> bytes:
-        return self._watch("read", (number, b""), super().read, number, handle, size, offset)
+        inode = self._file(number, handle).inode  # a transport may know the handle alone
+        return self._watch("read", (inode.number, b""), super().read, number, handle, size, offset)
 
     def opendir(self, number: int) -> int:
         return self._watch("opendir", (number, b""), super().opendir, number)
 
     def readdir(self, number: int, handle: int, offset: int) -> Sequence[DirEntry]:
-        return self._watch("readdir", (number, b""), super().readdir, number, handle, offset)
+        inode = self._listing(number, handle).inode
+        return self._watch("readdir", (inode.number, b""), super().readdir, number, handle, offset)
 
     def getxattr(self, number: int, name: bytes) -> bytes:
         return self._watch("getxattr", (number, b""), super().getxattr, number, name)

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 
 from cntr_core.errors import EngineError, ImageError
-from cntr_core.images import Image, ImageConfig, Platform, open_image, unpack
+from cntr_core.images import Image, ImageConfig, Platform, open_image, remove_tree, unpack
+from cntr_core.images.blobs import DirectoryBlobs
 from tests.unit.images.layouts import (
     ARCHITECTURE,
     COMPRESSORS,
@@ -222,6 +223,31 @@ def test_an_engine_that_does_not_answer_is_named_and_passed_over(tmp_path: Path)
 def test_a_path_is_never_asked_of_an_engine(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no such file"):
         open_image(str(tmp_path / "nothing"), engines=[Holder("one", str(tmp_path / "nothing"), b"")])
+
+
+def test_a_scheme_leads_to_its_source_whatever_files_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = layout(tmp_path / "elsewhere", _which("source"))
+    layout(tmp_path / "store:/app:1", _which("path"))
+    asked = []
+
+    def source(name: str) -> DirectoryBlobs:
+        asked.append(name)
+        return DirectoryBlobs(path)
+
+    assert _content(open_image("store://app:1", sources={"store": source}), tmp_path) == "source"
+    assert asked == ["app:1"]
+    remove_tree(str(tmp_path / "root"))
+    assert _content(open_image("store://app:1"), tmp_path) == "path"
+
+
+def test_what_a_source_lacks_is_told_with_the_whole_reference() -> None:
+    def source(name: str) -> DirectoryBlobs:
+        raise ImageError(f"nobody has {name}", "Ask elsewhere.")
+
+    with pytest.raises(ImageError, match="image store://app: nobody has app") as raised:
+        open_image("store://app", sources={"store": source})
+    assert raised.value.hint == "Ask elsewhere."
 
 
 # --- Damaged and hostile sources --------------------------------------------------------------------------------------

@@ -55,11 +55,11 @@ def test_a_file_that_is_not_executable_runs_nothing(tmp_path: Path) -> None:
 # Time zones
 
 ZONES = {
-    "usr/share/zoneinfo/UTC": "",
+    "usr/share/zoneinfo/Etc/UTC": "",
     "usr/share/zoneinfo/Europe/Paris": "",
     "usr/share/zoneinfo/Europe/Monaco": "->Paris",
     "usr/share/zoneinfo-icu": "",
-    "etc/localtime": "->/usr/share/zoneinfo/UTC",
+    "etc/localtime": "->/usr/share/zoneinfo/Etc/UTC",
     "etc/timezone": "UTC\n",
 }
 
@@ -70,7 +70,7 @@ def test_time_zones_are_kept_whole_or_not_at_all(tmp_path: Path) -> None:
     assert set(ask(tmp_path, [Timezones()], ["/program", "/usr/share/zoneinfo-icu"])) == set()
     paris = "/usr/share/zoneinfo/Europe/Paris"
     assert set(ask(tmp_path, [Timezones()], [paris])) | {paris} == whole
-    for local in ("/etc/localtime", "/usr/share/zoneinfo/UTC"):  # asking for the time asks for no zone by its name
+    for local in ("/etc/localtime", "/usr/share/zoneinfo/Etc", "/usr/share/zoneinfo/Etc/UTC"):  # asking for the time asks for no zone by its name
         assert set(ask(tmp_path, [Timezones()], [local])) == set()
     assert set(ask(tmp_path, [Timezones()], ["/program"], {"TZ": "Europe/Paris"})) == whole
 
