@@ -92,6 +92,17 @@ def attach(
         bool,
         typer.Option("--rw-tools", help="Let the session write to the tools' tree. The default is read-only."),
     ] = False,
+    fat: Annotated[
+        bool,
+        typer.Option(
+            "--fat",
+            help="Show the whole image of a slim container instead: its live root, with its fat half below it, as /.",
+        ),
+    ] = False,
+    fat_image: Annotated[
+        str | None, typer.Option("--fat-image", metavar="REF", help="--fat, by this image (as for cntr run).")
+    ] = None,
+    scratch: Annotated[bool, typer.Option("--scratch", help="With --fat: throw away what the session writes.")] = False,
     shell: Annotated[str | None, typer.Option(metavar="COMMAND", help="The shell to start without a COMMAND.")] = None,
     user: User = None,
     env: Env = None,
@@ -129,6 +140,8 @@ def attach(
         tools=tools,
         filesystem=fs,
         rw_tools=rw_tools,
+        fat=_fat(fat, fat_image, scratch, tools, rw_tools),
+        scratch=scratch,
         shell=shell,
         user=user,
         env=_words(env),
@@ -144,7 +157,8 @@ def attach(
         output.print_lines(describe_attach(process, options, engines, backend))
         return 0
     if sys.stdin.isatty() and sys.stderr.isatty() and not command:
-        output.say(f"{process.container.ref}: the container's files are in /var/lib/cntr, the tools are {tools}")
+        shown = "its files and its fat half's are /" if options.fat is not None else f"the tools are {tools}"
+        output.say(f"{process.container.ref}: the container's files are in /var/lib/cntr, {shown}")
     return run(process, options, engines, backend)
 
 
@@ -186,6 +200,17 @@ def execute(
         output.print_lines(describe_execute(process, options))
         return 0
     return run(process, options)
+
+
+def _fat(wanted: bool, reference: str | None, scratch: bool, tools: str, rw_tools: bool) -> str | None:
+    """The fat half to show, as :attr:`SessionOptions.fat` wants it."""
+    if not wanted and reference is None:
+        if scratch:
+            raise UsageError("--scratch is for --fat", "leave it out: without --rw-tools the tools are read-only")
+        return None
+    if rw_tools or tools != "host":
+        raise UsageError("--fat brings its own tools", "leave --tools and --rw-tools out")
+    return reference or ""
 
 
 def _words(words: list[str] | None) -> tuple[bytes, ...]:

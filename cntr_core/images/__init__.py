@@ -6,7 +6,9 @@
         unpack(image, "/run/web/root")
 """
 
+from .beside import beside
 from .cache import unpacked
+from .halves import FatTree, open_fat
 from .image import Image, ImageHolder, LayerTar, Source, open_image
 from .streams import Budget
 from .target import DevicePolicy
@@ -16,6 +18,9 @@ from .values import ImageConfig, Layer, Platform
 
 __all__ = [
     "open_image",
+    "beside",
+    "open_fat",
+    "FatTree",
     "unpack",
     "unpacked",
     "remove_tree",

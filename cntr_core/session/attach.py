@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from ..engine import Engine
@@ -12,18 +12,22 @@ from ..errors import KernelFeatureMissing, PermissionMissing
 from ..filesystem import DirectoryTree, Filesystem, MountRequest
 from ..kernel import capabilities
 from ..types import ContainerProcess
-from .plan import AttachPlan, SessionOptions, host_ids, plan_attach, plan_exec
+from .plan import AttachPlan, SessionOptions, host_ids, plan_attach, plan_exec, plan_whole
 from .run import run_session
 from .skeleton import mount_points, session_skeleton
 from .target import Target, hold_target
 from .tools import Tools, check_writable, open_tools
+from .whole import whole_branches
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
+    """`branches` makes what the session's root is merged from."""
+
     target: Target
-    tools: Tools
     plan: AttachPlan
+    branches: Callable[[], AbstractContextManager[tuple[DirectoryTree, ...]]]
+    read_only: bool
 
 
 @contextmanager
@@ -39,11 +43,19 @@ def _prepared(
     _check_filesystem(filesystem)
     if options.rw_tools:
         check_writable(options.tools)
-    with (
-        hold_target(process, join_cgroup=options.join_cgroup) as target,
-        open_tools(options.tools, engines, caller) as tools,
-    ):
-        yield _Prepared(target, tools, plan_attach(target, options, tools, filesystem.name, caller))
+    with hold_target(process, join_cgroup=options.join_cgroup) as target:
+        if options.fat is not None:
+            from ..images import open_fat
+
+            slim = process.container
+            with open_fat(str(slim.ref), slim.image, slim.labels, options.fat, engines) as fat:
+                plan = plan_whole(target, options, fat, filesystem.name, caller)
+                yield _Prepared(target, plan, lambda: whole_branches(target, fat, scratch=options.scratch), False)
+        else:
+            with open_tools(options.tools, engines, caller) as tools:
+                plan = plan_attach(target, options, tools, filesystem.name, caller)
+                writable = options.rw_tools
+                yield _Prepared(target, plan, lambda: _branches(target, tools, plan, writable), not writable)
 
 
 def attach(
@@ -60,21 +72,20 @@ def attach(
     """
     with (
         _prepared(process, options, engines, filesystem, caller) as ready,
-        _branches(ready, writable=options.rw_tools) as branches,
-        filesystem.mount(MountRequest(branches=branches, read_only=not options.rw_tools)) as mount,
+        ready.branches() as branches,
+        filesystem.mount(MountRequest(branches=branches, read_only=ready.read_only)) as mount,
     ):
         return run_session(ready.target, ready.plan, mount.fd, mount.server, options.timeout)
 
 
 @contextmanager
-def _branches(ready: _Prepared, *, writable: bool) -> Iterator[tuple[DirectoryTree, ...]]:
+def _branches(target: Target, tools: Tools, plan: AttachPlan, writable: bool) -> Iterator[tuple[DirectoryTree, ...]]:
     """What the session's root is merged from: the tools, below a skeleton unless they are to be written themselves."""
-    target, tools = ready.target, ready.tools
     if writable:
         with mount_points(tools.root):
             yield (DirectoryTree(tools.root),)
         return
-    user = host_ids(target, ready.plan.identity)
+    user = host_ids(target, plan.identity)
     with session_skeleton(tools.root, target.root, hide_secrets=tools.is_host, user=user) as upper:
         yield tuple(DirectoryTree(fd) for fd in (upper, tools.root) if fd is not None)
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..kernel import capabilities
-from . import layout, steps
+from . import layout, steps, whole
 from .environment import Environment, attach_environment, exec_environment, parse_assignments
 from .identity import INHERITABLE, Identity, decide, parse_user
 from .skeleton import is_regular
 from .steps import Step
 from .target import Target, namespace_kinds
 from .tools import Tools
+
+if TYPE_CHECKING:
+    from ..images import FatTree
 
 _LONGEST_SOCKET = 107
 """Bytes of a socket's path: sun_path has 108, the last of them zero (unix(7))."""
@@ -29,6 +33,9 @@ class SessionOptions:
     tools: str = "host"
     filesystem: str = "pyfuse3"
     rw_tools: bool = False
+    fat: str | None = None
+    """The fat half to show below the live root: a reference, "" for what the container's labels name; or None."""
+    scratch: bool = False
     shell: str | None = None
     user: str | None = None
     env: tuple[bytes, ...] = ()
@@ -92,7 +99,7 @@ def plan_attach(
             steps.PivotRoot(),
             *(steps.Listen(inside, owner) for _, inside in forwards),
         ),
-        programs=_programs(options, tools),
+        programs=_programs(options, tools.shells),
         environment=attach_environment(
             target.environment,
             caller,
@@ -100,6 +107,38 @@ def plan_attach(
             [*_socket_variables(forwards, caller), *_extra(options, caller)],
         ),
         cwd=_attach_cwd(target, options),
+        identity=identity,
+        forwards=forwards,
+        nested=True,
+        joins_cgroup=options.join_cgroup,
+    )
+
+
+def plan_whole(
+    target: Target, options: SessionOptions, fat: FatTree, filesystem: str, caller: Mapping[bytes, bytes]
+) -> AttachPlan:
+    """The session of ``cntr attach --fat``: the container's own root, and below it what the slim image lacks.
+
+    :raises UsageError: an option does not fit the target.
+    """
+    identity = _identity(target, options)
+    forwards = tuple(_forward(text) for text in options.forward_sockets)
+    owner = host_ids(target, identity)
+    kept = "thrown away" if options.scratch else "the container's"
+    programs = whole.shells(target.environment)
+    return AttachPlan(
+        steps=(
+            *_first_steps(target, identity),
+            steps.NestMounts(),
+            steps.AttachRoot(f"the container's root over {fat.reference} (writes are {kept}, by {filesystem})"),
+            steps.PlaceContainer(),
+            *(steps.BindSpecial(name) for name in layout.SPECIAL),
+            steps.PivotRoot(),
+            *(steps.Listen(inside, owner) for _, inside in forwards),
+        ),
+        programs=_programs(options, programs),
+        environment=exec_environment(target.environment, caller, _extra(options, caller)),
+        cwd=os.fsencode(options.cwd) if options.cwd not in (None, "target") else target.cwd,
         identity=identity,
         forwards=forwards,
         nested=True,
@@ -151,12 +190,12 @@ def _identity(target: Target, options: SessionOptions) -> Identity:
     return decide(target, user, extra, options.inherit)
 
 
-def _programs(options: SessionOptions, tools: Tools) -> tuple[tuple[bytes, ...], ...]:
+def _programs(options: SessionOptions, shells: Sequence[bytes]) -> tuple[tuple[bytes, ...], ...]:
     if options.command:
         return (_checked(options.command),)
     if options.shell is not None:
         return (_shell(options.shell),)
-    return tuple((shell, b"sh") if shell.endswith(b"busybox") else (shell,) for shell in tools.shells)
+    return tuple((shell, b"sh") if shell.endswith(b"busybox") else (shell,) for shell in shells)
 
 
 def _checked(command: tuple[bytes, ...]) -> tuple[bytes, ...]:

@@ -12,7 +12,7 @@ import typer
 
 from cntr_core.cli import output
 
-from . import names, options
+from . import options
 
 if TYPE_CHECKING:
     from ..split.whole import Halves
@@ -102,9 +102,10 @@ def verify(
 @contextmanager
 def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[Halves]:
     from cntr_core.errors import UsageError
+    from cntr_core.images import beside
+    from cntr_core.labels import FAT_NAME
 
     from ..oci.source import open_source
-    from ..split.labels import FAT_NAME
     from ..split.whole import open_halves
 
     wanted, engines = options.platform_of(platform), options.engines()
@@ -113,6 +114,6 @@ def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[Halves
             known = image.config.labels.get(FAT_NAME)
             if not known:
                 raise UsageError(f"{slim} does not name its fat half", "give the fat image, too")
-            fat = names.beside(slim, known)
+            fat = beside(slim, known)
         with open_halves(image, open_source(fat, platform=wanted, engines=engines)) as halves:
             yield halves

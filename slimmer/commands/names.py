@@ -23,18 +23,6 @@ def halves(reference: str) -> tuple[str, str]:
     return f"{stem}slim", f"{stem}fat"
 
 
-def beside(reference: str, name: str) -> str:
-    """The image called `name` where the other one is: in the same archive, layout, engine or registry."""
-    scheme, separator, rest = reference.partition("://")
-    if separator:
-        host = rest.partition("/")[0] + "/" if scheme == "registry" else ""
-        return f"{scheme}://{host}{name}"
-    path = reference
-    while path and not os.path.exists(path):
-        path = path.rpartition(":")[0]
-    return f"{path}:{name}" if path else name
-
-
 def report(reference: str) -> str:
     """The directory of the report: ``nginx-report``."""
     return f"{_base(_split(reference)[0])}-report"

@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import ImageConfig
 
 from ..layers.opened import OpenLayers
 from ..layers.tree import File
 from ..oci.image import NewImage, PlainLayer
-from . import labels
 from .divide import divide
 from .recipe import Recipe
 from .selection import fat_members, lost_directories, slim_members

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import Budget, Image, LayerTar
 from cntr_core.images.blobs import spool_directory
@@ -16,7 +17,6 @@ from cntr_core.images.members import StrictTar, tar_errors
 
 from ..oci.atomic import writing
 from ..oci.image import NewImage, PlainLayer
-from . import labels
 from .divide import join
 from .pair import RECIPE_PATH
 from .recipe import Recipe

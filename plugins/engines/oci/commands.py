@@ -52,6 +52,19 @@ def run(
         Network, typer.Option("--network", help="A network of its own with nothing but lo, or the host's.")
     ] = Network.NONE,
     read_only: Annotated[bool, typer.Option("--read-only", help="Make the root file system read-only.")] = False,
+    fallback: Annotated[
+        bool,
+        typer.Option("--fallback", help="Serve from its fat half what a slim image lacks, and note what that was."),
+    ] = False,
+    fat_image: Annotated[
+        str | None, typer.Option("--fat-image", metavar="REF", help="--fallback, by this image.")
+    ] = None,
+    misses: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="Where --fallback notes what the slim image lacked: for cntr slim --include-from."
+        ),
+    ] = "",
 ) -> None:
     """Run an image as a container of the oci engine: no daemon, no registry.
 
@@ -66,10 +79,13 @@ def run(
 
     if detach and interactive:
         raise UsageError("--detach and --interactive contradict each other")
+    if misses and not (fallback or fat_image):
+        raise UsageError("--misses is for --fallback", "without it a missing file is just missing")
     check_privileges()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_by_signal)
-    request = RunRequest(image, name, tuple(command or ()), network is Network.HOST, read_only)
+    below = fat_image if fat_image is not None else "" if fallback else None
+    request = RunRequest(image, name, tuple(command or ()), network is Network.HOST, read_only, below, misses)
     directory = new_directory(request)
     with directory.lock(0):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import uuid
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cntr_core.errors import PermissionMissing
-from cntr_core.images import Image, ImageHolder, open_image, unpack
+from cntr_core.images import Image, ImageHolder, open_fat, open_image, unpack
 from cntr_core.runtime import BundleRequest, arguments, need_runtime, stop_signal, write_bundle
 
 from . import state
@@ -21,13 +22,16 @@ _LONGEST_BASE = 40
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What the user asked for; an empty `name` is derived from the image's."""
+    """What the user asked for; an empty `name` is derived from the image's. `fallback` is None, or the fat half to serve
+    below: a reference, "" for what the image's labels name; `misses` is the file for what came from it."""
 
     image: str
     name: str = ""
     command: tuple[str, ...] = ()
     host_network: bool = False
     read_only: bool = False
+    fallback: str | None = None
+    misses: str = ""
 
 
 def check_privileges() -> None:
@@ -58,6 +62,8 @@ def fill(directory: Directory, request: RunRequest, engines: Sequence[ImageHolde
     with open_image(request.image, engines=engines) as image:
         arguments(image.config, request.command)  # better now than after a minute of unpacking
         record = _record(directory, image, program)
+        if request.fallback is not None:
+            record = _with_fat(directory, record, request, engines)
         unpack(image, directory.file("rootfs"))
     with _opened(directory.file("rootfs")) as root:
         wanted = BundleRequest(
@@ -80,6 +86,12 @@ def _record(directory: Directory, image: Image, program: str) -> Record:
         stop_signal=stop_signal(image.config.stop_signal),
         labels=dict(image.config.labels),
     )
+
+
+def _with_fat(directory: Directory, record: Record, request: RunRequest, engines: Sequence[ImageHolder]) -> Record:
+    with open_fat(f"image {record.image}", record.image, record.labels, request.fallback or "", engines) as fat:
+        misses = os.path.abspath(request.misses) if request.misses else directory.file("misses")
+        return dataclasses.replace(record, fat=fat.path, misses=misses)
 
 
 def _base_name(image: str) -> str:

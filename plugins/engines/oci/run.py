@@ -31,10 +31,10 @@ def run_foreground(directory: Directory, record: Record, *, interactive: bool, r
     :raises CntrError: it could not be started; then nothing of it is left.
     """
     set_child_subreaper()
-    with contextlib.ExitStack() as stack:
-        streams, loop = _piped(stack, interactive)
-        record = _start(directory, record, streams)
-        stack.pop_all().close()
+    with _root(directory, record):
+        with contextlib.ExitStack() as stack:
+            streams, loop = _piped(stack, interactive)
+            record = _start(directory, record, streams)
         code = _carry(loop, record)
     return _finish(directory, record, code, remove)
 
@@ -82,19 +82,36 @@ def _watch(directory: Directory, record: Record, report: int, remove: bool) -> N
     for stream, target in enumerate((null, null, log)):
         os.dup2(target, stream)
     _close_inherited()
-    error: CntrError | None = None
-    try:
-        record = _start(directory, record, Streams(null, log, log))
-    except CntrError as refused:
-        error = refused
-    except Exception as unexpected:
-        error = EngineError(f"the container could not be started: {unexpected}")
-    with contextlib.suppress(BrokenPipeError):  # who started us may be gone, and the container is there all the same
-        os.write(report, pickle.dumps(error))
-    os.close(report)
-    if error is None:
+    with contextlib.ExitStack() as stack:
+        error: CntrError | None = None
+        try:
+            stack.enter_context(_root(directory, record))
+            record = _start(directory, record, Streams(null, log, log))
+        except CntrError as refused:
+            error = refused
+        except Exception as unexpected:
+            error = EngineError(f"the container could not be started: {unexpected}")
+        with contextlib.suppress(
+            BrokenPipeError
+        ):  # who started us may be gone, and the container is there all the same
+            os.write(report, pickle.dumps(error))
+        os.close(report)
+        if error is not None:
+            return
         _, status = os.waitpid(record.pid, 0)
-        _finish(directory, record, _exit_code(status), remove)
+    _finish(directory, record, _exit_code(status), remove)
+
+
+@contextlib.contextmanager
+def _root(directory: Directory, record: Record) -> Iterator[None]:
+    """Serve the fat half below the root, where one is wanted, until the container has ended."""
+    if not record.fat:
+        yield
+        return
+    from .fallback import merged
+
+    with merged(directory.file("rootfs"), record.fat, record.misses):
+        yield
 
 
 def _close_inherited() -> None:

@@ -25,7 +25,8 @@ _DEFAULT = "/var/lib/cntr-oci"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A container as its directory's state.json has it. `pid` is 0 until it was started."""
+    """A container as its directory's state.json has it. `pid` is 0 until it was started. `fat` is the unpacked fat half
+    that is served below a slim root, "" where none is; `misses` the file that tells what came from it."""
 
     id: str
     name: str
@@ -36,6 +37,8 @@ class Record:
     start_time: int = 0
     exit_code: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    fat: str = ""
+    misses: str = ""
 
     @property
     def runs(self) -> bool:

@@ -15,7 +15,7 @@ import hypothesis.strategies as st
 import pytest
 from cntr_slimmer.layers.opened import OpenLayers
 from cntr_slimmer.layers.tree import Directory
-from cntr_slimmer.split import labels
+from cntr_core import labels
 from cntr_slimmer.split.divide import join
 from cntr_slimmer.split.pair import Pair, make_pair
 from cntr_slimmer.split.recipe import Recipe

@@ -1,0 +1,85 @@
+"""A container on the union of its slim image and the fat half: what the slim one lacks is there, and is noted."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+
+from cntr_core.errors import PluginError
+from cntr_core.filesystem import AccessEvent, DirectoryTree, Filesystem, MountRequest, Observer
+from cntr_core.kernel.libc import AT_FDCWD
+from cntr_core.kernel.mounts import AT_RECURSIVE, MS_PRIVATE, DetachedMount, mount_setattr
+from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
+from cntr_core.kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from cntr_core.plugins import load
+
+_BACKEND = "direct"
+
+
+class Misses(Observer):
+    """Writes each path that the slim root lacks and the fat one has, once, when it is first used: a line each, with
+    newlines and backslashes in it escaped as in C."""
+
+    def __init__(self, fat: int, log: int) -> None:
+        self._fat = fat
+        self._log = log
+        self._seen: set[bytes] = set()
+
+    def descriptors(self) -> Collection[int]:
+        return (self._fat, self._log)
+
+    def saw(self, event: AccessEvent) -> None:
+        if event.errno or event.path in self._seen:
+            return
+        self._seen.add(event.path)
+        if _is_file(self._fat, event.path):
+            line = event.path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
+            os.write(self._log, line + b"\n")
+
+
+def _is_file(root: int, path: bytes) -> bool:
+    """Whether the fat half has something there that is no directory: those are in both. Its tree is nobody's to change,
+    and the path holds no link, so both halves mean the same by it."""
+    try:
+        fd = openat2(
+            root, path.lstrip(b"/") or b".", os.O_PATH | os.O_NOFOLLOW, resolve=RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH
+        )
+    except OSError:
+        return False
+    try:
+        return not stat.S_ISDIR(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def merged(root: str, fat: str, misses: str) -> Iterator[None]:
+    """The directory `root`, over which the union of itself and the tree `fat` is mounted, in a mount namespace of ours.
+
+    What the container writes goes to `root`. `misses` is the file for the paths that came from `fat`.
+    """
+    backend = _filesystem()
+    unshare(CLONE_NEWNS)
+    mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)
+    with ExitStack() as stack:
+        halves = []
+        for path in (root, fat):
+            halves.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+            stack.callback(os.close, halves[-1])
+        log = os.open(misses, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        stack.callback(os.close, log)
+        request = MountRequest(
+            [DirectoryTree(fd) for fd in halves], read_only=False, source="cntr-whole", observer=Misses(halves[1], log)
+        )
+        mount = stack.enter_context(backend.mount(request))
+        DetachedMount(mount.fd).attach(AT_FDCWD, root)
+        yield
+
+
+def _filesystem() -> Filesystem:
+    for filesystem in load().filesystems:
+        if filesystem.name == _BACKEND:
+            return filesystem
+    raise PluginError(f"there is no filesystem backend '{_BACKEND}'", "look at CNTR_DISABLE_PLUGINS")
