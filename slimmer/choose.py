@@ -23,6 +23,9 @@ USED = "trace"
 LAYERS = "layers"
 """The same for the layers that the user keeps whole."""
 
+SKELETON = closure.Reason("skeleton", "leads to a directory")
+"""The reason for links to directories, which are kept like directories: paths lead through them."""
+
 _FILE_OPERATIONS = {"read": "read", "open": "opened", "readlink": "followed", "readdir": "listed", "opendir": "opened"}
 
 
@@ -65,21 +68,21 @@ def choose(
     used = {path: used[path] for path in used if view.lookup(path, follow=False) is not None}
     reasons = {path: closure.Reason(USED, because) for path, because in _uses(trace, used)}
     preserved = closure.Reason("preserve", "was to be preserved")
-    reasons |= dict.fromkeys(preserve.expand(), preserved) | _last(layers, wishes.last_layers, excluded)
+    reasons |= {**dict.fromkeys(preserve.expand(), preserved), **_last(layers, wishes.last_layers, excluded)}
     kept = used | dict.fromkeys(reasons.keys() - used.keys(), frozenset[str]())
     asked: list[Rule] = [*closure.chosen(rules, with_=wishes.with_rules, without=wishes.without_rules), Paths(include)]
     if wishes.packages:
         asked.append(WholePackages(view, read_packages(view), wishes.packages))
     found = closure.close(view, kept, trace.absent(), _environment(config), asked, excluded=excluded)
-    reasons = {**found, **reasons}
-    files = {file.ino: file for path in sorted({*kept, *found}) if (file := _file(layers, path)) is not None}
+    reasons = {**_directory_links(layers, excluded), **found, **reasons}
+    files = {file.ino: file for path in sorted({*reasons, *kept}) if (file := _file(layers, path)) is not None}
     unmatched = [pattern for patterns in (include, exclude, preserve) for pattern in patterns.unmatched()]
     return Choice(tuple(files.values()), reasons, tuple(unmatched))
 
 
-def _file(layers: OpenLayers, path: bytes) -> File | None:
+def _file(layers: OpenLayers, path: bytes, *, follow: bool = False) -> File | None:
     try:
-        return layers.tree.resolve(path, follow=False).file
+        return layers.tree.resolve(path, follow=follow).file
     except OSError:
         return None
 
@@ -109,6 +112,11 @@ def _last(layers: OpenLayers, count: int, excluded: Callable[[bytes], bool]) -> 
     first = len(layers.tars) - count
     files = (file for file in layers.tree.files() if file.layer >= first)
     return {file.path: reason for file in files if not excluded(file.path)}
+
+
+def _directory_links(layers: OpenLayers, excluded: Callable[[bytes], bool]) -> Mapping[bytes, closure.Reason]:
+    links = (file for file in layers.tree.files() if file.entry.kind is Kind.SYMLINK and not excluded(file.path))
+    return {link.path: SKELETON for link in links if isinstance(_file(layers, link.path, follow=True), Directory)}
 
 
 def _environment(config: ImageConfig) -> Mapping[str, str]:

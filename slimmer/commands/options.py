@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    import re
+
     from cntr_core import Engine, Filesystem
     from cntr_core.images import Platform
 
@@ -76,6 +78,28 @@ def probes_of(specs: Sequence[str] | None, until: str | None, manual: bool) -> t
 
     words = [*(specs or ()), *([until] if until else ()), *(["manual"] if manual else ())]
     return tuple(parse(word) for word in words)
+
+
+def listed(files: Sequence[str] | None) -> list[str]:
+    """The paths that ``cntr run --misses`` wrote to `files`, as patterns; :raises UsageError: one cannot be read."""
+    import glob
+    import re
+
+    from cntr_core.errors import UsageError
+
+    found = []
+    for path in files or ():
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                lines = file.read().splitlines()
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}", "name a file of cntr run --misses") from None
+        found += [glob.escape(re.sub(r"\\(.)", _unescaped, line)) for line in lines]
+    return found
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return "\n" if match[1] == "n" else match[1]
 
 
 def platform_of(text: str | None) -> Platform | None:

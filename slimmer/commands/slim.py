@@ -87,6 +87,15 @@ def slim(
         list[str] | None,
         typer.Option(metavar="PATH", help="Keep it, and what it needs. A path or glob.", rich_help_panel=_KEEP),
     ] = None,
+    include_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include-from",
+            metavar="FILE",
+            help="Keep the paths in it, as cntr run --misses wrote them.",
+            rich_help_panel=_KEEP,
+        ),
+    ] = None,
     exclude: Annotated[
         list[str] | None,
         typer.Option(metavar="PATH", help="Leave it out, even if it was used.", rich_help_panel=_KEEP),
@@ -138,7 +147,7 @@ def slim(
 
     options.end_by_signals()
     wishes = Wishes(
-        include=tuple(include or ()),
+        include=(*(include or ()), *options.listed(include_from)),
         exclude=tuple(exclude or ()),
         preserve=tuple(preserve or ()),
         packages=tuple(include_package or ()),

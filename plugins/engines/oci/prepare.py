@@ -22,8 +22,8 @@ _LONGEST_BASE = 40
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What the user asked for; an empty `name` is derived from the image's. `fallback` is None, or the fat half to serve
-    below: a reference, "" for what the image's labels name; `misses` is the file for what came from it."""
+    """What the user asked for; an empty `name` is derived from the image's. `fallback` is None, or the fat half to
+    serve below: a reference, "" for what the image's labels name; `misses` is the file for what came from it."""
 
     image: str
     name: str = ""

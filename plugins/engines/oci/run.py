@@ -91,9 +91,7 @@ def _watch(directory: Directory, record: Record, report: int, remove: bool) -> N
             error = refused
         except Exception as unexpected:
             error = EngineError(f"the container could not be started: {unexpected}")
-        with contextlib.suppress(
-            BrokenPipeError
-        ):  # who started us may be gone, and the container is there all the same
+        with contextlib.suppress(BrokenPipeError):  # who started us may be gone, and the container is there anyway
             os.write(report, pickle.dumps(error))
         os.close(report)
         if error is not None:

@@ -1,0 +1,73 @@
+"""``cntr why``: one path, and the reason for its fate."""
+
+# ruff: noqa: ARG001 - --debug acts by its callback
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cntr_core.cli import output
+
+from . import options
+
+if TYPE_CHECKING:
+    from ..report.values import Report
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("why")(why)
+
+
+def why(
+    image: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGE", help="A slim image, or the directory of its report, or report.json.", show_default=False
+        ),
+    ],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A path in the image.", show_default=False)],
+    platform: options.ForPlatform = None,
+    json: output.Json = False,
+    debug: output.Debug = False,
+) -> int:
+    """Tell why a path is in a slim image, or why it is not, and what would keep it.
+
+    Exit code 0 where it is kept, 1 where it is not.
+    """
+    from ..report.lookup import why as find
+
+    answer = find(_report(image, platform), path)
+    if json:
+        output.print_json(answer.to_json())
+    else:
+        for line in answer.lines():
+            typer.echo(output.plain(line))
+    return 0 if answer.state == "kept" else 1
+
+
+def _report(reference: str, platform: str | None) -> Report:
+    """:raises CntrError: there is none."""
+    from cntr_core.errors import UsageError
+    from cntr_core.labels import PAIR
+
+    from ..oci.source import open_source
+    from ..report.memory import remembered
+    from ..report.write import read_report
+
+    for path in (reference, os.path.join(reference, "report.json")):
+        if path.endswith("report.json") and os.path.isfile(path):
+            return read_report(path)
+    with open_source(reference, platform=options.platform_of(platform), engines=options.engines()) as image:
+        pair = image.config.labels.get(PAIR)
+    if not pair:
+        raise UsageError(f"{reference} is no slim image", "give a slim image, or the directory of its report")
+    found = remembered(pair)
+    if found is None:
+        raise UsageError(
+            f"{reference} was slimmed elsewhere, and its report is not here", "give the directory of its report"
+        )
+    return found
