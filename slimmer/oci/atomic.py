@@ -67,7 +67,7 @@ def new_file(name: str, directory: int) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -99,7 +99,7 @@ def new_directory(path: str) -> Iterator[str]:
             with opened_directory(os.path.join(parent, partial)) as made:
                 fcntl.flock(made, fcntl.LOCK_EX)
                 yield os.path.join(parent, partial)
-            os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
+                os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
             os.fsync(directory)
         except BaseException:
             remove_tree(partial, directory)

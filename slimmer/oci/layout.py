@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from cntr_core.errors import ImageError
 from cntr_core.images.blobs import Blobs, DirectoryBlobs
@@ -13,7 +12,7 @@ from cntr_core.images.layout import is_layout, read_document
 from cntr_core.kernel.paths import open_in_root
 
 from . import documents, index
-from .atomic import new_directory, new_file, opened_directory, writing
+from .atomic import new_directory, new_file, opened_directory, remove_leftovers, writing
 from .image import Blob, Named, Progress, parts, silent
 
 _BLOBS = "blobs/sha256"
@@ -29,22 +28,23 @@ def write_layout(path: str, images: Sequence[Named], progress: Progress = silent
     """
     with writing(path):
         if os.path.isdir(path) and os.listdir(path):
-            _add(path, images, progress)
+            with opened_directory(path) as directory:
+                fcntl.flock(directory, fcntl.LOCK_EX)  # against other runs of ours
+                _add(path, directory, images, progress)
             return
-        with new_directory(path) as partial:
+        with new_directory(path) as partial, opened_directory(partial) as directory:
             os.makedirs(os.path.join(partial, _BLOBS))
-            with opened_directory(partial) as directory:
-                _write(directory, "oci-layout", documents.LAYOUT_MARK)
-                _write(directory, "index.json", documents.dump(documents.index()))
-            _add(partial, images, progress)
+            _write(directory, "oci-layout", documents.LAYOUT_MARK)
+            _write(directory, "index.json", documents.dump(documents.index()))
+            _add(partial, directory, images, progress)
 
 
-def _add(path: str, images: Sequence[Named], progress: Progress) -> None:
+def _add(path: str, directory: int, images: Sequence[Named], progress: Progress) -> None:
     blobs = DirectoryBlobs(path)
     try:
         if not is_layout(blobs):
             raise ImageError(f"{path} is a directory with something else in it", "Name a new or an empty directory.")
-        with _locked(path) as directory, _Additions(directory) as additions:
+        with _Additions(directory) as additions:
             for blob in parts(images):
                 additions.add(blob, progress)
             top = _merged(blobs, images, additions)
@@ -62,14 +62,6 @@ def _merged(blobs: Blobs, images: Sequence[Named], additions: _Additions) -> doc
     return top
 
 
-@contextmanager
-def _locked(path: str) -> Iterator[int]:
-    """A descriptor of the layout, which no other cntr changes meanwhile."""
-    with opened_directory(path) as directory:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        yield directory
-
-
 class _Additions:
     """Blobs that are added to a layout; all of them are taken back unless the ``with`` block ends well."""
 
@@ -77,6 +69,7 @@ class _Additions:
         # A layout is untrusted: a link must not lead us out of it.
         self._directory = open_in_root(layout, _BLOBS, os.O_RDONLY | os.O_DIRECTORY)
         self._added: list[str] = []
+        remove_leftovers(self._directory)
 
     def __enter__(self) -> _Additions:
         return self

@@ -194,10 +194,11 @@ def _encode(document: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Answer with `status` instead of asking the registry; or pass on only so many bytes of the request or of the
-    answer, and then hang up; or change the answer's body."""
+    """Answer with `status`, which may lead to `location`, instead of asking the registry; or pass on only so many bytes
+    of the request or of the answer, and then hang up; or change the answer's body."""
 
     status: int = 0
+    location: str = ""
     upload: int | None = None
     download: int | None = None
     change: Callable[[bytes], bytes] | None = None
@@ -221,6 +222,13 @@ class Proxy:
 
 @pytest.fixture
 def proxy(registry: Registry) -> Iterator[Proxy]:
+    with forwarding(registry) as made:
+        yield made
+
+
+@contextmanager
+def forwarding(registry: Registry) -> Iterator[Proxy]:
+    """A proxy in front of `registry`."""
     port = free_port()
     made = Proxy(f"127.0.0.1:{port}", lambda *_: None, [])
 
@@ -233,7 +241,7 @@ def proxy(registry: Registry) -> Iterator[Proxy]:
             length = int(self.headers.get("Content-Length", 0))
             if fault.status:
                 self.rfile.read(length)
-                self._send(fault.status, {"Content-Length": "0"}, b"")
+                self._send(fault.status, {"Content-Length": "0", "Location": fault.location}, b"")
                 return
             body = self.rfile.read(length if fault.upload is None else fault.upload)
             upstream = http.client.HTTPConnection(registry.host, timeout=HANG)
@@ -265,6 +273,35 @@ def proxy(registry: Registry) -> Iterator[Proxy]:
             self.wfile.write(content)
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _forward
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with _threaded(Handler, port):
+        yield made
+
+
+@dataclass(slots=True)
+class Storage:
+    """A server that gives `content` to all; `seen` are the requests, with their headers."""
+
+    host: str
+    content: bytes = b""
+    seen: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+
+
+@pytest.fixture
+def storage() -> Iterator[Storage]:
+    port = free_port()
+    made = Storage(f"127.0.0.1:{port}")
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            made.seen.append((self.path, dict(self.headers)))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(made.content)))
+            self.end_headers()
+            self.wfile.write(made.content)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -17,6 +17,7 @@ from cntr_slimmer.oci.archive import write_archive
 from cntr_slimmer.oci.layout import write_layout
 
 from cntr_core.errors import ImageError
+from cntr_core.images import remove_tree
 from tests.unit.images.layouts import ARCHITECTURE, file, tar
 from tests.unit.slimmer.oci.making import names, new_image, packed, which
 
@@ -133,19 +134,31 @@ parse_destination(sys.argv[2]).save([("app", image)], pause)
 
 @pytest.mark.parametrize("there", [True, False], ids=["over an old one", "new"])
 @pytest.mark.parametrize("name", ["app.tar", "app"])
-def test_an_interrupt_in_mid_write_leaves_what_was_there(tmp_path: Path, name: str, there: bool) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_an_end_in_mid_write_leaves_what_was_there(tmp_path: Path, name: str, there: bool, end: signal.Signals) -> None:
     out = tmp_path / "out"
     out.mkdir()
+    write = write_archive if name.endswith(".tar") else write_layout
     if there:
-        write = write_archive if name.endswith(".tar") else write_layout
         write(str(out / name), [("app", packed(tmp_path / "old", "old"))])
     before = {file: (out / file).read_bytes() for file in names(out)}
     line = [sys.executable, "-c", _SLOWLY, str(tmp_path / "work"), str(out / name)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"writing\n"
-        assert names(out) - set(before)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=HANG)
-    assert {file: (out / file).read_bytes() for file in names(out)} == before
-    assert os.listdir(out) == ([name] if there else [])
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"writing\n"
+            assert names(out) - set(before)
+            write(str(out / "other.tar"), [("app", packed(tmp_path / "old", "old"))])  # disturbs nobody
+            os.unlink(out / "other.tar") if write is write_archive else remove_tree(str(out / "other.tar"))
+            assert names(out) - set(before)
+        finally:
+            process.send_signal(end)
+            process.communicate(timeout=HANG)
+    assert {file: (out / file).read_bytes() for file in names(out) if file in before} == before
+    if end == signal.SIGKILL:  # which leaves no time to clean up: the next run does it
+        write(str(out / name), [("app", packed(tmp_path / "work", "next"))])
+        assert which(out / name) == "next"
+        assert not [file for file in names(out) if ".partial-" in file]
+    else:
+        assert names(out) == set(before)
+    assert os.listdir(out) == ([name] if there or end == signal.SIGKILL else [])

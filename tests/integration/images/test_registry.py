@@ -27,8 +27,10 @@ from .conftest import (
     Fault,
     Proxy,
     Registry,
+    Storage,
     TokenService,
     always,
+    forwarding,
     free_port,
     log_in,
     make_certificate,
@@ -189,6 +191,24 @@ def test_an_identity_token(tmp_path: Path, token_registry: tuple[Registry, Any],
                 open_source(registry.name("app:1"))
     save(registry.name("app:1"), packed(tmp_path, "one"))
     assert which(registry.name("app:1")) == "one"
+
+
+@pytest.mark.requires("htpasswd")
+def test_a_password_goes_nowhere_else(
+    tmp_path: Path, guarded_registry: Registry, storage: Storage, docker_config: Path
+) -> None:
+    """Registries send their clients to storages of others for blobs, and to others for uploads."""
+    image = packed(tmp_path, "one")
+    log_in(docker_config, guarded_registry.host)
+    save(guarded_registry.name("app:1"), image)
+    with forwarding(guarded_registry) as proxy:
+        log_in(docker_config, proxy.host)
+        storage.content = image.layers[0].read()
+        wanted = image.layers[0].descriptor.digest
+        proxy.choose = always(lambda _, path: wanted in path, Fault(status=307, location=f"http://{storage.host}/it"))
+        assert which(proxy.name("app:1")) == "one"
+    assert [path for path, _ in storage.seen] == ["/it"]
+    assert not any("Authorization" in headers for _, headers in storage.seen)
 
 
 # -- certificates ----------------------------------------------------------------------------------------------------
