@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
 from collections.abc import Iterator, Sequence
 
 from cntr_core.images.values import Descriptor, Platform
 
 from . import documents, index
-from .atomic import new_file, opened_directory, writing
+from .atomic import replacing
 from .image import Blob, Named, PackedImage, Progress, parts, silent
 from .reference import is_engine_name
 
@@ -19,8 +18,7 @@ def write_archive(path: str, images: Sequence[Named], progress: Progress = silen
 
     :raises ImageError: it cannot be written; then nothing of it is left, and the old file is.
     """
-    parent, name = os.path.split(os.path.abspath(path))
-    with writing(path), opened_directory(parent) as directory, new_file(name, directory) as file:
+    with replacing(path) as file:
         for piece in archive(images, progress):
             file.write(piece)
 
