@@ -1,0 +1,99 @@
+"""Collecting the report of what was slimmed."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from cntr_core.images import Image
+from cntr_core.rules import ImageView
+
+from ..layers.opened import open_layers
+from ..oci.image import Named, PackedImage
+from ..rules.package import read_packages
+from ..slim import Slimmed
+from . import sums, values
+from .files import files
+from .findings import findings
+from .text import plain, shown, words
+
+_ROLES = ("slim", "fat")
+
+
+def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: str) -> values.Report:
+    """The report of `result`. `saved` are the slim and the fat image as they went to `destination`; nothing where they
+    were not saved.
+
+    :raises ImageError: a layer cannot be read any more.
+    """
+    with _readable(result, image) as view:
+        packages = read_packages(view)
+    found = tuple(files(result, packages))
+    directories = sums.by_directory(found)
+    root = directories["/"]
+    return values.Report(
+        image=words(image.reference),
+        digest=image.digest,
+        platform=words(str(image.config.platform)),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        cntr=importlib.metadata.version("cntr"),
+        kernel=os.uname().release,
+        ok=not result.verdict.differences,
+        trouble=_trouble(result),
+        verified="verify" in result.phases,
+        content=values.Share(
+            files=root.files, kept_files=root.kept_files, bytes=root.bytes, kept_bytes=root.kept_bytes
+        ),
+        destination=words(destination),
+        halves=tuple(_half(role, name, half) for role, (name, half) in zip(_ROLES, saved, strict=False)),
+        layers=sums.by_layer(result, image, saved),
+        directories=sums.top(directories),
+        packages=sums.by_package(found, packages),
+        unread_packages=packages.unreadable,
+        largest_gone=sums.largest_gone(found),
+        gone_directories=sums.gone_directories(directories),
+        findings=findings({file.path: file for file in found}, result.layers),
+        probes=_probes(result),
+        repairs=tuple(tuple(map(shown, learnt)) for learnt in result.verdict.repaired),
+        unmatched=tuple(map(words, result.choice.unmatched)),
+        phases=dict(result.phases),
+        absent=tuple(sorted(map(shown, result.trace.absent()))),
+        files=found,
+    )
+
+
+@contextmanager
+def _readable(result: Slimmed, image: Image) -> Iterator[ImageView]:
+    """The image's files. The layers of a slimming that failed are closed by now, and opened again."""
+    if os.path.exists(result.directory):
+        yield result.layers.view
+    else:
+        with open_layers(image) as layers:
+            yield layers.view
+
+
+def _half(role: str, name: str, packed: PackedImage) -> values.Half:
+    size = sum(layer.descriptor.size for layer in packed.layers)
+    return values.Half(role=role, name=words(name), digest=packed.descriptor.digest, compressed=size)
+
+
+def _trouble(result: Slimmed) -> str:
+    differences = result.verdict.differences
+    if not differences:
+        return ""
+    more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+    return words(f"the slim image does not do what the original does: {differences[0]}{more}")
+
+
+def _probes(result: Slimmed) -> values.Probes:
+    verdict = result.verdict
+    return values.Probes(
+        original=tuple(plain(outcome.to_json()) for outcome in result.original.outcomes),
+        slim=tuple(plain(outcome.to_json()) for outcome in verdict.outcomes),
+        differences=tuple(plain(difference.to_json()) for difference in verdict.differences),
+        original_code=result.original.code,
+        slim_code=verdict.code if "verify" in result.phases else None,
+    )

@@ -1,0 +1,60 @@
+"""Every name in the image: whether the slim half has it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..layers.tree import NO_MEMBER, File, Name
+from ..rules.closure import Reason
+from ..rules.package import PackageDatabase
+from ..slim import Slimmed
+from . import values
+from .text import shown, words
+
+_SKELETON = Reason("directories", "every directory stays, with its owner and mode")
+_PLACE = Reason("split", "the layers need it to put kept files where they belong")
+_LEFT_OUT = "used by the run, and left out as --exclude asks"
+
+
+def files(result: Slimmed, packages: PackageDatabase) -> Iterator[values.File]:
+    """All names below the root, parents first, sorted."""
+    used = result.trace.used()
+    for name in result.layers.tree.walk():
+        path = name.path
+        reason = _reason(name, path, result.choice.reasons) if _kept(name, result) else None
+        package = packages.owner_of(path)
+        yield values.File(
+            path=shown(path),
+            type=_type(name),
+            bytes=0 if _is_further(name) else name.file.entry.size,
+            package=words(package.name) if package else "",
+            target=_target(name),
+            rule=words(reason.rule) if reason else "",
+            because=words(reason.because) if reason else _LEFT_OUT if path in used else "",
+        )
+
+
+def _kept(name: Name, result: Slimmed) -> bool:
+    """A directory that no member describes is in both halves."""
+    return name.number == NO_MEMBER or name.number in result.pair.members[name.layer]
+
+
+def _reason(name: Name, path: bytes, reasons: Mapping[bytes, Reason]) -> Reason:
+    """A name is kept for its own sake, or for that of another name of the same file."""
+    if path in reasons:
+        return reasons[path]
+    known = (reasons[other.path] for other in name.file.names if other.path in reasons)
+    return next(known, _SKELETON if _type(name) == values.DIRECTORY else _PLACE)
+
+
+def _type(name: Name) -> str:
+    return values.HARD_LINK if _is_further(name) else name.file.entry.kind.value
+
+
+def _is_further(name: Name) -> bool:
+    return name is not name.file.names[0]
+
+
+def _target(name: Name) -> str:
+    file: File = name.file
+    return shown(file.path if _is_further(name) else file.entry.link)

@@ -1,0 +1,139 @@
+"""Why a path is in the slim image, or is not: the answer of ``cntr why``, from the report alone."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from . import values
+from .text import shown
+
+_MOST_LINKS = 40  # links that path_resolution(7) follows
+State = Literal["kept", "gone", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of `path`: it is ``kept``, ``gone`` to the fat half, or ``missing`` in the original. `links` are the
+    links on the way from what was asked, `share` is what a directory has, `hint` what would keep it."""
+
+    asked: str
+    path: str
+    state: State
+    because: str
+    rule: str = ""
+    type: str = ""
+    bytes: int = 0
+    package: str = ""
+    links: tuple[values.File, ...] = ()
+    share: values.Share = field(default_factory=values.Share)
+    hint: str = ""
+
+    def lines(self) -> tuple[str, ...]:
+        """The answer for people: what became of it, then why, then details."""
+        said = [
+            f"{self.path}: {_SAID[self.state]}",
+            f"  {self.because}" + (f" (rule {self.rule})" if self.rule else ""),
+        ]
+        said += [f"  by the link {each.path} -> {each.target}, {_SAID[_state(each)]}" for each in self.links]
+        if self.share.files:
+            said.append(f"  below it {self.share.kept_files} of {self.share.files} files are kept")
+        if self.package:
+            said.append(f"  it belongs to the package {self.package}")
+        return (*said, f"  {self.hint}") if self.hint else tuple(said)
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as JSON's own types."""
+        return {
+            **{name: getattr(self, name) for name in self.__slots__ if name not in ("links", "share")},
+            "links": [{"path": each.path, "target": each.target, "kept": each.kept} for each in self.links],
+            "files": self.share.files,
+            "kept_files": self.share.kept_files,
+        }
+
+
+_SAID: Mapping[State, str] = {"kept": "kept", "gone": "not kept", "missing": "not in the image"}
+
+
+def why(report: values.Report, path: str) -> Answer:
+    """What became of `path` in the original image, and why. It may be as the report shows it, or as it is."""
+    files = {file.path: file for file in report.files}
+    absolute = "/" + path.lstrip("/")
+    raw = shown(os.fsencode(absolute))
+    asked = absolute if raw not in files and absolute in files else raw
+    way = _Way(files, asked)
+    if not way.exists:
+        return _missing(report, asked, way)
+    if way.path == "/":
+        return Answer(asked, "/", "kept", "the root always stays", "", values.DIRECTORY, share=report.content)
+    return _found(report, asked, way, files[way.path])
+
+
+class _Way:
+    """Where a path leads in the original image: `path` without links, as far as there is something."""
+
+    def __init__(self, files: Mapping[str, values.File], asked: str) -> None:
+        self.links: list[values.File] = []
+        self.path, self.exists = "/", True
+        pending = asked.split("/")[::-1]
+        while pending and self.exists:
+            part = pending.pop()
+            if part == "..":
+                self.path = posixpath.dirname(self.path)
+            elif part not in ("", "."):
+                self.path = posixpath.join(self.path, part)
+                self._enter(files.get(self.path), pending)
+        self.path = posixpath.join(self.path, *reversed(pending))
+
+    def _enter(self, file: values.File | None, pending: list[str]) -> None:
+        if file is None or len(self.links) >= _MOST_LINKS:
+            self.exists = False
+        elif file.type == values.SYMLINK:
+            self.links.append(file)
+            pending += file.target.split("/")[::-1]
+            self.path = "/" if file.target.startswith("/") else posixpath.dirname(self.path)
+        elif file.type != values.DIRECTORY and any(pending):
+            self.exists = False
+
+
+def _state(file: values.File) -> State:
+    return "kept" if file.kept else "gone"
+
+
+def _missing(report: values.Report, asked: str, way: _Way) -> Answer:
+    because = "the original image has no such file"
+    if way.path in report.absent or asked in report.absent:
+        because += "; the run looked for it in vain"
+    if len(way.links) >= _MOST_LINKS:
+        because = "its links go in circles"
+    return Answer(asked, way.path, "missing", because, links=tuple(way.links))
+
+
+def _found(report: values.Report, asked: str, way: _Way, file: values.File) -> Answer:
+    because = file.because or "the run never used it, and no rule asks for it"
+    links = tuple(way.links)
+    share = _share(report, file.path) if file.type == values.DIRECTORY else values.Share()
+    hint = "" if file.kept and not (share.files - share.kept_files) else _hint(file)
+    return Answer(
+        asked, file.path, _state(file), because, file.rule, file.type, file.bytes, file.package, links, share, hint
+    )
+
+
+def _share(report: values.Report, path: str) -> values.Share:
+    below = [file for file in report.files if file.counts and file.path.startswith(path + "/")]
+    kept = [file for file in below if file.kept]
+    return values.Share(
+        files=len(below),
+        kept_files=len(kept),
+        bytes=sum(file.bytes for file in below),
+        kept_bytes=sum(file.bytes for file in kept),
+    )
+
+
+def _hint(file: values.File) -> str:
+    what = "all of it" if file.type == values.DIRECTORY else "it"
+    by_package = f", or its package by --include-package {file.package}" if file.package else ""
+    return f"keep {what} by --include {file.path}{by_package}, or by a probe that uses it"

@@ -1,0 +1,140 @@
+"""Sums over the files: by directory, by package, by layer; and the largest of what went."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from cntr_core.images import Image, ImageConfig
+from cntr_core.images.members import Kind, split_path
+
+from ..layers.index import Entry, LayerIndex
+from ..oci.image import Named
+from ..rules.package import PackageDatabase
+from ..slim import Slimmed
+from ..split.selection import is_whiteout
+from . import values
+from .text import words
+
+_DEPTH = 2
+"""How deep below the root directories are told of: their files tell the rest."""
+
+_MOST = 50
+"""Of what went, how much is listed."""
+
+
+@dataclass(slots=True)
+class _Sum:
+    """A :class:`values.Share` that grows."""
+
+    files: int = 0
+    kept_files: int = 0
+    bytes: int = 0
+    kept_bytes: int = 0
+
+    def add(self, size: int, kept: bool) -> None:
+        self.files += 1
+        self.bytes += size
+        if kept:
+            self.kept_files += 1
+            self.kept_bytes += size
+
+    def numbers(self) -> dict[str, int]:
+        return {field: getattr(self, field) for field in self.__slots__}
+
+
+Directories = Mapping[str, values.Directory]
+
+
+def by_directory(files: Iterable[values.File]) -> Directories:
+    """Every directory that has files, by its path; the root is ``/``."""
+    sums: defaultdict[str, _Sum] = defaultdict(_Sum)
+    for file in files:
+        if file.counts:
+            for above in _above(file.path):
+                sums[above].add(file.bytes, file.kept)
+    sums["/"]  # even of an empty image
+    return {path: values.Directory(path=path, **sums[path].numbers()) for path in sorted(sums)}
+
+
+def _above(path: str) -> Iterator[str]:
+    while path != "/":
+        path = posixpath.dirname(path)
+        yield path
+
+
+def top(directories: Directories) -> tuple[values.Directory, ...]:
+    """The root, and the directories of the first levels."""
+    return tuple(each for path, each in directories.items() if path.rstrip("/").count("/") <= _DEPTH)
+
+
+def gone_directories(directories: Directories) -> tuple[values.Directory, ...]:
+    """The directories of which nothing is left but themselves, the largest first, without what is below them."""
+    gone = [
+        each
+        for path, each in directories.items()
+        if path != "/" and not each.kept_files and directories[posixpath.dirname(path)].kept_files
+    ]
+    return tuple(sorted(gone, key=lambda each: -each.bytes)[:_MOST])
+
+
+def largest_gone(files: Iterable[values.File]) -> tuple[values.File, ...]:
+    """The files that went, the largest first."""
+    gone = [file for file in files if not file.kept and file.bytes]
+    return tuple(sorted(gone, key=lambda file: -file.bytes)[:_MOST])
+
+
+def by_package(files: Iterable[values.File], packages: PackageDatabase) -> tuple[values.Package, ...]:
+    """Every installed package, also one without files; by name."""
+    sums: defaultdict[str, _Sum] = defaultdict(_Sum)
+    for file in files:
+        if file.counts and file.package:
+            sums[file.package].add(file.bytes, file.kept)
+    known = {words(package.name): package for package in packages}
+    return tuple(
+        values.Package(name=name, version=words(package.version), manager=package.manager, **sums[name].numbers())
+        for name, package in sorted(known.items())
+    )
+
+
+def by_layer(result: Slimmed, image: Image, halves: Sequence[Named]) -> tuple[values.Layer, ...]:
+    """The original's layers, the lowest first."""
+    packed = [half.layers for _, half in halves] or [(), ()]
+    commands = _commands(image.config, len(image.layers))
+    return tuple(
+        values.Layer(
+            diff_id=result.pair.recipe.layers[number].diff_id,
+            created_by=commands[number],
+            tar=result.layers.tars[number].size,
+            slim_tar=result.pair.slim.layers[number].size,
+            fat_tar=result.pair.fat.layers[number].size,
+            compressed=image.layers[number].size,
+            slim_compressed=packed[0][number].descriptor.size if packed[0] else None,
+            fat_compressed=packed[1][number].descriptor.size if packed[1] else None,
+            **_held(index, result.pair.members[number]).numbers(),
+        )
+        for number, index in enumerate(result.layers.indexes)
+    )
+
+
+def _held(index: LayerIndex, kept: frozenset[int]) -> _Sum:
+    held = _Sum()
+    for number, entry in enumerate(index.entries):
+        if _counts(entry):
+            held.add(entry.size if entry.kind is Kind.FILE else 0, number in kept)
+    return held
+
+
+def _counts(entry: Entry) -> bool:
+    return entry.kind not in (Kind.DIRECTORY, Kind.HARD_LINK) and not is_whiteout(split_path(entry.path))
+
+
+def _commands(config: ImageConfig, layers: int) -> list[str]:
+    """What made each layer, as the image's history tells; nothing where it does not fit the layers."""
+    history = json.loads(config.raw).get("history") if config.raw else None
+    entries = [entry for entry in history if isinstance(entry, dict)] if isinstance(history, list) else []
+    told = [words(str(entry.get("created_by") or "")) for entry in entries if not entry.get("empty_layer")]
+    return told if len(told) == layers else [""] * layers

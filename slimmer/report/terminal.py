@@ -1,0 +1,156 @@
+"""The report on a terminal: what matters most, on 80 columns."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from .numbers import UNKNOWN, percent, seconds, size
+from .values import Report
+from .write import HTML
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_MOST_PACKAGES = 8
+_PLAIN_WIDTH = 100
+_ASCII = str.maketrans({"→": "->", "✓": "ok", "✗": "FAILED", UNKNOWN: "-", "…": "..."})
+
+
+def show(report: Report, directory: str) -> None:
+    """Print it on stdout; `directory` is where its files are."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _PLAIN_WIDTH
+    page = _Page(Console(width=width, highlight=False, markup=False, emoji=False))
+    page.headline(report)
+    page.layers(report)
+    page.gone(report)
+    page.behaviour(report)
+    page.places(report, directory)
+
+
+class _Page:
+    """Sections on a console."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._plain = not console.encoding.lower().startswith("utf")
+
+    def _say(self, text: str = "", style: str = "") -> None:
+        self._console.print(self._fitting(text), style=style or None, soft_wrap=True)
+
+    def _fitting(self, text: str) -> str:
+        """The text in what the terminal can show."""
+        if not self._plain:
+            return text
+        encoding = self._console.encoding
+        return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+
+    def headline(self, report: Report) -> None:
+        content = report.content
+        saved = percent(content.bytes - content.kept_bytes, content.bytes)
+        self._say(f"{size(content.bytes)} → {size(content.kept_bytes)}, {saved} less", "bold")
+        self._say(f"{content.kept_files} of {content.files} files are kept")
+        if report.unmatched:
+            self._say(f"nothing in the image fits {', '.join(report.unmatched)}", "yellow")
+
+    def layers(self, report: Report) -> None:
+        rows = [
+            (str(number), size(layer.bytes), size(layer.kept_bytes), f"{layer.kept_files} of {layer.files}", made)
+            for number, layer in enumerate(report.layers, 1)
+            for made in [" ".join(layer.created_by.split())]
+        ]
+        self._table(("Layer", "Size", "Slim", "Files", "Made by"), rows, right=(0, 1, 2, 3))
+
+    def gone(self, report: Report) -> None:
+        """The packages of which most went."""
+        lost = sorted(report.packages, key=lambda package: package.kept_bytes - package.bytes)
+        rows = [
+            (package.name, size(package.bytes - package.kept_bytes), "all of it" if package.gone else "in part")
+            for package in lost[:_MOST_PACKAGES]
+            if package.bytes > package.kept_bytes
+        ]
+        if report.unread_packages:
+            self._say(f"\nThe packages are those of {report.unread_packages}, whose database is not read.")
+        self._table(("Went most", "Size", ""), rows, right=(1,))
+        for kind, count, kept in _counted(report):
+            self._say(f"{kind}: {count - kept} of {count} went")
+
+    def behaviour(self, report: Report) -> None:
+        """The probes, on both images, and what differs."""
+        self._say()
+        outcomes = report.probes.slim if report.verified else report.probes.original
+        for outcome in outcomes:
+            mark, style = ("✓", "green") if outcome["ok"] else ("✗", "red")
+            self._say(f"{mark} {outcome['spec']}: {outcome['detail']}, {seconds(outcome['seconds'])}", style)
+        if not report.verified:
+            self._say("The slim image was not run: nobody knows whether it works.", "yellow")
+        elif report.ok:
+            self._say("The slim image does what the original does.")
+        else:
+            self._say(report.trouble, "red")
+        if learnt := sum(map(len, report.repairs)):
+            self._say(f"{learnt} files were learnt in {_plural(len(report.repairs), 'round')} of repair.")
+
+    def places(self, report: Report, directory: str) -> None:
+        """Where everything is, and what to do next."""
+        self._say()
+        for half in report.halves:
+            self._say(f"{half.role:6} {half.name}, {size(half.compressed)} in {report.destination}")
+        page = os.path.join(directory, HTML)
+        self._say(f"report {page}")
+        if report.halves:
+            self._say()
+            image = _reference(report)
+            for command, what in (
+                (f"cntr run --detach --name slim {shlex.quote(image)}", "start the slim image"),
+                ("cntr attach slim --fat", "look into it, with all that went at hand"),
+                (f"cntr why {shlex.quote(directory)} PATH", "ask why a file is kept, or is not"),
+            ):
+                self._say(f"  {command}  # {what}")
+
+    def _table(self, columns: Iterable[str], rows: Sequence[tuple[str, ...]], right: tuple[int, ...]) -> None:
+        if not rows:
+            return
+        from rich.table import Table
+
+        table: Table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, column in enumerate(columns):
+            justify = "right" if number in right else "left"
+            table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+        for row in rows:
+            table.add_row(*map(self._fitting, row))
+        self._console.print()
+        self._console.print(table)
+
+
+def _counted(report: Report) -> Iterable[tuple[str, int, int]]:
+    """Kinds of findings that went, with how many there were, and how many are left."""
+    names = {
+        "shell": "shells",
+        "package manager": "package managers",
+        "setuid": "setuid programs",
+        "setgid": "setgid programs",
+        "capabilities": "programs with capabilities",
+    }
+    for kind, name in names.items():
+        found = [finding for finding in report.findings if finding.kind == kind]
+        if found:
+            yield name, len(found), sum(finding.kept for finding in found)
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _reference(report: Report) -> str:
+    """The slim half as cntr takes it."""
+    scheme, separator, _ = report.destination.partition("://")
+    if scheme == "registry":
+        return report.destination
+    return f"{scheme}://{report.halves[0].name}" if separator else f"{scheme}:{report.halves[0].name}"

@@ -1,0 +1,169 @@
+"""The report as values, which are its JSON: docs/reference/report.md tells of every field.
+
+A field with its default value is left out of the JSON. Paths are text as :func:`.text.shown` writes it, sizes are in
+bytes. Files are those that are no directories; a file with hard links counts once, at its first name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from cntr_core.errors import ImageError
+
+SCHEMA = "cntr-report/1"
+
+HARD_LINK = "hard link"
+"""The type of every name of a file but the first, which its `target` says."""
+
+DIRECTORY = "directory"
+SYMLINK = "symbolic link"
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What all parts of a report have in common."""
+
+
+class Share(Value, frozen=True, kw_only=True):
+    """How many files there are, how many of them the slim half has, and the bytes of the regular ones."""
+
+    files: int = 0
+    kept_files: int = 0
+    bytes: int = 0
+    kept_bytes: int = 0
+
+
+class Half(Value, frozen=True, kw_only=True):
+    """One of the two images: its name where it is, its manifest's digest, its layers' bytes as stored."""
+
+    role: str
+    name: str
+    digest: str
+    compressed: int
+
+
+class Layer(Share, frozen=True, kw_only=True):
+    """A layer of the original: all that it holds, also what a later one hides. `tar` are the bytes of its tar, plain,
+    and those of both halves' layers; `compressed` are those of what is stored, None where the source does not say."""
+
+    diff_id: str
+    created_by: str = ""
+    tar: int
+    slim_tar: int
+    fat_tar: int
+    compressed: int | None = None
+    slim_compressed: int | None = None
+    fat_compressed: int | None = None
+
+
+class Directory(Share, frozen=True, kw_only=True):
+    """A directory, with all below it."""
+
+    path: str
+
+
+class Package(Share, frozen=True, kw_only=True):
+    """An installed package; `manager` is ``dpkg`` or ``apk``."""
+
+    name: str
+    version: str = ""
+    manager: str
+
+    @property
+    def gone(self) -> bool:
+        """Whether it had files, and none of them is kept."""
+        return bool(self.files) and not self.kept_files
+
+
+class File(Value, frozen=True, kw_only=True):
+    """A name in the original image. It is kept where a `rule` says so; `because` is the rule's reason."""
+
+    path: str
+    type: str = "file"
+    bytes: int = 0
+    package: str = ""
+    target: str = ""
+    rule: str = ""
+    because: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the slim half has it."""
+        return bool(self.rule)
+
+    @property
+    def counts(self) -> bool:
+        """Whether sums have it: directories and further names do not count."""
+        return self.type not in (DIRECTORY, HARD_LINK)
+
+
+class Finding(Value, frozen=True, kw_only=True):
+    """A file that makes an intruder's work easier: its `kind` is ``shell``, ``package manager``, ``setuid``, ``setgid``
+    or ``capabilities``, which are its `detail`."""
+
+    kind: str
+    path: str
+    kept: bool = False
+    detail: str = ""
+    package: str = ""
+
+
+class Probes(Value, frozen=True, kw_only=True):
+    """What the probes saw, as in a trace (docs/reference/trace-format.md), and what the slim image does otherwise."""
+
+    original: tuple[dict[str, Any], ...] = ()
+    slim: tuple[dict[str, Any], ...] = ()
+    differences: tuple[dict[str, Any], ...] = ()
+    original_code: int = 0
+    slim_code: int | None = None
+
+
+class Report(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """What became of an image, and why."""
+
+    schema: str = SCHEMA
+    image: str
+    digest: str
+    platform: str
+    created: str
+    cntr: str
+    kernel: str
+    ok: bool
+    trouble: str
+    verified: bool
+    content: Share
+    destination: str
+    halves: tuple[Half, ...]
+    layers: tuple[Layer, ...]
+    directories: tuple[Directory, ...]
+    packages: tuple[Package, ...]
+    unread_packages: str
+    largest_gone: tuple[File, ...]
+    gone_directories: tuple[Directory, ...]
+    findings: tuple[Finding, ...]
+    probes: Probes
+    repairs: tuple[tuple[str, ...], ...]
+    unmatched: tuple[str, ...]
+    phases: dict[str, float]
+    absent: tuple[str, ...]
+    files: tuple[File, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON's own types."""
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        return made
+
+    @classmethod
+    def from_json(cls, values: object) -> Report:
+        """What :meth:`to_json` told.
+
+        :raises ImageError: these are no values of a report, or those of another version.
+        """
+        schema = values.get("schema") if isinstance(values, dict) else None
+        if schema != SCHEMA:
+            raise ImageError(f"this is no report of the format {SCHEMA}", "make one by cntr slim")
+        try:
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise ImageError(f"the report is damaged: {error}", "make a new one by cntr slim") from error

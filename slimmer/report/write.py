@@ -1,0 +1,45 @@
+"""The report's files: each is complete, or not there."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from cntr_core.errors import ImageError
+
+from ..oci.atomic import replacing, writing
+from ..trace import file as traces
+from ..trace.record import AccessTrace
+from . import html
+from .values import Report
+
+JSON, HTML, TRACE = "report.json", "report.html", "trace.jsonl.zst"
+
+
+def write_report(report: Report, trace: AccessTrace, directory: str) -> None:
+    """Write report.json, report.html and the trace to `directory`, which is made where it is missing.
+
+    :raises ImageError: it cannot be written.
+    """
+    with writing(directory):
+        os.makedirs(directory, exist_ok=True)
+    for name, content in ((JSON, msgspec.json.encode(report) + b"\n"), (HTML, html.render(report).encode())):
+        with replacing(os.path.join(directory, name)) as file:
+            file.write(content)
+    traces.write(trace, os.path.join(directory, TRACE))
+
+
+def read_report(path: str) -> Report:
+    """The report in the file `path`, or in the directory of that name.
+
+    :raises ImageError: there is none, or it is damaged, or one of another version.
+    """
+    path = os.path.join(path, JSON) if os.path.isdir(path) else path
+    try:
+        with open(path, "rb") as file:
+            return Report.from_json(msgspec.json.decode(file.read()))
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}", "make a report by cntr slim") from error
+    except msgspec.DecodeError as error:
+        raise ImageError(f"{path} is no report: {error}", "make a new one by cntr slim") from error
