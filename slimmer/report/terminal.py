@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .numbers import UNKNOWN, percent, seconds, size
@@ -65,7 +65,7 @@ class _Page:
             for number, layer in enumerate(report.layers, 1)
             for made in [" ".join(layer.created_by.split())]
         ]
-        self._table(("Layer", "Size", "Slim", "Files", "Made by"), rows, right=(0, 1, 2, 3))
+        self._table(("Layer", "Size", "Slim", "Files", "Made by"), rows, numbers=(0, 1, 2, 3))
 
     def gone(self, report: Report) -> None:
         """The packages of which most went."""
@@ -77,9 +77,10 @@ class _Page:
         ]
         if report.unread_packages:
             self._say(f"\nThe packages are those of {report.unread_packages}, whose database is not read.")
-        self._table(("Went most", "Size", ""), rows, right=(1,))
-        for kind, count, kept in _counted(report):
-            self._say(f"{kind}: {count - kept} of {count} went")
+        self._table(("Went most", "Size", ""), rows, numbers=(1,))
+        if counts := list(_counted(report)):
+            self._say()
+            self._say("went too: " + ", ".join(f"{count - kept} of {count} {kind}" for kind, count, kept in counts))
 
     def behaviour(self, report: Report) -> None:
         """The probes, on both images, and what differs."""
@@ -114,17 +115,19 @@ class _Page:
             ):
                 self._say(f"  {command}  # {what}")
 
-    def _table(self, columns: Iterable[str], rows: Sequence[tuple[str, ...]], right: tuple[int, ...]) -> None:
+    def _table(self, columns: Iterable[str], rows: Sequence[tuple[str, ...]], numbers: Collection[int]) -> None:
+        """Where there is no room, texts are cut; the columns that are `numbers` never are."""
         if not rows:
             return
         from rich.table import Table
+        from rich.text import Text
 
         table: Table = Table(box=None, pad_edge=False, header_style="bold")
         for number, column in enumerate(columns):
-            justify = "right" if number in right else "left"
-            table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+            is_number = number in numbers  # rich narrows columns that may wrap first
+            table.add_column(column, justify="right" if is_number else "left", no_wrap=is_number)
         for row in rows:
-            table.add_row(*map(self._fitting, row))
+            table.add_row(*(Text(self._fitting(cell), no_wrap=True, overflow="ellipsis") for cell in row))
         self._console.print()
         self._console.print(table)
 
