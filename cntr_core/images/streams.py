@@ -17,7 +17,7 @@ from ..errors import ImageError
 CHUNK = 1 << 18
 # What one read of compressed bytes may become in memory is bounded by feeding little at a time: zstd turns
 # 4 bytes into a block of 128 KiB.
-_FEED = 4096
+_FEED = 2048
 _DIGEST = re.compile(r"(?P<algorithm>sha256|sha512):(?P<value>[0-9a-f]{64,128})")
 _GzipError: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stub takes the class for an instance
 

@@ -18,6 +18,7 @@ from cntr_core.images.streams import CHUNK, Reader
 _GZIP_LEVEL = 2
 _GZIP_FORMAT = 16 + 15  # zlib.h, deflateInit2: a gzip header (which gets neither time nor name), a window of 32 KiB
 _ZSTD_LEVEL = 3
+_MOST_THREADS = 8  # each takes some 9 MiB
 
 
 class Compression(StrEnum):
@@ -76,5 +77,5 @@ def _encoder(compression: Compression) -> _Encoder:
     if compression is Compression.GZIP:
         return isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_FORMAT)
     # One thread or many give the same bytes, no thread others (zstd.h, ZSTD_c_nbWorkers).
-    threads = max(1, os.cpu_count() or 1)
+    threads = min(os.cpu_count() or 1, _MOST_THREADS)
     return zstandard.ZstdCompressor(_ZSTD_LEVEL, threads=threads, write_checksum=True).compressobj()
