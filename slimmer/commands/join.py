@@ -106,7 +106,7 @@ def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[Halves
     from cntr_core.labels import FAT_NAME
 
     from ..oci.source import open_source
-    from ..split.whole import open_halves
+    from ..split.whole import Halves
 
     wanted, engines = options.platform_of(platform), options.engines()
     with open_source(slim, platform=wanted, engines=engines) as image:
@@ -115,5 +115,5 @@ def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[Halves
             if not known:
                 raise UsageError(f"{slim} does not name its fat half", "give the fat image, too")
             fat = beside(slim, known)
-        with open_halves(image, open_source(fat, platform=wanted, engines=engines)) as halves:
-            yield halves
+        with open_source(fat, platform=wanted, engines=engines) as other:
+            yield Halves.of(image, other)

@@ -32,7 +32,7 @@ Probes = Annotated[
     typer.Option(
         "--probe",
         metavar="SPEC",
-        help="How to use the container: http[:PORT][/PATH][=STATUS], tcp:PORT, exec:CMD, script:FILE, crawl, "
+        help="How to use the container: http\\[:PORT]\\[/PATH]\\[=STATUS], tcp:PORT, exec:CMD, script:FILE, crawl, "
         "openapi:PATH, quiet:10s, exit, manual. Repeatable, in order.",
         rich_help_panel=RUN,
     ),

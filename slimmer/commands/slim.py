@@ -194,12 +194,14 @@ class _Order:
 
 
 def _carry_out(order: _Order, request: SlimRequest) -> None:
+    from cntr_core.labels import PAIR
     from cntr_core.plugins import load
 
     from ..oci.destination import parse_destination
     from ..oci.source import open_source
     from ..probes.defaults import default_probes
     from ..report.data import collect
+    from ..report.memory import remember
     from ..report.terminal import show
     from ..report.write import write_report
     from ..slim import Unfit, slimmed
@@ -224,6 +226,7 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
             write_report(collect(error.slimmed, image, (), ""), error.slimmed.trace, order.report)
             raise
     write_report(report, result.trace, order.report)
+    remember(result.pair.slim.annotations[PAIR], report)
     if order.json:
         output.print_json(report.to_json())
     else:

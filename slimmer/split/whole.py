@@ -6,7 +6,6 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cntr_core import labels
@@ -112,10 +111,3 @@ def read_recipe(fat: Image) -> Recipe:
 
 def _member(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
     return next((member for member in archive.getmembers() if member.name == RECIPE_PATH), None)
-
-
-@contextmanager
-def open_halves(slim: Image, fat: Image) -> Iterator[Halves]:
-    """Both images, which are closed with the block."""
-    with slim, fat:
-        yield Halves.of(slim, fat)
