@@ -6,11 +6,13 @@ import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from cntr_core.errors import SessionError
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
+from cntr_core.kernel.procfs import Status, open_process, read_status
 from cntr_core.runtime import Runtime
 
 from ..probes.running import Executed
@@ -21,6 +23,7 @@ from .keeper import Output
 STOP_LIMIT = 10.0
 """Seconds between the stop signal and SIGKILL, as docker has it."""
 _DEATH = 10.0
+_POLL = 0.05
 
 
 class Container:
@@ -34,18 +37,29 @@ class Container:
         output: Output,
         watch: Watch | None,
         stop_signal: int,
+        server: int | None,
     ) -> None:
+        """`server` is a pidfd of the process that serves its root; without that, the container is lost."""
         self.pid = pid
         self.environment = environment
         self._runtime = runtime
         self._output = output
         self._watch = watch
         self._stop_signal = stop_signal
+        self._server = server
         self._pidfd = pidfd_open(pid)
         self._code: int | None = None
 
     def ended(self) -> int | None:
-        """The exit code of the first process, 128+n for signal n; None while it runs."""
+        """The exit code of the first process, 128+n for signal n; None while it runs.
+
+        :raises SessionError: its filesystem died below it.
+        """
+        if self._server is not None and select.select([self._server], [], [], 0)[0]:
+            raise SessionError("the filesystem server died, and the run with it", "run again with --debug")
+        return self._reaped()
+
+    def _reaped(self) -> int | None:
         if self._code is None and select.select([self._pidfd], [], [], 0)[0]:
             code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
             self._code = code if code >= 0 else 128 - code
@@ -88,22 +102,51 @@ class Container:
 
     def end(self, limit: float = STOP_LIMIT) -> int:
         """End it by its stop signal, after `limit` seconds by SIGKILL; its exit code."""
-        if self._watch is not None and self.ended() is None:
+        if self._watch is not None and self._reaped() is None:
             self._watch.enter(Phase.SHUTDOWN)
         for number, patience in ((self._stop_signal, limit), (signal.SIGKILL, _DEATH)):
-            if self.ended() is not None:
+            if self._reaped() is not None:
                 break
             with suppress(ProcessLookupError):
                 pidfd_send_signal(self._pidfd, number)
-            select.select([self._pidfd], [], [], patience)
-        code = self.ended()
+            self._await_end(patience)
+        code = self._reaped()
         if code is None:
             raise SessionError("the container does not end, not even by SIGKILL", "look for processes in state D")
         return code
 
+    def _await_end(self, patience: float) -> None:
+        """Wait for the first process. It cannot end before all others of its PID namespace are waited for
+        (pid_namespaces(7)), and what runc executed there became ours when runc was killed."""
+        deadline = time.monotonic() + patience
+        while not select.select([self._pidfd], [], [], min(_POLL, max(0.0, deadline - time.monotonic())))[0]:
+            _reap_orphans(self.pid)
+            if time.monotonic() >= deadline:
+                return
+
     def close(self) -> None:
         """Give up the descriptor."""
         os.close(self._pidfd)
+
+
+def _reap_orphans(first: int) -> None:
+    """Wait for our dead children in PID namespaces below our own, but not for the container's first process."""
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        children = [int(word) for word in file.read().split() if int(word) != first]
+    own = _status(os.getpid())
+    for pid in children:
+        with suppress(FileNotFoundError, ProcessLookupError, ChildProcessError):
+            status = _status(pid)
+            if status.state == "Z" and len(status.namespace_pids) > len(own.namespace_pids):
+                os.waitpid(pid, os.WNOHANG)
+
+
+def _status(pid: int) -> Status:
+    directory = open_process(pid)
+    try:
+        return read_status(directory)
+    finally:
+        os.close(directory)
 
 
 def _kill(pid_file: str) -> None:

@@ -68,13 +68,13 @@ def running(
         bundle = tempfile.mkdtemp(prefix="cntr-run-", dir=spool_directory())
         stack.callback(remove_tree, bundle)
         runtime = Runtime(program, os.path.join(bundle, "runtime"), uuid.uuid4().hex)
-        _mount_root(bundle, branches, filesystem, watch, stack)
+        server = _mount_root(bundle, branches, filesystem, watch, stack)
         _describe(bundle, request)
         output = Output.below(bundle)
         streams = stack.enter_context(kept(output, lambda: _clean(runtime, bundle)))
         stack.callback(runtime.delete)
         pid = runtime.create(bundle, streams)
-        container = Container(runtime, pid, _environment(request.config), output, watch, number)
+        container = Container(runtime, pid, _environment(request.config), output, watch, number, server)
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
         if watch is not None:
@@ -85,8 +85,8 @@ def running(
 
 def _mount_root(
     bundle: str, branches: Sequence[Branch[Node]], filesystem: Filesystem, watch: Watch | None, stack: ExitStack
-) -> None:
-    """The image's tree at ``rootfs`` in the bundle, writable."""
+) -> int | None:
+    """The image's tree at ``rootfs`` in the bundle, writable; gives a pidfd of its server."""
     for name in ("lower", "changes", "rootfs"):
         os.mkdir(os.path.join(bundle, name))
     wanted = MountRequest(branches=branches, immutable=True, source="cntr-image", observer=watch)
@@ -104,6 +104,7 @@ def _mount_root(
         _attach(DetachedMount.new("overlay", options), root, stack)
     except OSError as error:
         raise KernelFeatureMissing(f"the kernel cannot mount an overlay: {error}", "run `cntr doctor`") from error
+    return served.server
 
 
 def _attach(mount: DetachedMount, path: str, stack: ExitStack) -> None:

@@ -1,0 +1,149 @@
+"""Runs that fail, are interrupted or find no room: they say so, and leave nothing, half-written or running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cntr import descendants, is_alive, wait_until
+from tests.integration.slim.conftest import MakeApp, Slim
+from tests.unit.images.layouts import Layout, file, layout, tar
+
+pytestmark = pytest.mark.requires("root", "fuse", "overlayfs", "runc", "busybox")
+
+
+def test_a_slim_image_that_does_otherwise_is_not_saved(slim: Slim, app: MakeApp) -> None:
+    image = app("cat /data/needed || exit 3", file("data/needed"))
+    result = slim(image, "--exclude", "/data/needed", "--repairs", "1")
+    assert result.code == 125
+    assert "does not do what the original does" in result.stderr and "hint:" in result.stderr
+    assert not result.archive.exists()
+    assert result.report["ok"] is False and "3" in json.dumps(result.report["probes"])
+
+
+def test_an_existing_output_survives_a_failure(slim: Slim, app: MakeApp) -> None:
+    image = app("cat /data/needed || exit 3", file("data/needed"))
+    (slim.place / "out.tar").write_text("precious")
+    assert slim(image, "--exclude", "/data/needed").code == 125
+    assert (slim.place / "out.tar").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("exit 5", ("--probe", "http:80"), "ended with code 5"),
+        ("sleep 60", ("--probe", "tcp:80", "--timeout", "0.5", "--stop-timeout", "0.1"), "the probe tcp:80 fails"),
+        ("echo last words >&2; exit 1", (), "last words"),
+        (
+            "sleep 60",
+            ("--probe", "exec:false", "--timeout", "0.5", "--stop-timeout", "0.1"),
+            "the probe exec:false fails",
+        ),
+        ("sleep 60", ("--probe", "nonsense"), "nonsense"),
+        ("true", ("--trace", "/nowhere"), "/nowhere cannot be read"),
+        ("true", ("--rule", "no-such-rule"), "no-such-rule"),
+        ("true", ("--include-package", "no-such-package"), "no-such-package"),
+        ("true", ("--fs", "nothing"), "nothing"),
+        ("true", ("--compression", "rar"), "rar"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_a_next_step(
+    slim: Slim, app: MakeApp, script: str, arguments: tuple[str, ...], message: str
+) -> None:
+    result = slim(app(script), *arguments)
+    assert result.code == 125
+    assert message in result.stderr
+    assert result.stderr.startswith("cntr: ") and "Traceback" not in result.stderr
+    assert not result.archive.exists()
+
+
+def test_an_image_for_another_machine_is_refused(slim: Slim, tmp_path: Path) -> None:
+    made = Layout()
+    foreign = made.top(made.image([tar(file("x"))], architecture="s390x")).write(str(tmp_path / "foreign"))
+    result = slim(foreign)
+    assert result.code == 125 and "s390x" in result.stderr
+
+
+def test_a_command_that_is_not_there(slim: Slim, tmp_path: Path) -> None:
+    result = slim(layout(tmp_path / "image", tar(file("x")), config={"Cmd": ["/absent"]}))
+    assert result.code == 127 and "/absent" in result.stderr
+
+
+def test_patterns_that_fit_nothing_are_told(slim: Slim, app: MakeApp) -> None:
+    result = slim.made(app("true"), "--include", "/misspelt")
+    assert "/misspelt" in json.dumps(result.report["unmatched"])
+
+
+def _begun(slim: Slim, image: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """A run whose container lives: it has told so by a file of the host's, seen through its log."""
+    process = slim.popen("slim", image, "-o", "out.tar", "--probe", "quiet:600s", "--timeout", "900", *arguments)
+    wait_until(lambda: list(slim.temporary.glob("cntr-run-*/log")) and _logged(slim), "the container runs")
+    return process
+
+
+def _logged(slim: Slim) -> bool:
+    return any(b"up" in path.read_bytes() for path in slim.temporary.glob("cntr-run-*/log"))
+
+
+def _family(process: subprocess.Popen[bytes]) -> list[int]:
+    return descendants(process.pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_run_that_is_ended_leaves_nothing(slim: Slim, app: MakeApp, number: int) -> None:
+    process = _begun(slim, app("echo up; while :; do sleep 1; done"))
+    family = _family(process)
+    assert len(family) >= 3  # the server, the keeper, the container
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    wait_until(lambda: not any(map(is_alive, family)), "all its processes are gone")
+    wait_until(lambda: not [p for p in os.listdir(slim.temporary) if p.startswith("cntr-run")], "its files are gone")
+    if number == signal.SIGKILL:  # what only its own memory knew stays for the next run to remove
+        for left in slim.temporary.glob("cntr-slim-*"):
+            subprocess.run(["rm", "-r", left], check=True)
+    assert not (slim.place / "out.tar").exists()
+
+
+def test_the_container_dies_with_the_filesystem_server(slim: Slim, app: MakeApp) -> None:
+    process = _begun(slim, app("echo up; while :; do cat /run; sleep 0.1; done"))
+    servers = [pid for pid in _family(process) if Path(f"/proc/{pid}/comm").read_text().strip() == "cntr-fs"]
+    assert servers
+    os.kill(servers[0], signal.SIGKILL)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 125 and b"Traceback" not in errors and errors.startswith(b"cntr: ")
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(slim: Slim, app: MakeApp) -> None:
+    small = slim.place / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "small", small], check=True)
+    try:
+        slim.environment["TMPDIR"] = str(small)
+        result = slim(app("true"))
+        assert result.code == 125
+        assert "No space left" in result.stderr or "room" in result.stderr
+        assert "Traceback" not in result.stderr
+        assert os.listdir(small) == []
+    finally:
+        subprocess.run(["umount", small], check=True)
+    assert not result.archive.exists()
+
+
+def test_no_progress_where_nobody_watches(slim: Slim, app: MakeApp) -> None:
+    assert slim.made(app("true")).stderr == ""
+
+
+def test_two_at_once(slim: Slim, app: MakeApp) -> None:
+    image = app("sleep 0.5; cat /data/x", file("data/x"))
+    both = [slim.popen("slim", image, "-o", f"{number}.tar", "--report", f"r{number}") for number in range(2)]
+    for process in both:
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, (output, errors)
+    one, two = ((slim.place / f"{number}.tar").stat().st_size for number in range(2))
+    assert one == two
