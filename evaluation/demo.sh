@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Shows cntr on a small nginx that has neither ps nor curl nor a debugger. Installs what is missing, makes the image
-# from Debian packages, runs it without a daemon, looks into it with this machine's tools, and cleans up.
+# from Debian packages, runs it without a daemon, looks into it with this machine's tools; splits it into a slim and a
+# fat half, and looks into the slim one with the fat one; cleans up.
 #
 #   evaluation/demo.sh          (as root, on Debian 12 or newer)
 set -euo pipefail
@@ -9,6 +10,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 . evaluation/setup.sh
 setup demo
 
+PROJECT=$PWD
 name="cntr-demo-$$"
 work=$(mktemp -d /var/tmp/cntr-demo.XXXXXX)
 cleanup() {
@@ -19,7 +21,8 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-export CNTR_STATE_DIR="$work/state" # whatever containers this machine has, the demo's is apart
+# Whatever containers and images this machine has, the demo's are apart.
+export CNTR_STATE_DIR="$work/state" CNTR_CACHE_DIR="$work/cache"
 
 bold="" plain=""
 [ ! -t 1 ] || bold=$'\033[1m' plain=$'\033[0m'
@@ -62,6 +65,24 @@ show cntr attach "oci://$name" -- sh -c '
 
 say "Stopping it"
 show cntr stop "$name"
+
+say "Splitting the image: what nginx uses, and the rest"
+cd "$work"
+show cntr slim nginx.tar --output pair.tar
+show cntr verify pair.tar:nginx:slim
+[ -s nginx-report/report.html ] || die "there is no report"
+show cntr why nginx-report /bin/sh || true # not kept
+
+say "Running the slim half, which has no shell"
+show cntr run --detach --name "$name" pair.tar:nginx:slim
+until cntr attach "oci://$name" -- curl --silent --fail --output /dev/null http://127.0.0.1/; do sleep 0.2; done
+show cntr attach "oci://$name" -- curl --silent http://127.0.0.1/
+cntr attach "oci://$name" -- test ! -e /var/lib/cntr/usr/bin/bash || die "the slim image has a shell"
+echo "no shell"
+
+say "Attaching with its fat half: the shell and the package manager are back"
+show cntr attach "oci://$name" --fat -- bash -c 'dpkg --list | grep nginx; readlink /proc/1/exe'
+show cntr stop "$name"
 [ ! -e "$CNTR_STATE_DIR" ] || die "something was left in $CNTR_STATE_DIR"
 echo
-echo "Nothing is left. Try it on your own containers: $PWD/.venv/bin/cntr attach NAME"
+echo "Nothing is left. Try it on your own: $PROJECT/.venv/bin/cntr attach NAME, or cntr slim IMAGE"

@@ -11,7 +11,27 @@ import subprocess
 from tests.cntr import PROGRAM, environment
 
 PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "reference", "cli.md")
-COMMANDS = ("", "attach", "exec", "list", "engines", "plugins", "doctor", "run", "stop")
+COMMANDS = (
+    "",
+    "attach",
+    "exec",
+    "list",
+    "engines",
+    "plugins",
+    "doctor",
+    "run",
+    "stop",
+    "slim",
+    "join",
+    "verify",
+    "diff",
+    "why",
+    "trace",
+    "trace run",
+    "trace show",
+    "trace merge",
+    "trace diff",
+)
 
 HEAD = """# Command line
 
@@ -22,7 +42,7 @@ What `--help` says; a test keeps this page equal to it.
 def help_of(command: str) -> str:
     """What ``cntr COMMAND --help`` prints on a wide, plain terminal."""
     env = environment({"COLUMNS": "116", "TERM": "dumb", "NO_COLOR": "1", "TERMINAL_WIDTH": "116"})
-    line = [PROGRAM, *filter(None, [command]), "--help"]
+    line = [PROGRAM, *command.split(), "--help"]
     printed = subprocess.run(line, check=True, capture_output=True, env=env, timeout=60).stdout.decode()
     return "\n".join(text.rstrip() for text in printed.splitlines()).strip("\n")
 

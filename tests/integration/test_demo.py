@@ -13,7 +13,7 @@ pytestmark = pytest.mark.requires("root", "fuse", "runc", "gdb", "strace", "curl
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_demo_shows_the_hosts_tools_in_the_container_and_leaves_nothing() -> None:
+def test_the_demo_shows_the_hosts_tools_and_both_halves_of_the_image_and_leaves_nothing() -> None:
     before = sorted(os.listdir("/var/tmp")), _cgroups()
     result = subprocess.run([ROOT / "evaluation/demo.sh"], capture_output=True, env=environment(), timeout=400)
     printed = result.stdout.decode()
@@ -22,6 +22,9 @@ def test_the_demo_shows_the_hosts_tools_in_the_container_and_leaves_nothing() ->
     assert "served by cntr demo" in printed  # curl
     assert "#0 " in printed  # gdb
     assert "accept4(" in printed  # strace
+    assert "The slim image does what the original does." in printed
+    assert "both halves make the original" in printed
+    assert "no shell" in printed and "nginx-light" in printed  # dpkg, from the fat half
     assert "Nothing is left." in printed
     assert (sorted(os.listdir("/var/tmp")), _cgroups()) == before
 
