@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from cntr_core.errors import ImageError
 from cntr_core.images import Image
 
 from .branch import LayerBranch
@@ -29,7 +30,7 @@ class OpenLayers:
     @classmethod
     def of(cls, tars: Sequence[PlainTar]) -> OpenLayers:
         """:raises ImageError: a layer is damaged or hostile; the message names it, and the member."""
-        indexes = [read_index(tar) for tar in tars]
+        indexes = [_indexed(number, tar) for number, tar in enumerate(tars, 1)]
         return cls(tars, indexes, merge(indexes), Contents(tars))
 
     @property
@@ -40,6 +41,13 @@ class OpenLayers:
     def branch(self) -> LayerBranch:
         """The tree for a filesystem."""
         return LayerBranch(self.tree, self.contents)
+
+
+def _indexed(number: int, tar: PlainTar) -> LayerIndex:
+    try:
+        return read_index(tar)
+    except ImageError as error:
+        raise ImageError(f"layer {number}: {error.message}", error.hint) from error
 
 
 @contextmanager
