@@ -51,6 +51,22 @@ class Stat(Protocol):
     def st_ctime_ns(self) -> int: ...
 
 
+class Status(NamedTuple):
+    """A :class:`Stat` of one's own making."""
+
+    st_mode: int
+    st_nlink: int
+    st_uid: int
+    st_gid: int
+    st_rdev: int
+    st_size: int
+    st_blocks: int
+    st_blksize: int
+    st_atime_ns: int
+    st_mtime_ns: int
+    st_ctime_ns: int
+
+
 class Node:
     """One file of a branch, as the branch knows it. Branches derive their own.
 

@@ -34,6 +34,16 @@ _XATTR = "SCHILY.xattr."
 # More digits than any file system stores, and few enough to compute with.
 _TIME = re.compile(r"(?P<sign>-?)(?P<seconds>\d{1,12})(\.(?P<fraction>\d{0,9})\d*)?")
 _HONEST_ENDS = ("EOFHeaderError", "EmptyHeaderError")  # a block of zeros, or no more bytes
+
+# image-spec 1.1, layer.md, "Whiteouts"; names with the second prefix were AUFS's own.
+WHITEOUT = b".wh."
+META = b".wh..wh."
+OPAQUE = b".wh..wh..opq"
+
+FOREIGN_XATTRS = ("trusted.overlay.", "user.overlay.", "security.selinux", "system.nfs4_acl")
+"""Prefixes of extended attributes that are not content: what overlayfs keeps for itself, labels of the policy of the
+machine that made the image, and what only an NFS client may set."""
+
 _NO_ID = 0xFFFFFFFF  # chown(2) takes it for "leave as it is"
 
 

@@ -18,16 +18,13 @@ from typing import IO
 
 from ..errors import ImageError
 from ..kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, open_in_root, openat2
-from .members import Kind, Member, quoted, split_path, tar_errors
+from .members import FOREIGN_XATTRS, Kind, Member, quoted, split_path, tar_errors
 from .streams import CHUNK
 from .trees import remove_tree
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 _REAL = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH  # for paths that hold no link any more
 _NODES = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
-# Not content: what overlayfs keeps for itself, labels of the policy of the machine that made the image, and
-# what only an NFS client may set.
-_FOREIGN_XATTRS = ("trusted.overlay.", "user.overlay.", "security.selinux", "system.nfs4_acl")
 
 
 class DevicePolicy(enum.Enum):
@@ -267,7 +264,7 @@ class Target:
             os.utime(place.name, ns=times, dir_fd=place.parent, follow_symlinks=False)
 
     def _set_xattr(self, place: Place, member: Member, name: str, value: bytes) -> None:
-        if name.startswith(_FOREIGN_XATTRS):
+        if name.startswith(FOREIGN_XATTRS):
             return
         path = b"/proc/self/fd/%d/%s" % (place.parent, place.name)
         try:

@@ -9,15 +9,10 @@ from dataclasses import dataclass
 
 from ..errors import ImageError
 from .image import Image
-from .members import Member, quoted, read_members
+from .members import META, OPAQUE, WHITEOUT, Member, quoted, read_members
 from .streams import Budget, Reader
 from .target import DevicePolicy, Target
 from .trees import remove_tree
-
-# image-spec 1.1, layer.md, "Whiteouts"; names with the second prefix were AUFS's own.
-_WHITEOUT = b".wh."
-_META = b".wh..wh."
-_OPAQUE = b".wh..wh..opq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +77,17 @@ def _apply(stream: Reader, tree: Target, budget: Budget) -> int:
 
 def _apply_whiteout(member: Member, tree: Target) -> bool:
     """Whether the member is a whiteout, which then was applied, or AUFS's litter."""
-    if any(part.startswith(_META) for part in member.parts[:-1]):
+    if any(part.startswith(META) for part in member.parts[:-1]):
         return True
     name = member.parts[-1] if member.parts else b""
-    if name == _OPAQUE:
+    if name == OPAQUE:
         tree.hide_children(member.parts[:-1])
-    elif name.startswith(_WHITEOUT) and not name.startswith(_META):
-        hidden = name.removeprefix(_WHITEOUT)
+    elif name.startswith(WHITEOUT) and not name.startswith(META):
+        hidden = name.removeprefix(WHITEOUT)
         if hidden in (b"", b".", b".."):
             raise ImageError("is a whiteout of no name")
         tree.hide((*member.parts[:-1], hidden))
-    return name.startswith(_WHITEOUT)
+    return name.startswith(WHITEOUT)
 
 
 @contextmanager

@@ -6,19 +6,16 @@ import errno
 import os
 import stat
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
-from cntr_core.filesystem import Branch, DirEntry, Node, OpenFile, Stat
-from cntr_core.images.members import Kind
+from cntr_core.filesystem import Branch, DirEntry, Node, OpenFile, Stat, Status
+from cntr_core.images.members import FOREIGN_XATTRS, Kind
 
 from .contents import Contents
 from .index import Entry
 from .tree import Directory, File, Tree
 
 _BLOCK = 4096
-# Not content: what overlayfs keeps for itself, labels of the policy of the machine that made the image, and what only
-# an NFS client may set.
-_FOREIGN = (b"trusted.overlay.", b"user.overlay.", b"security.selinux", b"system.nfs4_acl")
+_FOREIGN = tuple(map(os.fsencode, FOREIGN_XATTRS))
 _KINDS = {
     Kind.FILE: stat.S_IFREG,
     Kind.DIRECTORY: stat.S_IFDIR,
@@ -44,22 +41,6 @@ def file_xattrs(entry: Entry) -> Mapping[bytes, bytes]:
     return {name: value for name, value in entry.xattrs.items() if not name.startswith(_FOREIGN)}
 
 
-class _Status(NamedTuple):
-    """A :class:`Stat`."""
-
-    st_mode: int
-    st_nlink: int
-    st_uid: int
-    st_gid: int
-    st_rdev: int
-    st_size: int
-    st_blocks: int
-    st_blksize: int
-    st_atime_ns: int
-    st_mtime_ns: int
-    st_ctime_ns: int
-
-
 class LayerNode(Node):
     """A file of the tree, under one of its names."""
 
@@ -76,7 +57,7 @@ class LayerBranch(Branch[LayerNode]):
     def __init__(self, tree: Tree, contents: Contents) -> None:
         self._contents = contents
         self._root = LayerNode(tree.root, None, b"")
-        self._statuses: dict[int, _Status] = {}
+        self._statuses: dict[int, Status] = {}
 
     @property
     def root(self) -> LayerNode:
@@ -139,11 +120,11 @@ class _OpenLayerFile(OpenFile):
         pass
 
 
-def _status(file: File) -> _Status:
+def _status(file: File) -> Status:
     entry = file.entry
     size = file_size(entry)
     stored = size if entry.segments is None else sum(length for _, length in entry.segments)
-    return _Status(
+    return Status(
         st_mode=file_mode(entry),
         st_nlink=_links(file),
         st_uid=entry.uid,

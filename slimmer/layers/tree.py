@@ -12,17 +12,12 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from cntr_core.errors import ImageError
-from cntr_core.images.members import Kind, quoted, split_path
+from cntr_core.images.members import META, OPAQUE, WHITEOUT, Kind, quoted, split_path
 
 from .index import Entry, LayerIndex
 
 NO_MEMBER = -1
 """The number of a directory that no member describes: it is there for what is in it."""
-
-# image-spec 1.1, layer.md, "Whiteouts"; names with the second prefix were AUFS's own.
-WHITEOUT = b".wh."
-META = b".wh..wh."
-OPAQUE = b".wh..wh..opq"
 
 _MOST_LINKS = 40  # links that path_resolution(7) follows
 Parts = tuple[bytes, ...]

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from cntr_core.errors import ImageError
-from cntr_core.images.members import Kind, split_path
+from cntr_core.images.members import META, OPAQUE, WHITEOUT, Kind, split_path
 
 from ..layers.index import LayerIndex
-from ..layers.tree import META, NO_MEMBER, OPAQUE, WHITEOUT, Directory, File, Name, Tree, merge
+from ..layers.tree import NO_MEMBER, Directory, File, Name, Tree, merge
 
 Members = Sequence[Collection[int]]
 """The numbers of members, for each layer."""

@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cntr_plugins.fs.logic.status import Status
 
-from cntr_core.filesystem import AccessEvent, Branch, DirEntry, MountRequest, Node, Observer, OpenFile, Stat
+from cntr_core.filesystem import AccessEvent, Branch, DirEntry, MountRequest, Node, Observer, OpenFile, Stat, Status
 from cntr_core.kernel.mounts import AT_FDCWD, MNT_DETACH, move_mount, umount2
 from tests.mounted.mounting import filesystem, mounted, served
 

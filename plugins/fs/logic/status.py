@@ -2,25 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from cntr_core.filesystem import Stat
-
-
-class Status(NamedTuple):
-    """A :class:`~cntr_core.filesystem.Stat` of our own making."""
-
-    st_mode: int
-    st_nlink: int
-    st_uid: int
-    st_gid: int
-    st_rdev: int
-    st_size: int
-    st_blocks: int
-    st_blksize: int
-    st_atime_ns: int
-    st_mtime_ns: int
-    st_ctime_ns: int
+from cntr_core.filesystem import Stat, Status
 
 
 def without_links(status: Stat) -> Status:
