@@ -1,4 +1,4 @@
-"""Reports that this machine remembers, by the pair that they are of: so that ``cntr why`` needs nothing but the image."""
+"""Reports that this machine remembers by the pair that they are of: ``cntr why`` then needs nothing but the image."""
 
 from __future__ import annotations
 
