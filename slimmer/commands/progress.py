@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+_PAUSE = 0.1
+"""Seconds between two refreshes while bytes flow."""
 
 
 class Display:
@@ -18,6 +23,7 @@ class Display:
         self._progress = progress
         self._step: TaskID | None = None
         self._bytes: dict[str, TaskID] = {}
+        self._shown = 0.0
 
     def say(self, text: str) -> None:
         """A new step."""
@@ -25,7 +31,7 @@ class Display:
             return
         if self._step is None:
             self._step = self._progress.add_task("", total=None)
-        self._progress.update(self._step, description=text)
+        self._progress.update(self._step, description=text, refresh=True)
 
     def moved(self, what: str, size: int) -> None:
         """`size` more bytes were written, compressed, uploaded …"""
@@ -34,6 +40,9 @@ class Display:
         if what not in self._bytes:
             self._bytes[what] = self._progress.add_task(what, total=None)
         self._progress.advance(self._bytes[what], size)
+        if time.monotonic() - self._shown > _PAUSE:
+            self._progress.refresh()
+            self._shown = time.monotonic()
 
 
 @contextmanager
@@ -43,8 +52,9 @@ def display() -> Iterator[Display]:
         yield Display(None)
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    columns = (TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    # Refreshed by hand: the library's own way is a thread, and processes are forked meanwhile.
+    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
         yield Display(progress)
