@@ -22,7 +22,7 @@ class Display:
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
         self._step: TaskID | None = None
-        self._bytes: dict[str, TaskID] = {}
+        self._bytes: dict[str, tuple[TaskID, int]] = {}
         self._shown = 0.0
 
     def say(self, text: str) -> None:
@@ -37,11 +37,11 @@ class Display:
         """`size` more bytes were written, compressed, uploaded …"""
         if self._progress is None:
             return
-        if what not in self._bytes:
-            self._bytes[what] = self._progress.add_task(what, total=None)
-        self._progress.advance(self._bytes[what], size)
+        task, before = self._bytes.get(what) or (self._progress.add_task(what, total=None), 0)
+        self._bytes[what] = task, before + size
         if time.monotonic() - self._shown > _PAUSE:
-            self._progress.refresh()
+            moved = f"{what}: {(before + size) / 1e6:.0f} MB"
+            self._progress.update(task, description=moved, refresh=True)
             self._shown = time.monotonic()
 
 
