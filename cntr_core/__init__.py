@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .errors import CntrError, EngineError
     from .filesystem import AccessEvent, Branch, DirectoryTree, Filesystem, MountRequest, Observer, ServedMount
+    from .gated import GatedContainer, GatedEngine, GatedEntry, GatedOptions
     from .hookspecs import hookimpl
     from .rules import Found, ImageView, Keep, Rule, RuleContext
     from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing
@@ -40,11 +41,15 @@ __all__ = [
     "ContainerState",
     "EngineStatus",
     "Missing",
+    "GatedContainer",
+    "GatedEngine",
+    "GatedEntry",
+    "GatedOptions",
     "CntrError",
     "EngineError",
 ]
 
-_MODULES = ("hookspecs", "engine", "filesystem", "rules", "types", "errors")
+_MODULES = ("hookspecs", "engine", "gated", "filesystem", "rules", "types", "errors")
 
 
 def __getattr__(name: str) -> object:

@@ -28,10 +28,14 @@ git                                 git
 htpasswd                            apache2-utils
 iptables                            iptables
 script                              bsdutils
+/usr/lib/podman/netavark            netavark
 nsenter                             util-linux
 unshare                             util-linux
 openssl                             openssl
+objdump                             binutils
 setpriv                             util-linux
+podman                              podman
+qemu-aarch64                        qemu-user
 stress-ng                           stress-ng
 tar                                 tar
 xz                                  xz-utils

@@ -82,6 +82,11 @@ def _linux(major: int, minor: int) -> Probe:
     return lambda: "" if new_enough else f"boot Linux {major}.{minor} or newer"
 
 
+def _machine(name: str) -> Probe:
+    """Programs for that processor run: natively, or by user-mode emulation."""
+    return lambda: "" if os.uname().machine == name or shutil.which(f"qemu-{name}") else "apt-get install qemu-user"
+
+
 def _program(name: str, package: str = "") -> Probe:
     return lambda: "" if shutil.which(name) else f"apt-get install {package or name}"
 
@@ -95,6 +100,8 @@ REQUIREMENTS: dict[str, Probe] = {
     "cgroup-v1-freezer": _cgroup_v1("freezer"),
     "cgroup-v1-pids": _cgroup_v1("pids"),
     "cgroup-v2": _cgroup_v2,
+    "aarch64": _machine("aarch64"),
+    "x86_64": _machine("x86_64"),
     "linux-6.9": _linux(6, 9),
     "linux-6.13": _linux(6, 13),
     "busybox": _program("busybox", "busybox-static"),
@@ -111,7 +118,9 @@ REQUIREMENTS: dict[str, Probe] = {
     "mmdebstrap": _program("mmdebstrap"),
     "nsenter": _program("nsenter", "util-linux"),
     "openssl": _program("openssl"),
+    "objdump": _program("objdump", "binutils"),
     "runc": _program("runc"),
+    "podman": _program("podman"),
     "script": _program("script", "bsdutils"),
     "setpriv": _program("setpriv", "util-linux"),
     "strace": _program("strace"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from cntr_plugins.engines.docker import DockerEngine
 from cntr_plugins.engines.pid import PidEngine
+from cntr_plugins.engines.podman import PodmanEngine
 
 from cntr_core import Engine
 from cntr_core.plugins import load
@@ -16,6 +17,7 @@ from cntr_core.testing import EngineContract
 from tests.children import child
 from tests.cntr import output
 from tests.images import DockerRun
+from tests.podman import podman, podman_image
 
 
 @pytest.mark.requires("root", "docker", "docker-cli", "busybox")
@@ -32,6 +34,27 @@ class TestDocker(EngineContract):
     def absent(self, monkeypatch: pytest.MonkeyPatch) -> Engine:
         monkeypatch.setenv("DOCKER_HOST", "unix:///no/such.sock")
         return DockerEngine()
+
+
+@pytest.mark.requires("root", "podman", "runc", "busybox")
+class TestPodman(EngineContract):
+    """With no service at work but the one that the engine starts."""
+
+    @pytest.fixture
+    def engine(self, podman_settings: None) -> Engine:  # noqa: ARG002 - it sets the environment
+        return PodmanEngine()
+
+    @pytest.fixture
+    def running(self, podman_settings: None) -> Iterator[str]:  # noqa: ARG002 - as above
+        name = f"contract-{uuid.uuid4().hex[:8]}"
+        podman("run", "--detach", "--name", name, podman_image("busybox"))
+        yield name
+        podman("rm", "--force", "--time", "0", name)
+
+    @pytest.fixture
+    def absent(self, monkeypatch: pytest.MonkeyPatch) -> Engine:
+        monkeypatch.setenv("CONTAINER_HOST", "unix:///no/such.sock")
+        return PodmanEngine()
 
 
 class TestPid(EngineContract):

@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler
 from socketserver import UnixStreamServer
 
 import pytest
-from cntr_plugins.engines import docker
 from cntr_plugins.engines.docker import DockerEngine
+from cntr_plugins.engines.docker_api import is_ours
 from cntr_plugins.engines.pid import PidEngine
 
 from cntr_core import Container, ContainerRef, ContainerState
@@ -298,7 +298,7 @@ def test_a_process_that_may_not_be_looked_into_is_not_called_a_stranger(monkeypa
         raise PermissionError(errno.EACCES, "Permission denied", name)
 
     monkeypatch.setattr(procfs, "read", hidden)
-    assert docker._is_ours(os.getpid(), "f" * 64)
+    assert is_ours(os.getpid(), "f" * 64)
 
 
 def test_a_daemon_that_hangs_costs_two_seconds_and_has_a_sentence(

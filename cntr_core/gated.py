@@ -1,0 +1,123 @@
+"""Containers that an engine starts for us, whose program waits until their root has been prepared.
+
+This is what tracing inside an engine's own containers takes of it: an ability that an :class:`Engine` may have.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from .errors import EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class GatedOptions:
+    """What the user says beside the image's configuration, in the words of ``docker run``.
+
+    `environment` has ``NAME=VALUE``, `volumes` ``SOURCE:TARGET[:OPTIONS]``, `tmpfs` ``TARGET[:OPTIONS]``, `publish`
+    ``[[IP:]PORT:]CONTAINERPORT[/PROTOCOL]``. `network` is a name that the engine knows, "" for its default. With `init`
+    a small process of the engine's is the container's first.
+    """
+
+    environment: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    publish: tuple[str, ...] = ()
+    network: str = ""
+    read_only: bool = False
+    init: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GatedEntry:
+    """What stands in for the image's entrypoint: `arguments` is the whole command line, and its program lies in the
+    host's `directory`, which is bound read-only to `target` in the container. `name` and `hostname` are the
+    container's."""
+
+    name: str
+    hostname: str
+    directory: str
+    target: str
+    arguments: tuple[str, ...]
+    options: GatedOptions = field(default_factory=GatedOptions)
+
+
+class GatedContainer(ABC):
+    """A container that :meth:`GatedEngine.create_gated` started. It may have ended already."""
+
+    @property
+    @abstractmethod
+    def pid(self) -> int:
+        """The first process, in the caller's PID namespace."""
+
+    @abstractmethod
+    def ended(self) -> int | None:
+        """The exit code of the first process, 128+n for signal n; None while it runs."""
+
+    @abstractmethod
+    def execute(self, command: Sequence[str], timeout: float) -> tuple[int, bytes, bytes]:
+        """Run a command in the container, as the image's user; its exit code, stdout and stderr.
+
+        :raises TimeoutError: it did not end within `timeout` seconds, and was killed.
+        :raises EngineError: it could not be started, for example because the container has ended.
+        """
+
+    @abstractmethod
+    def logs(self) -> bytes:
+        """What the container wrote to its stdout and stderr so far; :raises EngineError: the engine lost it."""
+
+    @abstractmethod
+    def stop(self, timeout: float) -> int:
+        """End it by its stop signal, after `timeout` seconds by SIGKILL; its exit code.
+
+        :raises EngineError: it does not end.
+        """
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Remove the container, running or not, with the volumes that have no name, and give up what is held."""
+
+
+class GatedEngine(ABC):
+    """An engine whose containers can be traced: derive from this class beside :class:`Engine`."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def create_gated(self, image: str, entry: GatedEntry) -> GatedContainer:
+        """Start a container of `image` with `entry` in place of the image's entrypoint and command.
+
+        All else is as the image's configuration and the engine's defaults have it, but it is never restarted. The
+        processes must be those of this machine.
+
+        :raises EngineError: the engine refuses, or its containers are elsewhere.
+        """
+
+    @abstractmethod
+    def remove_gated(self, name: str) -> None:
+        """Remove the container `name`, which somebody made by :meth:`create_gated`, or began to make; nothing happens
+        where it is unknown.
+
+        :raises EngineError: the engine does not remove it.
+        """
+
+    @abstractmethod
+    def import_image(self, archive: Iterable[bytes]) -> None:
+        """See :meth:`Engine.import_image`."""
+
+    @abstractmethod
+    def remove_image(self, name: str) -> None:
+        """Take the name `name` from its image, which goes with its last name; nothing happens where it is unknown.
+
+        :raises EngineError: the engine does not let go of it.
+        """
+
+
+def gated_engine(engine: object, name: str) -> GatedEngine:
+    """`engine`, called `name`, if it has the ability; :raises EngineError: it has not."""
+    if isinstance(engine, GatedEngine):
+        return engine
+    raise EngineError(f"{name} cannot trace what runs in its containers", "use docker or podman, or no --engine")

@@ -1,0 +1,144 @@
+"""A container behind docker's API that was started to be traced."""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+from cntr_core import GatedContainer, GatedEntry, GatedOptions
+from cntr_core.errors import EngineError, UsageError
+from cntr_core.kernel.process import pidfd_open
+
+from .docker_api import LOCAL, ApiEngine, remove_container
+from .docker_exec import run_exec
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_PATIENCE = 60.0
+"""Seconds of silence that the engine may take to create, start or remove a container."""
+
+
+class ApiContainer(GatedContainer):
+    """The container `name` of an engine; `owned` is given up when it is removed."""
+
+    def __init__(self, engine: ApiEngine, endpoint: str, name: str) -> None:
+        self._engine = engine
+        self._endpoint = endpoint
+        self._name = name
+        self._pid = 0
+        self._pidfd = -1
+        self._code: int | None = None
+        self.owned = ExitStack()
+
+    def start(self, image: str, entry: GatedEntry) -> None:
+        """Create it, start it, and find its process; :raises EngineError: one of that fails."""
+        with self._engine.client(self._endpoint, _PATIENCE) as client:
+            created = client.create_container(**_creation(self._engine, client, image, entry))
+            client.start(created["Id"])
+            self._pid = int(client.inspect_container(created["Id"])["State"]["Pid"])
+            if self._pid:
+                self._engine.check_pid(self._pid, created["Id"], self._name)
+        try:
+            self._pidfd = pidfd_open(self._pid)
+        except OSError:  # 0, or gone meanwhile
+            words = self.logs().decode(errors="replace").strip()
+            raise EngineError(f"the container ended before its program ran: {words or 'it said nothing'}") from None
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    def ended(self) -> int | None:
+        if self._code is None and select.select([self._pidfd], [], [], 0)[0]:
+            with self._engine.client(self._endpoint, _PATIENCE) as client:
+                self._code = int(client.wait(self._name)["StatusCode"])
+        return self._code
+
+    def execute(self, command: Sequence[str], timeout: float) -> tuple[int, bytes, bytes]:
+        deadline = time.monotonic() + timeout
+        with self._engine.client(self._endpoint, _PATIENCE) as client:
+            identifier = client.exec_create(self._name, list(command))["Id"]
+            path = self._endpoint.removeprefix(LOCAL)
+            try:
+                stdout, stderr = run_exec(path, str(client.api_version), identifier, deadline)
+            except TimeoutError:
+                self._kill(int(client.exec_inspect(identifier)["Pid"]))
+                raise TimeoutError(f"{command[0]} did not end within {timeout:g} s") from None
+            return int(client.exec_inspect(identifier)["ExitCode"]), stdout, stderr
+
+    def _kill(self, pid: int) -> None:
+        """Kill a process, if it is one of the container's: what was executed may have ended just now."""
+        namespace = "/proc/{}/ns/pid"
+        with suppress(OSError):
+            if pid and os.path.samefile(namespace.format(pid), namespace.format(self._pid)):
+                os.kill(pid, signal.SIGKILL)
+
+    def logs(self) -> bytes:
+        with self._engine.client(self._endpoint, _PATIENCE) as client:
+            return bytes(client.logs(self._name, stdout=True, stderr=True))
+
+    def stop(self, timeout: float) -> int:
+        with self._engine.client(self._endpoint, timeout + _PATIENCE) as client:
+            client.stop(self._name, timeout=math.ceil(timeout))
+        code = self.ended()
+        if code is None:
+            raise EngineError("the container does not end, not even by SIGKILL", "look for processes in state D")
+        return code
+
+    def remove(self) -> None:
+        with self.owned:
+            if self._pidfd >= 0:
+                os.close(self._pidfd)
+                self._pidfd = -1
+            with self._engine.client(self._endpoint, _PATIENCE) as client:
+                remove_container(client, self._name)
+
+
+def _creation(engine: ApiEngine, client: APIClient, image: str, entry: GatedEntry) -> dict[str, Any]:
+    """The arguments of the docker package's call that creates the container.
+
+    Where an entrypoint is given the image's command does not count, and everything else of the image does.
+    """
+    from docker.types import LogConfig, Ulimit
+    from docker.utils.ports import build_port_bindings
+
+    options = entry.options
+    try:
+        ports = build_port_bindings(list(options.publish))
+    except ValueError as error:
+        raise UsageError(f"a port cannot be published: {error}", "write [[IP:]PORT:]CONTAINERPORT") from None
+    return {
+        "image": image,
+        "name": entry.name,
+        "hostname": entry.hostname,
+        "command": [],
+        "entrypoint": list(entry.arguments),
+        "environment": list(options.environment),
+        "ports": [tuple(port.split("/")) for port in ports],
+        "volumes": [volume for volume in options.volumes if ":" not in volume],
+        "host_config": client.create_host_config(
+            binds=[f"{entry.directory}:{entry.target}:ro", *(v for v in options.volumes if ":" in v)],
+            port_bindings=ports,
+            ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in engine.ulimits().items()],
+            log_config=LogConfig(type=LogConfig.types.JSON),  # whatever the daemon's default is: its log is read again
+            **_wishes(options),
+        ),
+    }
+
+
+def _wishes(options: GatedOptions) -> dict[str, Any]:
+    """What stays the engine's own default where the user says nothing."""
+    wishes = {
+        "network_mode": options.network or None,
+        "tmpfs": {path: rest for path, _, rest in (text.partition(":") for text in options.tmpfs)} or None,
+        "read_only": options.read_only or None,
+        "init": options.init or None,
+    }
+    return {name: value for name, value in wishes.items() if value is not None}

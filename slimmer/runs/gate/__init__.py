@@ -1,0 +1,51 @@
+"""The gate: a static program that stands in for an image's entrypoint, and waits until its root has been prepared.
+
+::
+
+    gate FIFO WORKDIR CANDIDATE… "" ARGV0 ARGUMENT…
+
+It opens FIFO, reads one byte, changes to WORKDIR, and executes the first CANDIDATE that can be, with the arguments from
+ARGV0 on and its own environment. Whatever goes wrong before that, above all a FIFO that nobody has open for writing any
+more, makes it exit with 125: what could not be watched shall not run. Where no candidate can be executed it exits with
+127 if none exists, else with 126, as shells do.
+
+It is some hundred bytes without libc, made here instruction by instruction, so that no compiler is needed anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cntr_core.errors import EngineError
+from cntr_core.images import Platform
+
+from . import aarch64, x86_64
+from .elf import executable
+
+REFUSED = 125
+"""The exit code of a gate that was not opened."""
+
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MACHINES = {"amd64": x86_64, "arm64": aarch64}
+
+
+def gate(platform: Platform) -> bytes:
+    """The program for `platform`; :raises EngineError: there is none."""
+    machine = _MACHINES.get(platform.architecture)
+    if platform.os != "linux" or machine is None:
+        known = ", ".join(f"linux/{name}" for name in _MACHINES)
+        raise EngineError(
+            f"what runs on {platform} cannot be traced in an engine's container", f"there, it is only on {known}"
+        )
+    return executable(machine.MACHINE, machine.code())
+
+
+def gate_arguments(fifo: str, directory: str, line: Sequence[str], path: str | None) -> tuple[str, ...]:
+    """What follows the gate's own name, for the command line of a container whose PATH is `path`."""
+    program = line[0]
+    if "/" in program:
+        candidates = [program]
+    else:
+        # Where PATH has an empty word, that is the working directory (execvp(3)).
+        candidates = [f"{place or '.'}/{program}" for place in (_DEFAULT_PATH if path is None else path).split(":")]
+    return (fifo, directory, *candidates, "", *line)
