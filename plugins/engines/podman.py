@@ -54,8 +54,11 @@ class PodmanEngine(ApiEngine):
         """Without CAP_SYS_RESOURCE nobody can have more than we have, and podman's service asks for more."""
         if "CAP_SYS_RESOURCE" in names(capget()[1]):
             return {}
-        limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-        return {name: resource.getrlimit(number) for name, number in limits.items()}
+        files, processes = (resource.getrlimit(kind)[1] for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC))
+        with open("/proc/sys/kernel/pid_max", encoding="ascii") as file:  # to which podman lowers its own limit
+            most = int(file.read())
+        processes = most if processes == resource.RLIM_INFINITY else min(processes, most)
+        return {"nofile": (files, files), "nproc": (processes, processes)}
 
 
 def _answers(path: str) -> bool:

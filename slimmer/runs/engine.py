@@ -1,0 +1,203 @@
+"""Running an image to watch it in a container of an engine's, with the engine's own networks, volumes and limits."""
+
+from __future__ import annotations
+
+import os
+import select
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+
+from cntr_core.errors import CntrError, EngineError, SessionError
+from cntr_core.filesystem import Filesystem
+from cntr_core.gated import GatedContainer, GatedEngine, GatedEntry, GatedOptions
+from cntr_core.images import remove_tree
+from cntr_core.images.blobs import spool_directory
+from cntr_core.runtime import arguments
+
+from ..probes.running import Executed
+from ..trace.record import Phase
+from ..trace.watch import Watch
+from .container import STOP_LIMIT
+from .embedded import RunRequest
+from .gate import gate, gate_arguments
+from .guard import guarded
+from .pivot import gated_root, watched_root
+
+_PATIENCE = 30.0
+"""Seconds that the gate may take from the container's start until it waits."""
+_POLL = 0.002
+_GO = b"g"
+
+
+class EngineRun:
+    """A container of an engine's that runs, as probes see it, and its end."""
+
+    def __init__(self, container: GatedContainer, environment: Mapping[str, str], watch: Watch | None) -> None:
+        self.environment = environment
+        self.server: int | None = None
+        self._container = container
+        self._watch = watch
+
+    @property
+    def pid(self) -> int:
+        """The first process, in the host's view."""
+        return self._container.pid
+
+    def ended(self) -> int | None:
+        """The exit code of the first process, 128+n for signal n; None while it runs.
+
+        :raises SessionError: its filesystem died below it.
+        """
+        if self.server is not None and select.select([self.server], [], [], 0)[0]:
+            raise SessionError("the filesystem server died, and the run with it", "run again with --debug")
+        return self._container.ended()
+
+    def execute(self, command: Sequence[str], timeout: float) -> Executed:
+        """Run a command in the container, as the image's user.
+
+        :raises TimeoutError: it did not end within `timeout` seconds, and was killed.
+        :raises EngineError: it could not be started.
+        """
+        return Executed(*self._container.execute(command, timeout))
+
+    def log(self) -> bytes:
+        """What it wrote to stdout and stderr so far."""
+        return self._container.logs()
+
+    def activity(self) -> int:
+        """A counter that grows with every first access to a file; it stands still where nobody watches."""
+        return self._watch.activity() if self._watch else 0
+
+    def end(self, limit: float = STOP_LIMIT) -> int:
+        """End it by its stop signal, after `limit` seconds by SIGKILL; its exit code."""
+        code = self._container.ended()
+        if code is not None:
+            return code
+        if self._watch is not None:
+            self._watch.enter(Phase.SHUTDOWN)
+        return self._container.stop(limit)
+
+
+@contextmanager
+def running_in_engine(
+    engine: GatedEngine,
+    image: str,
+    request: RunRequest,
+    options: GatedOptions,
+    filesystem: Filesystem,
+    watch: Watch | None = None,
+) -> Iterator[EngineRun]:
+    """The program of `image`, which the engine has under that name, started in a new container of the engine's.
+
+    Leaving the block ends and removes it. Enter it while the process has one thread, as root.
+
+    :raises CntrError: it cannot be started, or not be watched.
+    """
+    line = arguments(request.config, request.command)
+    environment = _environment([*request.config.env, *options.environment])
+    program = gate(request.config.platform)
+    with ExitStack() as stack:
+        name = f"cntr-run-{uuid.uuid4().hex}"
+        directory, writer = _gate_directory(program, stack)
+        target = f"/.{name}"
+        words = gate_arguments(f"{target}/fifo", request.config.working_dir or "/", line, environment.get("PATH"))
+        entry = GatedEntry(
+            name=name,
+            hostname=request.name,
+            directory=directory,
+            target=target,
+            arguments=(f"{target}/gate", *words),
+            options=_with(options, request),
+        )
+        stack.enter_context(guarded(lambda: _clean(engine, name, os.path.dirname(directory))))
+        container = _created(engine, image, entry, stack)
+        run = EngineRun(container, environment, watch)
+        _await_gate(container, os.path.join(directory, "fifo"))
+        root = stack.enter_context(gated_root(container.pid, target))
+        if watch is not None:
+            run.server = stack.enter_context(watched_root(root, filesystem, watch)).server
+            watch.enter(Phase.START)
+        stack.callback(run.end, 0)  # whoever wants a graceful end asks for it within the block
+        os.write(writer, _GO)
+        yield run
+
+
+def _environment(lines: Sequence[str]) -> dict[str, str]:
+    return dict(line.partition("=")[::2] for line in lines)
+
+
+def _with(options: GatedOptions, request: RunRequest) -> GatedOptions:
+    """The options, with what the request says in words of its own."""
+    network = "host" if request.host_network else options.network
+    return replace(options, network=network, read_only=options.read_only or request.read_only)
+
+
+def _gate_directory(program: bytes, stack: ExitStack) -> tuple[str, int]:
+    """A directory with the gate and its FIFO, and a descriptor to open the gate by.
+
+    Only root reaches it on the host, and whoever runs in the container may read it there. While we have the FIFO open
+    the gate waits, and no longer.
+    """
+    private = tempfile.mkdtemp(prefix="cntr-gate-", dir=spool_directory())
+    stack.callback(remove_tree, private)
+    directory = os.path.join(private, "shared")
+    os.mkdir(directory)
+    path, fifo = os.path.join(directory, "gate"), os.path.join(directory, "fifo")
+    with open(path, "xb") as file:
+        file.write(program)
+    os.mkfifo(fifo)
+    for each, mode in ((directory, 0o755), (path, 0o555), (fifo, 0o444)):
+        os.chmod(each, mode)  # whatever the umask is
+    writer = os.open(fifo, os.O_RDWR | os.O_CLOEXEC)
+    stack.callback(os.close, writer)
+    return directory, writer
+
+
+def _created(engine: GatedEngine, image: str, entry: GatedEntry, stack: ExitStack) -> GatedContainer:
+    try:
+        container = engine.create_gated(image, entry)
+    except BaseException:
+        with suppress(CntrError):  # the first error tells more
+            engine.remove_gated(entry.name)
+        raise
+    stack.callback(container.remove)
+    return container
+
+
+def _await_gate(container: GatedContainer, fifo: str) -> None:
+    """Until the gate has the FIFO open: from then on it needs nothing of its directory.
+
+    :raises EngineError: the container ended, or the gate did not come so far.
+    """
+    wanted = os.stat(fifo)
+    deadline = time.monotonic() + _PATIENCE
+    while not _has_open(container.pid, wanted):
+        code = container.ended()
+        if code is not None:
+            words = container.logs().decode(errors="replace").strip()
+            raise EngineError(f"the container ended with code {code} before its program ran", words)
+        if time.monotonic() > deadline:
+            raise EngineError(f"the container was not ready within {_PATIENCE:g} s", "look at the engine's log")
+        time.sleep(_POLL)
+
+
+def _has_open(pid: int, wanted: os.stat_result) -> bool:
+    """Whether the first process, or a child of it where it is an init, has the file open."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            family = [str(pid), *file.read().split()]
+        descriptors = [f"/proc/{each}/fd/{fd}" for each in family for fd in os.listdir(f"/proc/{each}/fd")]
+        return any(os.path.samestat(os.stat(path), wanted) for path in descriptors)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _clean(engine: GatedEngine, name: str, directory: str) -> None:
+    """In the guard."""
+    with suppress(CntrError):
+        engine.remove_gated(name)
+    remove_tree(directory)

@@ -1,0 +1,70 @@
+"""Images that an engine has to know for a run: taken in under a name that goes again."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cntr_core.gated import GatedEngine
+from cntr_core.images import ImageConfig
+from cntr_core.images.blobs import spool_directory
+
+from ..layers.opened import OpenLayers
+from ..layers.plain import PlainTar
+from ..oci.archive import archive
+from ..oci.compress import Compression
+from ..oci.image import NewImage, PlainLayer
+from ..oci.pack import pack
+from .guard import guarded
+
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def imported(engine: GatedEngine, image: NewImage) -> Iterator[str]:
+    """The name of `image` in the engine, for the block.
+
+    :raises EngineError: the engine does not take it.
+    """
+    name = f"cntr-run-{uuid.uuid4().hex}:latest"
+    with (
+        tempfile.TemporaryDirectory(prefix="cntr-import-", dir=spool_directory()) as directory,
+        guarded(lambda: engine.remove_image(name)),
+    ):
+        try:
+            engine.import_image(archive([(name, pack(image, directory, Compression.NONE))]))
+            yield name
+        finally:
+            engine.remove_image(name)
+
+
+@contextmanager
+def whole_image(config: ImageConfig, layers: OpenLayers) -> Iterator[NewImage]:
+    """An opened image as one to be written; its files live as long as the block."""
+    with tempfile.TemporaryDirectory(prefix="cntr-import-", dir=spool_directory()) as directory:
+        files = [PlainLayer.of_file(_copy(tar, directory)) for tar in layers.tars]
+        yield NewImage(config.raw or _bare(config, files), tuple(files))
+
+
+def _copy(tar: PlainTar, directory: str) -> str:
+    """The path of a new file with a layer's tar, which may lie within another file, or in one without a name."""
+    with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:
+        at = 0
+        while data := tar.read(_CHUNK, at):
+            file.write(data)
+            at += len(data)
+    return file.name
+
+
+def _bare(config: ImageConfig, layers: list[PlainLayer]) -> bytes:
+    """A configuration for a root that has none."""
+    platform = config.platform
+    document = {
+        "architecture": platform.architecture,
+        "os": platform.os,
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+    }
+    return json.dumps(document).encode()
