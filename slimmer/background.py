@@ -69,6 +69,8 @@ def _work(call: Callable[[], object], pipe: int) -> None:
     try:
         set_pdeathsig(signal.SIGKILL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
+        for number in (signal.SIGTERM, signal.SIGHUP):  # the parent's handlers would lead back into its code
+            signal.signal(number, signal.SIG_DFL)
         try:
             answer: tuple[object, BaseException | None] = call(), None
         except Exception as error:

@@ -28,14 +28,25 @@ _LONGEST_PATIENCE = 5.0
 
 def serve(sock: socket.socket, parent: int, needs_web: bool) -> NoReturn:
     """Be the child: answer until the socket closes. Never returns."""
+    status = 1
     try:
         _settle(sock, parent)
         server = _Server(needs_web)
         with sock.makefile("rwb") as stream:
             server.run(stream)
-    except BaseException:
-        os._exit(1)
-    os._exit(0)
+        status = 0
+    finally:
+        _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """Exit, even where the signal to end comes just now: its exception would lead back into the parent's code."""
+    while True:
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            os._exit(status)
+        except BaseException:
+            continue
 
 
 def _settle(sock: socket.socket, parent: int) -> None:
