@@ -216,7 +216,8 @@ def _has_image(client: APIClient, name: str) -> bool:
     try:
         client.inspect_image(name)  # type: ignore[no-untyped-call]  # types-docker has no annotation for it
     except APIError as error:
-        if error.status_code in (400, 404):  # 400: no image could have such a name
+        # No image could have such a name: docker says so by 400, podman in words.
+        if error.status_code in (400, 404) or "invalid reference" in str(error.explanation):
             return False
         raise
     return True
