@@ -19,6 +19,8 @@ strace                              strace
 "
 PACKAGES_TESTS="
 attr                                attr
+catatonit                           catatonit
+chromium                            chromium
 crun                                crun
 docker                              docker.io
 docker-registry                     docker-registry
@@ -27,15 +29,15 @@ getfacl                             acl
 git                                 git
 htpasswd                            apache2-utils
 iptables                            iptables
-script                              bsdutils
 /usr/lib/podman/netavark            netavark
+script                              bsdutils
 nsenter                             util-linux
 unshare                             util-linux
-openssl                             openssl
 objdump                             binutils
-setpriv                             util-linux
+openssl                             openssl
 podman                              podman
 qemu-aarch64                        qemu-user
+setpriv                             util-linux
 stress-ng                           stress-ng
 tar                                 tar
 xz                                  xz-utils
