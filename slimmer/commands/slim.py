@@ -224,6 +224,7 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
                 report = collect(result, image, packed, where)
         except Unfit as error:
             write_report(collect(error.slimmed, image, (), ""), error.slimmed.trace, order.report)
+            error.hint = f"see {order.report}/report.html; keep more by --include or by wider probes"
             raise
     write_report(report, result.trace, order.report)
     remember(result.pair.slim.annotations[PAIR], report)
