@@ -2,7 +2,7 @@
 
 Archives are kept in the directory named by CNTR_TEST_CACHE (default /var/tmp/cntr-tests) under the hash of
 their recipe: made once on each machine (``python -m tests.images`` makes them all) and again when the recipe
-changes. They are OCI archives that old dockers load too. A test asks for a fixture::
+changes. They are OCI archives that old dockers load too; all but busybox share a layer. A test asks for a fixture::
 
     def test_something(nginx_archive: str) -> None: ...  # the path of an archive, for `oci` and `images`
     def test_other(docker_run: DockerRun) -> None:
@@ -18,11 +18,17 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-_BUILD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "evaluation/corpus/build.py")
+_CORPUS = Path(__file__).resolve().parent.parent / "evaluation/corpus"
+
+
+def recipes() -> list[str]:
+    """The names of all images: the directories of evaluation/corpus/images."""
+    return sorted(path.parent.name for path in _CORPUS.glob("images/*/image.toml"))
 
 
 def cache_directory() -> str:
@@ -32,25 +38,37 @@ def cache_directory() -> str:
     return path
 
 
-def recipe_hash() -> str:
-    with open(_BUILD, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+def recipe_hash(recipe: str) -> str:
+    """Changes with the recipe, the files that it copies, and the program that builds it."""
+    parts = [*_CORPUS.glob("*.py"), *(path for path in (_CORPUS / "images" / recipe).rglob("*") if path.is_file())]
+    digest = hashlib.sha256()
+    for path in sorted(parts):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(_CORPUS)} {path.stat().st_mode:o} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:12]
 
 
 def archive(recipe: str) -> str:
-    """The path of an OCI archive of `recipe`: busybox, debian or nginx (see evaluation/corpus/build.py)."""
-    path = os.path.join(cache_directory(), f"{recipe}-{recipe_hash()}.tar")
-    with open(os.path.join(cache_directory(), f"{recipe}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test runs may share the cache
+    """The path of an OCI archive of one of the :func:`recipes` (see evaluation/corpus/build.py)."""
+    path = os.path.join(cache_directory(), f"{recipe}-{recipe_hash(recipe)}.tar")
+    with open(os.path.join(cache_directory(), "corpus.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test runs may share the cache, and all images the base
         if not os.path.exists(path):
-            command = [sys.executable, _BUILD, recipe, path, "--tag", docker_tag(recipe)]
-            subprocess.run(command, check=True, timeout=600)
+            line = [sys.executable, str(_CORPUS / "build.py"), recipe, path, "--tag", docker_tag(recipe)]
+            subprocess.run([*line, "--base", _base()], check=True, timeout=600)
     return path
+
+
+def _base() -> str:
+    """Where Debian's base is kept for all recipes."""
+    with open(_CORPUS / "layers.py", "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    return os.path.join(cache_directory(), f"base-{digest}.layer")
 
 
 def docker_tag(recipe: str) -> str:
     """The name under which docker knows the image; it stays loaded, as part of the cache."""
-    return f"cntr-test/{recipe}:{recipe_hash()}"
+    return f"cntr-test/{recipe}:{recipe_hash(recipe)}"
 
 
 def docker_image(recipe: str) -> str:
@@ -106,5 +124,5 @@ def docker_run() -> Iterator[DockerRun]:
 
 
 if __name__ == "__main__":
-    for each in ("busybox", "debian", "nginx"):
+    for each in recipes():
         print(archive(each))

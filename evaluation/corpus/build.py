@@ -5,7 +5,7 @@
 
 Needs root, mmdebstrap (busybox-static for the recipe busybox), and the apt sources of this machine: nothing
 is pulled from an image registry. The archive is an OCI layout and a docker archive in one. Uses the standard
-library alone, so it runs before anything is installed.
+library alone, so it runs before anything is installed. Recipes are the directories below images/.
 """
 
 from __future__ import annotations
@@ -17,86 +17,45 @@ import json
 import os
 import platform
 import shutil
-import subprocess
+import sys
 import tarfile
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
+
+from layers import make_base, make_layer, run
+from recipes import IMAGES, Recipe, names, read
 
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PRIVATE = "CNTR_CORPUS_PRIVATE"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """`packages` beside Debian's minbase, shell `hooks` with the root as $1, and the image's `config`."""
-
-    config: dict[str, Any]
-    packages: tuple[str, ...] = ()
-    hooks: tuple[str, ...] = ()
-
-
-DEBIAN = Recipe(config={"Env": [f"PATH={PATH}"], "Cmd": ["bash"]})
-NGINX = Recipe(
-    packages=("nginx-light",),
-    hooks=(
-        'echo "served by cntr demo" > "$1/var/www/html/index.html"',
-        'ln -sf /dev/stdout "$1/var/log/nginx/access.log"',
-        'ln -sf /dev/stderr "$1/var/log/nginx/error.log"',
-        # A machine whose kernel has no IPv6 refuses to start nginx with this line.
-        'sed -i "/listen \\[::\\]/d" "$1/etc/nginx/sites-available/default"',
-    ),
-    config={
-        "Env": [f"PATH={PATH}"],
-        "Entrypoint": ["nginx"],
-        "Cmd": ["-g", "daemon off;"],
-        "ExposedPorts": {"80/tcp": {}},
-        "StopSignal": "SIGQUIT",
-    },
-)
-BUSYBOX = Recipe(config={"Env": ["PATH=/bin"], "Entrypoint": ["/bin/busybox"], "Cmd": ["sleep", "1000000"]})
-RECIPES = {"busybox": BUSYBOX, "debian": DEBIAN, "nginx": NGINX}
-
-
-def apt_sources() -> str:
-    """The file that names this machine's own package archive."""
-    for path in ("sources.list.d/debian.sources", "sources.list.d/ubuntu.sources", "sources.list"):
-        if os.path.exists(full := f"/etc/apt/{path}"):
-            return full
-    raise SystemExit("build.py: no apt sources found below /etc/apt")
-
-
-def debian_root(recipe: Recipe, tar: str) -> None:
-    """A Debian root as a tar: minbase without documentation, plus the recipe's packages."""
-    command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar"]
-    command += [f"--dpkgopt=path-exclude=/usr/share/{path}/*" for path in ("doc", "man", "locale", "info")]
-    command += [f"--customize-hook={hook}" for hook in recipe.hooks]
-    if recipe.packages:
-        command.append("--include=" + ",".join(recipe.packages))
-    command += [platform.freedesktop_os_release()["VERSION_CODENAME"], tar, apt_sources()]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-
-
-def busybox_root(_recipe: Recipe, tar: str) -> None:
-    """One static program and nothing else, as ``FROM scratch`` images have it."""
-    with tarfile.open(tar, "w") as archive:
-        directory = tarfile.TarInfo("bin")
-        directory.type, directory.mode = tarfile.DIRTYPE, 0o755
-        archive.addfile(directory)
-        program = shutil.which("busybox") or "/bin/busybox"
-        member = archive.gettarinfo(program, "bin/busybox")
-        member.uid = member.gid = 0
-        member.uname = member.gname = ""
-        with open(program, "rb") as content:
-            archive.addfile(member, content)
+def make_layers(recipe: Recipe, base: str, scratch: str) -> list[str]:
+    """The tars of all layers, lowest first; `base` is where Debian's is kept, or will be."""
+    tars, below = [], []
+    if not recipe.scratch:
+        if not os.path.exists(base):
+            make_base(base)
+        tars.append(base)
+    if recipe.layers:
+        below.append(os.path.join(scratch, "base"))
+        os.mkdir(below[0])
+        for tar in tars:
+            run(["tar", "--extract", "--file", tar, "--directory", below[0], "--numeric-owner", "--xattrs"])
+    for number, layer in enumerate(recipe.layers):
+        place = os.path.join(scratch, f"layer{number}")
+        os.mkdir(place)
+        tars.append(f"{place}.tar")
+        below.insert(0, make_layer(layer, below, place, tars[-1]))
+    return tars
 
 
 def sha256(path: str) -> str:
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def descriptor(media_type: str, blob: bytes) -> dict[str, Any]:
@@ -107,32 +66,30 @@ def descriptor(media_type: str, blob: bytes) -> dict[str, Any]:
     }
 
 
-def pack(recipe: Recipe, layer: str, tag: str, target: str) -> None:
-    """Write the archive around one uncompressed layer: as docker 25 saves images and older ones load them."""
-    diff_id = sha256(layer)
+def pack(recipe: Recipe, layers: Sequence[str], tag: str, target: str) -> None:
+    """Write the archive around uncompressed layers: as docker 25 saves images and older ones load them."""
+    parts = [{"mediaType": LAYER, "digest": sha256(path), "size": os.path.getsize(path)} for path in layers]
     config = json.dumps(
         {
             "architecture": ARCHITECTURES[platform.machine()],
             "os": "linux",
             "config": recipe.config,
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff_id}"]},
-            "history": [{"created_by": "evaluation/corpus/build.py"}],
+            "rootfs": {"type": "layers", "diff_ids": [part["digest"] for part in parts]},
+            "history": [{"created_by": "evaluation/corpus/build.py"} for _ in parts],
         }
     ).encode()
     config_part = descriptor(CONFIG, config)
-    layer_part = {"mediaType": LAYER, "digest": f"sha256:{diff_id}", "size": os.path.getsize(layer)}
-    manifest = json.dumps(
-        {"schemaVersion": 2, "mediaType": MANIFEST, "config": config_part, "layers": [layer_part]}
-    ).encode()
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config_part, "layers": parts}).encode()
     named = descriptor(MANIFEST, manifest) | {"annotations": {"org.opencontainers.image.ref.name": tag}}
-    docker = {"Config": blob_path(config_part), "RepoTags": [tag], "Layers": [blob_path(layer_part)]}
+    docker = {"Config": blob_path(config_part), "RepoTags": [tag], "Layers": [blob_path(part) for part in parts]}
     with tarfile.open(target, "w") as archive:
         add(archive, "oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
         add(archive, "index.json", json.dumps({"schemaVersion": 2, "manifests": [named]}).encode())
         add(archive, "manifest.json", json.dumps([docker]).encode())
         add(archive, blob_path(config_part), config)
         add(archive, blob_path(named), manifest)
-        archive.add(layer, blob_path(layer_part))
+        for path, part in zip(layers, parts, strict=True):
+            archive.add(path, blob_path(part))
 
 
 def blob_path(part: dict[str, Any]) -> str:
@@ -147,18 +104,24 @@ def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("recipe", choices=sorted(RECIPES))
+    parser.add_argument("recipe", choices=names())
     parser.add_argument("target", help="the archive to write")
     parser.add_argument("--tag", help="the image's name inside the archive (default: the recipe's, :latest)")
+    parser.add_argument("--base", help="where Debian's base is kept as a tar between builds (default: nowhere)")
     arguments = parser.parse_args()
-    recipe = RECIPES[arguments.recipe]
-    make_root = busybox_root if arguments.recipe == "busybox" else debian_root
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(arguments.target))) as scratch:
-        layer = os.path.join(scratch, "layer.tar")
-        make_root(recipe, layer)
+    if PRIVATE not in os.environ:  # no mount of ours is ever seen outside, or outlives us
+        os.environ[PRIVATE] = "1"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation=private", sys.executable, *sys.argv])
+    os.environ |= {"PYTHON": sys.executable, "HERE": os.path.join(IMAGES, arguments.recipe)}
+    recipe = read(arguments.recipe)
+    scratch = tempfile.mkdtemp(prefix="corpus-", dir=os.path.dirname(os.path.abspath(arguments.target)))
+    try:
+        layers = make_layers(recipe, arguments.base or os.path.join(scratch, "base.tar"), scratch)
         finished = os.path.join(scratch, "image.tar")
-        pack(recipe, layer, arguments.tag or f"{arguments.recipe}:latest", finished)
+        pack(recipe, layers, arguments.tag or f"{arguments.recipe}:latest", finished)
         os.replace(finished, arguments.target)
+    finally:
+        shutil.rmtree(scratch)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,3 @@
+const zlib = require("node:zlib");
+
+module.exports = (text) => zlib.gunzipSync(zlib.gzipSync(text)).toString().toUpperCase();
