@@ -60,7 +60,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
-    environment.filters |= {"size": numbers.size, "seconds": numbers.seconds, "count": "{:,}".format}
+    environment.filters |= {"size": numbers.size, "seconds": numbers.seconds, "count": "{:,}".format, "fact": _said}
     environment.globals["percent"] = numbers.percent
     return environment
 
@@ -153,7 +153,7 @@ def _facts(original: Any, slim: Any, differing: Iterable[tuple[str, str]]) -> It
         title = subject
         for name in dict.fromkeys((*first, *second)):
             differs = (subject, name) in differing
-            yield _Fact(title, name, _told(first, name), _told(second, name), name in volatile, differs)
+            yield _Fact(title, name, _said(first.get(name)), _said(second.get(name)), name in volatile, differs)
             title = ""
 
 
@@ -166,8 +166,7 @@ def _subjects(original: Any, slim: Any) -> Iterator[tuple[str, Mapping[str, Any]
         yield subject, first.get(subject, {}), second.get(subject, {})
 
 
-def _told(facts: Mapping[str, Any], name: str) -> str:
-    fact = facts.get(name)
+def _said(fact: Any) -> str:
     return numbers.UNKNOWN if fact is None else str(fact).lower() if isinstance(fact, bool) else str(fact)
 
 

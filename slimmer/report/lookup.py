@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -134,6 +135,9 @@ def _share(report: values.Report, path: str) -> values.Share:
 
 
 def _hint(file: values.File) -> str:
+    path = shlex.quote(file.path)
+    if not file.kept and file.because:
+        return f"keep it by --preserve {path}, or leave out less"
     what = "all of it" if file.type == values.DIRECTORY else "it"
     by_package = f", or its package by --include-package {file.package}" if file.package else ""
-    return f"keep {what} by --include {file.path}{by_package}, or by a probe that uses it"
+    return f"keep {what} by --include {path}{by_package}, or by a probe that uses it"

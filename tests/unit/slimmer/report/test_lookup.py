@@ -38,6 +38,7 @@ def test_a_file_that_was_not_used(made: Report) -> None:
 def test_a_file_that_was_left_out(tmp_path: Path) -> None:
     answer = why(report(tmp_path, wishes=Wishes(exclude=("/etc",))), "/etc/app.conf")
     assert answer.state == "gone" and "--exclude" in answer.because
+    assert "--preserve /etc/app.conf" in answer.hint and "--include" not in answer.hint
 
 
 @pytest.mark.parametrize("path", ["/usr/bin/tool", "usr/bin/tool", "/usr//bin/./tool/", "/usr/share/../bin/tool"])

@@ -1,0 +1,60 @@
+"""What the page says before any script runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from cntr_slimmer.probes.result import Difference, Observation, Outcome
+from cntr_slimmer.report.html import render
+from cntr_slimmer.slim import Verdict
+
+from tests.unit.images.layouts import file, tar
+from tests.unit.slimmer.report.making import OUTCOME, report
+
+
+def _text(page: str) -> str:
+    """The page without its script, its data and its tags."""
+    return " ".join(re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL).split())
+
+
+def test_a_failure_shows_what_differs(tmp_path: Path) -> None:
+    broken = Outcome("http:80/", False, 0.5, "answered 404", (Observation("http:80/", {"status": 404}),), "no <file>")
+    differences = (
+        Difference("http:80/", "", "ok", True, False),
+        Difference("http:80/", "http:80/", "status", 200, 404),
+    )
+    verdict = Verdict((broken,), differences, repaired=((b"/etc/one", b"/etc/two"),))
+    text = _text(render(report(tmp_path, verdict=verdict)))
+    assert (
+        "✗ The slim image does not do what the original does: http:80/: ok was true, and is false (and 1 more)." in text
+    )
+    assert "http:80/ ok true false http:80/ http:80/ status 200 404" in text
+    assert "no &lt;file&gt;" in text
+    assert "Round 1: 2 files /etc/one /etc/two" in text
+
+
+def test_probes_that_only_the_slim_image_was_asked(tmp_path: Path) -> None:
+    more = Outcome("exec:true", True, 0.1, "ended with code 0")
+    text = _text(render(report(tmp_path, verdict=Verdict((OUTCOME, more)))))
+    assert "exec:true Original not made Slim ✓ ended with code 0" in text
+
+
+def test_only_its_own_script_may_run(tmp_path: Path) -> None:
+    page = render(report(tmp_path))
+    [script] = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    [allowed] = re.findall(r"script-src 'sha256-(.*?)'", page)
+    assert base64.b64decode(allowed) == hashlib.sha256(script.encode()).digest()
+    assert "default-src 'none'" in page
+    assert re.findall(r"(?:src|href)=[\"']?(?!#)", page) == []
+
+
+def test_names_cannot_end_the_data(tmp_path: Path) -> None:
+    name = "</script><!--<img src=x onerror=alert(1)>"
+    page = render(report(tmp_path, [tar(file(name, b"x"))], used=[b"/" + name.encode()]))
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert f"/{name}" in [row[0] for row in json.loads(data)["files"]]
+    assert "<img" not in page
