@@ -49,7 +49,7 @@ def test_only_its_own_script_may_run(tmp_path: Path) -> None:
     [allowed] = re.findall(r"script-src 'sha256-(.*?)'", page)
     assert base64.b64decode(allowed) == hashlib.sha256(script.encode()).digest()
     assert "default-src 'none'" in page
-    assert re.findall(r"(?:src|href)=[\"']?(?!#)", page) == []
+    assert set(re.findall(r"(?:src|href)=[\"']?(.)", page)) == {"#"}
 
 
 def test_names_cannot_end_the_data(tmp_path: Path) -> None:
