@@ -85,11 +85,13 @@ def _check(recipe: Recipe, config: ImageConfig) -> None:
 def _half(config: ImageConfig, layers: list[PlainLayer], own: Mapping[str, str]) -> NewImage:
     """The original's configuration, with other layers and our labels. Its history has an entry for each layer."""
     document: dict[str, Any] = json.loads(config.raw) if config.raw else _bare(config)
-    run = document.get("config") or {}
+    run = document.get("config") or {}  # an object: the configuration was read before
     run["Labels"] = {**(run.get("Labels") or {}), **own}
     document["config"] = run
     document["rootfs"] = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
     history = document.get("history") or []
+    if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
+        raise ImageError("the image's history is malformed", "leave it out of the configuration")
     filled = sum(not entry.get("empty_layer") for entry in history)
     if history:
         document["history"] = history + [{"created_by": "cntr slim"}] * (len(layers) - filled)

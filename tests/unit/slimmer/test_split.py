@@ -137,6 +137,15 @@ def test_the_configuration_is_the_originals_but_for_layers_and_labels() -> None:
     assert Recipe.unpack(pair.recipe.pack()).config == config(layers).raw
 
 
+@pytest.mark.parametrize("history", [["step"], {"0": {}}, "steps"])
+def test_a_history_that_is_none_is_refused(history: object) -> None:
+    layers = [tar(file("a"))]
+    document = json.loads(config(layers).raw)
+    odd = ImageConfig.parse(json.dumps({**document, "history": history}).encode())
+    with opened(layers) as merged, tempfile.TemporaryDirectory() as scratch, pytest.raises(ImageError, match="history"):
+        make_pair(merged, odd, [], scratch)
+
+
 def test_the_same_choice_gives_the_same_bytes() -> None:
     layers = [tar(*(file(f"f{number}", b"%d" % number) for number in range(50)))]
     found = []
