@@ -15,13 +15,13 @@ import hypothesis.strategies as st
 import pytest
 from cntr_slimmer.layers.opened import OpenLayers
 from cntr_slimmer.layers.tree import Directory
-from cntr_core import labels
 from cntr_slimmer.split.divide import join
 from cntr_slimmer.split.pair import Pair, make_pair
 from cntr_slimmer.split.recipe import Recipe
 from cntr_slimmer.verify import check_files, check_join, open_plain
 from hypothesis import given
 
+from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import ImageConfig
 from tests.unit.images.layouts import digest, directory, file, hard_link, symlink, tar

@@ -70,7 +70,8 @@ def test_time_zones_are_kept_whole_or_not_at_all(tmp_path: Path) -> None:
     assert set(ask(tmp_path, [Timezones()], ["/program", "/usr/share/zoneinfo-icu"])) == set()
     paris = "/usr/share/zoneinfo/Europe/Paris"
     assert set(ask(tmp_path, [Timezones()], [paris])) | {paris} == whole
-    for local in ("/etc/localtime", "/usr/share/zoneinfo/Etc", "/usr/share/zoneinfo/Etc/UTC"):  # asking for the time asks for no zone by its name
+    # Asking for the time asks for no zone by its name.
+    for local in ("/etc/localtime", "/usr/share/zoneinfo/Etc", "/usr/share/zoneinfo/Etc/UTC"):
         assert set(ask(tmp_path, [Timezones()], [local])) == set()
     assert set(ask(tmp_path, [Timezones()], ["/program"], {"TZ": "Europe/Paris"})) == whole
 
