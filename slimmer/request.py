@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cntr_core.gated import GatedEngine, GatedOptions
+
 from .choose import Wishes
 from .probes.spec import Probe
 from .trace.record import AccessTrace
@@ -12,7 +14,8 @@ from .trace.record import AccessTrace
 @dataclass(frozen=True, slots=True)
 class RunWishes:
     """How the image runs, and what drives it. Without `probes` it is the image's own default. `timeout` is in seconds,
-    for all probes of one run; `stop_limit` those between the stop signal and SIGKILL."""
+    for all probes of one run; `stop_limit` those between the stop signal and SIGKILL. With an `engine` it runs in
+    containers of that one, as `options` say, else in ours."""
 
     probes: tuple[Probe, ...] = ()
     command: tuple[str, ...] = ()
@@ -20,6 +23,8 @@ class RunWishes:
     read_only: bool = False
     timeout: float = 60.0
     stop_limit: float = 10.0
+    engine: GatedEngine | None = None
+    options: GatedOptions = field(default_factory=GatedOptions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from .layers.opened import OpenLayers, open_layers
 from .probes.result import Difference, Outcome, compare
 from .probes.spec import Probe
 from .request import RunWishes, SlimRequest
-from .runs.embedded import become_private
 from .runs.observe import Observed
+from .runs.places import prepare
 from .runs.runner import Runner, must_succeed
 from .split.pair import Pair, make_pair
 from .trace.record import AccessTrace, merge
@@ -75,7 +75,7 @@ def slimmed(
     :raises CntrError: the image is damaged, cannot be run, fails its own probes, or cannot be split.
     """
     clock = _Clock()
-    become_private()
+    prepare(request.run)
     with ExitStack() as stack:
         directory = tempfile.mkdtemp(prefix="cntr-slim-", dir=spool_directory())
         stack.callback(remove_tree, directory)
@@ -91,7 +91,7 @@ def traced(image: Image, wishes: RunWishes, filesystem: Filesystem, say: Say) ->
 
     :raises CntrError: the image is damaged, cannot be run, or fails its probes.
     """
-    become_private()
+    prepare(wishes)
     with open_layers(image) as layers:
         runner = Runner(image, wishes, filesystem, say)
         observed = runner.run(layers, "tracing")
@@ -183,7 +183,9 @@ class _Slimmer:
             open_plain(pair.slim.layers) as slim,
         ):
             check_files(slim, self._layers)
-            replay = self._runner.run(slim, "verifying", self._all_probes, against=expected, watched=False)
+            replay = self._runner.run(
+                slim, "verifying", self._all_probes, against=expected, watched=False, half=pair.slim
+            )
             joining.result()
         self._clock.lap("verify")
         differences = compare(expected, replay.outcomes)

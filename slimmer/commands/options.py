@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     import re
 
-    from cntr_core import Engine, Filesystem
+    from cntr_core import Engine, Filesystem, GatedEngine, GatedOptions
     from cntr_core.images import Platform
 
     from ..probes.spec import Probe
@@ -62,6 +62,30 @@ HostNetwork = Annotated[
 ]
 ReadOnly = Annotated[
     bool, typer.Option("--read-only", help="Make the container's root read-only.", rich_help_panel=RUN)
+]
+InEngine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="Run it in containers of this engine: docker or podman. Else in ours, which need none.",
+        rich_help_panel=RUN,
+    ),
+]
+Environment = Annotated[
+    list[str] | None,
+    typer.Option("--env", "-e", metavar="NAME=VALUE", help="With --engine: set a variable.", rich_help_panel=RUN),
+]
+Volumes = Annotated[
+    list[str] | None,
+    typer.Option("--volume", "-v", metavar="SOURCE:TARGET", help="With --engine: mount a volume.", rich_help_panel=RUN),
+]
+Published = Annotated[
+    list[str] | None,
+    typer.Option("--publish", "-p", metavar="PORT:PORT", help="With --engine: publish a port.", rich_help_panel=RUN),
+]
+Network = Annotated[
+    str, typer.Option("--network", metavar="NAME", help="With --engine: join this network.", rich_help_panel=RUN)
 ]
 Backend = Annotated[
     str, typer.Option("--fs", metavar="NAME", help="The filesystem backend that watches.", rich_help_panel=RUN)
@@ -125,6 +149,34 @@ def engines() -> Sequence[Engine]:
     from cntr_core.plugins import load
 
     return load().engines
+
+
+def in_engine(
+    name: str | None,
+    environment: Sequence[str] | None,
+    volumes: Sequence[str] | None,
+    published: Sequence[str] | None,
+    network: str,
+) -> tuple[GatedEngine | None, GatedOptions]:
+    """The engine that runs the image, None for ours, and what it is told.
+
+    :raises CntrError: there is no such engine, it cannot trace, or the options want one.
+    """
+    from cntr_core.engine import chosen
+    from cntr_core.errors import UsageError
+    from cntr_core.gated import GatedOptions, gated_engine
+
+    wishes = GatedOptions(
+        environment=tuple(environment or ()),
+        volumes=tuple(volumes or ()),
+        publish=tuple(published or ()),
+        network=network,
+    )
+    if name is not None:
+        return gated_engine(chosen(name, engines())[0], name), wishes
+    if wishes != GatedOptions():
+        raise UsageError("--env, --volume, --publish and --network are an engine's", "add --engine docker")
+    return None, wishes
 
 
 def end_by_signals() -> None:

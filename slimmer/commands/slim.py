@@ -122,6 +122,11 @@ def slim(
     stop_timeout: options.StopTimeout = 10.0,
     host_network: options.HostNetwork = False,
     read_only: options.ReadOnly = False,
+    engine: options.InEngine = None,
+    env: options.Environment = None,
+    volume: options.Volumes = None,
+    publish: options.Published = None,
+    network: options.Network = "",
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not run the slim image.", rich_help_panel=options.RUN)
     ] = False,
@@ -157,6 +162,7 @@ def slim(
     )
     by_default = names.halves(image)
     named = (slim_name or by_default[0], fat_name or by_default[1])
+    place, told = options.in_engine(engine, env, volume, publish, network)
     run = RunWishes(
         probes=options.probes_of(probe, until, manual),
         command=tuple(command or ()),
@@ -164,6 +170,8 @@ def slim(
         read_only=read_only,
         timeout=timeout,
         stop_limit=stop_timeout,
+        engine=place,
+        options=told,
     )
     request = SlimRequest(
         run=run,

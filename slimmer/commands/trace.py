@@ -41,6 +41,11 @@ def run(
     stop_timeout: options.StopTimeout = 10.0,
     host_network: options.HostNetwork = False,
     read_only: options.ReadOnly = False,
+    engine: options.InEngine = None,
+    env: options.Environment = None,
+    volume: options.Volumes = None,
+    publish: options.Published = None,
+    network: options.Network = "",
     fs: options.Backend = "direct",
     platform: options.ForPlatform = None,
     debug: output.Debug = False,
@@ -53,6 +58,7 @@ def run(
     from .progress import display
 
     options.end_by_signals()
+    place, told = options.in_engine(engine, env, volume, publish, network)
     wishes = RunWishes(
         probes=options.probes_of(probe, until, manual),
         command=tuple(command or ()),
@@ -60,6 +66,8 @@ def run(
         read_only=read_only,
         timeout=timeout,
         stop_limit=stop_timeout,
+        engine=place,
+        options=told,
     )
     wanted = options.platform_of(platform)
     with display() as shown, open_source(image, platform=wanted, engines=options.engines()) as opened:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
+from cntr_core.errors import CntrError
 from cntr_core.gated import GatedEngine
-from cntr_core.images import ImageConfig
+from cntr_core.images import ImageConfig, remove_tree
 from cntr_core.images.blobs import spool_directory
 
 from ..layers.opened import OpenLayers
@@ -24,29 +25,35 @@ _CHUNK = 1 << 20
 
 
 @contextmanager
-def imported(engine: GatedEngine, image: NewImage) -> Iterator[str]:
-    """The name of `image` in the engine, for the block.
+def imported(engine: GatedEngine, make: Callable[[str], NewImage]) -> Iterator[str]:
+    """The name in the engine, for the block, of the image that `make` makes; its argument is a directory for files.
 
     :raises EngineError: the engine does not take it.
     """
     name = f"cntr-run-{uuid.uuid4().hex}:latest"
-    with (
-        tempfile.TemporaryDirectory(prefix="cntr-import-", dir=spool_directory()) as directory,
-        guarded(lambda: engine.remove_image(name)),
-    ):
-        try:
-            engine.import_image(archive([(name, pack(image, directory, Compression.NONE))]))
-            yield name
-        finally:
-            engine.remove_image(name)
+    directory = tempfile.mkdtemp(prefix="cntr-import-", dir=spool_directory())
+    try:
+        with guarded(lambda: _clean(engine, name, directory)):
+            try:
+                engine.import_image(archive([(name, pack(make(directory), directory, Compression.NONE))]))
+                yield name
+            finally:
+                engine.remove_image(name)
+    finally:
+        remove_tree(directory)
 
 
-@contextmanager
-def whole_image(config: ImageConfig, layers: OpenLayers) -> Iterator[NewImage]:
-    """An opened image as one to be written; its files live as long as the block."""
-    with tempfile.TemporaryDirectory(prefix="cntr-import-", dir=spool_directory()) as directory:
-        files = [PlainLayer.of_file(_copy(tar, directory)) for tar in layers.tars]
-        yield NewImage(config.raw or _bare(config, files), tuple(files))
+def _clean(engine: GatedEngine, name: str, directory: str) -> None:
+    """In the guard."""
+    with suppress(CntrError):
+        engine.remove_image(name)
+    remove_tree(directory)
+
+
+def whole_image(config: ImageConfig, layers: OpenLayers, directory: str) -> NewImage:
+    """An opened image as one to be written, with its layers in `directory`."""
+    files = [PlainLayer.of_file(_copy(tar, directory)) for tar in layers.tars]
+    return NewImage(config.raw or _bare(config, files), tuple(files))
 
 
 def _copy(tar: PlainTar, directory: str) -> str:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
-from cntr_core.filesystem import Branch, Filesystem, Node
-
-from ..probes.defaults import tcp_ports
 from ..probes.prober import Prober
 from ..probes.result import Outcome
 from ..probes.run import run_probes
+from ..probes.running import Running
 from ..probes.spec import Probe
 from ..trace.record import Access, Phase, Process
 from ..trace.watch import Watch
-from .embedded import RunRequest, running
 
 Progress = Callable[[str], object]
+
+
+class Started(Running, Protocol):
+    """A container that was started for a run."""
+
+    def end(self, limit: float) -> int:
+        """End it by its stop signal, after `limit` seconds by SIGKILL; its exit code."""
+
+
+Start = Callable[[Watch | None], AbstractContextManager[Started]]
+"""Starts the container, watched or not; it is gone when the context is left. Called while there is one thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +47,8 @@ class Observed:
 
 
 def observe(
-    branches: Sequence[Branch[Any]],
-    request: RunRequest,
-    filesystem: Filesystem,
+    start: Start,
+    ports: Sequence[int],
     probes: Sequence[Probe],
     *,
     timeout: float,
@@ -50,22 +57,18 @@ def observe(
     against: Sequence[Outcome] = (),
     stop_limit: float,
 ) -> Observed:
-    """Run the image on `branches`, drive it by `probes`, stop it.
+    """Run the container that `start` starts and whose image exposes `ports`, drive it by `probes`, stop it.
 
     `against` has the original's outcomes, where this is a replay. The container's end takes `stop_limit` seconds at
     most.
 
     :raises CntrError: it cannot be started or stopped, or the trace is not complete.
     """
-    nodes: Sequence[Branch[Node]] = branches
     watch = Watch() if watched else None
     with ExitStack() as stack:
         if watch is not None:
             stack.callback(watch.release)
-        with (
-            Prober(probes, tcp_ports(request.config)) as prober,
-            running(nodes, request, filesystem, watch) as container,
-        ):
+        with Prober(probes, ports) as prober, start(watch) as container:
             if watch is not None:
                 watch.enter(Phase.PROBE)
             outcomes = run_probes(container, prober, timeout=timeout, progress=progress, against=against)

@@ -10,13 +10,15 @@ from cntr_core.filesystem import Filesystem
 from cntr_core.images import Image
 
 from ..layers.opened import OpenLayers
-from ..probes.defaults import default_probes
+from ..oci.image import NewImage
+from ..probes.defaults import default_probes, tcp_ports
 from ..probes.result import Outcome
 from ..probes.spec import Probe
 from ..request import RunWishes
 from ..trace.record import AccessTrace
 from .embedded import RunRequest
 from .observe import Observed, Progress, observe
+from .places import place_of
 
 
 class Runner:
@@ -27,7 +29,7 @@ class Runner:
         self.digest = image_digest(image)
         self.probes = wishes.probes or default_probes(image.config)[0]
         self._wishes = wishes
-        self._filesystem = filesystem
+        self._place = place_of(image, wishes, filesystem)
         self._say = say
 
     def run(
@@ -38,16 +40,18 @@ class Runner:
         *,
         against: Sequence[Outcome] = (),
         watched: bool = True,
+        half: NewImage | None = None,
     ) -> Observed:
-        """One run; `what` is said meanwhile. The host name is the same in every run, so that no answer differs by it.
+        """One run; `what` is said meanwhile. `half` is the image that has these layers, where they are not the
+        original's, for an engine to take. The host name is the same in every run, so that no answer differs by it.
 
         :raises CntrError: it cannot be started or stopped.
         """
-        wishes = self._wishes
+        wishes, config = self._wishes, self.image.config
+        request = RunRequest(config, self.digest[7:19], wishes.command, wishes.host_network, wishes.read_only)
         return observe(
-            [layers.branch()],
-            RunRequest(self.image.config, self.digest[7:19], wishes.command, wishes.host_network, wishes.read_only),
-            self._filesystem,
+            lambda watch: self._place.start(request, layers, half, watch),
+            tcp_ports(config),
             self.probes if probes is None else probes,
             timeout=wishes.timeout,
             progress=lambda step: self._say(f"{what}: {step}"),

@@ -1,0 +1,124 @@
+"""``cntr slim --engine`` and ``cntr trace run --engine``, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cntr_slimmer.trace.file import read
+
+from tests.children import until
+from tests.cntr import cntr, is_alive, running
+from tests.images import archive
+from tests.integration.gate.conftest import Place
+from tests.integration.gate.test_runs import answers, free_port
+
+pytestmark = pytest.mark.requires("root", "fuse", "docker", "docker-cli", "mmdebstrap", "busybox")
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where cntr writes reports, and nothing else is."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return work
+
+
+@pytest.fixture
+def name(place: Place) -> Iterator[str]:
+    """A name for halves in the engine, which are removed after the test."""
+    name = f"cntr-gate-{uuid.uuid4().hex}"
+    yield name
+    for half in ("slim", "fat"):
+        line = [place.name, "rmi", "--force", f"{name}:{half}"]
+        subprocess.run(line, check=False, capture_output=True, timeout=60)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("held", [True, False])
+def test_nginx_slims_in_the_engine_and_the_slim_image_answers(
+    place: Place, name: str, directory: Path, held: bool
+) -> None:
+    """`held`: the engine has the image; else it comes from a file."""
+    image = f"{place.name}://{place.image('nginx')}" if held else archive("nginx")
+    names = ("--slim-name", f"{name}:slim", "--fat-name", f"{name}:fat")
+    line = ("slim", image, "--engine", place.name, "-o", f"{place.name}://{name}:slim", *names, "--report", "report")
+    done = cntr(*line, timeout=280)
+    assert done.returncode == 0, done.stderr.decode()
+    report = json.loads((directory / "report/report.json").read_text())
+    assert report["ok"] is True
+    assert place.containers() == [] and place.tags() == []
+    assert os.listdir(os.environ["TMPDIR"]) == []
+
+    port = free_port()
+    container = f"{name}-run"
+    limits = ("--ulimit", "nofile=1024:2048", "--ulimit", "nproc=1024:2048") if place.name == "podman" else ()
+    place.command("run", "--detach", "--name", container, *limits, "--publish", f"127.0.0.1:{port}:80", f"{name}:slim")
+    try:
+        until(lambda: answers(port))
+    finally:
+        place.command("rm", "--force", "--volumes", container)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_cntr_that_is_ended_leaves_nothing(place: Place, directory: Path, number: signal.Signals) -> None:
+    image = archive("busybox")
+    with running("trace", "run", image, "--engine", place.name, "--probe", "quiet:100s", "--", "sleep", "1000") as run:
+        until(lambda: _programs(place) == ["busybox"])
+        [container] = place.engine.find(place.containers()[0])
+        assert place.tags() and container.pid is not None
+        run.send_signal(number)
+        run.wait(60)
+    until(lambda: not place.containers() and not place.tags() and not is_alive(container.pid or 0))
+    until(lambda: os.listdir(os.environ["TMPDIR"]) == [])
+    assert os.listdir(directory) == []
+
+
+def _programs(place: Place) -> list[str]:
+    """The names of what runs in containers of runs."""
+    found = [container for name in place.containers() for container in place.engine.find(name)]
+    return [os.path.basename(os.readlink(f"/proc/{container.pid}/exe")) for container in found if container.pid]
+
+
+def test_options_reach_the_engine(place: Place, directory: Path) -> None:
+    (directory / "given").write_text("")
+    line = ["trace", "run", f"{place.name}://{place.image('debian')}", "--engine", place.name, "-o", "out.jsonl"]
+    line += ["--probe", "exit", "--env", "WORD=kept", "--volume", f"{directory}/given:/given", "--network", "none"]
+    script = 'test "$WORD" = kept && test -e /given && ls /sys/class/net > /given && cat /etc/issue'
+    done = cntr(*line, "--", "sh", "-c", script)
+    assert done.returncode == 0, done.stderr.decode()
+    assert (directory / "given").read_text() == "lo\n"
+    used = read("out.jsonl").used()
+    assert b"/etc/issue" in used and b"/etc/issue.net" not in used
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--engine", "pid"), "pid cannot trace what runs in its containers"),
+        (("--engine", "oci"), "oci cannot trace what runs in its containers"),
+        (("--engine", "none"), "there is no engine 'none'"),
+        (("--env", "A=1"), "are an engine's"),
+        (("--engine", "docker", "--network", "no-such-network"), "docker refused: "),
+    ],
+)
+def test_what_cannot_be_is_said(arguments: tuple[str, ...], message: str, directory: Path) -> None:
+    done = cntr("trace", "run", archive("busybox"), *arguments)
+    assert done.returncode == 125
+    assert message in done.stderr.decode()
+    assert os.listdir(directory) == []
+
+
+def test_another_machines_daemon_cannot_be_traced(directory: Path) -> None:
+    remote = {"DOCKER_HOST": "tcp://192.0.2.1:2375"}
+    done = cntr("trace", "run", archive("busybox"), "--engine", "docker", env=remote)
+    assert done.returncode == 125
+    assert "may be another machine" in done.stderr.decode()
+    assert os.listdir(directory) == []
