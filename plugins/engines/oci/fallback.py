@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from cntr_core.errors import PluginError
 from cntr_core.filesystem import AccessEvent, DirectoryTree, Filesystem, MountRequest, Observer
 from cntr_core.kernel.libc import AT_FDCWD
-from cntr_core.kernel.mounts import AT_RECURSIVE, MS_PRIVATE, DetachedMount, mount_setattr
+from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
 from cntr_core.kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from cntr_core.plugins import load
@@ -75,6 +75,7 @@ def merged(root: str, fat: str, misses: str) -> Iterator[None]:
         )
         mount = stack.enter_context(backend.mount(request))
         DetachedMount(mount.fd).attach(AT_FDCWD, root)
+        stack.callback(umount2, root, MNT_DETACH)  # nobody could remove what is below it
         yield
 
 
