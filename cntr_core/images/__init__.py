@@ -6,7 +6,7 @@
         unpack(image, "/run/web/root")
 """
 
-from .beside import beside
+from .beside import beside, locate
 from .cache import unpacked
 from .halves import FatTree, open_fat
 from .image import Image, ImageHolder, LayerTar, Source, open_image
@@ -19,6 +19,7 @@ from .values import ImageConfig, Layer, Platform
 __all__ = [
     "open_image",
     "beside",
+    "locate",
     "open_fat",
     "FatTree",
     "unpack",

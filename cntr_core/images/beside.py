@@ -1,8 +1,20 @@
-"""The image of another name in the place where one is."""
+"""Where an image is, and the image of another name in the same place."""
 
 from __future__ import annotations
 
 import os
+
+
+def locate(reference: str) -> tuple[str, str]:
+    """Split ``PATH[:NAME]``; both are empty where no file is meant."""
+    if os.path.exists(reference):
+        return reference, ""
+    end = reference.find(":")
+    while end != -1:
+        if os.path.exists(reference[:end]):
+            return reference[:end], reference[end + 1 :]
+        end = reference.find(":", end + 1)
+    return "", ""
 
 
 def beside(reference: str, name: str) -> str:
@@ -15,7 +27,5 @@ def beside(reference: str, name: str) -> str:
     if separator:
         host = rest.partition("/")[0] + "/" if scheme == "registry" else ""
         return f"{scheme}://{host}{name}"
-    path = reference
-    while path and not os.path.exists(path):
-        path = path.rpartition(":")[0]
+    path, _ = locate(reference)
     return f"{path}:{name}" if path else name

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol, Self
 
 from ..errors import CntrError, ImageError
+from .beside import locate
 from .blobs import ArchiveBlobs, Blobs, DirectoryBlobs, open_archive, spooled_archive
 from .docker_archive import is_docker_archive, read_docker_archive
 from .layout import is_layout, read_layout
@@ -113,7 +114,7 @@ def _open(reference: str, engines: Sequence[ImageHolder], sources: Mapping[str, 
     scheme, separator, name = reference.partition("://")
     if separator and scheme in sources:
         return sources[scheme](name), ""
-    path, tag = _locate(reference)
+    path, tag = locate(reference)
     if not path:
         return _exported(reference, engines), ""
     return DirectoryBlobs(path) if os.path.isdir(path) else open_archive(path), tag
@@ -128,18 +129,6 @@ def _about(reference: str) -> Iterator[None]:
         yield
     except ImageError as error:
         raise ImageError(f"image {reference}: {error.message}", error.hint or _HINT) from error
-
-
-def _locate(reference: str) -> tuple[str, str]:
-    """Split ``PATH[:NAME]``; no path where no file is meant."""
-    if os.path.exists(reference):
-        return reference, ""
-    end = reference.find(":")
-    while end != -1:
-        if os.path.exists(reference[:end]):
-            return reference[:end], reference[end + 1 :]
-        end = reference.find(":", end + 1)
-    return "", ""
 
 
 def _exported(reference: str, engines: Sequence[ImageHolder]) -> Blobs:

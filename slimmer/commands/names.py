@@ -13,19 +13,17 @@ _ODD = re.compile(r"[^a-z0-9._-]+|^[^a-z0-9]+")
 def halves(reference: str) -> tuple[str, str]:
     """The names of the slim and the fat half: ``nginx.tar`` gives ``nginx:slim`` and ``nginx:fat``, an image with a tag
     keeps it: ``docker://shop/web:1.2`` gives ``shop/web:1.2-slim``."""
-    name = reference.partition("://")[2] or reference
-    path, tag = _split(name)
-    if os.path.exists(path):
-        path, tag = _base(path), ""
-        if os.path.exists(name.partition(":")[0]) and ":" in name:
-            path, tag = _split(name.partition(":")[2])
+    file, name = _locate(reference)
+    path, tag = _split(name or reference.partition("://")[2] or reference)
+    if file and not name:
+        path, tag = _base(file), ""
     stem = f"{path}:{tag}-" if tag else f"{path}:"
     return f"{stem}slim", f"{stem}fat"
 
 
 def report(reference: str) -> str:
     """The directory of the report: ``nginx-report``."""
-    return f"{_base(_split(reference)[0])}-report"
+    return f"{_stem(reference)}-report"
 
 
 def output(reference: str, engines: Sequence[str]) -> str:
@@ -33,7 +31,12 @@ def output(reference: str, engines: Sequence[str]) -> str:
     scheme, separator, _ = reference.partition("://")
     if separator and scheme in engines:
         return f"{scheme}://{halves(reference)[0]}"
-    return f"{_base(_split(reference)[0])}-slim.tar"
+    return f"{_stem(reference)}-slim.tar"
+
+
+def _stem(reference: str) -> str:
+    """What files are called after: the image's file, or its name elsewhere."""
+    return _base(_locate(reference)[0] or _split(reference)[0])
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -46,3 +49,9 @@ def _split(name: str) -> tuple[str, str]:
 def _base(path: str) -> str:
     last = _SUFFIX.sub("", os.path.basename(path.rstrip("/")).lower())
     return _ODD.sub("", last) or "image"
+
+
+def _locate(reference: str) -> tuple[str, str]:
+    from cntr_core.images import locate  # not yet for --help
+
+    return locate(reference)

@@ -1,0 +1,32 @@
+"""What the halves and the report are called when the user does not say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cntr_slimmer.commands import names
+
+
+@pytest.mark.parametrize(
+    "reference, stem, report",
+    [
+        ("nginx.tar", "nginx:", "nginx-report"),
+        ("nginx.tar:web", "web:", "nginx-report"),
+        ("nginx.tar:shop/web:1.2", "shop/web:1.2-", "nginx-report"),
+        ("odd: name/My Web.tar", "myweb:", "myweb-report"),
+        ("odd: name/My Web.tar:web:1", "web:1-", "myweb-report"),
+        ("docker://shop/web:1.2", "shop/web:1.2-", "web-report"),
+        ("docker://web", "web:", "web-report"),
+        ("registry://localhost:5000/web:1", "localhost:5000/web:1-", "web-report"),
+    ],
+)
+def test_names_tell_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str, stem: str, report: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in ("nginx.tar", "odd: name/My Web.tar"):
+        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).touch()
+    assert names.halves(reference) == (f"{stem}slim", f"{stem}fat")
+    assert names.report(reference) == report
