@@ -65,7 +65,7 @@ def join(
     if not target:
         raise UsageError("--output is missing", "say where the image goes: -o original.tar")
     options.end_by_signals()
-    destination = parse_destination(target, options.engines())
+    destination = parse_destination(target, options.engines(), slim)
     with (
         display() as shown,
         tempfile.TemporaryDirectory(prefix="cntr-join-", dir=spool_directory()) as directory,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cntr_core.errors import UsageError
+from cntr_core.images import locate
 
 from .archive import archive, write_archive
 from .compress import Compression
@@ -47,15 +48,16 @@ class Destination(ABC):
 def parse_destination(text: str, engines: Sequence[ImageTaker] = (), source: str = "") -> Destination:
     """The place that `text` means: ``PATH.tar``, ``DIRECTORY``, ``registry://HOST/NAME:TAG``, ``ENGINE://NAME:TAG``.
 
-    `source` is where the images come from: what a registry has there need not be sent to it again.
+    `source` is where the images come from: what a registry has there need not be sent to it again, and no archive takes
+    its place.
 
-    :raises UsageError: it means nothing.
+    :raises UsageError: it means nothing, or is the archive that is the source.
     """
     scheme, separator, name = text.partition("://")
     if not text:
         raise UsageError("the destination is empty", f"write {_FORMS}")
     if not separator:
-        return _path(text)
+        return _path(text, source)
     if scheme == "registry":
         return RegistryDestination(RegistryReference.parse(text), _mountable(text, source))
     for engine in engines:
@@ -71,17 +73,24 @@ def _engine_name(name: str) -> str:
     return name
 
 
-def _path(text: str) -> Destination:
+def _path(text: str, source: str) -> Destination:
     if os.path.isdir(text):
         return LayoutDestination(text)
     parent = os.path.dirname(os.path.abspath(text))
     if not os.path.isdir(parent):
         raise UsageError(f"there is no directory {parent} to write to", "make it first")
     if text.endswith(".tar"):
+        _refuse_to_replace(text, source)
         return ArchiveDestination(text)
     if os.path.exists(text):
         raise UsageError(f"{text} is a file, and no archive by its name", f"write {_FORMS}")
     return LayoutDestination(text)
+
+
+def _refuse_to_replace(path: str, source: str) -> None:
+    file, _ = locate(source)
+    if file and os.path.exists(path) and os.path.samefile(path, file):
+        raise UsageError(f"{path} is what the image is made from, and would be lost", "write to another file")
 
 
 def _mountable(text: str, source: str) -> tuple[str, ...]:

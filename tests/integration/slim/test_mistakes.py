@@ -1,0 +1,50 @@
+"""What a user may do by mistake, and what must not come of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.slim.conftest import MakeApp, Slim
+from tests.unit.images.layouts import file
+
+pytestmark = pytest.mark.requires("root", "fuse", "overlayfs", "runc", "busybox")
+SLIM, FAT = "out.tar:app:slim", "out.tar:app:fat"
+
+
+@pytest.fixture
+def pair(slim: Slim, app: MakeApp) -> Path:
+    """A slimmed application, whose program shows a file that is in its fat half alone."""
+    image = app('test -z "$1" || cat "$1"', file("data/extra", b"extra"))
+    return slim.made(image, "--probe", "exit").archive
+
+
+def test_no_result_takes_the_place_of_what_it_was_made_from(slim: Slim, pair: Path) -> None:
+    before = pair.read_bytes()
+    for command in (("slim", SLIM, "--probe", "exit"), ("join", SLIM), ("join", SLIM, FAT)):
+        done = slim.cntr(*command, "-o", "../slim/out.tar")
+        assert done.returncode == 125 and "would be lost" in done.stderr and "hint" in done.stderr, done.stderr
+        assert pair.read_bytes() == before
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_container_on_both_halves_is_removed_when_it_ends(slim: Slim) -> None:
+    done = slim.cntr("run", "--rm", "--fallback", "--name", "web", SLIM, "--", "/data/extra")
+    assert (done.returncode, done.stdout) == (0, "extra"), done.stderr
+    assert not (slim.place / "state/web").exists()
+    kept = slim.cntr("run", "--fallback", "--name", "web", SLIM, "--", "/data/extra")
+    assert (kept.returncode, kept.stdout) == (0, "extra"), kept.stderr
+    assert slim.cntr("stop", "web").returncode == 0
+    detached = slim.cntr("run", "--rm", "--detach", "--fallback", "--name", "web", SLIM, "--", "/data/extra")
+    assert detached.returncode == 0, detached.stderr
+    assert _gone(slim.place / "state/web")
+
+
+def _gone(path: Path) -> bool:
+    """Whether it goes within a generous time."""
+    deadline = time.monotonic() + 20
+    while path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not path.exists()
