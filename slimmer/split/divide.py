@@ -13,7 +13,7 @@ from cntr_core.errors import ImageError
 from ..layers.index import LayerIndex
 from ..layers.plain import PlainTar
 from ..oci.image import PlainLayer
-from .recipe import BOTH, FAT, SLIM, LayerRecipe, Run
+from .recipe import BOTH, FAT, LARGEST_TAIL, SLIM, LayerRecipe, Run
 
 END = bytes(1024)
 """The end mark of a tar: two records of zeros."""
@@ -68,9 +68,11 @@ def divide(
     `more` are records that the slim tar has behind them, and the original does not. The recipe's DiffID is that of the
     bytes that :func:`join` will give back.
 
-    :raises ImageError: a member is in neither half.
+    :raises ImageError: a member is in neither half, or too much follows the last one.
     """
     runs = list(_runs(index, slim, fat))
+    if tar.size - index.end > LARGEST_TAIL:
+        raise ImageError(f"its tar has {tar.size - index.end} bytes behind its last member")
     tail = tar.read(tar.size - index.end, index.end)
     whole = hashlib.sha256()
     halves = (Half(paths[0]), Half(paths[1]))

@@ -18,6 +18,8 @@ import zstandard
 from cntr_core.errors import ImageError
 
 FORMAT = "cntr-recipe/1"
+LARGEST_TAIL = 1 << 28
+"""Bytes that may follow a layer's last member: they are kept in memory."""
 SLIM, FAT, BOTH = "s", "f", "b"
 """Where a run of records is; of one that is in both halves, one copy is left out when joining."""
 
@@ -65,7 +67,7 @@ class Recipe:
                 raise ImageError(f"the recipe is of the unknown format {document['format']!r}", "use a newer cntr")
             layers = tuple(_layer(layer) for layer in document["layers"])
             return cls(_unpacked(document["config"]), layers)
-        except (zstandard.ZstdError, zlib.error, ValueError, KeyError, TypeError) as error:
+        except (zstandard.ZstdError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ImageError(f"the fat image's recipe is damaged: {error}") from error
 
 
@@ -90,5 +92,15 @@ def _layer(values: dict[str, Any]) -> LayerRecipe:
     runs: Sequence[Any] = values["runs"]
     if not all(where in (SLIM, FAT, BOTH) and isinstance(size, int) and size > 0 for where, size in runs):
         raise ValueError("a run of records is none")
-    content = bytes(tail) if isinstance(tail, int) else zlib.decompress(_unpacked(tail))
-    return LayerRecipe(str(values["diffId"]), tuple((where, size) for where, size in runs), content)
+    return LayerRecipe(str(values["diffId"]), tuple((where, size) for where, size in runs), _tail(tail))
+
+
+def _tail(tail: str | int) -> bytes:
+    """What :func:`_rle` packed; :raises ValueError: it is larger than any memory should be asked for."""
+    if isinstance(tail, int):
+        content = bytes(min(tail, LARGEST_TAIL + 1))
+    else:
+        content = zlib.decompressobj().decompress(_unpacked(tail), LARGEST_TAIL + 1)
+    if len(content) > LARGEST_TAIL:
+        raise ValueError("what follows a layer's last member is too large")
+    return content

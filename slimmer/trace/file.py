@@ -57,7 +57,7 @@ def load(data: bytes, what: str) -> AccessTrace:
         if header["format"] != FORMAT:
             raise ImageError(f"{what} is a trace of the unknown format {header['format']!r}", "use a newer cntr")
         return _trace(header, [json.loads(line) for line in lines])
-    except (zstandard.ZstdError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise ImageError(f"{what} is no trace, or a damaged one: {error}", "make one with cntr trace run") from error
 
 

@@ -18,7 +18,7 @@ from cntr_core.filesystem import AccessEvent, Observer
 
 from .record import Access, Phase, Process
 
-_ACCESS = struct.Struct("<BHBIdH")  # phase, errno, length of the operation, process, time, length of the path
+_ACCESS = struct.Struct("<BHBIdI")  # phase, errno, length of the operation, process, time, length of the path
 _PROCESS = struct.Struct("<BIH")
 _END = struct.Struct("<BQ")
 _A_PROCESS, _THE_END = 0xFE, 0xFF  # stand where an access has its phase
