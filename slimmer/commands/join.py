@@ -103,7 +103,7 @@ def verify(
 def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[Halves]:
     from cntr_core.errors import UsageError
     from cntr_core.images import beside
-    from cntr_core.labels import FAT_NAME
+    from cntr_core.labels import FAT_NAME, FAT_ROLE, ROLE
 
     from ..oci.source import open_source
     from ..split.whole import Halves
@@ -112,6 +112,8 @@ def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[Halves
     with open_source(slim, platform=wanted, engines=engines) as image:
         if fat is None:
             known = image.config.labels.get(FAT_NAME)
+            if image.config.labels.get(ROLE) == FAT_ROLE:
+                raise UsageError(f"{slim} is a fat image, and a slim one belongs there", "give the slim one first")
             if not known:
                 raise UsageError(f"{slim} does not name its fat half", "give the fat image, too")
             fat = beside(slim, known)

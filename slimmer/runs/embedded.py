@@ -127,7 +127,7 @@ def _describe(bundle: str, request: RunRequest) -> None:
     try:
         wanted = BundleRequest(
             name=request.name,
-            cgroup=f"/cntr-{os.path.basename(bundle)}",
+            cgroup=f"/{os.path.basename(bundle)}",
             command=request.command,
             host_network=request.host_network,
             read_only=request.read_only,

@@ -81,7 +81,9 @@ def must_succeed(observed: Observed) -> None:
     """:raises CntrError: a probe failed; the hint has the container's last words."""
     for outcome in observed.outcomes:
         if not outcome.ok:
+            said = outcome.output.strip().splitlines()[-1:]
             raise CntrError(
-                f"the probe {outcome.spec} fails on the original image: {outcome.detail}",
-                outcome.output.strip() or "run it by cntr run, and look what is wrong",
+                f"the probe {outcome.spec} fails on the original image: {outcome.detail}"
+                + "".join(f"; the last it said was: {line}" for line in said),
+                "run it by cntr run, and look what is wrong",
             )

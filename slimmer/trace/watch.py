@@ -81,6 +81,7 @@ class Watch(Observer):
         if key in self._seen:
             return
         self._seen.add(key)
+        self._count += 1  # first: should what follows fail, the end tells that one is missing
         process = self._process(event.pid)
         operation = event.operation.encode()
         self._buffer += _ACCESS.pack(
@@ -92,7 +93,6 @@ class Watch(Observer):
             len(event.path),
         )
         self._buffer += operation + event.path
-        self._count += 1
         _COUNT.pack_into(self._shared, 0, self._count)
         if len(self._buffer) > _BUFFER:
             self._flush()
