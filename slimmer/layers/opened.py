@@ -12,9 +12,10 @@ from cntr_core.images import Image
 from .branch import LayerBranch
 from .contents import Contents
 from .index import LayerIndex, read_index
+from .merge import merge
 from .plain import PlainTar
 from .store import Progress, plain_tars
-from .tree import Tree, merge
+from .tree import Tree
 from .view import TreeView
 
 

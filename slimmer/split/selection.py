@@ -14,7 +14,8 @@ from cntr_core.errors import ImageError
 from cntr_core.images.members import META, OPAQUE, WHITEOUT, Kind, split_path
 
 from ..layers.index import LayerIndex
-from ..layers.tree import NO_MEMBER, Directory, File, Name, Tree, merge
+from ..layers.merge import merge
+from ..layers.tree import NO_MEMBER, Directory, File, Name, Tree
 
 Members = Sequence[Collection[int]]
 """The numbers of members, for each layer."""
