@@ -26,6 +26,8 @@ def measure(recipe: str, probes: list[str]) -> dict[str, Any]:
     """What became of one image."""
     report = slim(archive(recipe), probes, "out.tar", "app").report
     content = report["content"]
+    kept = [file for file in report["files"] if "rule" in file]
+    traced = sum(file.get("bytes", 0) for file in kept if file["rule"] == "trace")
     return {
         "probes": probes,
         "original": content["bytes"],
@@ -33,6 +35,7 @@ def measure(recipe: str, probes: list[str]) -> dict[str, Any]:
         "less_percent": round(100 * (1 - content["kept_bytes"] / content["bytes"]), 1),
         "files": content["files"],
         "kept": content["kept_files"],
+        "slim_by_the_trace_alone": traced,
         "verified": report["verified"],
         "slim_to_peers_slim": round(content["kept_bytes"] / PEERS[recipe]["slim"], 3),
     }
