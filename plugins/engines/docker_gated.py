@@ -21,6 +21,8 @@ from .docker_exec import run_exec
 if TYPE_CHECKING:
     from docker import APIClient
 
+_DEATH = 5.0
+"""Seconds between the engine's word that a container was ended and its end."""
 _PATIENCE = 60.0
 """Seconds of silence that the engine may take to create, start or remove a container."""
 
@@ -87,6 +89,7 @@ class ApiContainer(GatedContainer):
     def stop(self, timeout: float) -> int:
         with self._engine.client(self._endpoint, timeout + _PATIENCE) as client:
             client.stop(self._name, timeout=math.ceil(timeout))
+        select.select([self._pidfd], [], [], _DEATH)  # podman answers when it has sent SIGKILL
         code = self.ended()
         if code is None:
             raise EngineError("the container does not end, not even by SIGKILL", "look for processes in state D")

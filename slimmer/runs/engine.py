@@ -7,7 +7,7 @@ import select
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
@@ -121,7 +121,7 @@ def running_in_engine(
         if watch is not None:
             run.server = stack.enter_context(watched_root(root, filesystem, watch)).server
             watch.enter(Phase.START)
-        stack.callback(run.end, 0)  # whoever wants a graceful end asks for it within the block
+        stack.push(_quietly(lambda: run.end(0)))  # whoever wants a graceful end asks for it within the block
         os.write(writer, _GO)
         yield run
 
@@ -164,8 +164,21 @@ def _created(engine: GatedEngine, image: str, entry: GatedEntry, stack: ExitStac
         with suppress(CntrError):  # the first error tells more
             engine.remove_gated(entry.name)
         raise
-    stack.callback(container.remove)
+    stack.push(_quietly(container.remove))
     return container
+
+
+def _quietly(undo: Callable[[], object]) -> Callable[[type[BaseException] | None, object, object], None]:
+    """Do `undo` when a block is left. After an error in the block its own error is not told: the first tells more."""
+
+    def leave(kind: type[BaseException] | None, _error: object, _trace: object) -> None:
+        try:
+            undo()
+        except CntrError:
+            if kind is None:
+                raise
+
+    return leave
 
 
 def _await_gate(container: GatedContainer, fifo: str) -> None:
