@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 LOCAL = "unix://"
 _PATIENCE = 600
 """Seconds of silence that an engine may take to prepare an image's archive, to unpack one, or to start a container."""
+_TRIES = 4
+_PAUSE = 0.1
+"""Seconds before containers are listed again."""
 _STATES = {
     "created": ContainerState.CREATED,
     "running": ContainerState.RUNNING,
@@ -61,11 +65,11 @@ class ApiEngine(Engine, GatedEngine):
 
     def containers(self) -> Iterable[Container]:
         with self.connected() as client:
-            return [self._from_list(entry) for entry in client.containers(all=True)]
+            return [self._from_list(entry) for entry in _listed(client)]
 
     def find(self, name: str) -> Sequence[Container]:
         with self.connected() as client:
-            listed = [self._from_list(entry) for entry in client.containers(all=True)]
+            listed = [self._from_list(entry) for entry in _listed(client)]
             return [self._inspected(client, match) for match in matching(name, listed)]
 
     def export_image(self, name: str) -> Iterable[bytes] | None:
@@ -208,6 +212,20 @@ def is_ours(pid: int, container: str) -> bool:
         return True  # it may not be looked into, and the session will say so
     finally:
         os.close(directory)
+
+
+def _listed(client: APIClient) -> list[dict[str, Any]]:
+    """All containers. Podman fails where one comes or goes just then, and does not a moment later."""
+    from docker.errors import APIError
+
+    for _ in range(_TRIES - 1):
+        try:
+            return list(client.containers(all=True))
+        except APIError as error:
+            if not error.is_server_error():
+                raise
+        time.sleep(_PAUSE)
+    return list(client.containers(all=True))
 
 
 def _has_image(client: APIClient, name: str) -> bool:
