@@ -106,7 +106,7 @@ def test_list_of_an_engine_that_cannot_be_asked_is_an_error(tmp_path: Path) -> N
     assert result.returncode == 0, "the others still are listed"
 
 
-@pytest.mark.parametrize("command", ["list --all", "engines --json", "--help", "--version"])
+@pytest.mark.parametrize("command", ["plugins", "engines --json", "--help", "--version"])
 def test_output_that_cannot_be_written_is_an_error(command: str) -> None:
     line = ["sh", "-c", f"'{PROGRAM}' {command} >/dev/full"]
     result = subprocess.run(line, capture_output=True, env=environment(), timeout=60)
