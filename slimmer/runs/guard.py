@@ -5,40 +5,54 @@ from __future__ import annotations
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 from cntr_core.kernel.process import close_others, set_name
 
-_DONE = b"d"
+DONE = b"d"
+
+
+Wait = Callable[[int], bool]
+"""Waits until the pipe's other end, which only the guarded process has, tells that all is over, or vanishes; whether it
+told."""
+
+
+def _told(alive: int) -> bool:
+    return os.read(alive, 1) == DONE
 
 
 @contextmanager
-def guarded(clean: Callable[[], object]) -> Iterator[None]:
-    """`clean` is called in another process if this one dies within the block. Enter it while there is one thread."""
+def guarded(
+    clean: Callable[[], object], wait: Wait = _told, *, needs: Collection[int] = (), name: str = "cntr-guard"
+) -> Iterator[None]:
+    """`clean` is called in another process, called `name`, if this one dies within the block. Enter it while there is
+    one thread.
+
+    Meanwhile that process does what `wait` does, for which it keeps the descriptors in `needs`.
+    """
     alive, ours = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        _guard(alive, clean)
+        _guard(alive, clean, wait, needs, name)
     os.close(alive)
     try:
         yield
     finally:
-        os.write(ours, _DONE)
+        os.write(ours, DONE)
         os.close(ours)
         os.waitpid(pid, 0)
 
 
-def _guard(alive: int, clean: Callable[[], object]) -> NoReturn:
-    """Wait until the pipe's other end, which only the parent has, tells or vanishes."""
+def _guard(alive: int, clean: Callable[[], object], wait: Wait, needs: Collection[int], name: str) -> NoReturn:
     try:
         os.setsid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
-        set_name("cntr-guard")
-        close_others({0, 1, 2, alive})
-        if not os.read(alive, 1):
+        set_name(name)
+        close_others({0, 1, 2, alive, *needs})
+        if not wait(alive):
             clean()
     except BaseException:
         traceback.print_exc()

@@ -1,23 +1,18 @@
-"""A process that stays with a run: it keeps the container's output, and ends everything should we die.
-
-Our own death leaves nobody who could: SIGKILL runs no handler. So the keeper holds a pipe whose other end only we have.
-"""
+"""A guard that stays with a run, and meanwhile keeps the container's output."""
 
 from __future__ import annotations
 
 import os
 import select
-import signal
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import partial
 
-from cntr_core.kernel.process import close_others, set_name
 from cntr_core.runtime import Streams
 
-_DONE = b"d"
+from .guard import DONE, guarded
+
 _CHUNK = 1 << 16
 _PATIENCE = 1.0
 """Seconds of silence on pipes that somebody still holds open after the container's end."""
@@ -47,37 +42,14 @@ def kept(output: Output, clean: Callable[[], None]) -> Iterator[Streams]:
     stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     out, stdout = os.pipe2(os.O_CLOEXEC)
     err, stderr = os.pipe2(os.O_CLOEXEC)
-    alive, ours = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
-    if pid == 0:
-        _keep(output, (out, err), alive, clean)
-    for fd in (out, err, alive):
-        os.close(fd)
-    streams = Streams(stdin, stdout, stderr)
-    try:
-        yield streams
-    finally:
-        for fd in (stdin, stdout, stderr):
+    with guarded(clean, partial(_copy, output, (out, err)), needs=(out, err), name="cntr-keeper"):
+        for fd in (out, err):
             os.close(fd)
-        os.write(ours, _DONE)
-        os.close(ours)
-        os.waitpid(pid, 0)
-
-
-def _keep(output: Output, pipes: tuple[int, int], alive: int, clean: Callable[[], None]) -> NoReturn:
-    """The keeper's life."""
-    try:
-        os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)
-        set_name("cntr-keeper")
-        close_others({0, 1, 2, *pipes, alive})
-        if not _copy(output, pipes, alive):
-            clean()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(0)
+        try:
+            yield Streams(stdin, stdout, stderr)
+        finally:
+            for fd in (stdin, stdout, stderr):
+                os.close(fd)
 
 
 def _copy(output: Output, pipes: tuple[int, int], alive: int) -> bool:
@@ -96,7 +68,7 @@ def _copy(output: Output, pipes: tuple[int, int], alive: int) -> bool:
         for fd in ready:
             data = os.read(fd, _CHUNK)
             if fd == alive:
-                told = data == _DONE
+                told = data == DONE
                 if not told:
                     return False
             elif data:
