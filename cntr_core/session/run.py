@@ -149,6 +149,8 @@ class _Host:
             cgroup_procs=self._target.cgroup_procs,
             adopt=plan.nested,
         )
+        # A signal between fork(2) and the nest's first step waits there: a handler inherited from us would lose it.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         pid = os.fork()
         if pid == 0:
             self._sock.close()
@@ -156,6 +158,7 @@ class _Host:
                 if fd >= 0:
                     os.close(fd)
             run_nest(Nest(self._target, self._root), plan.steps, command, request, sock)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for end in (ends.child.stdin, ends.child.stdout, ends.child.stderr):
             if end is not None:
                 os.close(end)
@@ -345,6 +348,8 @@ class _Host:
         """Whatever went wrong here: no nest stays behind."""
         if not self._nest_ended:
             process.pidfd_send_signal(self._nest_pidfd, signal.SIGTERM)
+            if not _is_readable(self._nest_pidfd, END_LIMIT):
+                self._kill_nest()
             os.waitpid(self._nest, 0)
 
     def _result(self) -> int:
