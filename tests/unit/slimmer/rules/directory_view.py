@@ -76,7 +76,10 @@ class DirectoryView:
         if top is None or not stat.S_ISDIR(top.kind):
             return
         for name in self.list(top.path):
-            found = self._found(top.path.rstrip(b"/") + b"/" + name)
+            try:
+                found = self._found(top.path.rstrip(b"/") + b"/" + name)
+            except FileNotFoundError:
+                continue  # a live tree: what is written anew bears another name for a moment
             yield found
             if stat.S_ISDIR(found.kind):
                 yield from self.walk(found.path)
