@@ -7,8 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+
+from cntr_core.testing.processes import children, descendants, is_alive, living_in, wait_until
+
+__all__ = [
+    "PROGRAM", "UNMEASURED", "children", "cntr", "descendants", "docker_exec", "docker_pid", "environment", "is_alive",
+    "living_in", "output", "running", "wait_until",
+]  # fmt: skip
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "cntr")
 
@@ -70,50 +76,3 @@ def docker_exec(name: str, *command: str) -> str:
     """What a command prints inside a docker container, run by docker itself."""
     line = ["docker", "exec", name, *command]
     return subprocess.run(line, check=True, capture_output=True, timeout=30).stdout.decode()
-
-
-def wait_until(condition: Callable[[], object], what: str, limit: float = 20) -> None:
-    """Poll until `condition` holds."""
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {limit:g} s: {what}"
-        time.sleep(0.02)
-
-
-def children(pid: int) -> list[int]:
-    """The direct children of a process."""
-    found = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children") as file:
-            found += [int(word) for word in file.read().split()]
-    return found
-
-
-def descendants(pid: int) -> list[int]:
-    """All processes below `pid`, itself not among them."""
-    below = []
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        for child in children(pid):
-            below += [child, *descendants(child)]
-    return below
-
-
-def is_alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def living_in(pid: int) -> list[tuple[int, str]]:
-    """The living processes of the PID namespace of `pid`, with their names, whoever they belong to."""
-    namespace = os.readlink(f"/proc/{pid}/ns/pid")
-    found = []
-    for name in filter(str.isdecimal, os.listdir("/proc")):
-        with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/{name}/ns/pid") == namespace and is_alive(int(name)):
-                with open(f"/proc/{name}/comm") as file:
-                    found.append((int(name), file.read().strip()))
-    return sorted(found)

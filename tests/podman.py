@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,14 +20,23 @@ runtime = "runc"
 """
 
 
-@pytest.fixture
-def podman_settings(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Podman, and whatever starts it, has these settings for the test."""
-    path = f"{os.fspath(tmp_path)}/containers.conf"
+@contextlib.contextmanager
+def podman_environment(directory: str) -> Iterator[None]:
+    """Podman, and whatever starts it, has these settings within the block; `directory` is for their file."""
+    path = f"{directory}/containers.conf"
     with open(path, "w") as file:
         file.write(_SETTINGS)
-    monkeypatch.setenv("CONTAINERS_CONF", path)
-    monkeypatch.delenv("CONTAINER_HOST", raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONTAINERS_CONF", path)
+        patch.delenv("CONTAINER_HOST", raising=False)
+        yield
+
+
+@pytest.fixture
+def podman_settings(tmp_path: os.PathLike[str]) -> Iterator[None]:
+    """:func:`podman_environment` for the test."""
+    with podman_environment(os.fspath(tmp_path)):
+        yield
 
 
 def podman(*arguments: str, timeout: float = 120) -> str:

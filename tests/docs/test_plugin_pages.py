@@ -11,7 +11,7 @@ import pytest
 
 import cntr_core
 from cntr_core import Filesystem
-from cntr_core.testing import EngineContract, FilesystemContract
+from cntr_core.testing import EngineContract, FilesystemContract, SessionContract
 from tests.docs import bind_filesystem, reference
 
 _PAGES = [
@@ -77,6 +77,7 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
 
 def test_the_contract_classes_are_named_in_the_how_tos() -> None:
     assert f"{EngineContract.__name__}" in _text("docs/how-to/write-an-engine.md")
+    assert f"{SessionContract.__name__}" in _text("docs/how-to/write-an-engine.md")
     assert f"{FilesystemContract.__name__}" in _text("docs/how-to/write-a-filesystem.md")
 
 

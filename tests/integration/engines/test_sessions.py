@@ -1,0 +1,123 @@
+"""A session is the same in the containers of every built-in engine: the contract that is shipped for others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from cntr_core.testing import SessionContract
+from tests.cntr import children, docker_pid, output, wait_until
+from tests.images import docker_image
+from tests.podman import podman, podman_environment, podman_image
+
+
+class Target(NamedTuple):
+    """A container that runs for all tests of a class, and its first process."""
+
+    reference: str
+    pid: int
+
+
+def new_name() -> str:
+    return f"cntr-test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="module")
+def docker_target() -> Iterator[Target]:
+    name = new_name()
+    line = ["docker", "run", "--detach", "--name", name, docker_image("busybox")]
+    subprocess.run(line, check=True, capture_output=True, timeout=60)
+    yield Target(f"docker://{name}", docker_pid(name))
+    subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def podman_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    name = new_name()
+    with podman_environment(os.fspath(tmp_path_factory.mktemp("podman"))):
+        podman("run", "--detach", "--name", name, podman_image("busybox"))
+        yield Target(f"podman://{name}", int(podman("inspect", "--format", "{{.State.Pid}}", name)))
+        podman("rm", "--force", "--time", "0", name)
+
+
+@pytest.fixture(scope="module")
+def oci_target(tmp_path_factory: pytest.TempPathFactory, busybox_archive: str) -> Iterator[Target]:
+    name = new_name()
+    state = os.fspath(tmp_path_factory.mktemp("oci"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNTR_STATE_DIR", state)
+        output("run", "--detach", "--name", name, busybox_archive)
+        with open(f"{state}/{name}/state.json") as file:
+            pid = int(json.load(file)["pid"])
+        yield Target(f"oci://{name}", pid)
+        output("stop", "--timeout", "0", name)
+
+
+@pytest.fixture(scope="module")
+def pid_target() -> Iterator[Target]:
+    """A process in namespaces of its own, which no engine knows."""
+    kinds = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts", "--ipc", "--net", "--cgroup")
+    with subprocess.Popen(["unshare", *kinds, "sleep", "1000000"]) as process:
+        try:
+            wait_until(lambda: children(process.pid), "unshare has forked")
+            [pid] = children(process.pid)
+            wait_until(lambda: os.readlink(f"/proc/{pid}/exe").endswith("sleep"), "its command runs")
+            yield Target(f"pid://{pid}", pid)
+        finally:
+            process.kill()
+
+
+class OfTarget(SessionContract):
+    """The image of tests.images that holds nothing but /bin/busybox."""
+
+    shell = ("/bin/busybox", "sh")
+    writable = "/dev"
+
+    @pytest.fixture
+    def target(self) -> Target:
+        raise NotImplementedError("override the fixture `target`")
+
+    @pytest.fixture
+    def reference(self, target: Target) -> str:
+        return target.reference
+
+    @pytest.fixture
+    def pid(self, target: Target) -> int:
+        return target.pid
+
+
+@pytest.mark.requires("root", "fuse", "docker", "docker-cli", "busybox")
+class TestDocker(OfTarget):
+    @pytest.fixture
+    def target(self, docker_target: Target) -> Target:
+        return docker_target
+
+
+@pytest.mark.requires("root", "fuse", "podman", "runc", "busybox")
+class TestPodman(OfTarget):
+    @pytest.fixture
+    def target(self, podman_target: Target) -> Target:
+        return podman_target
+
+
+@pytest.mark.requires("root", "fuse", "runc", "mmdebstrap", "busybox")
+class TestOci(OfTarget):
+    @pytest.fixture
+    def target(self, oci_target: Target) -> Target:
+        return oci_target
+
+
+@pytest.mark.requires("root", "fuse", "unshare", "busybox")
+class TestPid(OfTarget):
+    shell = ("/bin/sh",)
+    writable = "/tmp"
+
+    @pytest.fixture
+    def target(self, pid_target: Target) -> Target:
+        return pid_target
