@@ -10,16 +10,17 @@ from dataclasses import dataclass, replace
 
 from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
-from cntr_core.images import Image, remove_tree
-from cntr_core.images.blobs import spool_directory
+from cntr_core.images import Image
 from cntr_core.rules import Rule
 
 from .background import background
 from .choose import Choice, choose
 from .layers.opened import OpenLayers, open_layers
+from .probes.log import differing
 from .probes.result import Difference, Outcome, compare
 from .probes.spec import Probe
 from .request import RunWishes, SlimRequest
+from .runs.guard import scratch
 from .runs.observe import Observed
 from .runs.places import prepare
 from .runs.runner import Runner, must_succeed
@@ -33,11 +34,16 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the replay on the slim image showed. `repaired` has the paths that each round of repair learned."""
+    """What the replay on the slim image showed.
+
+    `log` has lines that its log has and the original's has not, after ``+``, or the other way round, after ``-``; they
+    do not condemn it. `repaired` has the paths that each round of repair learned.
+    """
 
     outcomes: tuple[Outcome, ...] = ()
     differences: tuple[Difference, ...] = ()
     code: int = 0
+    log: tuple[str, ...] = ()
     repaired: tuple[tuple[bytes, ...], ...] = ()
 
 
@@ -77,8 +83,7 @@ def slimmed(
     clock = _Clock()
     prepare(request.run)
     with ExitStack() as stack:
-        directory = tempfile.mkdtemp(prefix="cntr-slim-", dir=spool_directory())
-        stack.callback(remove_tree, directory)
+        directory = stack.enter_context(scratch("cntr-slim-"))
         say("reading the image")
         layers = stack.enter_context(open_layers(image))
         clock.lap("read")
@@ -141,18 +146,25 @@ class _Slimmer:
         must_succeed(original)
         trace = merge([self._runner.trace(original), *self._request.traces])
         expected = (*original.outcomes, *self._expectations())
+        logs = [original.log]
         repaired: list[tuple[bytes, ...]] = []
         while True:
             result = self._split(trace, original)
             if not self._request.verify:
                 return result
-            verdict = replace(self._verify(result, expected), repaired=tuple(repaired))
-            result = replace(result, verdict=verdict, phases=dict(self._clock.phases))
-            if not verdict.differences:
+            replay = self._replay(result, expected)
+            result = self._judged(result, replay, expected, logs, repaired)
+            if not result.verdict.differences and not result.verdict.log:
                 return result
-            missed, trace = self._missed(result, trace)
-            if not missed or len(repaired) >= self._request.repairs:
-                raise _unfit(result)
+            again = self._again()
+            logs.append(again.log)
+            result = self._judged(result, replay, expected, logs, repaired)
+            if not result.verdict.differences and not result.verdict.log:
+                return result  # the original itself does so, now and then
+            missed = self._missed(again, result)
+            if not missed or missed in repaired or len(repaired) >= self._request.repairs:
+                return _fit(result)
+            trace = merge([trace, self._runner.trace(again)])
             repaired.append(missed)
 
     def _expectations(self) -> tuple[Outcome, ...]:
@@ -176,7 +188,8 @@ class _Slimmer:
         probes = self._runner.probes
         return Slimmed(pair, trace, choice, original, Verdict(), probes, self._layers, phases, directory)
 
-    def _verify(self, result: Slimmed, expected: Sequence[Outcome]) -> Verdict:
+    def _replay(self, result: Slimmed, expected: Sequence[Outcome]) -> Observed:
+        """The slim half's run, while the digests of both halves together are proved."""
         pair = result.pair
         with (
             background(lambda: check_join(pair.slim.layers, pair.fat.layers, pair.recipe)) as joining,
@@ -188,28 +201,49 @@ class _Slimmer:
             )
             joining.result()
         self._clock.lap("verify")
+        return replay
+
+    def _judged(
+        self,
+        result: Slimmed,
+        replay: Observed,
+        expected: Sequence[Outcome],
+        logs: Sequence[bytes],
+        repaired: Sequence[tuple[bytes, ...]],
+    ) -> Slimmed:
+        """The result with its verdict; `logs` are those of the original."""
         differences = compare(expected, replay.outcomes)
         if replay.code != result.original.code:
             differences.append(Difference("exit", "", "code", result.original.code, replay.code))
-        return Verdict(replay.outcomes, tuple(differences), replay.code)
+        log = differing(replay.log, *logs)
+        verdict = Verdict(replay.outcomes, tuple(differences), replay.code, log, tuple(repaired))
+        return replace(result, verdict=verdict, phases=dict(self._clock.phases))
 
-    def _missed(self, result: Slimmed, trace: AccessTrace) -> tuple[tuple[bytes, ...], AccessTrace]:
-        """What a run with all files at hand uses that the slim half lacks, and the trace with it.
-
-        The union of both halves is the original, so that is what runs; the probes are those of the verification.
-        """
-        again = self._runner.trace(self._runner.run(self._layers, "repairing", self._all_probes))
+    def _again(self) -> Observed:
+        """A run with all files at hand: the union of both halves is the original, so that is what runs. The probes are
+        those of the verification."""
+        again = self._runner.run(self._layers, "repairing", self._all_probes)
         self._clock.lap("repair")
+        return again
+
+    def _missed(self, again: Observed, result: Slimmed) -> tuple[bytes, ...]:
+        """What that run used, and the slim half lacks."""
         kept = {name.path for file in result.choice.files for name in file.names}
         exists = self._layers.view
-        missed = sorted(p for p in again.used().keys() - kept if p != b"/" and exists.lookup(p, follow=False))
-        return tuple(missed), merge([trace, again])
+        used = self._runner.trace(again).used().keys()
+        return tuple(sorted(p for p in used - kept if p != b"/" and exists.lookup(p, follow=False)))
 
 
-def _unfit(result: Slimmed) -> Unfit:
+def _fit(result: Slimmed) -> Slimmed:
+    """A result that cannot be made better; its log alone does not condemn it.
+
+    :raises Unfit: the slim half does not do what the original does.
+    """
+    if not result.verdict.differences:
+        return result
     first = result.verdict.differences[0]
     more = len(result.verdict.differences) - 1
-    return Unfit(
+    raise Unfit(
         f"the slim image does not do what the original does: {first}" + (f" (and {more} more)" if more else ""),
         "see the report; keep more by --include or by wider probes",
         result,

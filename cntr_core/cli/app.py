@@ -77,6 +77,10 @@ def main() -> NoReturn:
         code = output.report_usage(error)
     except (typer.Abort, KeyboardInterrupt):
         code = 130
+    except SystemExit as left:
+        if not isinstance(left.__context__, BrokenPipeError):
+            raise
+        code = 141  # typer has caught it, and exits with 1
     except BrokenPipeError:
         code = 141
     except Exception as error:

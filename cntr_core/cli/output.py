@@ -9,12 +9,15 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
 from ..errors import CntrError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _NO_ROOM = ("cannot write the output", "make room there, or write elsewhere")
 _UNUSABLE = ("cannot use stdin, stdout or stderr", "look what cntr's streams are redirected to")
@@ -108,13 +111,26 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def console(plain_width: int, **options: Any) -> Console:
+    """rich's console on stdout, `plain_width` columns wide where that is no terminal.
+
+    That nobody reads any more is told as it is elsewhere, by BrokenPipeError; rich would exit with 1.
+    """
+    from rich.console import Console
+
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # it is called where BrokenPipeError is handled
+
+    return Ours(width=None if sys.stdout.isatty() else plain_width, highlight=False, **options)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str) -> None:
     """A table on stdout; without rows the sentence `empty` on stderr."""
     rows = list(rows)
     if not rows:
         say(empty)
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -122,8 +138,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: st
         table.add_column(column.upper(), overflow="fold")
     for row in rows:
         table.add_row(*(_escape(cell) for cell in row))
-    width = None if sys.stdout.isatty() else 1000
-    Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty()).print(table)
+    console(1000, soft_wrap=not sys.stdout.isatty()).print(table)
 
 
 def _escape(cell: str) -> str:

@@ -53,22 +53,21 @@ def join(
 
     Its layers have the same digests (DiffIDs) again, and its configuration is the same, byte for byte.
     """
-    import tempfile
-
     from cntr_core.errors import UsageError
-    from cntr_core.images.blobs import spool_directory
 
     from ..oci.destination import parse_destination
     from ..oci.pack import pack
+    from ..runs.guard import scratch
     from .progress import display
 
     if not target:
         raise UsageError("--output is missing", "say where the image goes: -o original.tar")
     options.end_by_signals()
     destination = parse_destination(target, options.engines(), slim)
+    destination.check()
     with (
         display() as shown,
-        tempfile.TemporaryDirectory(prefix="cntr-join-", dir=spool_directory()) as directory,
+        scratch("cntr-join-") as directory,
         _opened(slim, fat, platform) as halves,
     ):
         whole = halves.whole(directory, lambda size: shown.moved("joining", size))

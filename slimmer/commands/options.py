@@ -11,10 +11,11 @@ import typer
 if TYPE_CHECKING:
     import re
 
-    from cntr_core import Engine, Filesystem, GatedEngine, GatedOptions
+    from cntr_core import Engine, Filesystem
     from cntr_core.images import Platform
 
     from ..probes.spec import Probe
+    from ..request import RunWishes
 
 RUN, KEEP, OUTPUT = "Running", "What is kept", "Output"
 
@@ -151,32 +152,45 @@ def engines() -> Sequence[Engine]:
     return load().engines
 
 
-def in_engine(
-    name: str | None,
-    environment: Sequence[str] | None,
-    volumes: Sequence[str] | None,
-    published: Sequence[str] | None,
+def run_wishes(
+    *,
+    probe: Sequence[str] | None,
+    until: str | None,
+    manual: bool,
+    command: Sequence[str] | None,
+    timeout: float,
+    stop_timeout: float,
+    host_network: bool,
+    read_only: bool,
+    engine: str | None,
+    env: Sequence[str] | None,
+    volume: Sequence[str] | None,
+    publish: Sequence[str] | None,
     network: str,
-) -> tuple[GatedEngine | None, GatedOptions]:
-    """The engine that runs the image, None for ours, and what it is told.
+) -> RunWishes:
+    """How the image runs, from the options above.
 
-    :raises CntrError: there is no such engine, it cannot trace, or the options want one.
+    :raises CntrError: a probe is malformed, there is no such engine, it cannot trace, or the options want one.
     """
     from cntr_core.engine import chosen
     from cntr_core.errors import UsageError
     from cntr_core.gated import GatedOptions, gated_engine
 
-    wishes = GatedOptions(
-        environment=tuple(environment or ()),
-        volumes=tuple(volumes or ()),
-        publish=tuple(published or ()),
-        network=network,
-    )
-    if name is not None:
-        return gated_engine(chosen(name, engines())[0], name), wishes
-    if wishes != GatedOptions():
+    from ..request import RunWishes
+
+    told = GatedOptions(tuple(env or ()), tuple(volume or ()), publish=tuple(publish or ()), network=network)
+    if engine is None and told != GatedOptions():
         raise UsageError("--env, --volume, --publish and --network are an engine's", "add --engine docker")
-    return None, wishes
+    return RunWishes(
+        probes=probes_of(probe, until, manual),
+        command=tuple(command or ()),
+        host_network=host_network,
+        read_only=read_only,
+        timeout=timeout,
+        stop_limit=stop_timeout,
+        engine=None if engine is None else gated_engine(chosen(engine, engines())[0], engine),
+        options=told,
+    )
 
 
 def end_by_signals() -> None:

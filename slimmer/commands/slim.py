@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _KEEP = options.KEEP
 _OUTPUT = options.OUTPUT
+_PLAIN_WIDTH = 100
+"""Columns of the report where it goes to a file."""
 
 
 def register(app: typer.Typer) -> None:
@@ -147,7 +149,7 @@ def slim(
     is lost: [bold]cntr join[/] gives the original back, [bold]cntr attach --fat[/] shows it in the running container.
     """
     from ..choose import Wishes
-    from ..request import RunWishes, SlimRequest
+    from ..request import SlimRequest
     from ..trace.file import read
 
     options.end_by_signals()
@@ -162,16 +164,20 @@ def slim(
     )
     by_default = names.halves(image)
     named = (slim_name or by_default[0], fat_name or by_default[1])
-    place, told = options.in_engine(engine, env, volume, publish, network)
-    run = RunWishes(
-        probes=options.probes_of(probe, until, manual),
-        command=tuple(command or ()),
+    run = options.run_wishes(
+        probe=probe,
+        until=until,
+        manual=manual,
+        command=command,
+        timeout=timeout,
+        stop_timeout=stop_timeout,
         host_network=host_network,
         read_only=read_only,
-        timeout=timeout,
-        stop_limit=stop_timeout,
-        engine=place,
-        options=told,
+        engine=engine,
+        env=env,
+        volume=volume,
+        publish=publish,
+        network=network,
     )
     request = SlimRequest(
         run=run,
@@ -218,6 +224,7 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
     plugins = load()
     where = order.target or names.output(order.image, [engine.name for engine in plugins.engines])
     destination = parse_destination(where, plugins.engines, order.image)
+    destination.check()
     how = _compression(order.compression) or destination.compression
     filesystem = options.backend(order.filesystem)
     with (
@@ -239,7 +246,7 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
     if order.json:
         output.print_json(report.to_json())
     else:
-        show(report, order.report)
+        show(report, order.report, output.console(_PLAIN_WIDTH, markup=False, emoji=False))
 
 
 def _compression(word: str | None) -> Compression | None:

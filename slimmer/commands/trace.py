@@ -52,22 +52,25 @@ def run(
 ) -> int:
     """Run an image, drive it by probes, and write which files it used."""
     from ..oci.source import open_source
-    from ..request import RunWishes
     from ..slim import traced
     from ..trace.file import write
     from .progress import display
 
     options.end_by_signals()
-    place, told = options.in_engine(engine, env, volume, publish, network)
-    wishes = RunWishes(
-        probes=options.probes_of(probe, until, manual),
-        command=tuple(command or ()),
+    wishes = options.run_wishes(
+        probe=probe,
+        until=until,
+        manual=manual,
+        command=command,
+        timeout=timeout,
+        stop_timeout=stop_timeout,
         host_network=host_network,
         read_only=read_only,
-        timeout=timeout,
-        stop_limit=stop_timeout,
-        engine=place,
-        options=told,
+        engine=engine,
+        env=env,
+        volume=volume,
+        publish=publish,
+        network=network,
     )
     wanted = options.platform_of(platform)
     with display() as shown, open_source(image, platform=wanted, engines=options.engines()) as opened:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cntr_core.errors import UsageError
+from cntr_core.errors import EngineError, UsageError
 from cntr_core.images import locate
+from cntr_core.types import EngineStatus
 
 from .archive import archive, write_archive
+from .atomic import writing
 from .compress import Compression
 from .image import Named, Progress, silent
 from .layout import write_layout
@@ -26,6 +29,9 @@ class ImageTaker(Protocol):
     @property
     def name(self) -> str: ...
 
+    def status(self) -> EngineStatus:
+        """See :meth:`cntr_core.Engine.status`."""
+
     def import_image(self, archive: Iterable[bytes]) -> None:
         """See :meth:`cntr_core.Engine.import_image`."""
 
@@ -35,6 +41,14 @@ class Destination(ABC):
 
     compression: Compression = Compression.GZIP
     """What suits it best, where the user has no wish."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Find out, before long work, whether images can come here, as far as that can be told without one.
+
+        :raises ImageError: it cannot be written, or reached, or refuses.
+        :raises EngineError: the engine cannot be asked.
+        """
 
     @abstractmethod
     def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
@@ -100,11 +114,19 @@ def _mountable(text: str, source: str) -> tuple[str, ...]:
     return (there.name,) if there.host == here.host and there.name != here.name else ()
 
 
+def _check_writable(directory: str) -> None:
+    with writing(directory), tempfile.TemporaryFile(dir=directory):
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class ArchiveDestination(Destination):
     """A new archive, an OCI and a docker archive in one."""
 
     path: str
+
+    def check(self) -> None:
+        _check_writable(os.path.dirname(os.path.abspath(self.path)))
 
     def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
         write_archive(self.path, images, progress)
@@ -115,6 +137,10 @@ class LayoutDestination(Destination):
     """An OCI layout, new or there already."""
 
     path: str
+
+    def check(self) -> None:
+        path = os.path.abspath(self.path)
+        _check_writable(path if os.path.isdir(path) else os.path.dirname(path))
 
     def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
         write_layout(self.path, images, progress)
@@ -128,6 +154,11 @@ class EngineDestination(Destination):
     name: str
     compression = Compression.NONE  # it unpacks them at once
 
+    def check(self) -> None:
+        status = self.engine.status()
+        if not status.available:
+            raise EngineError(status.detail, status.hint)
+
     def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
         named = [(_engine_name(name or self.name), image) for name, image in images]
         self.engine.import_image(archive(named, progress))
@@ -139,6 +170,11 @@ class RegistryDestination(Destination):
 
     reference: RegistryReference
     mount_from: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        from .push import check_push
+
+        check_push(self.reference)
 
     def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
         from .push import push  # and with it the HTTP client

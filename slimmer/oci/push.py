@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import httpx
@@ -44,6 +45,14 @@ def push(
             for blob in (*image.layers, image.config):
                 _upload(repository, blob, progress, mount_from)
             _put_image(repository, replace(reference, tag=name, digest="") if name else reference, image)
+
+
+def check_push(reference: RegistryReference) -> None:
+    """Begin to send something, and leave it at that; :raises ImageError: the registry cannot be reached, or refuses."""
+    with Repository(reference, "pull,push") as repository:
+        begun = repository.request("POST", _NEW).location
+        with suppress(RegistryError):  # not every registry forgets on demand; they do after a while
+            repository.request("DELETE", begun)
 
 
 def _put_image(repository: Repository, reference: RegistryReference, image: PackedImage) -> None:

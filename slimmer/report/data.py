@@ -94,6 +94,7 @@ def _probes(result: Slimmed) -> values.Probes:
         original=tuple(plain(outcome.to_json()) for outcome in result.original.outcomes),
         slim=tuple(plain(outcome.to_json()) for outcome in verdict.outcomes),
         differences=tuple(plain(difference.to_json()) for difference in verdict.differences),
+        log=tuple(map(words, verdict.log)),
         original_code=result.original.code,
         slim_code=verdict.code if "verify" in result.phases else None,
     )

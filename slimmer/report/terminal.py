@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,16 +16,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _MOST_PACKAGES = 8
-_PLAIN_WIDTH = 100
+_MOST_LINES = 5
 _ASCII = str.maketrans({"→": "->", "✓": "ok", "✗": "FAILED", UNKNOWN: "-", "…": "..."})
 
 
-def show(report: Report, directory: str) -> None:
-    """Print it on stdout; `directory` is where its files are."""
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else _PLAIN_WIDTH
-    page = _Page(Console(width=width, highlight=False, markup=False, emoji=False))
+def show(report: Report, directory: str, console: Console) -> None:
+    """Print it; `directory` is where its files are."""
+    page = _Page(console)
     page.headline(report)
     page.layers(report)
     page.gone(report)
@@ -95,6 +91,12 @@ class _Page:
             self._say("The slim image does what the original does.")
         else:
             self._say(report.trouble, "red")
+        if report.probes.log:
+            self._say("Its log differs from the original's:", "yellow")
+            for line in report.probes.log[:_MOST_LINES]:
+                self._say(f"  {line}")
+            if (more := len(report.probes.log) - _MOST_LINES) > 0:
+                self._say(f"  and {_plural(more, 'line')} more, in the report")
         if learnt := sum(map(len, report.repairs)):
             self._say(f"{learnt} files were learnt in {_plural(len(report.repairs), 'round')} of repair.")
 

@@ -110,11 +110,15 @@ class Finding(Value, frozen=True, kw_only=True):
 
 
 class Probes(Value, frozen=True, kw_only=True):
-    """What the probes saw, as in a trace (docs/reference/trace-format.md), and what the slim image does otherwise."""
+    """What the probes saw, as in a trace (docs/reference/trace-format.md), and what the slim image does otherwise.
+
+    `log` has lines that only the original's log has, after ``-``, or only the slim image's, after ``+``.
+    """
 
     original: tuple[dict[str, Any], ...] = ()
     slim: tuple[dict[str, Any], ...] = ()
     differences: tuple[dict[str, Any], ...] = ()
+    log: tuple[str, ...] = ()
     original_code: int = 0
     slim_code: int | None = None
 

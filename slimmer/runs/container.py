@@ -13,12 +13,12 @@ from contextlib import suppress
 from cntr_core.errors import SessionError
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.kernel.procfs import Status, open_process, read_status
-from cntr_core.runtime import Runtime
+from cntr_core.runtime import Runtime, Streams
 
 from ..probes.running import Executed
 from ..trace.record import Phase
 from ..trace.watch import Watch
-from .keeper import Output
+from .keeper import Output, await_copied
 
 STOP_LIMIT = 10.0
 """Seconds between the stop signal and SIGKILL, as docker has it."""
@@ -35,6 +35,7 @@ class Container:
         pid: int,
         environment: Mapping[str, str],
         output: Output,
+        streams: Streams,
         watch: Watch | None,
         stop_signal: int,
         server: int | None,
@@ -44,6 +45,7 @@ class Container:
         self.environment = environment
         self._runtime = runtime
         self._output = output
+        self._streams = streams
         self._watch = watch
         self._stop_signal = stop_signal
         self._server = server
@@ -93,7 +95,9 @@ class Container:
         return Executed(code if code >= 0 else 128 - code, stdout, stderr)
 
     def log(self) -> bytes:
-        """What it wrote to stdout and stderr so far."""
+        """What it wrote to stdout and stderr so far; all of it, once it has ended."""
+        if self._code is not None:
+            await_copied(self._streams)
         return _content(self._output.log)
 
     def activity(self) -> int:

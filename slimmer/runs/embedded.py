@@ -74,7 +74,7 @@ def running(
         streams = stack.enter_context(kept(output, lambda: _clean(runtime, bundle)))
         stack.callback(runtime.delete)
         pid = runtime.create(bundle, streams)
-        container = Container(runtime, pid, _environment(request.config), output, watch, number, server)
+        container = Container(runtime, pid, _environment(request.config), output, streams, watch, number, server)
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
         if watch is not None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from cntr_core.images import remove_tree
+from cntr_core.images.blobs import spool_directory
 from cntr_core.kernel.process import close_others, set_name
 
 DONE = b"d"
@@ -43,6 +46,20 @@ def guarded(
         os.write(ours, DONE)
         os.close(ours)
         os.waitpid(pid, 0)
+
+
+@contextmanager
+def scratch(prefix: str) -> Iterator[str]:
+    """A new directory for large files, which goes with the block, and even where SIGKILL ends it. As :func:`guarded`.
+
+    :raises OSError: there is no room.
+    """
+    directory = tempfile.mkdtemp(prefix=prefix, dir=spool_directory())
+    try:
+        with guarded(lambda: remove_tree(directory)):
+            yield directory
+    finally:
+        remove_tree(directory)
 
 
 def _guard(alive: int, clean: Callable[[], object], wait: Wait, needs: Collection[int], name: str) -> NoReturn:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import sys
+import termios
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +18,7 @@ from cntr_core.runtime import Streams
 from .guard import DONE, guarded
 
 _CHUNK = 1 << 16
+_PAUSE = 0.002
 _PATIENCE = 1.0
 """Seconds of silence on pipes that somebody still holds open after the container's end."""
 
@@ -50,6 +55,18 @@ def kept(output: Output, clean: Callable[[], None]) -> Iterator[Streams]:
         finally:
             for fd in (stdin, stdout, stderr):
                 os.close(fd)
+
+
+def await_copied(streams: Streams) -> None:
+    """Wait until the keeper has taken all that is in the pipes, once nobody writes there any more."""
+    deadline = time.monotonic() + _PATIENCE
+    while any(_waiting(fd) for fd in (streams.stdout, streams.stderr)) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+
+
+def _waiting(pipe: int) -> int:
+    """Bytes in the pipe (ioctl FIONREAD, pipe(7))."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def _copy(output: Output, pipes: tuple[int, int], alive: int) -> bool:

@@ -153,11 +153,16 @@ def test_a_password(tmp_path: Path, guarded_registry: Registry, docker_config: P
     for password, said in ((None, "wants a user name and password"), ("wrong", "does not accept the user name")):
         if password:
             log_in(docker_config, guarded_registry.host, password)
-        for action in (lambda: open_source(name), lambda: save(name, packed(tmp_path, "one"))):
+        for action in (
+            lambda: open_source(name),
+            lambda: save(name, packed(tmp_path, "one")),
+            parse_destination(name).check,
+        ):
             with pytest.raises(ImageError, match=said) as caught:
                 action()
             assert caught.value.hint == f"docker login {guarded_registry.host}"
     log_in(docker_config, guarded_registry.host)
+    parse_destination(name).check()
     save(name, packed(tmp_path, "one"))
     assert which(name) == "one"
 

@@ -26,6 +26,15 @@ def test_a_slim_image_that_does_otherwise_is_not_saved(slim: Slim, app: MakeApp)
     assert result.report["ok"] is False and "3" in json.dumps(result.report["probes"])
 
 
+def test_a_log_that_differs_is_told(slim: Slim, app: MakeApp) -> None:
+    image = app('cat /data/more 2>/dev/null && echo "at $$ with more" || echo alone', file("data/more"))
+    result = slim.made(image, "--probe", "exit", "--exclude", "/data/more")
+    assert [line.split()[:2] for line in result.report["probes"]["log"]] == [["-", "at"], ["+", "alone"]]
+    assert "  + alone\n" in result.stdout
+    assert "alone" in (slim.place / "report/report.html").read_text()
+    assert slim.made(image, "--probe", "exit").report["probes"].get("log", []) == []
+
+
 def test_an_existing_output_survives_a_failure(slim: Slim, app: MakeApp) -> None:
     image = app("cat /data/needed || exit 3", file("data/needed"))
     (slim.place / "out.tar").write_text("precious")
@@ -103,10 +112,7 @@ def test_a_run_that_is_ended_leaves_nothing(slim: Slim, app: MakeApp, number: in
     process.communicate(timeout=30)
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
     wait_until(lambda: not any(map(is_alive, family)), "all its processes are gone")
-    wait_until(lambda: not [p for p in os.listdir(slim.temporary) if p.startswith("cntr-run")], "its files are gone")
-    if number == signal.SIGKILL:  # what only its own memory knew stays for the next run to remove
-        for left in slim.temporary.glob("cntr-slim-*"):
-            subprocess.run(["rm", "-r", left], check=True)
+    wait_until(lambda: not os.listdir(slim.temporary), "its files are gone")
     assert not (slim.place / "out.tar").exists()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.cntr import PROGRAM
 from tests.integration.slim.conftest import MakeApp, Slim
 from tests.unit.images.layouts import file
 
@@ -27,6 +29,20 @@ def test_no_result_takes_the_place_of_what_it_was_made_from(slim: Slim, pair: Pa
         done = slim.cntr(*command, "-o", "../slim/out.tar")
         assert done.returncode == 125 and "would be lost" in done.stderr and "hint" in done.stderr, done.stderr
         assert pair.read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_runs(slim: Slim, app: MakeApp) -> None:
+    image = app("sleep 100")
+    for command in (("slim", image, "--probe", "exit"), ("join", image)):
+        done = slim.cntr(*command, "-o", "/proc/out.tar")
+        assert done.returncode == 125 and "/proc cannot be written" in done.stderr and "hint" in done.stderr
+
+
+def test_a_result_stays_where_nobody_reads_the_report(slim: Slim, app: MakeApp) -> None:
+    line = ["bash", "-c", 'set -o pipefail; "$@" | head -n 1', "-", PROGRAM, "slim", app("true"), "-o", "out.tar"]
+    done = subprocess.run(line, cwd=slim.place, env=slim.environment, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (141, b"")
+    assert (slim.place / "out.tar").exists()
 
 
 @pytest.mark.usefixtures("pair")

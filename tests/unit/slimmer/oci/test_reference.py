@@ -10,7 +10,8 @@ from cntr_slimmer.oci import Compression, parse_destination
 from cntr_slimmer.oci.destination import EngineDestination, RegistryDestination
 from cntr_slimmer.oci.reference import RegistryReference
 
-from cntr_core.errors import CntrError, UsageError
+from cntr_core.errors import CntrError, EngineError, ImageError, UsageError
+from cntr_core.types import EngineStatus
 
 from .making import packed, which
 
@@ -55,6 +56,9 @@ class _Taker:
     def __init__(self) -> None:
         self.archive = b""
 
+    def status(self) -> EngineStatus:
+        return EngineStatus(available=False, detail="keeper sleeps", hint="wake it")
+
     def import_image(self, archive: Iterable[bytes]) -> None:
         self.archive = b"".join(archive)
 
@@ -80,6 +84,18 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert which(tmp_path / text) == text
     assert (tmp_path / "app.tar").is_file()
     assert (tmp_path / "there.tar").is_dir()
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
+    for text in (f"{tmp_path}/app.tar", f"{tmp_path}/app", str(tmp_path)):
+        parse_destination(text).check()
+    assert list(tmp_path.iterdir()) == []
+    for text in ("/proc/app.tar", "/proc/app"):
+        with pytest.raises(ImageError, match="/proc cannot be written"):
+            parse_destination(text).check()
+    with pytest.raises(EngineError, match="keeper sleeps") as caught:
+        parse_destination("keeper://app:1", [_Taker()]).check()
+    assert caught.value.hint == "wake it"
 
 
 def test_destinations_that_mean_nothing(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from cntr_slimmer.report.terminal import show
 from cntr_slimmer.report.values import Report
 from cntr_slimmer.slim import Verdict
 
+from cntr_core.cli.output import console
 from tests.terminal import Terminal
 from tests.unit.images.layouts import file, tar
 from tests.unit.slimmer.report.making import OUTCOME, report
@@ -26,7 +27,7 @@ def printed(made: Report, monkeypatch: pytest.MonkeyPatch, encoding: str = "utf-
     """What goes to a file."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", stream)
-    show(made, "app-report")
+    show(made, "app-report", console(100, markup=False, emoji=False))
     monkeypatch.undo()
     stream.flush()
     content: Any = stream.buffer
@@ -40,7 +41,7 @@ def on_terminal(made: Report, monkeypatch: pytest.MonkeyPatch, columns: int) -> 
     terminal = Terminal()
     with open(os.dup(terminal.slave), "w", encoding="utf-8") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
-        show(made, "app-report")
+        show(made, "app-report", console(100, markup=False, emoji=False))
         print("the end", flush=True)
         monkeypatch.undo()
     terminal.expect(b"the end")
