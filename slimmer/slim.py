@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
@@ -28,8 +29,15 @@ from .split.pair import Pair, make_pair
 from .trace.record import AccessTrace, merge
 from .verify import check_files, check_join, open_plain
 
-Say = Callable[[str], object]
-"""Told what is being done, a phrase; for a progress display."""
+
+class Display(Protocol):
+    """Shows a person what is being done."""
+
+    def say(self, text: str, /) -> None:
+        """A step, a phrase."""
+
+    def counting(self, what: str, total: int | None, /) -> Callable[[int], None]:
+        """A step of `total` bytes, None: nobody knows; what is to be told of each further piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ class Unfit(CntrError):
 
 @contextmanager
 def slimmed(
-    image: Image, request: SlimRequest, rules: Sequence[Rule], filesystem: Filesystem, say: Say
+    image: Image, request: SlimRequest, rules: Sequence[Rule], filesystem: Filesystem, shown: Display
 ) -> Iterator[Slimmed]:
     """The pair for `image`; its files are gone when the block ends.
 
@@ -84,21 +92,24 @@ def slimmed(
     prepare(request.run)
     with ExitStack() as stack:
         directory = stack.enter_context(scratch("cntr-slim-"))
-        say("reading the image")
-        layers = stack.enter_context(open_layers(image))
+        layers = stack.enter_context(_opened(image, shown))
         clock.lap("read")
-        runner = Runner(image, request.run, filesystem, say)
-        yield _Slimmer(runner, layers, request, rules, say, clock, directory).slim()
+        runner = Runner(image, request.run, filesystem, shown.say)
+        yield _Slimmer(runner, layers, request, rules, shown, clock, directory).slim()
 
 
-def traced(image: Image, wishes: RunWishes, filesystem: Filesystem, say: Say) -> AccessTrace:
+def _opened(image: Image, shown: Display) -> AbstractContextManager[OpenLayers]:
+    return open_layers(image, shown.counting("reading the image", None))
+
+
+def traced(image: Image, wishes: RunWishes, filesystem: Filesystem, shown: Display) -> AccessTrace:
     """What a run of `image` uses.
 
     :raises CntrError: the image is damaged, cannot be run, or fails its probes.
     """
     prepare(wishes)
-    with open_layers(image) as layers:
-        runner = Runner(image, wishes, filesystem, say)
+    with _opened(image, shown) as layers:
+        runner = Runner(image, wishes, filesystem, shown.say)
         observed = runner.run(layers, "tracing")
         must_succeed(observed)
         return runner.trace(observed)
@@ -126,7 +137,7 @@ class _Slimmer:
         layers: OpenLayers,
         request: SlimRequest,
         rules: Sequence[Rule],
-        say: Say,
+        shown: Display,
         clock: _Clock,
         directory: str,
     ) -> None:
@@ -135,7 +146,7 @@ class _Slimmer:
         self._layers = layers
         self._request = request
         self._rules = rules
-        self._say = say
+        self._shown = shown
         self._clock = clock
         self._directory = directory
         self._all_probes = (*runner.probes, *request.verify_probes)
@@ -177,12 +188,18 @@ class _Slimmer:
         return observed.outcomes
 
     def _split(self, trace: AccessTrace, original: Observed) -> Slimmed:
-        self._say("choosing what to keep")
+        self._shown.say("choosing what to keep")
         choice = choose(self._layers, self._config, trace, self._rules, self._request.wishes)
         self._clock.lap("choose")
-        self._say("splitting")
         directory = tempfile.mkdtemp(dir=self._directory)
-        pair = make_pair(self._layers, self._config, choice.files, directory, fat_name=self._request.fat_name)
+        pair = make_pair(
+            self._layers,
+            self._config,
+            choice.files,
+            directory,
+            fat_name=self._request.fat_name,
+            progress=self._shown.counting("splitting", sum(tar.size for tar in self._layers.tars)),
+        )
         self._clock.lap("split")
         phases = dict(self._clock.phases)
         probes = self._runner.probes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from .. import labels
 from ..errors import ImageError
 from .blobs import Blobs
 from .streams import check_digest
@@ -20,6 +21,7 @@ MANIFESTS = (
 _LAYER = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _DEEPEST_INDEX = 8
+_OTHER_PLATFORM = "Take one for that platform; commands that run nothing choose another by --platform."
 
 
 def is_layout(blobs: Blobs) -> bool:
@@ -54,8 +56,19 @@ def _by_name(descriptors: Sequence[Descriptor], tag: str) -> Sequence[Descriptor
             raise ImageError(f"it holds no image named {tag!r}", _known(names))
         return found
     if len(names) > 1 and len({one.digest for one in descriptors}) > 1:
-        raise ImageError("it holds several images", _known(names))
+        slim = _slim_half(descriptors)
+        if not slim:
+            raise ImageError("it holds several images", _known(names))
+        return slim
     return descriptors
+
+
+def _slim_half(descriptors: Sequence[Descriptor]) -> list[Descriptor]:
+    """What is meant by a layout that holds one pair; nothing where it holds anything else."""
+    roles = [one.annotations.get(labels.ROLE) for one in descriptors]
+    if sorted(filter(None, roles)) != [labels.FAT_ROLE, labels.SLIM_ROLE] or None in roles:
+        return []
+    return [one for one, role in zip(descriptors, roles, strict=True) if role == labels.SLIM_ROLE]
 
 
 def _names(descriptor: Descriptor) -> list[str]:
@@ -74,7 +87,7 @@ def _by_platform(blobs: Blobs, candidates: Sequence[Descriptor], platform: Platf
     found = exact or [one for one in manifests if one.platform is None]
     if not found:
         offered = ", ".join(sorted({str(one.platform) for one in manifests})) or "nothing"
-        raise ImageError(f"it is for {offered}, and {platform} is wanted")
+        raise ImageError(f"it is for {offered}, and {platform} is wanted", _OTHER_PLATFORM)
     if len({one.digest for one in found}) > 1 and not exact:
         raise ImageError("it holds several images", "Name one by its digest behind a colon: sha256:…")
     return found[0]
@@ -116,7 +129,7 @@ def _config(blobs: Blobs, descriptor: Descriptor, platform: Platform) -> ImageCo
 def check_platform(config: ImageConfig, platform: Platform) -> None:
     """:raises ImageError: the image is for another platform."""
     if not platform.runs(config.platform):
-        raise ImageError(f"it is for {config.platform}, and {platform} is wanted")
+        raise ImageError(f"it is for {config.platform}, and {platform} is wanted", _OTHER_PLATFORM)
 
 
 def _layer(descriptor: Descriptor, diff_id: str) -> Layer:

@@ -35,13 +35,11 @@ def diff(
     """
     from ..difference import difference
     from ..layers.opened import open_layers
-    from ..oci.source import open_source
 
     options.end_by_signals()
-    wanted, engines = options.platform_of(platform), options.engines()
     with (
-        open_source(one, platform=wanted, engines=engines) as left,
-        open_source(other, platform=wanted, engines=engines) as right,
+        options.opened(one, platform) as left,
+        options.opened(other, platform) as right,
         open_layers(left) as before,
         open_layers(right) as after,
     ):

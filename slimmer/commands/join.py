@@ -70,9 +70,11 @@ def join(
         scratch("cntr-join-") as directory,
         _opened(slim, fat, platform) as halves,
     ):
-        whole = halves.whole(directory, lambda size: shown.moved("joining", size))
-        packed = pack(whole, directory, destination.compression, shown.moved)
-        destination.save([(name, packed)], shown.moved)
+        whole = halves.whole(directory, shown.counting("joining", halves.recipe.size))
+        shown.expect("compressing", halves.recipe.size)
+        images = [(name, pack(whole, directory, destination.compression, shown.moved))]
+        shown.expect_saved(images)
+        destination.save(images, shown.moved)
     typer.echo(target)
     return 0
 
@@ -89,7 +91,7 @@ def verify(
 
     options.end_by_signals()
     with display() as shown, _opened(slim, fat, platform) as halves:
-        halves.check(lambda size: shown.moved("joining", size))
+        halves.check(shown.counting("joining", halves.recipe.size))
         layers = [layer.diff_id for layer in halves.recipe.layers]
     if json:
         output.print_json({"ok": True, "layers": layers})
@@ -104,11 +106,9 @@ def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[Halves
     from cntr_core.images import beside
     from cntr_core.labels import FAT_NAME, FAT_ROLE, ROLE
 
-    from ..oci.source import open_source
     from ..split.whole import Halves
 
-    wanted, engines = options.platform_of(platform), options.engines()
-    with open_source(slim, platform=wanted, engines=engines) as image:
+    with options.opened(slim, platform) as image:
         if fat is None:
             known = image.config.labels.get(FAT_NAME)
             if image.config.labels.get(ROLE) == FAT_ROLE:
@@ -116,5 +116,5 @@ def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[Halves
             if not known:
                 raise UsageError(f"{slim} does not name its fat half", "give the fat image, too")
             fat = beside(slim, known)
-        with open_source(fat, platform=wanted, engines=engines) as other:
+        with options.opened(fat, platform) as other:
             yield Halves.of(image, other)

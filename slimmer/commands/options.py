@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import re
 
     from cntr_core import Engine, Filesystem
+    from cntr_core.images import Image as OpenImage
     from cntr_core.images import Platform
 
     from ..probes.spec import Probe
@@ -132,6 +133,16 @@ def platform_of(text: str | None) -> Platform | None:
     from cntr_core.images import Platform
 
     return Platform.parse(text) if text else None
+
+
+def opened(reference: str, platform: str | None, progress: Callable[[int], object] = lambda _: None) -> OpenImage:
+    """The image that the words of a call mean; `progress` is told how many more bytes came from an engine.
+
+    :raises CntrError: there is none, or it cannot be read.
+    """
+    from ..oci.source import open_source
+
+    return open_source(reference, platform=platform_of(platform), engines=engines(), progress=progress)
 
 
 def backend(name: str) -> Filesystem:

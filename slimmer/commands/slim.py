@@ -212,7 +212,6 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
     from cntr_core.plugins import load
 
     from ..oci.destination import parse_destination
-    from ..oci.source import open_source
     from ..probes.defaults import default_probes
     from ..report.data import collect
     from ..report.memory import remember
@@ -229,12 +228,12 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
     filesystem = options.backend(order.filesystem)
     with (
         display() as shown,
-        open_source(order.image, platform=options.platform_of(order.platform), engines=plugins.engines) as image,
+        options.opened(order.image, order.platform, shown.counting("fetching the image", None)) as image,
     ):
         if not request.run.probes and not order.json:
             typer.echo(default_probes(image.config)[1])
         try:
-            with slimmed(image, request, plugins.rules, filesystem, shown.say) as result:
+            with slimmed(image, request, plugins.rules, filesystem, shown) as result:
                 packed = _save(result, destination, order.names, how, shown)
                 report = collect(result, image, packed, where)
         except Unfit as error:
@@ -267,9 +266,11 @@ def _save(
     """Pack both halves, the fat one with the slim one as its subject, and put them where they belong."""
     from ..oci.pack import pack
 
+    layers = (*result.pair.slim.layers, *result.pair.fat.layers)
+    shown.expect("compressing", sum(layer.size for layer in layers))
     slim = pack(result.pair.slim, result.directory, how, shown.moved)
     fat = pack(replace(result.pair.fat, subject=slim.descriptor), result.directory, how, shown.moved)
     images = ((named[0], slim), (named[1], fat))
-    shown.say("saving")
+    shown.expect_saved(images)
     destination.save(images, shown.moved)
     return images

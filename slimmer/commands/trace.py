@@ -51,7 +51,6 @@ def run(
     debug: output.Debug = False,
 ) -> int:
     """Run an image, drive it by probes, and write which files it used."""
-    from ..oci.source import open_source
     from ..slim import traced
     from ..trace.file import write
     from .progress import display
@@ -72,9 +71,11 @@ def run(
         publish=publish,
         network=network,
     )
-    wanted = options.platform_of(platform)
-    with display() as shown, open_source(image, platform=wanted, engines=options.engines()) as opened:
-        trace = traced(opened, wishes, options.backend(fs), shown.say)
+    with (
+        display() as shown,
+        options.opened(image, platform, shown.counting("fetching the image", None)) as opened,
+    ):
+        trace = traced(opened, wishes, options.backend(fs), shown)
     write(trace, target)
     typer.echo(target)
     return 0

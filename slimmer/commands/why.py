@@ -54,14 +54,13 @@ def _report(reference: str, platform: str | None) -> Report:
     from cntr_core.errors import UsageError
     from cntr_core.labels import PAIR
 
-    from ..oci.source import open_source
     from ..report.memory import remembered
     from ..report.write import read_report
 
     for path in (reference, os.path.join(reference, "report.json")):
         if path.endswith("report.json") and os.path.isfile(path):
             return read_report(path)
-    with open_source(reference, platform=options.platform_of(platform), engines=options.engines()) as image:
+    with options.opened(reference, platform) as image:
         pair = image.config.labels.get(PAIR)
     if not pair:
         raise UsageError(f"{reference} is no slim image", "give a slim image, or the directory of its report")

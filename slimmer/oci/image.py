@@ -63,10 +63,16 @@ class Blob:
     content: bytes | str
 
     @classmethod
-    def of_bytes(cls, content: bytes, media_type: str, platform: Platform | None = None) -> Blob:
+    def of_bytes(
+        cls,
+        content: bytes,
+        media_type: str,
+        platform: Platform | None = None,
+        annotations: Mapping[str, str] = MappingProxyType({}),
+    ) -> Blob:
         """A document."""
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        return cls(Descriptor(media_type, digest, len(content), platform), content)
+        return cls(Descriptor(media_type, digest, len(content), platform, annotations), content)
 
     def open(self) -> BinaryIO:
         """A stream of its bytes, which the caller closes; :raises OSError: the file is gone."""

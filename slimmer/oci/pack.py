@@ -38,7 +38,8 @@ def pack(
     packed_config = Blob.of_bytes(image.config, documents.CONFIG)
     described = [layer.descriptor for layer in layers]
     manifest = documents.manifest(packed_config.descriptor, described, image.annotations, image.subject)
-    packed_manifest = Blob.of_bytes(documents.dump(manifest), documents.MANIFEST, config.platform)
+    document = documents.dump(manifest)
+    packed_manifest = Blob.of_bytes(document, documents.MANIFEST, config.platform, image.annotations)
     return PackedImage(packed_manifest, packed_config, layers, image.subject)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from cntr_core.errors import ImageError
@@ -10,16 +10,23 @@ from cntr_core.images import Image, ImageHolder, Platform, Source, open_image
 from cntr_core.images.blobs import Blobs, spooled_archive
 
 
-def open_source(reference: str, *, platform: Platform | None = None, engines: Sequence[ImageHolder] = ()) -> Image:
+def open_source(
+    reference: str,
+    *,
+    platform: Platform | None = None,
+    engines: Sequence[ImageHolder] = (),
+    progress: Callable[[int], object] = lambda _: None,
+) -> Image:
     """Open the image that `reference` means.
 
     Beside what :func:`cntr_core.images.open_image` knows (paths, names of images of any engine) these are
-    ``ENGINE://NAME``, and ``registry://HOST[:PORT]/NAME[:TAG|@DIGEST]``.
+    ``ENGINE://NAME``, and ``registry://HOST[:PORT]/NAME[:TAG|@DIGEST]``. `progress` is told how many more bytes an
+    ``ENGINE://`` gave.
 
     :raises ImageError: there is no such image, it is damaged or for another platform, or a registry refuses.
     :raises EngineError: the engine has it, and cannot give it.
     """
-    sources: Mapping[str, Source] = {engine.name: partial(_from_engine, engine) for engine in engines}
+    sources: Mapping[str, Source] = {engine.name: partial(_from_engine, engine, progress) for engine in engines}
     return open_image(reference, platform=platform, engines=engines, sources={**sources, "registry": _from_registry})
 
 
@@ -29,8 +36,14 @@ def _from_registry(name: str) -> Blobs:
     return open_registry(name)
 
 
-def _from_engine(engine: ImageHolder, name: str) -> Blobs:
+def _from_engine(engine: ImageHolder, progress: Callable[[int], object], name: str) -> Blobs:
     pieces = engine.export_image(name)
     if pieces is None:
         raise ImageError(f"{engine.name} has no such image", f"see the images of {engine.name}")
-    return spooled_archive(pieces)
+    return spooled_archive(_counted(pieces, progress))
+
+
+def _counted(pieces: Iterable[bytes], progress: Callable[[int], object]) -> Iterator[bytes]:
+    for piece in pieces:
+        progress(len(piece))
+        yield piece

@@ -19,6 +19,7 @@ from .running import Executed, Running
 from .spec import Crawl, Exec, Exit, Http, Manual, OpenApi, Ports, Probe, Quiet, Script, Tcp
 
 Progress = Callable[[str], object]
+"""Told what is being tried, and again while it is waited for, so that a display can show the time."""
 
 _FIRST_DELAY = 0.005
 _LONGEST_DELAY = 0.1
@@ -123,6 +124,7 @@ class _Run:
                 attempt.observations,
                 attempt.output or self._words(),
             )
+            self._progress(str(probe))
             time.sleep(max(0.0, min(max(delay, time.monotonic() - start), self._left())))
             delay = min(delay * 1.5, _LONGEST_DELAY)
 
@@ -170,6 +172,7 @@ class _Run:
         while (code := self._running.ended()) is None:
             if self._left() <= 0:
                 return Attempt(False, f"files were still accessed after {self._timeout:g} s")
+            self._progress(str(probe))
             time.sleep(min(_LONGEST_DELAY, probe.seconds / 10))
             if (now := self._running.activity()) != seen:
                 seen, since = now, time.monotonic()
@@ -183,6 +186,7 @@ class _Run:
             if self._left() <= 0:
                 detail = f"the container did not end within {self._timeout:g} s"
                 return Attempt(False, detail, [_end(None, self._words())], self._words())
+            self._progress(str(probe))
             time.sleep(delay)
             delay = min(delay * 1.5, _LONGEST_DELAY)
         return self._has_ended(code, probe.code)
@@ -194,10 +198,10 @@ class _Run:
 
     def _manual(self) -> Attempt:
         """Wait for Enter, Ctrl-C, or the container's end."""
-        self._progress("use the container, then press Enter")
         start = time.monotonic()
         try:
             while (code := self._running.ended()) is None:
+                self._progress("use the container, then press Enter")
                 if select.select([0], [], [], _LONGEST_DELAY)[0]:
                     os.read(0, EXCERPT)
                     break

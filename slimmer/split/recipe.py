@@ -42,6 +42,11 @@ class Recipe:
     config: bytes
     layers: tuple[LayerRecipe, ...]
 
+    @property
+    def size(self) -> int:
+        """Bytes of all layers' tars."""
+        return sum(sum(size for _, size in layer.runs) + len(layer.tail) for layer in self.layers)
+
     def pack(self) -> bytes:
         """As a document, compressed; equal recipes give equal bytes."""
         document = {

@@ -104,9 +104,7 @@ class Watch(Observer):
     def _process(self, pid: int) -> int:
         """The index of whoever asks. It waits for our answer, so its link can be read; a program that it executes
         makes another process of it."""
-        exe = b""
-        with suppress(OSError):  # it was killed meanwhile, or is the kernel itself
-            exe = os.readlink(b"/proc/%d/exe" % pid)
+        exe = _program(pid)
         process = Process(pid, exe)
         index = self._processes.get(process)
         if index is None:
@@ -117,6 +115,18 @@ class Watch(Observer):
     def _flush(self) -> None:
         while self._buffer:
             del self._buffer[: os.write(self._file, self._buffer)]
+
+
+def _program(pid: int) -> bytes:
+    """The path of what a process executes; its name, as ps(1) shows threads of the kernel, where that has no path, as
+    the runtime's own first process: it runs from a mount that is attached nowhere."""
+    exe = b""
+    with suppress(OSError):  # it was killed meanwhile, or is the kernel itself
+        exe = os.readlink(b"/proc/%d/exe" % pid)
+        if exe == b"/":
+            with open(f"/proc/{pid}/comm", "rb") as comm:
+                exe = b"[%s]" % comm.read().rstrip(b"\n")
+    return exe
 
 
 def _parse(data: memoryview) -> tuple[list[Access], list[Process], int]:

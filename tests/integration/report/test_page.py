@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from cntr_slimmer.commands.progress import Display
 from cntr_slimmer.oci.compress import Compression
 from cntr_slimmer.oci.pack import pack
 from cntr_slimmer.oci.source import open_source
@@ -33,7 +34,7 @@ def nginx(nginx_archive: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [filesystem] = [each for each in plugins.filesystems if each.name == "direct"]
     with (
         open_source(nginx_archive) as image,
-        slimmed(image, SlimRequest(), plugins.rules, filesystem, lambda _: None) as result,
+        slimmed(image, SlimRequest(), plugins.rules, filesystem, Display(None)) as result,
     ):
         pair = (("nginx:slim", result.pair.slim), ("nginx:fat", result.pair.fat))
         saved = [(name, pack(half, result.directory, Compression.NONE)) for name, half in pair]

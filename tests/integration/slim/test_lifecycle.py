@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cntr import descendants, is_alive, wait_until
+from tests.cntr import PROGRAM, descendants, is_alive, wait_until
 from tests.integration.slim.conftest import MakeApp, Slim
+from tests.terminal import Terminal
 from tests.unit.images.layouts import Layout, file, layout, tar
 
 pytestmark = pytest.mark.requires("root", "fuse", "overlayfs", "runc", "busybox")
@@ -75,7 +77,7 @@ def test_an_image_for_another_machine_is_refused(slim: Slim, tmp_path: Path) -> 
     made = Layout()
     foreign = made.top(made.image([tar(file("x"))], architecture="s390x")).write(str(tmp_path / "foreign"))
     result = slim(foreign)
-    assert result.code == 125 and "s390x" in result.stderr
+    assert result.code == 125 and "s390x" in result.stderr and "--platform" in result.stderr
 
 
 def test_a_command_that_is_not_there(slim: Slim, tmp_path: Path) -> None:
@@ -143,6 +145,27 @@ def test_a_full_disk_is_told_and_leaves_nothing(slim: Slim, app: MakeApp) -> Non
 
 def test_no_progress_where_nobody_watches(slim: Slim, app: MakeApp) -> None:
     assert slim.made(app("true")).stderr == ""
+
+
+def test_progress_on_a_terminal(slim: Slim, app: MakeApp) -> None:
+    image = app("cat /data/large >/data/copy", file("data/large", os.urandom(60_000_000)))
+    with Terminal() as terminal:
+        terminal.resize(24, 100)
+        process = subprocess.Popen(
+            [PROGRAM, "slim", image, "-o", "out.tar", "--probe", "exit"],
+            cwd=slim.place,
+            env={**slim.environment, "TERM": "xterm"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=terminal.slave,
+        )
+        output, _ = process.communicate(timeout=60)
+        printed = terminal.settle().decode()
+    assert process.returncode == 0, printed
+    for step in ("reading the image", "tracing: exit", "splitting", "verifying: exit", "compressing", "writing"):
+        assert step in printed, printed
+    assert re.search(r"\d+ of 6\d MB", printed), printed
+    assert "\x1b" not in output.decode()  # which is no terminal
 
 
 def test_two_at_once(slim: Slim, app: MakeApp) -> None:

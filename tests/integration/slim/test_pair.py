@@ -45,6 +45,7 @@ def test_joining_gives_the_original_back(slim: Slim, pair: str) -> None:
 def test_verifying_needs_no_room_and_notices_strangers(slim: Slim, pair: str, app: MakeApp, tmp_path: Path) -> None:
     assert slim.cntr("verify", SLIM, FAT).returncode == 0
     assert json.loads(slim.cntr("verify", SLIM, "--json").stdout)["ok"] is True
+    assert slim.cntr("verify", "out.tar").returncode == 0  # of a pair, the slim half is meant
     wrong = slim.cntr("verify", FAT, SLIM)
     assert wrong.returncode == 125 and "no slim image" in wrong.stderr
     Path(pair).rename(tmp_path / "first")
@@ -94,6 +95,9 @@ def test_traces_are_files_that_add_up(slim: Slim, app: MakeApp) -> None:
     assert slim.cntr("trace", "merge", "one.jsonl", "two.jsonl", "-o", "both.jsonl.zst").returncode == 0
     rows = json.loads(slim.cntr("trace", "show", "both.jsonl.zst", "--path", "/data", "--json").stdout)
     assert {(row["path"], row["operation"]) for row in rows} >= {("/data/one", "read"), ("/data/two", "read")}
+    everything = json.loads(slim.cntr("trace", "show", "one.jsonl", "--absent", "--json").stdout)
+    assert {"/bin/busybox"} < {row["program"] for row in everything}
+    assert "/" not in {row["program"] for row in everything}
     result = slim.made(image, "--probe", "exit", "--trace", "two.jsonl", "--", "one")
     assert {"/data/one", "/data/two"} <= result.paths()
 
