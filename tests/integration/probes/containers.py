@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cntr_slimmer.probes import Executed
 
+from cntr_core.errors import SessionError
 from cntr_core.kernel.namespaces import CLONE_NEWNET, setns, unshare
 
 SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "server.py")
@@ -54,6 +55,8 @@ class Process:
             return Executed(127, b"", b"not found")
         except subprocess.TimeoutExpired as error:
             raise TimeoutError from error
+        except subprocess.SubprocessError as error:
+            raise SessionError("the container has ended") from error
         return Executed(done.returncode, done.stdout, done.stderr)
 
     def _enter(self) -> None:
