@@ -30,7 +30,8 @@ class RunWishes:
 @dataclass(frozen=True, slots=True)
 class SlimRequest:
     """How an image is slimmed. `verify_probes` are asked of the slim image beside the others; `traces` are those of
-    earlier runs, whose files are kept, too; `repairs` is how often a slim image that fails may learn."""
+    earlier runs, whose files are kept, too; `repairs` is how often a slim image that fails may learn. With `squash` the
+    slim half has one layer."""
 
     run: RunWishes = field(default_factory=RunWishes)
     verify_probes: tuple[Probe, ...] = ()
@@ -38,4 +39,5 @@ class SlimRequest:
     traces: tuple[AccessTrace, ...] = ()
     verify: bool = True
     repairs: int = 3
+    squash: bool = False
     fat_name: str = ""

@@ -198,6 +198,7 @@ class _Slimmer:
             choice.files,
             directory,
             fat_name=self._request.fat_name,
+            squash=self._request.squash,
             progress=self._shown.counting("splitting", sum(tar.size for tar in self._layers.tars)),
         )
         self._clock.lap("split")

@@ -58,7 +58,10 @@ def check_join(slim: Sequence[PlainLayer], fat: Sequence[PlainLayer], recipe: Re
 
     :raises ImageError: a layer is not what it was.
     """
-    for ours, theirs, layer in zip(slim, fat, recipe.layers, strict=False):
-        with open(ours.path, "rb") as one, open(theirs.path, "rb") as other:
-            for _ in join(one, other, layer):
-                pass
+    with ExitStack() as stack:
+        for number, (theirs, layer) in enumerate(zip(fat, recipe.layers, strict=False)):
+            if number == 0 or not recipe.squashed:
+                one = stack.enter_context(open(slim[number].path, "rb"))
+            with open(theirs.path, "rb") as other:
+                for _ in join(one, other, layer):
+                    pass

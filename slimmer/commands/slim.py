@@ -53,6 +53,10 @@ def slim(
     fat_name: Annotated[
         str | None, typer.Option("--fat-name", help="The fat half's name.", rich_help_panel=_OUTPUT)
     ] = None,
+    squash: Annotated[
+        bool,
+        typer.Option("--squash", help="Give the slim half one layer; join works as ever.", rich_help_panel=_OUTPUT),
+    ] = False,
     compression: Annotated[
         str | None,
         typer.Option(help="gzip, zstd or none; else what suits the destination.", rich_help_panel=_OUTPUT),
@@ -186,6 +190,7 @@ def slim(
         traces=tuple(read(path) for path in add_trace or ()),
         verify=not no_verify,
         repairs=repairs,
+        squash=squash,
         fat_name=named[1],
     )
     order = _Order(image, target, named, compression, report or names.report(image), fs, platform, json)

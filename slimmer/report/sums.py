@@ -103,20 +103,23 @@ def by_package(files: Iterable[values.File], packages: PackageDatabase) -> tuple
 def by_layer(result: Slimmed, image: Image, halves: Sequence[Named]) -> tuple[values.Layer, ...]:
     """The original's layers, the lowest first."""
     packed = [half.layers for _, half in halves] or [(), ()]
+    pair = result.pair
+    squashed = pair.recipe.squashed
+    slim = [*[None] * (len(image.layers) - 1), 0] if squashed else range(len(image.layers))
     commands = _commands(image.config, len(image.layers))
     return tuple(
         values.Layer(
-            diff_id=result.pair.recipe.layers[number].diff_id,
+            diff_id=pair.recipe.layers[number].diff_id,
             created_by=commands[number],
             tar=result.layers.tars[number].size,
-            slim_tar=result.pair.slim.layers[number].size,
-            fat_tar=result.pair.fat.layers[number].size,
+            slim_tar=0 if ours is None else pair.slim.layers[ours].size,
+            fat_tar=pair.fat.layers[number].size,
             compressed=image.layers[number].size,
-            slim_compressed=packed[0][number].descriptor.size if packed[0] else None,
+            slim_compressed=None if ours is None or not packed[0] else packed[0][ours].descriptor.size,
             fat_compressed=packed[1][number].descriptor.size if packed[1] else None,
-            **_held(index, result.pair.members[number]).numbers(),
+            **_held(index, pair.members[number]).numbers(),
         )
-        for number, index in enumerate(result.layers.indexes)
+        for number, (index, ours) in enumerate(zip(result.layers.indexes, slim, strict=True))
     )
 
 

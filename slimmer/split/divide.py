@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
-from typing import IO, Protocol
+from typing import IO, Protocol, Self
 
 from cntr_core.errors import ImageError
 
@@ -24,7 +23,7 @@ Progress = Callable[[int], None]
 
 
 class Half:
-    """A tar that grows."""
+    """A tar that grows; a context manager."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -46,10 +45,13 @@ class Half:
         self._file.close()
         return PlainLayer(self._path, f"sha256:{self._hash.hexdigest()}", self._size)
 
-    def discard(self) -> None:
-        """Give up: close and remove the file."""
-        self._file.close()
-        with suppress(FileNotFoundError):
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """A half that is not finished is given up: its file goes."""
+        if not self._file.closed:
+            self._file.close()
             os.unlink(self._path)
 
 
@@ -58,15 +60,12 @@ def divide(
     index: LayerIndex,
     slim: Collection[int],
     fat: Collection[int],
-    paths: tuple[str, str],
-    *,
-    more: bytes = b"",
+    halves: tuple[Half, Half],
     progress: Progress | None = None,
-) -> tuple[PlainLayer, PlainLayer, LayerRecipe]:
-    """Copy the members numbered in `slim` and in `fat` to two new tars at `paths`.
+) -> LayerRecipe:
+    """Copy the members numbered in `slim` to the first of `halves`, and those in `fat` to the second.
 
-    `more` are records that the slim tar has behind them, and the original does not. The recipe's DiffID is that of the
-    bytes that :func:`join` will give back.
+    The recipe's DiffID is that of the bytes that :func:`join` will give back.
 
     :raises ImageError: a member is in neither half, or too much follows the last one.
     """
@@ -75,26 +74,19 @@ def divide(
         raise ImageError(f"its tar has {tar.size - index.end} bytes behind its last member")
     tail = tar.read(tar.size - index.end, index.end)
     whole = hashlib.sha256()
-    halves = (Half(paths[0]), Half(paths[1]))
-    try:
-        at = 0
-        for where, size in runs:
-            for piece in _pieces(tar, at, size):
-                whole.update(piece)
-                if where != FAT:
-                    halves[0].write(piece)
-                if where != SLIM:
-                    halves[1].write(piece)
-                if progress is not None:
-                    progress(len(piece))
-            at += size
-        whole.update(tail)
-        layers = halves[0].finish(more), halves[1].finish()
-    except BaseException:
-        for half in halves:
-            half.discard()
-        raise
-    return *layers, LayerRecipe(f"sha256:{whole.hexdigest()}", tuple(runs), tail)
+    at = 0
+    for where, size in runs:
+        for piece in _pieces(tar, at, size):
+            whole.update(piece)
+            if where != FAT:
+                halves[0].write(piece)
+            if where != SLIM:
+                halves[1].write(piece)
+            if progress is not None:
+                progress(len(piece))
+        at += size
+    whole.update(tail)
+    return LayerRecipe(f"sha256:{whole.hexdigest()}", tuple(runs), tail)
 
 
 def _runs(index: LayerIndex, slim: Collection[int], fat: Collection[int]) -> Iterator[Run]:

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,10 @@ from cntr_core.images import ImageConfig
 from ..layers.opened import OpenLayers
 from ..layers.tree import File
 from ..oci.image import NewImage, PlainLayer
-from .divide import divide
-from .recipe import Recipe
-from .selection import fat_members, lost_directories, slim_members
+from .divide import Half, divide
+from .recipe import LayerRecipe, Recipe
+from .selection import Members, fat_members, lost_directories, slim_members
+from .squash import as_one, squashed_members
 
 RECIPE_PATH = ".cntr/recipe.json.zst"
 """Where the fat image's last layer has the recipe."""
@@ -44,22 +45,20 @@ def make_pair(
     directory: str,
     *,
     fat_name: str = "",
+    squash: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Pair:
-    """Split all layers, into files in `directory`.
+    """Split all layers, into files in `directory`. With `squash` the slim half has one.
 
     :raises ImageError: a layer is too odd to be split, or is not what its digest says.
     :raises OSError: there is no room.
     """
     slim = slim_members(layers.indexes, layers.tree, kept)
-    fat = fat_members(layers.indexes, layers.tree, slim)
-    lost = lost_directories(layers.indexes, layers.tree, slim)
-    halves = []
-    for number, (tar, index) in enumerate(zip(layers.tars, layers.indexes, strict=True)):
-        paths = (os.path.join(directory, f"slim-{number}.tar"), os.path.join(directory, f"fat-{number}.tar"))
-        more = b"".join(map(_directory, lost[number]))
-        halves.append(divide(tar, index, slim[number], fat[number], paths, more=more, progress=progress))
-    recipe = Recipe(config.raw, tuple(recipe for _, _, recipe in halves))
+    if squash:
+        slim = squashed_members(layers.indexes, layers.tree, slim)
+    halves = _squashed if squash else _layered
+    slim_layers, fat_layers, recipes = halves(layers, slim, directory, progress)
+    recipe = Recipe(config.raw, tuple(recipes), squash)
     _check(recipe, config)
     packed = recipe.pack()
     extra = _recipe_layer(packed, os.path.join(directory, "recipe.tar"))
@@ -67,12 +66,47 @@ def make_pair(
         labels.PAIR: f"sha256:{hashlib.sha256(packed).hexdigest()}",
         labels.ORIGINAL: f"sha256:{hashlib.sha256(config.raw).hexdigest()}",
     }
-    fat_image = _half(config, [half for _, half, _ in halves] + [extra], {labels.ROLE: labels.FAT_ROLE, **common})
+    fat_image = _half(config, [*fat_layers, extra], {labels.ROLE: labels.FAT_ROLE, **common})
     named = {labels.FAT: f"sha256:{hashlib.sha256(fat_image.config).hexdigest()}"}
     if fat_name:
         named[labels.FAT_NAME] = fat_name
-    slim_image = _half(config, [half for half, _, _ in halves], {labels.ROLE: labels.SLIM_ROLE, **common, **named})
+    slim_image = _half(config, slim_layers, {labels.ROLE: labels.SLIM_ROLE, **common, **named})
     return Pair(slim_image, fat_image, recipe, tuple(map(frozenset, slim)))
+
+
+_Halves = tuple[list[PlainLayer], list[PlainLayer], list[LayerRecipe]]
+
+
+def _layered(layers: OpenLayers, slim: Members, directory: str, progress: Callable[[int], None] | None) -> _Halves:
+    """Both halves of each layer, and its recipe."""
+    fat = fat_members(layers.indexes, layers.tree, slim)
+    lost = lost_directories(layers.indexes, layers.tree, slim)
+    made: _Halves = [], [], []
+    for number, (tar, index) in enumerate(zip(layers.tars, layers.indexes, strict=True)):
+        with _new_half(directory, "slim", number) as ours, _new_half(directory, "fat", number) as theirs:
+            made[2].append(divide(tar, index, slim[number], fat[number], (ours, theirs), progress))
+            made[0].append(ours.finish(_directories(path for layer, path in lost if layer == number)))
+            made[1].append(theirs.finish())
+    return made
+
+
+def _squashed(layers: OpenLayers, slim: Members, directory: str, progress: Callable[[int], None] | None) -> _Halves:
+    """The slim half as one layer, the fat halves of each, and the recipes."""
+    fat = fat_members(layers.indexes, layers.tree, slim)
+    one = as_one(layers.indexes, slim)
+    lost = lost_directories([one], layers.tree, [range(len(one.entries))])
+    made: _Halves = [], [], []
+    with _new_half(directory, "slim", 0) as ours:
+        for number, (tar, index) in enumerate(zip(layers.tars, layers.indexes, strict=True)):
+            with _new_half(directory, "fat", number) as theirs:
+                made[2].append(divide(tar, index, slim[number], fat[number], (ours, theirs), progress))
+                made[1].append(theirs.finish())
+        made[0].append(ours.finish(_directories(path for _, path in lost)))
+    return made
+
+
+def _new_half(directory: str, role: str, number: int) -> Half:
+    return Half(os.path.join(directory, f"{role}-{number}.tar"))
 
 
 def _check(recipe: Recipe, config: ImageConfig) -> None:
@@ -89,13 +123,20 @@ def _half(config: ImageConfig, layers: list[PlainLayer], own: Mapping[str, str])
     run["Labels"] = {**(run.get("Labels") or {}), **own}
     document["config"] = run
     document["rootfs"] = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
+    if history := _history(document, len(layers)):
+        document["history"] = history
+    return NewImage(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode(), tuple(layers), dict(own))
+
+
+def _history(document: Mapping[str, Any], layers: int) -> list[dict[str, Any]]:
+    """The original's, with an entry for each of so many layers; where they are fewer than there, none fills its own."""
     history = document.get("history") or []
     if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
         raise ImageError("the image's history is malformed", "leave it out of the configuration")
     filled = sum(not entry.get("empty_layer") for entry in history)
-    if history:
-        document["history"] = history + [{"created_by": "cntr slim"}] * (len(layers) - filled)
-    return NewImage(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode(), tuple(layers), dict(own))
+    if filled > layers:
+        history, filled = [{**entry, "empty_layer": True} for entry in history], 0
+    return history + [{"created_by": "cntr slim"}] * (layers - filled) if history else []
 
 
 def _bare(config: ImageConfig) -> dict[str, Any]:
@@ -103,8 +144,12 @@ def _bare(config: ImageConfig) -> dict[str, Any]:
     return {"architecture": config.platform.architecture, "os": config.platform.os}
 
 
+def _directories(paths: Iterable[bytes]) -> bytes:
+    """The records of members for directories that have none: as every unpacking makes them."""
+    return b"".join(map(_directory, paths))
+
+
 def _directory(path: bytes) -> bytes:
-    """The records of a member for a directory that has none: as every unpacking makes it."""
     member = tarfile.TarInfo(os.fsdecode(path.lstrip(b"/")))
     member.type, member.mode = tarfile.DIRTYPE, 0o755
     return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")

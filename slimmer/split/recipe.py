@@ -37,10 +37,12 @@ class LayerRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A whole image. `config` is the original's configuration, byte for byte; empty where it was a bare root."""
+    """A whole image. `config` is the original's configuration, byte for byte; empty where it was a bare root. Where it
+    is `squashed`, the slim half has one layer, with the records of all."""
 
     config: bytes
     layers: tuple[LayerRecipe, ...]
+    squashed: bool = False
 
     @property
     def size(self) -> int:
@@ -56,6 +58,7 @@ class Recipe:
                 {"diffId": layer.diff_id, "runs": [[where, size] for where, size in layer.runs], "tail": _rle(layer)}
                 for layer in self.layers
             ],
+            **({"squashed": True} if self.squashed else {}),
         }
         return zstandard.compress(json.dumps(document, separators=(",", ":")).encode(), 19)
 
@@ -71,7 +74,7 @@ class Recipe:
             if document["format"] != FORMAT:
                 raise ImageError(f"the recipe is of the unknown format {document['format']!r}", "use a newer cntr")
             layers = tuple(_layer(layer) for layer in document["layers"])
-            return cls(_unpacked(document["config"]), layers)
+            return cls(_unpacked(document["config"]), layers, document.get("squashed") is True)
         except (zstandard.ZstdError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ImageError(f"the fat image's recipe is damaged: {error}") from error
 

@@ -87,15 +87,15 @@ def _links(indexes: Sequence[LayerIndex]) -> list[set[int]]:
     return [{number for number, entry in enumerate(index.entries) if entry.kind is Kind.SYMLINK} for index in indexes]
 
 
-def lost_directories(indexes: Sequence[LayerIndex], tree: Tree, members: Members) -> list[list[bytes]]:
-    """The directories that no member describes and that would not be there without what the half lacks: for each layer
-    their paths, parents first."""
+def lost_directories(indexes: Sequence[LayerIndex], tree: Tree, members: Members) -> list[tuple[int, bytes]]:
+    """The directories that no member describes and that would not be there without what the half lacks: their layers
+    and paths, parents first."""
     alone = merge(part(indexes, members))
-    lost: list[list[bytes]] = [[] for _ in indexes]
-    for name in tree.walk():
-        if isinstance(name.file, Directory) and name.file.number == NO_MEMBER and not _has(alone, name.path):
-            lost[name.file.layer].append(name.path)
-    return lost
+    return [
+        (name.file.layer, name.path)
+        for name in tree.walk()
+        if isinstance(name.file, Directory) and name.file.number == NO_MEMBER and not _has(alone, name.path)
+    ]
 
 
 def part(indexes: Sequence[LayerIndex], members: Members) -> list[LayerIndex]:

@@ -44,7 +44,8 @@ class Halves:
         if slim.config.labels.get(labels.PAIR) != fat.config.labels.get(labels.PAIR):
             raise ImageError(f"{slim.reference} and {fat.reference} are halves of different pairs", _PAIR)
         recipe = read_recipe(fat)
-        if not len(recipe.layers) == len(slim.layers) == len(fat.layers) - 1:
+        expected = 1 if recipe.squashed else len(recipe.layers)
+        if len(slim.layers) != expected or len(fat.layers) != len(recipe.layers) + 1:
             raise ImageError(
                 f"{slim.reference} has {len(slim.layers)} layers, and its recipe {len(recipe.layers)}", _PAIR
             )
@@ -56,10 +57,13 @@ class Halves:
         :raises ImageError: while they are read: a half is damaged.
         """
         budget = Budget.of_filesystem(spool_directory())
+        last = len(self.recipe.layers) - 1
         for number, recipe in enumerate(self.recipe.layers):
-            slim = self.slim.open_layer(self.slim.layers[number], budget)
+            if number == 0 or not self.recipe.squashed:
+                slim = self.slim.open_layer(self.slim.layers[number], budget)
             fat = self.fat.open_layer(self.fat.layers[number], budget)
-            yield recipe.diff_id, _to_the_end(join(slim, fat, recipe), slim, fat)
+            done = (fat,) if self.recipe.squashed and number < last else (slim, fat)
+            yield recipe.diff_id, _to_the_end(join(slim, fat, recipe), *done)
 
     def check(self, progress: Callable[[int], object] = lambda _: None) -> None:
         """Join all layers without keeping them; :raises ImageError: one is not the original's."""

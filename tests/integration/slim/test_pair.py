@@ -42,6 +42,17 @@ def test_joining_gives_the_original_back(slim: Slim, pair: str) -> None:
     assert (compared.returncode, compared.stdout) == (0, "")
 
 
+def test_a_squashed_half_has_one_layer_and_is_joined_as_ever(slim: Slim, pair: str) -> None:
+    result = slim.made(pair, "--probe", "quiet:0.2s", "--squash")
+    with open_image(f"{result.archive}:app:slim") as squashed, open_image(f"{result.archive}:app:fat") as fat:
+        assert (len(squashed.layers), len(fat.layers)) == (1, 5)
+    assert ["slim_compressed" in layer for layer in result.report["layers"]] == [False, False, False, True]
+    assert slim.cntr("verify", "out.tar").returncode == 0
+    assert slim.cntr("join", "out.tar", "-o", "whole.tar").returncode == 0
+    compared = slim.cntr("diff", pair, "whole.tar")
+    assert (compared.returncode, compared.stdout) == (0, "")
+
+
 def test_verifying_needs_no_room_and_notices_strangers(slim: Slim, pair: str, app: MakeApp, tmp_path: Path) -> None:
     assert slim.cntr("verify", SLIM, FAT).returncode == 0
     assert json.loads(slim.cntr("verify", SLIM, "--json").stdout)["ok"] is True

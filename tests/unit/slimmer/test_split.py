@@ -40,9 +40,9 @@ def config(layers: list[bytes], **run: Any) -> ImageConfig:
     return ImageConfig.parse(json.dumps(document).encode())
 
 
-def split(layers: list[bytes], merged: OpenLayers, paths: set[bytes], directory: str) -> Pair:
+def split(layers: list[bytes], merged: OpenLayers, paths: set[bytes], directory: str, *, squash: bool = False) -> Pair:
     kept = [name.file for name in merged.tree.walk() if name.path in paths]
-    return make_pair(merged, config(layers), kept, directory)
+    return make_pair(merged, config(layers), kept, directory, squash=squash)
 
 
 def joined(pair: Pair) -> list[bytes]:
@@ -51,6 +51,54 @@ def joined(pair: Pair) -> list[bytes]:
         with open(slim.path, "rb") as one, open(fat.path, "rb") as other:
             whole.append(b"".join(join(one, other, recipe)))
     return whole
+
+
+@given(LAYERS, st.randoms(use_true_random=False))
+def test_one_layer_is_what_the_layers_were(layers: list[bytes], choices: Any) -> None:
+    try:
+        with opened(layers) as merged, tempfile.TemporaryDirectory() as scratch:
+            paths = {name.path for name in merged.tree.walk() if choices.random() < 0.5}
+            pair = split(layers, merged, paths, scratch, squash=True)
+            assert len(pair.slim.layers) == 1
+            check_join(pair.slim.layers, pair.fat.layers, pair.recipe)
+            with open_plain(pair.slim.layers) as slim:
+                check_files(slim, merged)
+                ours, theirs = described(slim), described(merged)
+            for path in paths:
+                assert ours[path[1:].decode()] == theirs[path[1:].decode()]
+            assert {path: theirs[path] for path in ours} == ours
+    except ImageError as error:  # it cannot be merged at all, or not in one layer
+        assert "one layer" in error.message or not _merges(layers)
+
+
+def _merges(layers: list[bytes]) -> bool:
+    try:
+        with opened(layers):
+            return True
+    except ImageError:
+        return False
+
+
+def test_what_one_layer_leaves_out(tmp_path: Path) -> None:
+    layers = [
+        tar(directory("a", mode=0o700), file("a/x", b"1"), directory("gone"), file("gone/y"), file("replaced", b"old")),
+        tar(directory("a", mode=0o755), file("replaced", b"new"), file(".wh.gone")),
+        tar(symlink("link", "a"), file("a/z", b"3")),
+    ]
+    with opened(layers) as merged:
+        pair = split(layers, merged, {b"/a/x", b"/a/z", b"/replaced", b"/link"}, str(tmp_path), squash=True)
+        check_join(pair.slim.layers, pair.fat.layers, pair.recipe)
+    with tarfile.open(pair.slim.layers[0].path) as one:
+        assert one.getnames() == ["a/x", "a", "replaced", "link", "a/z"]
+    history = json.loads(pair.slim.config)["history"]
+    assert [bool(step.get("empty_layer")) for step in history] == [True, True, True, False]
+
+
+def test_what_one_layer_cannot_be(tmp_path: Path) -> None:
+    layers = [tar(file("a", b"1"), hard_link("b", "a")), tar(file(".wh.a"))]
+    with opened(layers) as merged, pytest.raises(ImageError, match="one layer cannot") as caught:
+        split(layers, merged, {b"/b"}, str(tmp_path), squash=True)
+    assert "--squash" in caught.value.hint
 
 
 @given(LAYERS, st.randoms(use_true_random=False))
