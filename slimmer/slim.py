@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -94,8 +94,9 @@ def slimmed(
         directory = stack.enter_context(scratch("cntr-slim-"))
         layers = stack.enter_context(_opened(image, shown))
         clock.lap("read")
-        runner = Runner(image, request.run, filesystem, shown.say)
-        yield _Slimmer(runner, layers, request, rules, shown, clock, directory).slim()
+        with closing(Runner(image, request.run, filesystem, shown.say)) as runner:
+            result = _Slimmer(runner, layers, request, rules, shown, clock, directory).slim()
+        yield result
 
 
 def _opened(image: Image, shown: Display) -> AbstractContextManager[OpenLayers]:
@@ -108,8 +109,7 @@ def traced(image: Image, wishes: RunWishes, filesystem: Filesystem, shown: Displ
     :raises CntrError: the image is damaged, cannot be run, or fails its probes.
     """
     prepare(wishes)
-    with _opened(image, shown) as layers:
-        runner = Runner(image, wishes, filesystem, shown.say)
+    with _opened(image, shown) as layers, closing(Runner(image, wishes, filesystem, shown.say)) as runner:
         observed = runner.run(layers, "tracing")
         must_succeed(observed)
         return runner.trace(observed)

@@ -26,7 +26,10 @@ from .observe import Started
 
 
 class Place(ABC):
-    """Runs one image, or a half of it."""
+    """Runs one image, or a half of it, as often as it is asked to."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to give up
+        """Give up what was made for all runs."""
 
     @abstractmethod
     def start(
@@ -49,28 +52,37 @@ class OwnContainers(Place):
         return running(branches, request, self.filesystem, watch)
 
 
-@dataclass(frozen=True, slots=True)
 class EngineContainers(Place):
-    """Containers of `engine`, which knows the original as `name`, or not at all where that is empty."""
+    """Containers of `engine`, which knows the original as `name`, or is given it once where that is empty."""
 
-    filesystem: Filesystem
-    engine: GatedEngine
-    options: GatedOptions
-    name: str
+    def __init__(self, filesystem: Filesystem, engine: GatedEngine, options: GatedOptions, name: str) -> None:
+        self._filesystem = filesystem
+        self._engine = engine
+        self._options = options
+        self._name = name
+        self._given = ExitStack()
+
+    def close(self) -> None:
+        self._given.close()
 
     @contextmanager
     def start(
         self, request: RunRequest, layers: OpenLayers, half: NewImage | None, watch: Watch | None
     ) -> Iterator[Started]:
         with ExitStack() as stack:
-            if half is None and self.name:
-                name = self.name
+            if half is not None:
+                name = stack.enter_context(imported(self._engine, lambda _: half))
             else:
-                make = partial(whole_image, request.config, layers) if half is None else lambda _: half
-                name = stack.enter_context(imported(self.engine, make))
+                name = self._original(request, layers)
             yield stack.enter_context(
-                running_in_engine(self.engine, name, request, self.options, self.filesystem, watch)
+                running_in_engine(self._engine, name, request, self._options, self._filesystem, watch)
             )
+
+    def _original(self, request: RunRequest, layers: OpenLayers) -> str:
+        if not self._name:
+            make = partial(whole_image, request.config, layers)
+            self._name = self._given.enter_context(imported(self._engine, make))
+        return self._name
 
 
 def place_of(image: Image, wishes: RunWishes, filesystem: Filesystem) -> Place:

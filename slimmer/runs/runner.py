@@ -32,6 +32,10 @@ class Runner:
         self._place = place_of(image, wishes, filesystem)
         self._say = say
 
+    def close(self) -> None:
+        """Give up what was made for all runs."""
+        self._place.close()
+
     def run(
         self,
         layers: OpenLayers,
