@@ -36,8 +36,8 @@ LIMIT = 2.0
 SHORTEST_PREFIX = 3
 """Characters of an id that name a container; fewer would match by accident."""
 
-LAST_RESORT = "pid"
-"""The engine that counts only where no other knows the name: a container may be called ``1234``."""
+LAST_RESORTS = ("pid", "command")
+"""Engines that count only where no other knows the name: a container may be called ``1234``."""
 
 T = TypeVar("T")
 
@@ -258,7 +258,7 @@ def find(ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], o
         raise UsageError("the container's name is empty", "see cntr list")
     asked = chosen(ref.engine, engines)
     answers = ask(asked, lambda engine: _checked(engine, engine.find(ref.name)), meanwhile=meanwhile)
-    found = [c for answer in answers for c in answer.value or () if answer.engine != LAST_RESORT]
+    found = [c for answer in answers for c in answer.value or () if answer.engine not in LAST_RESORTS]
     found = found or [c for answer in answers for c in answer.value or ()]
     if not found:
         raise _not_found(ref, answers)
@@ -285,7 +285,7 @@ def chosen(name: str | None, engines: Sequence[Engine]) -> Sequence[Engine]:
 def _not_found(ref: ContainerRef, answers: Sequence[Answer[list[Container]]]) -> CntrError:
     if ref.engine is not None and (error := answers[0].error):
         return error
-    others = [a.error for a in answers if a.engine != LAST_RESORT]
+    others = [a.error for a in answers if a.engine not in LAST_RESORTS]
     failed = [error for error in others if error and not isinstance(error, ContainerNotFound)]
     if len(failed) == 1:  # it may be that engine's
         cause = failed[0]

@@ -112,7 +112,7 @@ def test_a_broken_plugin_is_reported_and_keeps_nothing_from_working(site: Site, 
     assert str(plugins["broken:broken"]["failure"]).startswith(failure)
     assert plugins["broken:broken"]["offers"] == []
     assert plugins["healthy:healthy"]["failure"] == ""
-    assert {"docker", "pid", "podman", "oci", "mine"} == set(site.engines())
+    assert {"docker", "pid", "mine"} <= set(site.engines())
 
 
 def test_a_failure_is_shown_to_people_too(site: Site) -> None:
@@ -160,7 +160,8 @@ def test_doctor_survives_a_backend_that_fails(site: Site) -> None:
 def test_plugins_can_be_left_out_by_name(site: Site) -> None:
     site.install("broken", "import os; os.abort()")
     site.environment["CNTR_DISABLE_PLUGINS"] = "broken, oci"
-    assert set(site.engines()) == {"docker", "pid", "podman"}
+    assert "pid" in site.engines()
+    assert "oci" not in site.engines()
     assert "broken:broken" not in site.plugins()
 
 
@@ -257,7 +258,7 @@ def test_what_is_loaded_here_is_what_the_package_declares() -> None:
     from cntr_core.plugins import load
 
     loaded = load()
-    assert [engine.name for engine in loaded.engines][:3] == ["docker", "oci", "pid"]
+    assert {"docker", "oci", "pid"} <= {engine.name for engine in loaded.engines}
     assert {filesystem.name for filesystem in loaded.filesystems} >= {"direct", "kernel", "pyfuse3"}
     assert [rule.name for rule in loaded.rules][:2] == ["elf", "libc"]
     assert not [info for info in loaded.infos if info.distribution == "cntr" and info.failure]

@@ -1,0 +1,58 @@
+"""Managers that are processes of this machine, and whose containers are their children."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cntr_core.kernel import procfs
+
+
+@contextmanager
+def process(pid: int) -> Iterator[int]:
+    """The directory of a process in /proc, open for the block.
+
+    :raises FileNotFoundError: there is no such process.
+    """
+    directory = procfs.open_process(pid)
+    try:
+        yield directory
+    finally:
+        os.close(directory)
+
+
+def called(name: bytes) -> Iterator[int]:
+    """The processes with that name (proc(5), comm), which are given to whoever asks, not only to root."""
+    for entry in os.listdir("/proc"):
+        try:
+            if entry.isdecimal() and name_of(int(entry)) == name:
+                yield int(entry)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+
+
+def name_of(pid: int) -> bytes:
+    """:raises FileNotFoundError, ProcessLookupError: the process has ended."""
+    with process(pid) as directory:
+        return procfs.read_stat(directory).name
+
+
+def child_in_new_namespace(pid: int) -> int | None:
+    """The first child that is in a PID namespace below the one of its parent: a container's first process.
+
+    :raises FileNotFoundError, ProcessLookupError: the process has ended.
+    """
+    with process(pid) as directory:
+        depth = len(procfs.read_status(directory).namespace_pids)
+        for child in procfs.read_children(directory):
+            with process(child) as theirs:
+                if len(procfs.read_status(theirs).namespace_pids) > depth:
+                    return child
+    return None
+
+
+def first_child(pid: int) -> int | None:
+    """:raises FileNotFoundError, ProcessLookupError: the process has ended."""
+    with process(pid) as directory:
+        return next(iter(procfs.read_children(directory)), None)

@@ -1,0 +1,32 @@
+"""Managers that serve no API, and are asked by the programs that they come with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from cntr_core.errors import EngineError
+
+
+def printed(engine: str, *line: str, absent: str, may_find_nothing: bool = False) -> str:
+    """What a program of `engine` prints, in the untranslated words of the C locale.
+
+    `absent` is the next step where it is not installed. With `may_find_nothing`, exit code 1 without a word on standard
+    error is an answer. It may take as long as it likes: who is asked for an engine is killed when time is up, with all
+    that it started.
+
+    :raises EngineError: it is not installed, or fails.
+    """
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    try:
+        run = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, env=environment, check=False)
+    except FileNotFoundError:
+        raise EngineError(f"{engine} is not installed (no {line[0]})", absent) from None
+    except OSError as error:
+        raise EngineError(f"{line[0]} cannot be executed ({error.strerror})", "run it by hand") from None
+    is_answer = run.returncode == 0 or (may_find_nothing and run.returncode == 1 and not run.stderr)
+    if not is_answer:
+        said = run.stderr.decode(errors="replace").strip().splitlines()
+        reason = said[-1] if said else f"exit code {run.returncode}"
+        raise EngineError(f"{line[0]} failed: {reason:.200}", f"run it by hand: {' '.join(line)}")
+    return os.fsdecode(run.stdout)
