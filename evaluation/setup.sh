@@ -21,6 +21,7 @@ PACKAGES_TESTS="
 attr                                attr
 catatonit                           catatonit
 chromium                            chromium
+containerd                          containerd
 crun                                crun
 docker                              docker.io
 docker-registry                     docker-registry
@@ -40,6 +41,7 @@ qemu-aarch64                        qemu-user
 setpriv                             util-linux
 stress-ng                           stress-ng
 tar                                 tar
+umoci                               umoci
 xz                                  xz-utils
 "
 

@@ -107,6 +107,7 @@ REQUIREMENTS: dict[str, Probe] = {
     "busybox": _program("busybox", "busybox-static"),
     "catatonit": _program("catatonit"),
     "chromium": _program("chromium"),
+    "containerd": _program("containerd"),
     "crun": _program("crun"),
     "curl": _program("curl"),
     "docker-cli": _program("docker", "docker.io"),
@@ -128,6 +129,7 @@ REQUIREMENTS: dict[str, Probe] = {
     "strace": _program("strace"),
     "stress-ng": _program("stress-ng"),
     "tar": _program("tar"),
+    "umoci": _program("umoci"),
     "unshare": _program("unshare", "util-linux"),
 }
 
