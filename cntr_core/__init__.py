@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .engine import Engine
-    from .errors import CntrError, EngineError
+    from .errors import CntrError, EngineAbsent, EngineError
     from .filesystem import AccessEvent, Branch, DirectoryTree, Filesystem, MountRequest, Observer, ServedMount
     from .gated import GatedContainer, GatedEngine, GatedEntry, GatedOptions
     from .hookspecs import hookimpl
@@ -46,6 +46,7 @@ __all__ = [
     "GatedEntry",
     "GatedOptions",
     "CntrError",
+    "EngineAbsent",
     "EngineError",
 ]
 

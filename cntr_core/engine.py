@@ -22,6 +22,7 @@ from .errors import (
     CntrError,
     ContainerNotFound,
     ContainerNotRunning,
+    EngineAbsent,
     EngineError,
     PluginError,
     UsageError,
@@ -56,6 +57,7 @@ class Engine(ABC):
     def containers(self) -> Iterable[Container]:
         """All containers, running or not.
 
+        :raises EngineAbsent: the engine is not there.
         :raises EngineError: the engine cannot be asked, or answered with nonsense.
         """
 
@@ -286,7 +288,7 @@ def _not_found(ref: ContainerRef, answers: Sequence[Answer[list[Container]]]) ->
     if ref.engine is not None and (error := answers[0].error):
         return error
     others = [a.error for a in answers if a.engine not in LAST_RESORTS]
-    failed = [error for error in others if error and not isinstance(error, ContainerNotFound)]
+    failed = [error for error in others if error and not isinstance(error, ContainerNotFound | EngineAbsent)]
     if len(failed) == 1:  # it may be that engine's
         cause = failed[0]
         sentence = f"there is no container '{ref}' that could be found: {cause.message}"

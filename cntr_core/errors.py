@@ -8,6 +8,7 @@
     ├── AmbiguousContainer        125  several containers answer to the name
     ├── ContainerNotRunning       125  stopped, paused, frozen, or gone
     ├── EngineError               125  an engine did not answer as it should
+    │   └── EngineAbsent          125  it is not there at all, and so has no containers
     ├── PermissionMissing         125  a privilege or a device is missing
     ├── KernelFeatureMissing      125  this kernel cannot do it
     ├── ImageError                125  an image is missing, corrupt or hostile
@@ -66,6 +67,10 @@ class EngineError(CntrError):
     """An engine is absent, hangs, refuses, or answers with something that cannot be understood."""
 
     code = "engine"
+
+
+class EngineAbsent(EngineError):
+    """An engine is not installed, or does not run: it has no container of any name."""
 
 
 class PermissionMissing(CntrError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus, GatedContainer, GatedEngine, GatedEntry
 from cntr_core.engine import LIMIT, matching
-from cntr_core.errors import EngineError
+from cntr_core.errors import EngineAbsent, EngineError
 from cntr_core.kernel import procfs
 
 if TYPE_CHECKING:
@@ -65,12 +65,19 @@ class ApiEngine(Engine, GatedEngine):
 
     def containers(self) -> Iterable[Container]:
         with self.connected() as client:
-            return [self._from_list(entry) for entry in _listed(client)]
+            return self.listed(client)
 
     def find(self, name: str) -> Sequence[Container]:
         with self.connected() as client:
-            listed = [self._from_list(entry) for entry in _listed(client)]
-            return [self._inspected(client, match) for match in matching(name, listed)]
+            return self.found(client, name)
+
+    def listed(self, client: APIClient) -> list[Container]:
+        """All containers that `client` tells of."""
+        return [self._from_list(entry) for entry in _listed(client)]
+
+    def found(self, client: APIClient, name: str) -> list[Container]:
+        """Those that answer to `name`, with their PIDs."""
+        return [self._inspected(client, match) for match in matching(name, self.listed(client))]
 
     def export_image(self, name: str) -> Iterable[bytes] | None:
         with self.connected() as client:
@@ -119,12 +126,7 @@ class ApiEngine(Engine, GatedEngine):
     def client(self, endpoint: str, timeout: float = LIMIT) -> Iterator[APIClient]:
         """A client of the API, whose errors become one sentence each; `timeout` is in seconds of silence."""
         path = endpoint.removeprefix(LOCAL)
-        if not os.path.exists(path):
-            raise EngineError(f"{self.name} is not running (no socket at {path})", f"start it, or set {self.variable}")
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise EngineError(
-                f"{self.name}'s socket {path} may not be opened", "run cntr as root, for example with sudo"
-            )
+        check_socket(self.name, path, f"start it, or set {self.variable}")
         from docker import APIClient  # 150 ms, and only worth them where there is somebody to ask
         from docker.errors import APIError, DockerException
         from requests.exceptions import RequestException
@@ -198,6 +200,18 @@ class ApiEngine(Engine, GatedEngine):
     def _export(self, name: str) -> Iterator[bytes]:
         with self.connected(_PATIENCE) as client:
             yield from client.get_image(name)
+
+
+def check_socket(engine: str, path: str, hint: str) -> None:
+    """Whether somebody may serve at `path`.
+
+    :raises EngineAbsent: there is no socket; `hint` is the next step.
+    :raises EngineError: it may not be opened.
+    """
+    if not os.path.exists(path):
+        raise EngineAbsent(f"{engine} is not running (no socket at {path})", hint)
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise EngineError(f"{engine}'s socket {path} may not be opened", "run cntr as root, for example with sudo")
 
 
 def is_ours(pid: int, container: str) -> bool:

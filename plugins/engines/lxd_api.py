@@ -17,6 +17,8 @@ from cntr_core import Container, ContainerState, Engine, EngineStatus
 from cntr_core.engine import LIMIT, matching
 from cntr_core.errors import EngineError
 
+from .docker_api import check_socket
+
 if TYPE_CHECKING:
     from httpx import Client
 
@@ -73,12 +75,7 @@ class RestEngine(Engine):
     def connected(self) -> Iterator[Client]:
         """A client of the API, whose errors become one sentence each."""
         path = self.socket()
-        if not os.path.exists(path):
-            raise EngineError(f"{self.name} is not running (no socket at {path})", f"start it, or set {self.variable}")
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise EngineError(
-                f"{self.name}'s socket {path} may not be opened", "run cntr as root, for example with sudo"
-            )
+        check_socket(self.name, path, f"start it, or set {self.variable}")
         from httpx import Client, HTTPError, HTTPTransport  # 100 ms, and only worth them where there is somebody to ask
 
         try:

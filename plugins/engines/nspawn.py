@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import ClassVar
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus, hookimpl
-from cntr_core.errors import EngineError
+from cntr_core.errors import EngineAbsent, EngineError
 from cntr_core.kernel import cgroups, procfs
 
 from .machined import Machine, machines
@@ -53,7 +53,7 @@ class NspawnEngine(Engine):
         return [*found, *(_stopped(name) for name in _images() if name not in known)]
 
 
-_ABSENT = EngineError("systemd-nspawn is not installed", "install systemd-container")
+_ABSENT = EngineAbsent("systemd-nspawn is not installed", "install systemd-container")
 
 
 def _unregistered() -> Iterator[Machine]:

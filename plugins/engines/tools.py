@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from cntr_core.errors import EngineError
+from cntr_core.errors import EngineAbsent, EngineError
 
 
 def printed(engine: str, *line: str, absent: str, may_find_nothing: bool = False) -> str:
@@ -15,13 +15,14 @@ def printed(engine: str, *line: str, absent: str, may_find_nothing: bool = False
     error is an answer. It may take as long as it likes: who is asked for an engine is killed when time is up, with all
     that it started.
 
-    :raises EngineError: it is not installed, or fails.
+    :raises EngineAbsent: it is not installed.
+    :raises EngineError: it fails.
     """
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
         run = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, env=environment, check=False)
     except FileNotFoundError:
-        raise EngineError(f"{engine} is not installed (no {line[0]})", absent) from None
+        raise EngineAbsent(f"{engine} is not installed (no {line[0]})", absent) from None
     except OSError as error:
         raise EngineError(f"{line[0]} cannot be executed ({error.strerror})", "run it by hand") from None
     is_answer = run.returncode == 0 or (may_find_nothing and run.returncode == 1 and not run.stderr)

@@ -17,6 +17,7 @@ from cntr_core.errors import (
     CntrError,
     ContainerNotFound,
     ContainerNotRunning,
+    EngineAbsent,
     EngineError,
     PluginError,
     UsageError,
@@ -147,6 +148,20 @@ def test_a_name_that_only_the_engine_that_failed_could_know_is_its_error() -> No
     with pytest.raises(EngineError, match="no container 'web' that could be found: daemon not running") as caught:
         find("web", *known)
     assert caught.value.hint == "start it"
+
+
+def test_an_engine_that_is_not_there_cannot_know_a_name() -> None:
+    def absent() -> None:
+        raise EngineAbsent("not installed", "install it")
+
+    def failed() -> None:
+        raise EngineError("out of order", "see its log")
+
+    with pytest.raises(ContainerNotFound, match="there is no container 'web'") as caught:
+        find("web", make("docker", act=absent), make("oci"))
+    assert "docker: not installed" in caught.value.hint
+    with pytest.raises(EngineError, match="that could be found: out of order"):
+        find("web", make("docker", act=absent), make("lxc", act=failed), make("podman", act=absent))
 
 
 def test_an_empty_name_is_no_question() -> None:
