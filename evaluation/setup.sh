@@ -23,6 +23,7 @@ catatonit                           catatonit
 chromium                            chromium
 containerd                          containerd
 crun                                crun
+dbus-daemon                         dbus
 docker                              docker.io
 docker-registry                     docker-registry
 dockerd                             docker.io
@@ -30,8 +31,12 @@ getfacl                             acl
 git                                 git
 htpasswd                            apache2-utils
 iptables                            iptables
+lxc-start                           lxc
+lxd                                 lxd
+lxc                                 lxd-client
 /usr/lib/podman/netavark            netavark
 script                              bsdutils
+newuidmap                           uidmap
 nsenter                             util-linux
 unshare                             util-linux
 objdump                             binutils
@@ -40,6 +45,7 @@ podman                              podman
 qemu-aarch64                        qemu-user
 setpriv                             util-linux
 stress-ng                           stress-ng
+systemd-nspawn                      systemd-container
 tar                                 tar
 umoci                               umoci
 xz                                  xz-utils

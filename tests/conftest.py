@@ -14,7 +14,7 @@ import pytest
 from tests.coverage_support import unpack
 from tests.requirements import missing
 
-pytest_plugins = ["tests.images", "tests.podman"]
+pytest_plugins = ["tests.images", "tests.podman", "tests.containerd", "tests.rootless"]
 _LOG = pytest.StashKey[str]()
 """The log that this very run made for its sessions' coverage."""
 

@@ -11,6 +11,7 @@ import functools
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable
 
 Probe = Callable[[], str]
@@ -87,8 +88,24 @@ def _machine(name: str) -> Probe:
     return lambda: "" if os.uname().machine == name or shutil.which(f"qemu-{name}") else "apt-get install qemu-user"
 
 
+def _ordinary_user() -> str:
+    """Another user may run the program under test, and its interpreter."""
+    from tests.cntr import PROGRAM
+
+    become = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups", "--inh-caps=-all", "--"]
+    try:
+        done = subprocess.run([*become, PROGRAM, "--version"], cwd="/", capture_output=True, timeout=60)
+    except FileNotFoundError:
+        return "apt-get install util-linux"
+    return "" if done.returncode == 0 else f"{PROGRAM} lies where others may not go: {done.stderr.decode()[-80:]}"
+
+
 def _program(name: str, package: str = "") -> Probe:
     return lambda: "" if shutil.which(name) else f"apt-get install {package or name}"
+
+
+def _file(path: str, package: str) -> Probe:
+    return lambda: "" if os.path.exists(path) else f"apt-get install {package}"
 
 
 REQUIREMENTS: dict[str, Probe] = {
@@ -110,6 +127,7 @@ REQUIREMENTS: dict[str, Probe] = {
     "containerd": _program("containerd"),
     "crun": _program("crun"),
     "curl": _program("curl"),
+    "dbus": _program("dbus-daemon", "dbus"),
     "docker-cli": _program("docker", "docker.io"),
     "docker-registry": _program("docker-registry"),
     "dockerd": _program("dockerd", "docker.io"),
@@ -118,10 +136,16 @@ REQUIREMENTS: dict[str, Probe] = {
     "getfacl": _program("getfacl", "acl"),
     "getfattr": _program("getfattr", "attr"),
     "htpasswd": _program("htpasswd", "apache2-utils"),
+    "lxc": _program("lxc-start", "lxc"),
+    "lxd": _program("lxd"),
+    "machined": _file("/lib/systemd/systemd-machined", "systemd-container"),
     "mmdebstrap": _program("mmdebstrap"),
+    "newuidmap": _program("newuidmap", "uidmap"),
     "nsenter": _program("nsenter", "util-linux"),
+    "nspawn": _program("systemd-nspawn", "systemd-container"),
     "objdump": _program("objdump", "binutils"),
     "openssl": _program("openssl"),
+    "ordinary-user": _ordinary_user,
     "podman": _program("podman"),
     "runc": _program("runc"),
     "script": _program("script", "bsdutils"),

@@ -13,6 +13,7 @@ import pytest
 
 from cntr_core.testing import SessionContract
 from tests.cntr import children, docker_pid, output, wait_until
+from tests.containerd import Containerd, Pods
 from tests.images import docker_image
 from tests.podman import podman, podman_environment, podman_image
 
@@ -73,6 +74,30 @@ def pid_target() -> Iterator[Target]:
             process.kill()
 
 
+@pytest.fixture(scope="module")
+def containerd_target(containerd: Containerd) -> Iterator[Target]:
+    """In a namespace of its own, as the names of other tools' containers."""
+    name = new_name()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONTAINERD_ADDRESS", containerd.socket)
+        yield Target(f"containerd://cntr-test/{name}", containerd.run(name, namespace="cntr-test"))
+    containerd.kill(name, "cntr-test")
+    containerd.remove(name, "cntr-test")
+
+
+@pytest.fixture(scope="module")
+def kubernetes_target(containerd: Containerd) -> Iterator[Target]:
+    """A container in a pod with its own sandbox, by containerd's CRI plugin."""
+    pods = Pods(containerd)
+    name = new_name()
+    pod = pods.pod("cntr-test", name)
+    container = pods.container(pod, "main")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONTAINER_RUNTIME_ENDPOINT", f"unix://{containerd.socket}")
+        yield Target(f"kubernetes://cntr-test/{name}/main", containerd.pid(container, "k8s.io"))
+    pods.remove_all()
+
+
 class OfTarget(SessionContract):
     """The image of tests.images that holds nothing but /bin/busybox."""
 
@@ -104,6 +129,20 @@ class TestPodman(OfTarget):
     @pytest.fixture
     def target(self, podman_target: Target) -> Target:
         return podman_target
+
+
+@pytest.mark.requires("root", "fuse", "containerd", "runc", "busybox")
+class TestContainerd(OfTarget):
+    @pytest.fixture
+    def target(self, containerd_target: Target) -> Target:
+        return containerd_target
+
+
+@pytest.mark.requires("root", "fuse", "containerd", "runc", "busybox")
+class TestKubernetes(OfTarget):
+    @pytest.fixture
+    def target(self, kubernetes_target: Target) -> Target:
+        return kubernetes_target
 
 
 @pytest.mark.requires("root", "fuse", "runc", "mmdebstrap", "busybox")

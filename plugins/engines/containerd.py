@@ -1,0 +1,165 @@
+"""containerd, by its gRPC API: the containers of all its namespaces, also nerdctl's.
+
+What Docker and Kubernetes keep in containerd is left to the engines of these names, which know it better: it is found
+here only by ``NAMESPACE/ID``.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cntr_core import Container, ContainerState, Engine, EngineStatus, hookimpl
+from cntr_core.engine import SHORTEST_PREFIX
+from cntr_core.errors import EngineError
+
+from .docker_api import LOCAL, check_socket, is_ours
+
+if TYPE_CHECKING:
+    from .grpc_api import Client
+
+_DEFAULT = "/run/containerd/containerd.sock"
+_NERDCTL = "nerdctl/name"
+_OTHERS = ("com.docker/engine.bundle.path", "io.cri-containerd.kind")
+"""Labels that tell that a container is Docker's, or Kubernetes'."""
+
+# api/services/{namespaces,containers,tasks,version}/v1/*.proto and api/types/task/task.proto of containerd 1.6 and 2.
+_TABLE = {
+    "Empty": (),
+    "VersionResponse": ("string version = 1", "string revision = 2"),
+    "Namespace": ("string name = 1",),
+    "ListNamespacesResponse": ("repeated Namespace namespaces = 1",),
+    "Container": ("string id = 1", "map<string, string> labels = 2", "string image = 3"),
+    "ListContainersResponse": ("repeated Container containers = 1",),
+    "Process": ("string id = 2", "uint32 pid = 3", "int32 status = 4"),
+    "ListTasksResponse": ("repeated Process tasks = 1",),
+}
+_STATES = (  # enum Status
+    ContainerState.UNKNOWN,
+    ContainerState.CREATED,
+    ContainerState.RUNNING,
+    ContainerState.EXITED,
+    ContainerState.PAUSED,
+    ContainerState.PAUSED,  # pausing
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A container, its namespace, the name in that namespace, and whether another engine takes care of it."""
+
+    container: Container
+    namespace: str
+    name: str
+    is_others: bool
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class ContainerdEngine(Engine):
+    """The daemon of ``CONTAINERD_ADDRESS``. Names outside of the default namespace are ``NAMESPACE/NAME``."""
+
+    name: ClassVar[str] = "containerd"
+
+    def status(self) -> EngineStatus:
+        endpoint = _endpoint()
+        try:
+            with self._connected() as client:
+                version = _call(client, "version.v1.Version/Version", "VersionResponse").version
+        except EngineError as error:
+            return EngineStatus(available=False, detail=error.message, hint=error.hint, endpoint=endpoint)
+        return EngineStatus(available=True, detail=f"version {version.removeprefix('v')}", endpoint=endpoint)
+
+    def containers(self) -> Iterable[Container]:
+        return [found.container for found in self._all() if not found.is_others]
+
+    def find(self, name: str) -> Sequence[Container]:
+        known = self._all()
+        own = [found for found in known if not found.is_others]
+        classes = (
+            [found for found in known if name in (found.full_name, f"{found.namespace}/{found.container.id}")],
+            [found for found in own if name == found.container.name],
+            [found for found in own if name in (found.name, found.container.id)],
+            [found for found in own if len(name) >= SHORTEST_PREFIX and found.container.id.startswith(name)],
+        )
+        matches = [found.container for found in next(filter(None, classes), [])]
+        for container in matches:
+            self._check(container)
+        return matches
+
+    def _all(self) -> list[Found]:
+        with self._connected() as client:
+            namespaces = _call(client, "namespaces.v1.Namespaces/List", "ListNamespacesResponse").namespaces
+            return [found for namespace in namespaces for found in self._in(client, namespace.name)]
+
+    def _in(self, client: Client, namespace: str) -> list[Found]:
+        containers = _call(client, "containers.v1.Containers/List", "ListContainersResponse", namespace).containers
+        tasks = _call(client, "tasks.v1.Tasks/List", "ListTasksResponse", namespace).tasks
+        processes = {task.id: task for task in tasks}
+        return [self._found(one, processes.get(one.id), namespace) for one in containers]
+
+    def _found(self, one: Any, process: Any, namespace: str) -> Found:
+        name = one.labels.get(_NERDCTL) or one.id
+        state = _STATES[process.status] if process and process.status < len(_STATES) else ContainerState.UNKNOWN
+        alive = state in (ContainerState.RUNNING, ContainerState.PAUSED)
+        container = Container(
+            engine=self.name,
+            id=one.id,
+            name=name if namespace == _default_namespace() else f"{namespace}/{name}",
+            state=state if process else ContainerState.CREATED,
+            pid=process.pid if process and alive else None,
+            image=one.image,
+            labels=dict(one.labels),
+        )
+        return Found(container, namespace, name, any(label in one.labels for label in _OTHERS))
+
+    def _check(self, container: Container) -> None:
+        """:raises EngineError: its process is another machine's."""
+        if container.pid is not None and not is_ours(container.pid, container.id):
+            raise EngineError(
+                f"containerd says that {container.name} is process {container.pid}, which is something else here",
+                "run cntr where containerd runs: on its machine, outside of any container",
+            )
+
+    @contextmanager
+    def _connected(self) -> Iterator[Client]:
+        from .grpc_api import connected
+
+        path = _endpoint().removeprefix(LOCAL)
+        check_socket(self.name, path, "start it, or set CONTAINERD_ADDRESS")
+        with connected(self.name, path) as client:
+            yield client
+
+
+def _endpoint() -> str:
+    """The socket, as ctr and nerdctl choose it."""
+    return os.environ.get("CONTAINERD_ADDRESS") or _DEFAULT
+
+
+def _default_namespace() -> str:
+    return os.environ.get("CONTAINERD_NAMESPACE") or "default"
+
+
+@functools.cache
+def _types() -> dict[str, Any]:
+    from .messages import message_types
+
+    return message_types(_TABLE)
+
+
+def _call(client: Client, method: str, reply: str, namespace: str = "") -> Any:
+    """Ask with an empty request: all that we ask for are lists, and none is filtered."""
+    types = _types()
+    metadata = {"containerd-namespace": namespace} if namespace else None
+    return client.call(f"/containerd.services.{method}", types["Empty"](), types[reply], metadata)
+
+
+@hookimpl
+def cntr_register_engine() -> Engine:
+    return ContainerdEngine()

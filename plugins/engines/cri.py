@@ -1,0 +1,156 @@
+"""The Container Runtime Interface of Kubernetes, version 1: what its runtimes tell of pods and their containers.
+
+Source: kubernetes/cri-api, pkg/apis/runtime/v1/api.proto. Served by containerd from 1.6, CRI-O from 1.23, cri-dockerd.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cntr_core import ContainerState
+from cntr_core.errors import EngineAbsent, EngineError
+
+from .docker_api import check_socket
+from .grpc_api import Client, Unimplemented, connected
+
+_TABLE = {
+    "VersionRequest": ("string version = 1",),
+    "VersionResponse": ("string runtime_name = 2", "string runtime_version = 3"),
+    "ListPodSandboxRequest": (),
+    "ListPodSandboxResponse": ("repeated PodSandbox items = 1",),
+    "PodSandbox": ("string id = 1", "PodSandboxMetadata metadata = 2"),
+    "PodSandboxMetadata": ("string name = 1", "string namespace = 3"),
+    "ListContainersRequest": (),
+    "ListContainersResponse": ("repeated Container containers = 1",),
+    "Container": (
+        "string id = 1",
+        "string pod_sandbox_id = 2",
+        "ContainerMetadata metadata = 3",
+        "ImageSpec image = 4",
+        "int32 state = 6",
+        "map<string, string> labels = 8",
+    ),
+    "ContainerMetadata": ("string name = 1", "uint32 attempt = 2"),
+    "ImageSpec": ("string image = 1",),
+    "ContainerStatusRequest": ("string container_id = 1", "bool verbose = 2"),
+    "ContainerStatusResponse": ("ContainerStatus status = 1", "map<string, string> info = 2"),
+    "ContainerStatus": ("string id = 1", "int32 state = 3", "ImageSpec image = 8"),
+}
+_STATES = (  # enum ContainerState
+    ContainerState.CREATED,
+    ContainerState.RUNNING,
+    ContainerState.EXITED,
+    ContainerState.UNKNOWN,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PodContainer:
+    """A container of a pod. `attempt` counts how often the kubelet has made it again."""
+
+    id: str
+    namespace: str
+    pod: str
+    name: str
+    attempt: int
+    state: ContainerState
+    image: str
+    labels: Mapping[str, str]
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.namespace}/{self.pod}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What only a question about one container tells. `pid` is 0 without a process, None where no number is told."""
+
+    pid: int | None
+    image: str
+    state: ContainerState
+
+
+class Runtime:
+    """A runtime of this node. Made by :func:`runtime`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def version(self) -> str:
+        """Its name and version, in words."""
+        answer = self._call("Version", "VersionRequest", "VersionResponse")
+        return f"{answer.runtime_name} {answer.runtime_version.removeprefix('v')}"
+
+    def containers(self) -> list[PodContainer]:
+        """All containers of all pods, without the pods' own pause processes."""
+        sandboxes = self._call("ListPodSandbox", "ListPodSandboxRequest", "ListPodSandboxResponse").items
+        pods = {sandbox.id: sandbox.metadata for sandbox in sandboxes}
+        listed = self._call("ListContainers", "ListContainersRequest", "ListContainersResponse").containers
+        return [_container(one, pods[one.pod_sandbox_id]) for one in listed if one.pod_sandbox_id in pods]
+
+    def status(self, identifier: str) -> Status:
+        """One container, by its full id."""
+        wishes = {"container_id": identifier, "verbose": True}
+        answer = self._call("ContainerStatus", "ContainerStatusRequest", "ContainerStatusResponse", wishes)
+        return Status(_pid(answer.info.get("info", "")), answer.status.image.image, _state(answer.status.state))
+
+    def _call(self, method: str, request: str, reply: str, wishes: Mapping[str, Any] | None = None) -> Any:
+        types = _types()
+        return self._client.call(f"/runtime.v1.RuntimeService/{method}", types[request](**wishes or {}), types[reply])
+
+
+@contextmanager
+def runtime(path: str) -> Iterator[Runtime]:
+    """The runtime behind the socket `path`.
+
+    :raises EngineAbsent: there is no socket, or nobody there who serves the interface.
+    :raises EngineError: it may not be opened, or is not answered.
+    """
+    check_socket("kubernetes", path, "start the node's container runtime")
+    try:
+        with connected("kubernetes", path) as client:
+            yield Runtime(client)
+    except Unimplemented:
+        sentence = f"the runtime at {path} does not serve Kubernetes"
+        raise EngineAbsent(sentence, "enable its CRI plugin (disabled_plugins in containerd's configuration)") from None
+
+
+def _container(one: Any, pod: Any) -> PodContainer:
+    return PodContainer(
+        id=one.id,
+        namespace=pod.namespace,
+        pod=pod.name,
+        name=one.metadata.name,
+        attempt=one.metadata.attempt,
+        state=_state(one.state),
+        image=one.image.image,
+        labels=dict(one.labels),
+    )
+
+
+def _state(number: int) -> ContainerState:
+    return _STATES[number] if 0 <= number < len(_STATES) else ContainerState.UNKNOWN
+
+
+def _pid(info: str) -> int | None:
+    """The process in the JSON of a verbose answer: the interface leaves its form to the runtimes, and containerd and
+    CRI-O both have ``pid`` at its top; cri-dockerd says nothing."""
+    if not info:
+        return None
+    try:
+        return int(json.loads(info)["pid"])
+    except (ValueError, KeyError, TypeError):
+        raise EngineError("the container's runtime tells no process", "see crictl inspect") from None
+
+
+@functools.cache
+def _types() -> dict[str, Any]:
+    from .messages import message_types
+
+    return message_types(_TABLE)

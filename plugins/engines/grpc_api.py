@@ -1,0 +1,86 @@
+"""gRPC over a unix socket, as containerd and the runtimes of Kubernetes speak it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cntr_core.engine import LIMIT
+from cntr_core.errors import EngineError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from grpclib.client import Channel
+
+
+class Unimplemented(EngineError):
+    """The server does not offer the service that was asked for."""
+
+
+class Client:
+    """Calls at one socket; `name` is the engine's, for messages. Made by :func:`connected`."""
+
+    def __init__(self, name: str, path: str, limit: float, runner: asyncio.Runner, channel: Channel) -> None:
+        self.name = name
+        self._path = path
+        self._limit = limit
+        self._runner = runner
+        self._channel = channel
+
+    def call(self, method: str, request: Any, reply: type[Any], metadata: Mapping[str, str] | None = None) -> Any:
+        """The answer to one request. `method` is ``/PACKAGE.SERVICE/METHOD``.
+
+        :raises Unimplemented: there is no such method.
+        :raises EngineError: any other failure.
+        """
+        from google.protobuf.message import DecodeError
+        from grpclib.client import UnaryUnaryMethod
+        from grpclib.const import Status
+        from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+
+        call = UnaryUnaryMethod(self._channel, method, type(request), reply)
+        try:
+            return self._runner.run(_within(self._limit, call(request, metadata=metadata)))
+        except GRPCError as error:
+            kind = Unimplemented if error.status is Status.UNIMPLEMENTED else EngineError
+            raise kind(f"{self.name} refused: {error.message or error.status.name}", "see its log") from None
+        except (DecodeError, ProtocolError, StreamTerminatedError, AssertionError) as error:
+            text = f"{self.name}'s answer cannot be understood ({type(error).__name__}: {error!s:.60})"
+            raise EngineError(text, "look which program serves that socket") from None
+        except (OSError, TimeoutError) as error:
+            reason = getattr(error, "strerror", None) or "it is silent"
+            sentence = f"{self.name} does not answer at {self._path} ({reason})"
+            raise EngineError(sentence, "look whether it runs, and see its log") from None
+
+
+async def _within(limit: float, call: Any) -> Any:
+    import asyncio
+
+    async with asyncio.timeout(limit):
+        return await call
+
+
+@contextmanager
+def connected(name: str, path: str, limit: float = LIMIT) -> Iterator[Client]:
+    """A client, good for the block; nothing is sent yet. `limit` is in seconds, for each call."""
+    import asyncio  # 50 ms, and only worth them where there is somebody to ask
+
+    from grpclib.client import Channel
+
+    async def opened() -> Channel:
+        return Channel(path=path)
+
+    async def closed() -> None:
+        channel.close()
+        await asyncio.sleep(0)  # the transport closes its socket in the next turn
+
+    logging.getLogger("grpclib").addHandler(logging.NullHandler())  # what fails is told by an EngineError
+    with asyncio.Runner() as runner:
+        channel = runner.run(opened())
+        try:
+            yield Client(name, path, limit, runner, channel)
+        finally:
+            runner.run(closed())

@@ -1,0 +1,136 @@
+"""The pods of this node, by the Container Runtime Interface: the kubelet's own way to its containers.
+
+Names are ``[NAMESPACE/]POD[/CONTAINER]``. No cluster is asked, so it works without one, and on a node that lost it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from cntr_core import Container, Engine, EngineStatus, hookimpl
+from cntr_core.engine import SHORTEST_PREFIX
+from cntr_core.errors import EngineAbsent, EngineError
+
+from .docker import DockerEngine
+from .docker_api import LOCAL, is_ours
+
+if TYPE_CHECKING:
+    from .cri import PodContainer, Runtime
+
+T = TypeVar("T")
+
+_SOCKETS = (
+    "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/cri-dockerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+)
+_CRICTL = "/etc/crictl.yaml"
+_ENDPOINT = re.compile(r"^runtime-endpoint:\s*['\"]?(?P<url>[^'\"\s#]+)", re.MULTILINE)
+
+
+class KubernetesEngine(Engine):
+    """The runtime of ``CONTAINER_RUNTIME_ENDPOINT`` or of crictl's configuration, else all behind the usual sockets."""
+
+    name: ClassVar[str] = "kubernetes"
+
+    def status(self) -> EngineStatus:
+        paths = _paths()
+        endpoint = ", ".join(LOCAL + path for path in paths)
+        try:
+            versions = _of_each(lambda runtime: runtime.version(), paths)
+        except EngineError as error:
+            return EngineStatus(available=False, detail=error.message, hint=error.hint, endpoint=endpoint)
+        return EngineStatus(available=True, detail=", ".join(versions), endpoint=endpoint)
+
+    def containers(self) -> Iterable[Container]:
+        lists = _of_each(lambda runtime: [self._listed(one) for one in runtime.containers()], _paths())
+        return [container for found in lists for container in found]
+
+    def find(self, name: str) -> Sequence[Container]:
+        lists = _of_each(lambda runtime: self._found(runtime, name), _paths())
+        return [container for found in lists for container in found]
+
+    def _found(self, runtime: Runtime, name: str) -> list[Container]:
+        return [self._inspected(runtime, one) for one in named(name, runtime.containers())]
+
+    def _listed(self, one: PodContainer) -> Container:
+        return Container(self.name, one.id, one.full_name, one.state, image=one.image, labels=one.labels)
+
+    def _inspected(self, runtime: Runtime, one: PodContainer) -> Container:
+        """The container with its process, which only its status tells."""
+        status = runtime.status(one.id)
+        pid = _docker_pid(one.id) if status.pid is None else status.pid
+        if pid and not is_ours(pid, one.id):
+            raise EngineError(
+                f"the runtime says that {one.full_name} is process {pid}, which is something else on this machine",
+                "run cntr on the pod's node, outside of any container",
+            )
+        image = status.image or one.image
+        return Container(self.name, one.id, one.full_name, status.state, pid or None, image, one.labels)
+
+
+def named(name: str, containers: Sequence[PodContainer]) -> list[PodContainer]:
+    """Those that answer to ``[NAMESPACE/]POD[/CONTAINER]`` or a full id, else to the beginning of an id.
+
+    Of a container that was made again the youngest counts: the kubelet keeps the dead one before it for its log.
+    """
+    exact = [one for one in containers if name == one.id or name in _names(one)]
+    found = exact or [one for one in containers if len(name) >= SHORTEST_PREFIX and one.id.startswith(name)]
+    youngest = {one.full_name: one for one in sorted(found, key=lambda one: one.attempt)}
+    return found if name in [one.id for one in found] else list(youngest.values())
+
+
+def _names(one: PodContainer) -> tuple[str, ...]:
+    in_pod = f"{one.pod}/{one.name}"
+    return one.pod, in_pod, f"{one.namespace}/{one.pod}", f"{one.namespace}/{in_pod}"
+
+
+def _docker_pid(container: str) -> int | None:
+    """cri-dockerd tells no process; Docker, whose container it is, does."""
+    return next((found.pid for found in DockerEngine().find(container)), None)
+
+
+def _of_each(question: Callable[[Runtime], T], paths: Sequence[str]) -> list[T]:
+    """The answers of all runtimes that have one.
+
+    :raises EngineError: none has; the error is that of the first which is there.
+    """
+    from .cri import runtime
+
+    answers: list[T] = []
+    errors: list[EngineError] = []
+    for path in paths:
+        try:
+            with runtime(path) as serving:
+                answers.append(question(serving))
+        except EngineError as error:
+            errors.append(error)
+    if not answers:
+        raise next((error for error in errors if not isinstance(error, EngineAbsent)), errors[0])
+    return answers
+
+
+def _paths() -> Sequence[str]:
+    """The sockets to ask, at least one."""
+    chosen = os.environ.get("CONTAINER_RUNTIME_ENDPOINT") or _of_crictl()
+    if chosen:
+        return [chosen.removeprefix(LOCAL)]
+    return [path for path in _SOCKETS if os.path.exists(path)] or _SOCKETS[:1]
+
+
+def _of_crictl() -> str:
+    try:
+        with open(_CRICTL, encoding="utf-8", errors="replace") as file:
+            match = _ENDPOINT.search(file.read())
+    except OSError:
+        return ""
+    return match["url"] if match else ""
+
+
+@hookimpl
+def cntr_register_engine() -> Engine:
+    return KubernetesEngine()

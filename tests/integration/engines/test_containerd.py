@@ -1,0 +1,153 @@
+"""The containerd engine with a real daemon."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from cntr_plugins.engines.containerd import ContainerdEngine
+
+from cntr_core import Container, ContainerRef, ContainerState, Engine
+from cntr_core.engine import find, resolve
+from cntr_core.errors import AmbiguousContainer, ContainerNotFound, ContainerNotRunning
+from cntr_core.testing import EngineContract
+from tests.cntr import output
+from tests.containerd import Containerd, Pods
+
+pytestmark = pytest.mark.requires("root", "containerd", "runc", "busybox")
+
+Run = Callable[..., int]
+
+
+@pytest.fixture(autouse=True)
+def daemon(containerd: Containerd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Containerd]:
+    monkeypatch.setenv("CONTAINERD_ADDRESS", containerd.socket)
+    monkeypatch.delenv("CONTAINERD_NAMESPACE", raising=False)
+    yield containerd
+    containerd.remove_all()
+
+
+@pytest.fixture
+def name() -> str:
+    return f"test-{uuid.uuid4().hex}"
+
+
+def _find(text: str) -> Container:
+    return find(ContainerRef.parse(text), [ContainerdEngine()])
+
+
+class TestContract(EngineContract):
+    @pytest.fixture
+    def engine(self, daemon: Containerd) -> Engine:  # noqa: ARG002 - it sets the environment
+        return ContainerdEngine()
+
+    @pytest.fixture
+    def running(self, daemon: Containerd, name: str) -> str:
+        daemon.run(name)
+        return name
+
+    @pytest.fixture
+    def absent(self, monkeypatch: pytest.MonkeyPatch) -> Engine:
+        monkeypatch.setenv("CONTAINERD_ADDRESS", "/no/such.sock")
+        return ContainerdEngine()
+
+
+def test_the_daemon_tells_its_version(daemon: Containerd) -> None:
+    status = ContainerdEngine().status()
+    said = subprocess.run(["containerd", "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
+    assert (status.available, status.detail) == (True, f"version {said.split()[2]}")
+    assert status.endpoint == daemon.socket
+
+
+def test_a_container_is_found_by_name_id_and_prefix(daemon: Containerd, name: str) -> None:
+    pid = daemon.run(name, "--label", "greeting=hello")
+    for reference in (name, f"containerd://{name}", name[:20], f"default/{name}"):
+        found = _find(reference)
+        assert (found.engine, found.id, found.name, found.pid) == ("containerd", name, name, pid)
+    assert found.state is ContainerState.RUNNING
+    assert found.image == daemon.load("busybox")
+    assert found.labels["greeting"] == "hello"
+
+
+def test_the_prefix_of_two_ids_is_ambiguous(daemon: Containerd) -> None:
+    for end in ("a", "b"):
+        daemon.run(f"prefix-{end}")
+    with pytest.raises(AmbiguousContainer) as caught:
+        _find("prefix-")
+    assert "containerd://prefix-a, containerd://prefix-b" in caught.value.hint
+
+
+def test_containers_of_other_namespaces_are_named_by_them(daemon: Containerd, name: str) -> None:
+    pid = daemon.run(name, namespace="other")
+    assert [c.name for c in ContainerdEngine().containers()] == [f"other/{name}"]
+    for reference in (f"containerd://other/{name}", name, name[:12]):
+        assert _find(reference).pid == pid
+
+
+def test_the_callers_default_namespace_counts(daemon: Containerd, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon.run(name, namespace="other")
+    monkeypatch.setenv("CONTAINERD_NAMESPACE", "other")
+    assert _find(name).name == name
+
+
+def test_a_name_in_two_namespaces_is_the_default_ones_or_ambiguous(daemon: Containerd) -> None:
+    for namespace in ("one", "two"):
+        daemon.run("web", namespace=namespace)
+    with pytest.raises(AmbiguousContainer) as caught:
+        _find("web")
+    assert "containerd://one/web, containerd://two/web" in caught.value.hint
+    pid = daemon.run("web")
+    assert _find("web").pid == pid
+    assert _find("two/web").pid == daemon.pid("web", "two")
+
+
+def test_nerdctls_names(daemon: Containerd, name: str) -> None:
+    """Its ids are 64 hex digits, and the name is a label (nerdctl, pkg/labels)."""
+    identifier = uuid.uuid4().hex * 2
+    pid = daemon.run(identifier, "--label", f"nerdctl/name={name}")
+    for reference in (name, identifier, identifier[:12], f"default/{name}", f"default/{identifier}"):
+        found = _find(reference)
+        assert (found.name, found.id, found.pid) == (name, identifier, pid)
+
+
+def test_all_containers_are_listed_whatever_their_state(daemon: Containerd) -> None:
+    for name in ("runs", "sleeps", "ended"):
+        daemon.run(name)
+    daemon.ctr("containers", "create", daemon.load("busybox"), "made")
+    daemon.ctr("tasks", "pause", "sleeps")
+    daemon.kill("ended")
+    assert {c.name: c.state for c in ContainerdEngine().containers()} == {
+        "runs": ContainerState.RUNNING,
+        "sleeps": ContainerState.PAUSED,
+        "ended": ContainerState.EXITED,
+        "made": ContainerState.CREATED,
+    }
+    for name, words in (("sleeps", "is paused"), ("ended", "is not running"), ("made", "is not running")):
+        with pytest.raises(ContainerNotRunning, match=f"containerd://{name} {words}"):
+            resolve(ContainerRef(name), [ContainerdEngine()])
+    daemon.ctr("tasks", "resume", "sleeps")
+
+
+def test_a_name_that_containerd_does_not_know() -> None:
+    with pytest.raises(ContainerNotFound, match="there is no container 'containerd://nobody'"):
+        _find("containerd://nobody")
+
+
+def test_what_kubernetes_keeps_there_is_left_to_its_engine(daemon: Containerd) -> None:
+    pods = Pods(daemon)
+    pod = pods.pod("shop", "web")
+    container = pods.container(pod, "main")
+    own = daemon.run("own", namespace="k8s.io")
+    assert [c.name for c in ContainerdEngine().containers()] == ["k8s.io/own"]
+    assert ContainerdEngine().find(container) == []
+    assert _find("own").pid == own
+    assert _find(f"k8s.io/{container}").pid == daemon.pid(container, "k8s.io")
+    pods.remove_all()
+
+
+def test_the_program_lists_and_enters(daemon: Containerd, name: str) -> None:
+    daemon.run(name, namespace="other")
+    assert f"other/{name}" in output("list", "--engine", "containerd")
+    assert output("attach", name, "--", "cat", "/proc/1/comm") == "busybox\n"
