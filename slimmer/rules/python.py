@@ -1,4 +1,4 @@
-"""The rules `python` and `python-packages`: sources and bytecode, codecs, and the metadata of packages.
+"""The rules `python` and `python-packages`: sources and bytecode, and the metadata of packages.
 
 PEP 3147 (__pycache__), PEP 376 and 627 (RECORD), PEP 405 (pyvenv.cfg), the `site` module (.pth).
 """
@@ -18,22 +18,21 @@ _SITES = (b"site-packages", b"dist-packages")
 _CACHE = b"__pycache__"
 _COMPILED = re.compile(rb"(?P<stem>[^/]+?)\.(?P<tag>[a-z]+-?\d+)(\.opt-\d)?\.pyc")
 _INTERPRETER = re.compile(rb"(lib)?python(?P<major>\d)\.(?P<minor>\d+)t?(\.so.*)?")
-_ENCODINGS = re.compile(rb"(?P<package>/.+/encodings)/(__pycache__/)?__init__\.[^/]+")
 _METADATA = (b"METADATA", b"PKG-INFO", b"RECORD", b"entry_points.txt", b"top_level.txt")
 
 
 class Python(Rule):
     name = "python"
-    description = "Python's sources with their bytecode, all codecs, settings of environments, packages' metadata."
+    description = "Python's sources with their bytecode, settings of environments, packages' metadata."
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         tags = _tags(context.kept)
         for path in sorted(context.fresh):
             directory, name = posixpath.split(path)
-            if name.endswith((b".py", b".pyc")):
-                yield from _pair(context.image, path, tags)
-            if match := _ENCODINGS.fullmatch(path):
-                yield from keep_all(context.image, [b"**"], "the data choose the codec", match["package"])
+            if name.endswith(b".pyc"):
+                yield from _source_of(path)
+            elif name.endswith(b".py") and path in context.used:
+                yield from _bytecode_of(context.image, path, tags)
             if name.startswith(b"python") and posixpath.basename(directory) == b"bin":
                 settings = posixpath.join(posixpath.dirname(directory), b"pyvenv.cfg")
                 yield Keep(settings, f"{shown(path)} belongs to this environment")
@@ -59,19 +58,22 @@ def _tags(kept: frozenset[bytes]) -> set[bytes]:
     return {b"cpython-" + m["major"] + m["minor"] for m in matches if m}
 
 
-def _pair(image: ImageView, path: bytes, tags: set[bytes]) -> Iterator[Keep]:
-    """The source of bytecode, or the bytecode of a source. Without the one, Python does not take the other."""
+def _source_of(path: bytes) -> Iterator[Keep]:
+    """Without the source, Python does not take the bytecode in a cache."""
     directory, name = posixpath.split(path)
-    if posixpath.basename(directory) == _CACHE:
-        if match := _COMPILED.fullmatch(name):
-            source = posixpath.join(posixpath.dirname(directory), match["stem"] + b".py")
-            yield Keep(source, f"the source of {shown(path)}")
-    elif name.endswith(b".py"):
-        cache = posixpath.join(directory, _CACHE)
-        for other in image.list(cache):
-            match = _COMPILED.fullmatch(other)
-            if match and match["stem"] == name[:-3] and (not tags or match["tag"] in tags):
-                yield Keep(posixpath.join(cache, other), f"the bytecode of {shown(path)}")
+    if posixpath.basename(directory) == _CACHE and (match := _COMPILED.fullmatch(name)):
+        source = posixpath.join(posixpath.dirname(directory), match["stem"] + b".py")
+        yield Keep(source, f"the source of {shown(path)}")
+
+
+def _bytecode_of(image: ImageView, path: bytes, tags: set[bytes]) -> Iterator[Keep]:
+    """Where Python looked at the source, it may import it. What only a rule keeps it compiles when it comes to that."""
+    directory, name = posixpath.split(path)
+    cache = posixpath.join(directory, _CACHE)
+    for other in image.list(cache):
+        match = _COMPILED.fullmatch(other)
+        if match and match["stem"] == name[:-3] and (not tags or match["tag"] in tags):
+            yield Keep(posixpath.join(cache, other), f"the bytecode of {shown(path)}")
 
 
 def _sites(paths: Iterable[bytes]) -> dict[bytes, set[bytes]]:

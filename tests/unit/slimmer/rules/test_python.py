@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from cntr_slimmer.rules.presets import Presets
 from cntr_slimmer.rules.python import Python, PythonPackages
 
+from cntr_core.rules import Keep, Rule, RuleContext
 from tests.unit.slimmer.rules.trees import ask, plant
 
 LIB = "usr/lib/python3.11"
@@ -35,10 +38,25 @@ def test_bytecode_is_that_of_the_interpreter(tmp_path: Path) -> None:
     assert set(ask(tmp_path, [Python()], used)) == {f"/{file}" for file in files[2:]}
 
 
-def test_all_codecs_are_there(tmp_path: Path) -> None:
-    codecs = {f"{LIB}/encodings/{name}" for name in ("cp1252.py", "__pycache__/cp1252.cpython-311.pyc", "aliases.py")}
-    plant(tmp_path, dict.fromkeys((*codecs, f"{LIB}/encodings/__init__.py", f"{LIB}/encodings2/x.py"), ""))
-    assert set(ask(tmp_path, [Python()], [f"/{LIB}/encodings/__init__.py"])) == {f"/{codec}" for codec in codecs}
+def test_what_only_a_rule_keeps_gets_no_bytecode(tmp_path: Path) -> None:
+    """Python compiles it when it comes to that."""
+    plant(tmp_path, dict.fromkeys((f"{LIB}/a.py", f"{LIB}/__pycache__/a.cpython-311.pyc", "used"), ""))
+
+    class Lazy(Rule):
+        name = description = "lazy"
+
+        def keep(self, context: RuleContext) -> Iterable[Keep]:
+            if context.first:
+                yield Keep(f"/{LIB}/a.py".encode(), "loaded late")
+
+    assert set(ask(tmp_path, [Lazy(), Python()], ["/used"])) == {f"/{LIB}/a.py"}
+
+
+def test_codecs_that_data_may_choose_are_there(tmp_path: Path) -> None:
+    codecs = {f"{LIB}/encodings/{name}" for name in ("cp1252.py", "cp437.py", "euc_jp.py", "aliases.py")}
+    others = {f"{LIB}/encodings/cp500.py", f"{LIB}/encodings2/cp1252.py", f"{LIB}/encodings/__init__.py"}
+    plant(tmp_path, dict.fromkeys((*codecs, *others), ""))
+    assert set(ask(tmp_path, [Presets()], [f"/{LIB}/encodings/__init__.py"])) == {f"/{codec}" for codec in codecs}
 
 
 def test_an_environment_has_its_settings(tmp_path: Path) -> None:
