@@ -23,7 +23,7 @@ def cache_directory() -> str:
     """``$CNTR_CACHE_DIR``, else ``/var/cache/cntr`` for root and ``$XDG_CACHE_HOME/cntr`` for others."""
     if path := os.environ.get("CNTR_CACHE_DIR"):
         return path
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and os.access("/var/cache", os.W_OK):  # root of a user namespace cannot write there
         return "/var/cache/cntr"
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return os.path.join(home, "cntr")

@@ -115,6 +115,24 @@ def unreachable(pid: int, proc: str = "/proc") -> list[Cgroup]:
     return [c for c in _elsewhere(pid, proc) if reach(c) is None]
 
 
+def may_join(pid: int, proc: str = "/proc") -> bool:
+    """Whether the caller, without privileges, may move a process of its own to where `pid` is: in each hierarchy it
+    must be able to write there, and in v2 also to the nearest group above both (cgroups(7), delegation containment).
+    """
+    own = {(c.version, c.controllers): c.path for c in cgroups(os.getpid(), proc)}
+    return all(_may_join(c, own.get((c.version, c.controllers), b"/")) for c in _elsewhere(pid, proc))
+
+
+def _may_join(cgroup: Cgroup, own: bytes) -> bool:
+    if not (found := reach(cgroup)):
+        return False
+    directories = [found[0]]
+    if cgroup.version == 2:
+        below = os.path.relpath(cgroup.path, os.path.commonpath([cgroup.path, own]))
+        directories.append(os.path.join(found[0], *[".."] * (0 if below == b"." else below.count(b"/") + 1)))
+    return all(os.access(f"{directory}/cgroup.procs", os.W_OK, effective_ids=True) for directory in directories)
+
+
 def _elsewhere(pid: int, proc: str) -> list[Cgroup]:
     own = {(c.version, c.controllers): c.path for c in cgroups(os.getpid(), proc)}
     return [c for c in cgroups(pid, proc) if own.get((c.version, c.controllers)) != c.path]

@@ -72,6 +72,10 @@ def _extent(line: bytes) -> Extent:
     return Extent(inside, outside, count)
 
 
+ALL_IDS = IdMapping((Extent(0, 0, _IDS - 1),))
+"""Of a namespace as its own members see it: every id stands for itself. (The last number is no id.)"""
+
+
 def overflow_ids(proc: str = "/proc") -> tuple[int, int]:
     """The uid and gid that stand for unmapped ids, 65534 each unless somebody changed them."""
 

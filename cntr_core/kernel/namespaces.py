@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
 from dataclasses import dataclass
 
 from .libc import Syscall
@@ -22,6 +24,9 @@ CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
+
+_INITIAL_USER = 0xEFFFFFFD  # PROC_USER_INIT_INO of linux/proc_ns.h
+_NS_GET_OWNER_UID = 0xB704  # linux/nsfs.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,18 @@ def same_namespace(fd: int, kind: str) -> bool:
     """
     own, other = os.stat(f"/proc/thread-self/ns/{kind}"), os.fstat(fd)
     return (own.st_dev, own.st_ino) == (other.st_dev, other.st_ino)
+
+
+def is_initial_user_namespace() -> bool:
+    """Whether the caller is in the user namespace in which root is the machine's root."""
+    return os.stat("/proc/self/ns/user").st_ino == _INITIAL_USER
+
+
+def owner(fd: int) -> int:
+    """The uid of whoever made the user namespace `fd`, in the caller's ids (ioctl_ns(2), Linux 4.11)."""
+    answer = bytearray(4)
+    fcntl.ioctl(fd, _NS_GET_OWNER_UID, answer)
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def setns(fd: int, flag: int = 0) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..engine import Engine
-from ..errors import KernelFeatureMissing, PermissionMissing
+from ..errors import KernelFeatureMissing
 from ..filesystem import DirectoryTree, Filesystem, MountRequest
-from ..kernel import capabilities
+from ..kernel import cgroups
 from ..types import ContainerProcess
 from .plan import AttachPlan, SessionOptions, host_ids, plan_attach, plan_exec, plan_whole
+from .privileges import gain_privileges
 from .run import run_session
 from .skeleton import mount_points, session_skeleton
 from .target import Target, hold_target
-from .tools import Tools, check_writable, open_tools
+from .tools import Tools, check_writable, open_tools, tools_container
 from .whole import whole_branches
 
 
@@ -39,7 +40,8 @@ def _prepared(
     caller: Mapping[bytes, bytes],
 ) -> Iterator[_Prepared]:
     """Everything that only looks: the target is held, the tools are open, the steps are decided."""
-    _check_privileges()
+    container = tools_container(options.tools, engines) if options.fat is None else None
+    options = _allowed(process, options)
     _check_filesystem(filesystem)
     if options.rw_tools:
         check_writable(options.tools)
@@ -52,7 +54,7 @@ def _prepared(
                 plan = plan_whole(target, options, fat, filesystem.name, caller)
                 yield _Prepared(target, plan, lambda: whole_branches(target, fat, scratch=options.scratch), False)
         else:
-            with open_tools(options.tools, engines, caller) as tools:
+            with open_tools(options.tools, container, engines, caller) as tools:
                 plan = plan_attach(target, options, tools, filesystem.name, caller)
                 writable = options.rw_tools
                 yield _Prepared(target, plan, lambda: _branches(target, tools, plan, writable), not writable)
@@ -111,7 +113,7 @@ def execute(process: ContainerProcess, options: SessionOptions, caller: Mapping[
     :returns: as :func:`attach`.
     :raises CntrError: as :func:`attach`.
     """
-    _check_privileges()
+    options = _allowed(process, options)
     with hold_target(process, join_cgroup=options.join_cgroup) as target:
         return run_session(target, plan_exec(target, options, caller), None, None, options.timeout)
 
@@ -120,19 +122,22 @@ def describe_execute(
     process: ContainerProcess, options: SessionOptions, caller: Mapping[bytes, bytes] = os.environb
 ) -> list[str]:
     """What :func:`execute` would do, one line a step; nothing is changed."""
-    _check_privileges()
+    options = _allowed(process, options)
     with hold_target(process, join_cgroup=options.join_cgroup) as target:
         return plan_exec(target, options, caller).describe()
 
 
-def _check_privileges() -> None:
-    effective, _, _ = capabilities.capget()
-    lacking = capabilities.mask(["SYS_ADMIN", "SYS_PTRACE", "SYS_CHROOT", "SETUID", "SETGID"]) & ~effective
-    if lacking:
-        raise PermissionMissing(
-            f"entering a container needs {', '.join(capabilities.names(lacking))}",
-            "run cntr as root, for example with sudo",
-        )
+def _allowed(process: ContainerProcess, options: SessionOptions) -> SessionOptions:
+    """`options` as far as they are possible, once this process may enter the container.
+
+    The cgroup of one's own container may be out of one's reach, where nobody has delegated it: then the session stays
+    in the caller's, and ``--dry-run`` says so.
+
+    :raises PermissionMissing: it may not.
+    """
+    if gain_privileges(process) or not options.join_cgroup:
+        return options
+    return replace(options, join_cgroup=cgroups.may_join(process.pid))
 
 
 def _check_filesystem(filesystem: Filesystem) -> None:

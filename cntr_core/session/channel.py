@@ -15,7 +15,7 @@ from .. import errors
 from ..errors import CntrError, SessionError
 
 _LARGEST = 1 << 16
-_MOST_FDS = 8
+_MOST_FDS = 32
 _LONGEST = 2000  # characters of a sentence; a name in it is the user's, and may be of any length
 
 

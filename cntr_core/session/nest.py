@@ -42,6 +42,14 @@ class TerminalRequest:
     owner: tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Above:
+    """What the builder has of the nest: the host's /proc, and a socket on which it tells that the root is built."""
+
+    proc: int
+    tell: socket.socket
+
+
 def run_nest(
     nest: Nest,
     steps: Sequence[Step],
@@ -53,13 +61,13 @@ def run_nest(
     code, parent = 125, os.getppid()
     try:
         proc = _prepare(parent)
-        told, tell = os.pipe2(os.O_CLOEXEC)
+        told, tell = channel.pair()
         builder = os.fork()
         if builder == 0:
-            _build(nest, steps, command, request, sock, tell)
-        process.close_others({0, 1, 2, proc, told, *((request.caller,) if request else ())})
-        session = open_session(proc, builder) if os.read(told, 1) and command.adopt else None
-        code = _guard(builder, proc, session)
+            _build(nest, steps, command, request, sock, _Above(proc, tell))
+        process.close_others({0, 1, 2, proc, told.fileno(), *((request.caller,) if request else ())})
+        built = channel.receive(told)
+        code = _guard(builder, proc, built.fds[0] if built and built.fds else None)
     finally:
         if request is not None and os.getppid() != parent:  # killed, and nobody else can do it
             pty.restore(request.caller, request.attributes)
@@ -72,7 +80,7 @@ def _build(
     command: Command,
     request: TerminalRequest | None,
     sock: socket.socket,
-    tell: int,
+    above: _Above,
 ) -> NoReturn:
     """Build the root, start the reaper, and wait for it as the parent that only the host sees. Never returns."""
     code, guard = 125, os.getppid()
@@ -81,8 +89,9 @@ def _build(
         for step in steps:
             _execute(step, nest)
         command = _with_terminal(command, request, sock)
-        os.write(tell, b"1")
-        channel.send(sock, "started", *(listener.fileno() for listener in nest.listeners), builder=os.getpid())
+        session = [_own_mounts(above.proc)] if command.adopt else []
+        channel.send(above.tell, "built", *session)
+        channel.send(sock, "started", *session, *(listener.fileno() for listener in nest.listeners))
         limit(command.identity)
         # The next fork is visible in the container: nothing of the host may be in its reach from its first moment on.
         process.close_others(needed(command, sock))
@@ -177,15 +186,12 @@ def _with_terminal(command: Command, request: TerminalRequest | None, sock: sock
     return replace(command, terminal=Terminal(master, request.owner, request.attributes))
 
 
-def open_session(proc: int, builder: int) -> int | None:
-    """A descriptor of the session's mount namespace; None when its builder has ended.
+def _own_mounts(proc: int) -> int:
+    """A descriptor of the session's mount namespace, which only a member may open where nobody is root.
 
     Whoever means to kill its members must hold it: the number of a namespace that is gone is soon given to another.
     """
-    try:
-        return os.open(f"{builder}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
-    except OSError:
-        return None
+    return os.open("self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
 
 
 def _guard(builder: int, proc: int, session: int | None) -> int:

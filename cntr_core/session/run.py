@@ -19,7 +19,7 @@ from ..kernel import process
 from ..relay import Loop, Stream
 from . import channel, proxy
 from .command import Command, Stdio
-from .nest import TerminalRequest, kill_members, open_session, run_nest
+from .nest import TerminalRequest, kill_members, run_nest
 from .plan import AttachPlan, host_ids
 from .steps import Nest
 from .target import Target
@@ -207,7 +207,7 @@ class _Host:
         elif message.event == "terminal":
             self._use_terminal(message.fds[0])
         elif message.event == "started":
-            self._on_started(message.fds, int(message.values["builder"]))
+            self._on_started(list(message.fds))
         elif message.event == "exit":
             self._code = int(message.values["code"]) if self._code is None else self._code
             self._end()
@@ -224,14 +224,14 @@ class _Host:
         self._loop.streams.append(self._stdin)
         self._add_output(master, self._own_description(1))
 
-    def _on_started(self, listeners: tuple[int, ...], builder: int) -> None:
+    def _on_started(self, fds: list[int]) -> None:
         self._deadlines.pop("setup", None)
-        if self._plan.nested and (session := open_session(self._proc, builder)) is not None:
-            self._stack.callback(os.close, session)
-            self._session = session
+        if self._plan.nested:
+            self._session = fds.pop(0)
+            self._stack.callback(os.close, self._session)
         if self._on_timeout is not None:
             self._limit("timeout", self._on_timeout, self._on_time_is_up)
-        for fd, (outside, _) in zip(listeners, self._plan.forwards, strict=True):
+        for fd, (outside, _) in zip(fds, self._plan.forwards, strict=True):
             proxy.start(socket.socket(fileno=fd), outside)
 
     def _on_nest_end(self) -> None:

@@ -155,7 +155,8 @@ class Skeleton:
             status = os.fstat(fd)
         finally:
             os.close(fd)
-        os.chown(path, status.st_uid, status.st_gid, dir_fd=self._upper)
+        with contextlib.suppress(OSError):  # an owner that has no number in our user namespace
+            os.chown(path, status.st_uid, status.st_gid, dir_fd=self._upper)
         os.chmod(path, stat.S_IMODE(status.st_mode), dir_fd=self._upper)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=self._upper)
 

@@ -74,16 +74,17 @@ def _read(process: ContainerProcess, pidfd: int, join_cgroup: bool, stack: ExitS
     if join_cgroup:
         _check_cgroup(process)
     status = procfs.read_status(directory)
+    namespaces = _foreign_namespaces(pid, stack)
     return Target(
         process=process,
         pidfd=pidfd,
         root=_opened(stack, "root", directory),
         cwd=_cwd(directory),
-        namespaces=_foreign_namespaces(pid, stack),
+        namespaces=namespaces,
         status=status,
         environment=procfs.read_environ(directory),
-        users=idmap.IdMapping.parse(procfs.read(directory, "uid_map")),
-        groups=idmap.IdMapping.parse(procfs.read(directory, "gid_map")),
+        users=_ids(directory, "uid_map", namespaces),
+        groups=_ids(directory, "gid_map", namespaces),
         cgroup_procs=_cgroup_procs(pid, stack) if join_cgroup else (),
         rlimits=limits.read_limits(directory),
         oom_score_adj=int(procfs.read(directory, "oom_score_adj")),
@@ -114,6 +115,11 @@ def _foreign_namespaces(pid: int, stack: ExitStack) -> dict[str, int]:
         if kind not in opened:
             raise KernelFeatureMissing(f"this kernel has no {kind} namespaces", "use one with CONFIG_NAMESPACES")
     return {k: fd for k, fd in opened.items() if k == "mnt" or not same_namespace(fd, k)}
+
+
+def _ids(directory: int, name: str, namespaces: Mapping[str, int]) -> idmap.IdMapping:
+    """The map from the target's ids to ours. A member of the namespace would read its map to the parent's instead."""
+    return idmap.IdMapping.parse(procfs.read(directory, name)) if "user" in namespaces else idmap.ALL_IDS
 
 
 def _profile(directory: int) -> lsm.LsmProfile | None:

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..kernel.libc import AT_FDCWD
 from ..kernel.mounts import DetachedMount
 from ..kernel.namespaces import CLONE_NEWNS, setns
-from ..types import ContainerRef
+from ..types import ContainerProcess, ContainerRef
 from .environment import DEFAULT_PATH
 from .helper import open_in_child
 from .target import Target, hold_target
@@ -36,9 +36,20 @@ class Tools:
 _SHELLS = (b"/bin/bash", b"/bin/sh", b"/bin/busybox")
 
 
+def tools_container(spec: str, engines: Sequence[Engine]) -> ContainerProcess | None:
+    """The container whose tree `spec` wants, None where it wants none.
+
+    :raises CntrError: there is no such container, or it does not run.
+    """
+    kind, _, name = spec.partition(":")
+    return resolve(ContainerRef.parse(name), engines) if kind == "container" and name else None
+
+
 @contextmanager
-def open_tools(spec: str, engines: Sequence[Engine], caller: Mapping[bytes, bytes]) -> Iterator[Tools]:
-    """Open what `spec` names. The tree stays usable while the context is open.
+def open_tools(
+    spec: str, container: ContainerProcess | None, engines: Sequence[Engine], caller: Mapping[bytes, bytes]
+) -> Iterator[Tools]:
+    """Open what `spec` names; `container` is its :func:`tools_container`. The tree is usable within the context.
 
     :raises UsageError: `spec` is malformed, or names no directory.
     :raises CntrError: the container or image cannot be opened.
@@ -51,12 +62,11 @@ def open_tools(spec: str, engines: Sequence[Engine], caller: Mapping[bytes, byte
     elif kind == "dir" and name:
         with _directory(name) as root:
             yield Tools(root, DEFAULT_PATH, _SHELLS, f"the directory {name}")
-    elif kind == "container" and name:
-        process = resolve(ContainerRef.parse(name), engines)
-        with hold_target(process, join_cgroup=False) as other:
+    elif container is not None:
+        with hold_target(container, join_cgroup=False) as other:
             path = other.environment.get(b"PATH", DEFAULT_PATH)
             with DetachedMount(open_in_child(lambda: _clone(other))) as tree:
-                yield Tools(tree.fd, path, _SHELLS, f"the tree of {process.container.ref}")
+                yield Tools(tree.fd, path, _SHELLS, f"the tree of {container.container.ref}")
     elif kind == "image" and name:
         from ..images import unpacked
 

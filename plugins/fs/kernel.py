@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cntr_core.kernel.mounts import DetachedMount
 
 
+_OTHERS = "use --fs pyfuse3, or --fs direct"
+
+
 class _KernelMount(ServedMount):
     def __init__(self, mount: DetachedMount) -> None:
         self._mount = mount
@@ -42,7 +45,10 @@ class KernelFilesystem(Filesystem):
 
     def missing(self) -> Sequence[Missing]:
         from cntr_core.kernel.mounts import fsopen
+        from cntr_core.kernel.namespaces import is_initial_user_namespace
 
+        if not is_initial_user_namespace():  # whose mounts come in one piece, of which overlayfs takes no part
+            return [Missing("root of the machine, for a user namespace cannot merge its trees", _OTHERS)]
         try:
             os.close(fsopen("tmpfs"))
         except PermissionError:
@@ -63,9 +69,7 @@ def _mounted(request: MountRequest) -> Iterator[ServedMount]:
     except PermissionError as error:
         raise PermissionMissing(f"cannot mount: {error}", "run as root") from error
     except OSError as error:
-        raise KernelFeatureMissing(
-            f"the kernel cannot mount this tree: {error}", "use --fs pyfuse3, or --fs direct"
-        ) from error
+        raise KernelFeatureMissing(f"the kernel cannot mount this tree: {error}", _OTHERS) from error
     with mount:
         yield _KernelMount(mount)
 
@@ -75,16 +79,15 @@ def _directories(request: MountRequest) -> list[int]:
 
     :raises UsageError: the kernel cannot do what is asked.
     """
-    hint = "use --fs pyfuse3, or --fs direct"
     if not request.branches:
         raise UsageError("a mount needs at least one branch", "name a directory")
     if not request.read_only:
-        raise UsageError("the kernel backend is read-only", hint)
+        raise UsageError("the kernel backend is read-only", _OTHERS)
     if request.observer is not None:
-        raise UsageError("the kernel backend cannot watch accesses", hint)
+        raise UsageError("the kernel backend cannot watch accesses", _OTHERS)
     trees = [tree for tree in request.branches if isinstance(tree, DirectoryTree)]
     if len(trees) < len(request.branches):
-        raise UsageError("the kernel backend shows directories only", hint)
+        raise UsageError("the kernel backend shows directories only", _OTHERS)
     return [tree.fd for tree in trees]
 
 

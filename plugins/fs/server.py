@@ -42,7 +42,8 @@ def missing_for_fuse() -> list[Missing]:
     except FileNotFoundError:
         return [Missing(DEVICE, "load the kernel module: modprobe fuse")]
     except OSError as error:
-        return [Missing(f"access to {DEVICE} ({error.strerror})", "run as root, with the device allowed")]
+        hint = f"run as root, with the device allowed; or as root once: chmod 666 {DEVICE}"
+        return [Missing(f"access to {DEVICE} ({error.strerror})", hint)]
     return []
 
 

@@ -1,0 +1,84 @@
+"""Who may enter a container: whoever has the capabilities, and whoever owns its user namespace.
+
+The maker of a user namespace has all capabilities in it, and in all below (user_namespaces(7)). So an ordinary user
+joins that of a container of its own first, for good: what is opened and mounted afterwards belongs to that namespace,
+as the kernel wants it. Files of the host are still read as that user.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import ContainerNotRunning, PermissionMissing
+from ..kernel import capabilities, idmap, mounts, namespaces, process, procfs
+from ..kernel.libc import AT_FDCWD, AT_RECURSIVE
+from ..kernel.namespaces import CLONE_NEWNS, CLONE_NEWUSER
+from ..types import ContainerProcess, ContainerRef
+
+_NEEDED = ("SYS_ADMIN", "SYS_PTRACE", "SYS_CHROOT", "SETUID", "SETGID")
+_HINT = "run cntr as root, for example with sudo"
+
+
+def gain_privileges(target: ContainerProcess) -> bool:
+    """Make sure that this process, which has one thread, may enter the container of `target`.
+
+    :returns: whether it could before. If not, it now is a member of the container's user namespace, and has a copy of
+        its own of the host's mounts.
+    :raises PermissionMissing: it may not; the message tells why.
+    """
+    effective, _, _ = capabilities.capget()
+    lacking = capabilities.mask(_NEEDED) & ~effective
+    if not lacking:
+        return True
+    namespace = _open_namespace(target, capabilities.names(lacking))
+    try:
+        _join(namespace, target)
+    finally:
+        os.close(namespace)
+    return False
+
+
+def _open_namespace(target: ContainerProcess, lacking: list[str]) -> int:
+    """The target's user namespace, which is another than ours."""
+    ref = target.container.ref
+    refusal = f"entering {ref} needs {', '.join(lacking)}: it is not a rootless container of yours"
+    try:
+        namespace = os.open(f"/proc/{target.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        raise ContainerNotRunning(f"{ref} ended just now", "start it again") from None
+    except PermissionError:
+        raise PermissionMissing(refusal, _HINT) from None
+    if namespaces.same_namespace(namespace, "user"):
+        os.close(namespace)
+        raise PermissionMissing(refusal, _HINT)
+    return namespace
+
+
+def _join(namespace: int, target: ContainerProcess) -> None:
+    uid, gid = _inner_ids(target.pid)
+    try:
+        namespaces.setns(namespace, CLONE_NEWUSER)
+    except PermissionError:
+        raise _foreign(namespace, target.container.ref) from None
+    process.setresgid(gid, gid, gid)
+    process.setresuid(uid, uid, uid)
+    namespaces.unshare(CLONE_NEWNS)
+    mounts.mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=mounts.MS_PRIVATE)
+
+
+def _inner_ids(pid: int) -> tuple[int, int]:
+    """Who we are in the namespace of a process: root where it has no number for us, since nobody can do nothing."""
+    directory = procfs.open_process(pid)
+    try:
+        maps = [idmap.IdMapping.parse(procfs.read(directory, name)) for name in ("uid_map", "gid_map")]
+    finally:
+        os.close(directory)
+    uid, gid = (m.to_inside(number) for m, number in zip(maps, (os.geteuid(), os.getegid()), strict=True))
+    return uid or 0, gid or 0
+
+
+def _foreign(namespace: int, ref: ContainerRef) -> PermissionMissing:
+    owner = namespaces.owner(namespace)
+    return PermissionMissing(
+        f"the user namespace of {ref} belongs to uid {owner}, so only that user may enter it", _HINT
+    )
