@@ -1,36 +1,36 @@
 """Podman, by the docker API that it serves. It has no daemon: where none of its sockets answers, its service is started
-for as long as there is something to ask."""
+for as long as there is something to ask.
+
+Each user has containers apart from all others'. Root is told of those of the user who called sudo(8), too: where both
+have one of the same name, it is shown as ``OWNER/NAME``, and that is how it can be named.
+"""
 
 from __future__ import annotations
 
 import os
 import resource
-import select
-import shutil
-import signal
-import socket
-import subprocess
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from typing import ClassVar
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
-from cntr_core import Engine, hookimpl
+from cntr_core import Container, Engine, hookimpl
 from cntr_core.errors import EngineError
 from cntr_core.kernel.capabilities import capget, names
-from cntr_core.kernel.mounts import DetachedMount
-from cntr_core.kernel.process import pidfd_open, set_pdeathsig
 
 from .docker_api import LOCAL, ApiEngine
+from .podman_service import Owner, Service, answers, invoking_user, ourselves
 
-_SOCKET = "/run/podman/podman.sock"
-_PATIENCE = 10.0
-"""Seconds that the service may take to start."""
-_POLL = 0.005
+if TYPE_CHECKING:
+    from docker import APIClient
+
+    Ask = Callable[[APIClient], Sequence[Container]]
 
 
 class PodmanEngine(ApiEngine):
-    """The service of ``CONTAINER_HOST``, else that of root's podman."""
+    """The service of ``CONTAINER_HOST``, else that of our own podman, and under sudo of the user's as well."""
 
     name: ClassVar[str] = "podman"
     variable: ClassVar[str] = "CONTAINER_HOST"
@@ -44,11 +44,39 @@ class PodmanEngine(ApiEngine):
                 f"podman's host {chosen} may be another machine, whose processes cannot be entered from here",
                 "run cntr on that machine, or unset CONTAINER_HOST",
             )
-        if chosen or _answers(_SOCKET):
-            yield chosen or LOCAL + _SOCKET
+        if chosen:
+            yield chosen
         else:
-            with _service() as endpoint:
-                yield endpoint
+            with _endpoints([ourselves()]) as (endpoint,):
+                yield endpoint()
+
+    def containers(self) -> Iterable[Container]:
+        return self._of(_owners(), self.listed)
+
+    def find(self, name: str) -> Sequence[Container]:
+        prefix, _, plain = name.rpartition("/")
+        owners = [owner for owner in _owners() if prefix in ("", owner.name)]
+        found = self._of(owners, lambda client: self.found(client, plain)) if owners else []
+        return [replace(container, name=f"{prefix}/{container.name}") for container in found] if prefix else found
+
+    def _of(self, owners: Sequence[Owner], ask: Ask) -> list[Container]:
+        """What the podman of each owner says; with the owner before a name that several have."""
+        if len(owners) == 1 and owners[0].is_us:
+            with self.connected() as client:
+                return list(ask(client))
+        found: list[tuple[Owner, Container]] = []
+        failure: EngineError | None = None
+        with _endpoints(owners) as endpoints:
+            for owner, endpoint in zip(owners, endpoints, strict=True):
+                try:
+                    with self.client(endpoint()) as client:
+                        found += [(owner, container) for container in ask(client)]
+                except EngineError as error:
+                    failure = error
+        if failure is not None and not found:  # else what the others have is not to be lost by it
+            raise failure
+        counts = Counter(container.name for _, container in found)
+        return [replace(c, name=f"{owner.name}/{c.name}") if counts[c.name] > 1 else c for owner, c in found]
 
     def ulimits(self) -> Mapping[str, tuple[int, int]]:
         """Without CAP_SYS_RESOURCE nobody can have more than we have, and podman's service asks for more."""
@@ -61,60 +89,23 @@ class PodmanEngine(ApiEngine):
         return {"nofile": (files, files), "nproc": (processes, processes)}
 
 
-def _answers(path: str) -> bool:
-    with closing(socket.socket(socket.AF_UNIX)) as connection:
-        try:
-            connection.connect(path)
-        except OSError:
-            return False
-    return True
+def _owners() -> list[Owner]:
+    """Whose containers we tell of: those of whoever runs us, and of a user who did so by sudo and ever used podman."""
+    user = None if os.environ.get(PodmanEngine.variable) else invoking_user()
+    return [ourselves(), *([user] if user is not None and user.has_storage else [])]
 
 
 @contextmanager
-def _service() -> Iterator[str]:
-    """The URL of a service of our own, which ends with the block or with us.
+def _endpoints(owners: Sequence[Owner]) -> Iterator[list[Callable[[], str]]]:
+    """What gives the URLs of their services, good for the block. Those that are not there are started, all at once.
 
-    Its socket lies in a tmpfs that is mounted nowhere, so nothing is left of it, however we end.
+    :raises EngineError: one cannot be started; or it does not answer, when its URL is asked for.
     """
-    program = shutil.which("podman")
-    if program is None:
-        raise EngineError("podman is not installed", "install it, or set CONTAINER_HOST")
-    if os.geteuid() != 0:
-        raise EngineError("only root can ask podman for root's containers", "run cntr as root, or set CONTAINER_HOST")
-    try:
-        directory = DetachedMount.new("tmpfs", {"mode": "700", "size": "64k"})
-    except OSError as error:
-        raise EngineError(f"podman's service has no place for its socket: {error}", "run `cntr doctor`") from error
-    with directory:
-        path = f"/proc/self/fd/{directory.fd}/socket"
-        line = [program, "system", "service", "--time=0", LOCAL + path]
-        with subprocess.Popen(
-            line,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[directory.fd],
-            preexec_fn=lambda: set_pdeathsig(signal.SIGTERM),
-        ) as process:
-            try:
-                _await(path, process.pid)
-                yield LOCAL + path
-            finally:
-                process.terminate()
-
-
-def _await(path: str, pid: int) -> None:
-    """Until the service answers; :raises EngineError: it ends instead, or takes too long."""
-    deadline = time.monotonic() + _PATIENCE
-    pidfd = pidfd_open(pid)
-    try:
-        while not _answers(path):
-            if select.select([pidfd], [], [], _POLL)[0]:
-                raise EngineError("podman's service ended when it was started", "try: podman system service --time=0")
-            if time.monotonic() > deadline:
-                raise EngineError(f"podman's service did not start within {_PATIENCE:g} s", "see podman info")
-    finally:
-        os.close(pidfd)
+    with ExitStack() as stack:
+        yield [
+            partial(str, LOCAL + owner.socket) if answers(owner.socket) else stack.enter_context(Service(owner)).wait
+            for owner in owners
+        ]
 
 
 @hookimpl

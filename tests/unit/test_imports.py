@@ -27,6 +27,7 @@ _LEVELS = {
     "cntr_core.hookspecs": 3,
     "cntr_core.images": 3,
     "cntr_core.plugins": 3,
+    "cntr_core.rootless": 3,
     "cntr_core.rules": 3,
     "cntr_core.runtime": 3,
     "cntr_core.session": 3,

@@ -1,0 +1,117 @@
+"""User namespaces that an ordinary user makes: root inside, and outside no more than before (user_namespaces(7)).
+
+Both functions move the calling process, which has one thread, for good, and give it a mount namespace of its own: what
+it mounts there nobody else sees, and nothing of it outlives the last process inside.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from .errors import KernelFeatureMissing, PermissionMissing
+from .kernel.idmap import Extent
+from .kernel.libc import AT_FDCWD, AT_RECURSIVE
+from .kernel.mounts import MS_PRIVATE, mount_setattr
+from .kernel.namespaces import CLONE_NEWNS, CLONE_NEWUSER, unshare
+from .kernel.process import set_dumpable, setresgid, setresuid
+
+_FILES = {"newuidmap": "/etc/subuid", "newgidmap": "/etc/subgid"}
+
+
+def enter_alone() -> None:
+    """Become root where nobody else exists: enough to mount, for who needs no files of several owners.
+
+    :raises OSError: the kernel forbids it.
+    """
+    maps = {"setgroups": "deny", "uid_map": f"0 {os.geteuid()} 1", "gid_map": f"0 {os.getegid()} 1"}
+    set_dumpable(True)  # else the files are root's
+    unshare(CLONE_NEWUSER | CLONE_NEWNS)
+    for name, content in maps.items():
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(content)
+
+
+def enter_with_subordinates() -> None:
+    """Become root among one's subordinate ids (subuid(5)): whoever an image's files belong to exists there.
+
+    :raises PermissionMissing: the user has none, or the programs that map them are not there.
+    :raises KernelFeatureMissing: the kernel forbids it.
+    """
+    lines = [_mapping(program, own) for program, own in zip(_FILES, (os.geteuid(), os.getegid()), strict=True)]
+    go, gone = os.pipe2(os.O_CLOEXEC)
+    mapper = os.fork()
+    if mapper == 0:
+        os.close(gone)
+        _map(lines, go)
+    os.close(go)
+    try:
+        unshare(CLONE_NEWUSER)
+        os.write(gone, b"1")
+    except OSError as error:
+        raise KernelFeatureMissing(
+            f"an ordinary user may make no user namespace here ({error.strerror})",
+            "sysctl user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns decide; or use sudo",
+        ) from None
+    finally:
+        os.close(gone)
+        failed = os.waitstatus_to_exitcode(os.waitpid(mapper, 0)[1])
+    if failed:
+        raise PermissionMissing(
+            f"the subordinate ids of {_name()} cannot be mapped", f"look at {' and '.join(_FILES.values())}"
+        )
+    setresgid(0, 0, 0)
+    setresuid(0, 0, 0)
+    unshare(CLONE_NEWNS)
+    mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)
+
+
+def _map(lines: Sequence[list[str]], go: int) -> None:
+    """In a child, for the programs must run outside of the namespace of our parent, which they map when it is there."""
+    code = 1
+    try:
+        if os.read(go, 1):
+            pid = str(os.getppid())
+            done = [subprocess.run([line[0], pid, *line[1:]], capture_output=True, check=False) for line in lines]
+            code = int(any(one.returncode for one in done))
+    finally:
+        os._exit(code)
+
+
+def _mapping(program: str, own: int) -> list[str]:
+    """The words for newuidmap(1) or newgidmap(1), without the PID: we as 0, then all that is ours."""
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/bin")
+    if path is None:
+        raise PermissionMissing(f"without root this needs {program}", "as root: apt-get install uidmap; or use sudo")
+    extents, inside = [Extent(0, own, 1)], 1
+    for first, count in _subordinates(_FILES[program]):
+        extents.append(Extent(inside, first, count))
+        inside += count
+    if len(extents) == 1:
+        raise PermissionMissing(
+            f"{_name()} has no subordinate ids in {_FILES[program]}",
+            f"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {_name()}; or use sudo",
+        )
+    return [path, *(str(number) for e in extents for number in (e.inside, e.outside, e.count))]
+
+
+def _subordinates(path: str) -> list[tuple[int, int]]:
+    """The ranges of this user, as first id and count: lines ``NAME:FIRST:COUNT`` or ``UID:FIRST:COUNT`` (subuid(5))."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            rows = [line.strip().split(":") for line in file]
+    except OSError:
+        return []
+    ours = {_name(), str(os.geteuid())}
+    numbers = [row[1:] for row in rows if len(row) == 3 and row[0] in ours]
+    return [(int(first), int(count)) for first, count in numbers if first.isdecimal() and count.isdecimal()]
+
+
+def _name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

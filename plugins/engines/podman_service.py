@@ -1,0 +1,184 @@
+"""Whose podman it is, and how to reach its API: by the socket of its service, else by a service of our own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cntr_core.errors import CntrError, EngineAbsent, EngineError
+from cntr_core.kernel.mounts import DetachedMount
+from cntr_core.kernel.process import pidfd_open, set_pdeathsig
+from cntr_core.rootless import enter_alone
+from cntr_core.session.helper import open_in_child
+
+from .docker_api import LOCAL
+
+_PATIENCE = 10.0
+"""Seconds that the service may take to start."""
+_POLL = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A user whose containers podman has apart from all others'. `is_us`: it is who runs this process."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    is_us: bool
+
+    @property
+    def runtime_directory(self) -> str:
+        """Where the user's sockets are."""
+        own = os.environ.get("XDG_RUNTIME_DIR", "") if self.is_us else ""
+        return own or f"/run/user/{self.uid}"
+
+    @property
+    def socket(self) -> str:
+        """Where the service listens, if the system starts one."""
+        return "/run/podman/podman.sock" if self.uid == 0 else f"{self.runtime_directory}/podman/podman.sock"
+
+    @property
+    def has_storage(self) -> bool:
+        """Whether it ever used podman, which makes directories in the home of whoever asks it."""
+        data = os.environ.get("XDG_DATA_HOME", "") if self.is_us else ""
+        places = (f"{data or self.home + '/.local/share'}/containers/storage", f"{self.home}/.config/containers")
+        return self.uid == 0 or any(map(os.path.isdir, places))
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables of a program that runs as this user."""
+        if self.is_us:
+            return os.environ
+        variables = {"HOME": self.home, "USER": self.name, "LOGNAME": self.name, "PATH": os.environ.get("PATH", "")}
+        if os.path.isdir(self.runtime_directory):
+            variables["XDG_RUNTIME_DIR"] = self.runtime_directory
+        return variables
+
+
+def ourselves() -> Owner:
+    """Who runs this process."""
+    uid = os.geteuid()
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return Owner(str(uid), uid, os.getegid(), os.environ.get("HOME", "/"), True)
+    return Owner(entry.pw_name, uid, os.getegid(), os.environ.get("HOME") or entry.pw_dir, True)
+
+
+def invoking_user() -> Owner | None:
+    """Who called sudo(8) to become root, as it tells by SUDO_UID."""
+    uid = os.environ.get("SUDO_UID", "")
+    if os.geteuid() != 0 or not uid.isdecimal() or int(uid) == 0:
+        return None
+    try:
+        entry = pwd.getpwuid(int(uid))
+    except (KeyError, OverflowError):
+        return None
+    return Owner(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir, False)
+
+
+def answers(path: str) -> bool:
+    """Whether somebody listens there."""
+    with closing(socket.socket(socket.AF_UNIX)) as connection:
+        try:
+            connection.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+class Service:
+    """A service of our own, which ends with the block or with us.
+
+    Its socket lies in a tmpfs that is mounted nowhere, so nothing is left of it, however we end. Starting it and
+    waiting for it are two things, so that several can start at once.
+    """
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._stack = ExitStack()
+        self._pid = 0
+        self._path = ""
+
+    def __enter__(self) -> Service:
+        program = shutil.which("podman")
+        if program is None:
+            raise EngineAbsent("podman is not installed", "install it, or set CONTAINER_HOST")
+        if not self._owner.has_storage:
+            raise EngineAbsent(f"{self._owner.name} has never used podman", "start a container: podman run …")
+        with ExitStack() as stack:
+            directory = stack.enter_context(_directory(self._owner))
+            self._path = f"/proc/self/fd/{directory.fd}/socket"
+            line = [program, "system", "service", "--time=0", LOCAL + self._path]
+            process = stack.enter_context(_started(line, directory.fd, self._owner))
+            stack.callback(process.terminate)
+            self._pid = process.pid
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def wait(self) -> str:
+        """The URL of the service, once it answers; :raises EngineError: it ends instead, or takes too long."""
+        deadline = time.monotonic() + _PATIENCE
+        pidfd = pidfd_open(self._pid)
+        try:
+            while not answers(self._path):
+                if select.select([pidfd], [], [], _POLL)[0]:
+                    whose = "" if self._owner.is_us else f" for {self._owner.name}"
+                    sentence = f"podman's service ended when it was started{whose}"
+                    raise EngineError(sentence, "try: podman system service --time=0")
+                if time.monotonic() > deadline:
+                    raise EngineError(f"podman's service did not start within {_PATIENCE:g} s", "see podman info")
+        finally:
+            os.close(pidfd)
+        return LOCAL + self._path
+
+
+def _started(line: list[str], directory: int, owner: Owner) -> subprocess.Popen[bytes]:
+    become: dict[str, Any] = {}
+    if not owner.is_us:
+        groups = os.getgrouplist(owner.name, owner.gid)
+        become = {"user": owner.uid, "group": owner.gid, "extra_groups": groups, "cwd": "/"}
+    return subprocess.Popen(
+        line,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=owner.environment(),
+        pass_fds=[directory],
+        preexec_fn=lambda: set_pdeathsig(signal.SIGTERM),
+        **become,
+    )
+
+
+@contextmanager
+def _directory(owner: Owner) -> Iterator[DetachedMount]:
+    options = {"mode": "700", "size": "64k"}
+    try:
+        if os.geteuid() == 0:
+            made = DetachedMount.new("tmpfs", {**options, "uid": str(owner.uid), "gid": str(owner.gid)})
+        else:
+            made = DetachedMount(open_in_child(lambda: _in_own_namespace(options)))
+    except (OSError, CntrError) as error:
+        hint = "run `cntr doctor`" if owner.uid == 0 else "start it yourself: systemctl --user start podman.socket"
+        raise EngineError(f"podman's service has no place for its socket: {error}", hint) from error
+    with made:
+        yield made
+
+
+def _in_own_namespace(options: Mapping[str, str]) -> int:
+    enter_alone()
+    return DetachedMount.new("tmpfs", options).fd
