@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
@@ -44,6 +44,19 @@ def require(name: str) -> None:
         pytest.fail(f"CNTR_CI=1 promises {name}: {reason}", pytrace=False)
     elif reason:
         pytest.skip(f"requires {name}: {reason}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stays_at_home() -> Iterator[None]:
+    """What a test does to its own process all later ones would have to live with: it belongs into a child."""
+    before = _home()
+    yield
+    assert _home() == before, "pytest itself has changed its namespaces, root or working directory"
+
+
+def _home() -> dict[str, str]:
+    links = (*(f"ns/{name}" for name in os.listdir("/proc/self/ns")), "root", "cwd")
+    return {link: os.readlink(f"/proc/self/{link}") for link in links}
 
 
 def pytest_configure(config: pytest.Config) -> None:

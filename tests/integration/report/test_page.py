@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.commands.progress import Display
-from cntr_slimmer.oci.compress import Compression
-from cntr_slimmer.oci.pack import pack
-from cntr_slimmer.oci.source import open_source
 from cntr_slimmer.report.data import collect
 from cntr_slimmer.report.values import Report
 from cntr_slimmer.report.write import read_report, write_report
-from cntr_slimmer.request import SlimRequest
-from cntr_slimmer.slim import slimmed
 
-from cntr_core.plugins import load
+from tests.cntr import PROGRAM, environment
 from tests.integration.report.browser import Visit, visit
 from tests.unit.images.layouts import directory, file, symlink, tar
 from tests.unit.slimmer.report import making
@@ -30,15 +25,9 @@ pytestmark = [pytest.mark.requires("chromium"), pytest.mark.timeout(300)]
 def nginx(nginx_archive: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report's directory of nginx, slimmed for real."""
     where = tmp_path_factory.mktemp("nginx")
-    plugins = load()
-    [filesystem] = [each for each in plugins.filesystems if each.name == "direct"]
-    with (
-        open_source(nginx_archive) as image,
-        slimmed(image, SlimRequest(), plugins.rules, filesystem, Display(None)) as result,
-    ):
-        pair = (("nginx:slim", result.pair.slim), ("nginx:fat", result.pair.fat))
-        saved = [(name, pack(half, result.directory, Compression.NONE)) for name, half in pair]
-        write_report(collect(result, image, saved, "nginx-slim.tar"), result.trace, str(where))
+    names = ("--slim-name", "nginx:slim", "--fat-name", "nginx:fat")
+    line = [PROGRAM, "slim", nginx_archive, "-o", "nginx-slim.tar", *names, "--report", "."]
+    subprocess.run(line, cwd=where, env=environment(), check=True, capture_output=True, timeout=120)
     return where
 
 
