@@ -38,14 +38,13 @@ _TABLE = {
     "Process": ("string id = 2", "uint32 pid = 3", "int32 status = 4"),
     "ListTasksResponse": ("repeated Process tasks = 1",),
 }
-_STATES = (  # enum Status
-    ContainerState.UNKNOWN,
-    ContainerState.CREATED,
-    ContainerState.RUNNING,
-    ContainerState.EXITED,
-    ContainerState.PAUSED,
-    ContainerState.PAUSED,  # pausing
-)
+_STATES = {  # enum Status
+    1: ContainerState.CREATED,
+    2: ContainerState.RUNNING,
+    3: ContainerState.EXITED,
+    4: ContainerState.PAUSED,
+    5: ContainerState.PAUSED,  # pausing
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +105,14 @@ class ContainerdEngine(Engine):
 
     def _found(self, one: Any, process: Any, namespace: str) -> Found:
         name = one.labels.get(_NERDCTL) or one.id
-        state = _STATES[process.status] if process and process.status < len(_STATES) else ContainerState.UNKNOWN
+        state = _STATES.get(process.status, ContainerState.UNKNOWN) if process else ContainerState.CREATED
         alive = state in (ContainerState.RUNNING, ContainerState.PAUSED)
         container = Container(
             engine=self.name,
             id=one.id,
             name=name if namespace == _default_namespace() else f"{namespace}/{name}",
-            state=state if process else ContainerState.CREATED,
-            pid=process.pid if process and alive else None,
+            state=state,
+            pid=process.pid if alive else None,
             image=one.image,
             labels=dict(one.labels),
         )

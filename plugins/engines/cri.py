@@ -41,12 +41,7 @@ _TABLE = {
     "ContainerStatusResponse": ("ContainerStatus status = 1", "map<string, string> info = 2"),
     "ContainerStatus": ("string id = 1", "int32 state = 3", "ImageSpec image = 8"),
 }
-_STATES = (  # enum ContainerState
-    ContainerState.CREATED,
-    ContainerState.RUNNING,
-    ContainerState.EXITED,
-    ContainerState.UNKNOWN,
-)
+_STATES = {0: ContainerState.CREATED, 1: ContainerState.RUNNING, 2: ContainerState.EXITED}  # enum ContainerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +93,11 @@ class Runtime:
         """One container, by its full id."""
         wishes = {"container_id": identifier, "verbose": True}
         answer = self._call("ContainerStatus", "ContainerStatusRequest", "ContainerStatusResponse", wishes)
-        return Status(_pid(answer.info.get("info", "")), answer.status.image.image, _state(answer.status.state))
+        return Status(
+            _pid(answer.info.get("info", "")),
+            answer.status.image.image,
+            _STATES.get(answer.status.state, ContainerState.UNKNOWN),
+        )
 
     def _call(self, method: str, request: str, reply: str, wishes: Mapping[str, Any] | None = None) -> Any:
         types = _types()
@@ -128,19 +127,15 @@ def _container(one: Any, pod: Any) -> PodContainer:
         pod=pod.name,
         name=one.metadata.name,
         attempt=one.metadata.attempt,
-        state=_state(one.state),
+        state=_STATES.get(one.state, ContainerState.UNKNOWN),
         image=one.image.image,
         labels=dict(one.labels),
     )
 
 
-def _state(number: int) -> ContainerState:
-    return _STATES[number] if 0 <= number < len(_STATES) else ContainerState.UNKNOWN
-
-
 def _pid(info: str) -> int | None:
-    """The process in the JSON of a verbose answer: the interface leaves its form to the runtimes, and containerd and
-    CRI-O both have ``pid`` at its top; cri-dockerd says nothing."""
+    """The process in the JSON of a verbose answer. The interface leaves its form to the runtimes: all three have ``pid``
+    at its top, but for cri-dockerd before it had that answer (containerd and CRI-O: server/container_status.go)."""
     if not info:
         return None
     try:

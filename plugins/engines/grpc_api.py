@@ -47,9 +47,10 @@ class Client:
         except GRPCError as error:
             kind = Unimplemented if error.status is Status.UNIMPLEMENTED else EngineError
             raise kind(f"{self.name} refused: {error.message or error.status.name}", "see its log") from None
-        except (DecodeError, ProtocolError, StreamTerminatedError, AssertionError) as error:
-            text = f"{self.name}'s answer cannot be understood ({type(error).__name__}: {error!s:.60})"
-            raise EngineError(text, "look which program serves that socket") from None
+        # The last two are what grpclib 0.4 has for connections that break before it has agreed on HTTP/2.
+        except (DecodeError, ProtocolError, StreamTerminatedError, AssertionError, AttributeError):
+            sentence = f"{self.name}'s answer at {self._path} cannot be understood"
+            raise EngineError(sentence, "look which program serves that socket") from None
         except (OSError, TimeoutError) as error:
             reason = getattr(error, "strerror", None) or "it is silent"
             sentence = f"{self.name} does not answer at {self._path} ({reason})"

@@ -90,7 +90,7 @@ def _names(one: PodContainer) -> tuple[str, ...]:
 
 
 def _docker_pid(container: str) -> int | None:
-    """cri-dockerd tells no process; Docker, whose container it is, does."""
+    """An old cri-dockerd tells no process; Docker, whose container it is, does."""
     return next((found.pid for found in DockerEngine().find(container)), None)
 
 
