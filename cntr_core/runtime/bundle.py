@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..errors import ImageError, UsageError
 from ..images import ImageConfig
 from ..kernel import capabilities
+from ..kernel.namespaces import is_initial_user_namespace
 from ..kernel.paths import open_in_root, read_in_root
 from . import spec
 from .users import resolve_user
@@ -23,7 +24,8 @@ _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 @dataclass(frozen=True, slots=True)
 class BundleRequest:
     """What is wanted beside the image's configuration: the container's host name, its cgroup (a path from the
-    hierarchies' roots), and what the user asked for."""
+    hierarchies' roots; without effect in a user namespace, to which they do not belong), and what the user asked for.
+    """
 
     name: str
     cgroup: str
@@ -40,7 +42,7 @@ def write_bundle(directory: str, root: int, config: ImageConfig, request: Bundle
     """
     wishes = spec.Wishes(
         name=request.name,
-        cgroup=request.cgroup,
+        cgroup=request.cgroup if is_initial_user_namespace() else "",
         identity=resolve_user(config.user, _read(root, "etc/passwd"), _read(root, "etc/group")),
         capabilities=capabilities.names(capabilities.capget()[1]),
         command=request.command,

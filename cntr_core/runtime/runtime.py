@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import CntrError, CommandNotExecutable, CommandNotFound, EngineError
+from ..kernel.namespaces import is_initial_user_namespace
 
 # The first that is installed. crun 1.8 refuses hosts with both cgroup hierarchies.
 _PROGRAMS = ("runc", "crun")
@@ -97,7 +98,14 @@ class Runtime:
             raise _refusal(done.stderr.decode("utf-8", "replace").strip())
 
     def _line(self, options: list[str], call: list[str]) -> list[str]:
-        return [self._program, "--root", self._root, *options, *call]
+        return [self._program, "--root", self._root, *_rootless(self._program), *options, *call]
+
+
+def _rootless(program: str) -> tuple[str, ...]:
+    """What tells the runtime that the cgroups of this machine are not ours: it would fail to make some."""
+    if is_initial_user_namespace():
+        return ()
+    return {"runc": ("--rootless", "true"), "crun": ("--cgroup-manager", "disabled")}[os.path.basename(program)]
 
 
 def _reason(log: str) -> str:

@@ -89,7 +89,7 @@ def _process(config: ImageConfig, wishes: Wishes) -> dict[str, Any]:
 def _linux(wishes: Wishes) -> dict[str, Any]:
     kinds = ["pid", "ipc", "uts", "mount", "cgroup"] + ([] if wishes.host_network else ["network"])
     return {
-        "cgroupsPath": wishes.cgroup,
+        **({"cgroupsPath": wishes.cgroup} if wishes.cgroup else {}),
         "namespaces": [{"type": kind} for kind in kinds],
         # The runtime itself adds the devices that every container has: null, zero, tty …
         "resources": {"devices": [{"allow": False, "access": "rwm"}]},

@@ -109,9 +109,8 @@ def _open_device(owned: ExitStack) -> int:
     try:
         device = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        raise PermissionMissing(
-            f"cannot open {DEVICE}: {error.strerror}", "run as root, load the module fuse, or use --fs kernel"
-        ) from error
+        hint = f"run as root, load the module fuse, or as root once: chmod 666 {DEVICE}"
+        raise PermissionMissing(f"cannot open {DEVICE}: {error.strerror}", hint) from error
     owned.callback(os.close, device)
     return device
 

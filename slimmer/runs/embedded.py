@@ -13,14 +13,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from cntr_core.errors import CntrError, KernelFeatureMissing, PermissionMissing
+from cntr_core.errors import CntrError, KernelFeatureMissing
 from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node
 from cntr_core.images import ImageConfig, remove_tree
 from cntr_core.images.blobs import spool_directory
 from cntr_core.kernel.libc import AT_FDCWD
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
-from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
+from cntr_core.kernel.namespaces import CLONE_NEWNS, is_initial_user_namespace, unshare
 from cntr_core.kernel.process import set_child_subreaper
+from cntr_core.rootless import enter_with_subordinates
 from cntr_core.runtime import BundleRequest, Runtime, need_runtime, stop_signal, write_bundle
 
 from ..trace.record import Phase
@@ -41,14 +42,16 @@ class RunRequest:
 
 
 def become_private() -> None:
-    """Leave the caller's mount namespace, so that no mount of ours is ever seen there, or outlives us.
+    """Leave the caller's mount namespace, so that no mount of ours is ever seen there, or outlives us; an ordinary user
+    also leaves the user namespace, and is root from now on.
 
-    :raises PermissionMissing: we are not root.
+    :raises CntrError: an ordinary user lacks what that wants.
     """
-    if os.geteuid() != 0:
-        raise PermissionMissing("only root can run an image to watch it", "run it with sudo")
-    unshare(CLONE_NEWNS)
-    mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)
+    if os.geteuid() == 0:
+        unshare(CLONE_NEWNS)
+        mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)
+    else:
+        enter_with_subordinates()
     set_child_subreaper()
 
 
@@ -100,6 +103,8 @@ def _mount_root(
     _copy_directory(lower, upper)
     # volatile: what a throw-away run writes need not reach a disk.
     options = {"lowerdir": lower, "upperdir": upper, "workdir": work, "volatile": None}
+    if not is_initial_user_namespace():
+        options["userxattr"] = None  # the others are for the machine's root (kernel: overlayfs.rst)
     try:
         _attach(DetachedMount.new("overlay", options), root, stack)
     except OSError as error:
