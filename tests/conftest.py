@@ -81,6 +81,6 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     if log is not None:
         del os.environ["CNTR_COVERAGE_LOG"]
         if os.path.exists(log):
-            unpack(log, ".coverage.sessions")
+            unpack(log, str(session.config.rootpath / ".coverage.sessions"))
         shutil.rmtree(os.path.dirname(log))
     return result

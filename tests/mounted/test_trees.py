@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mmap
 import os
@@ -144,14 +145,14 @@ def test_set_user_id_programs_and_devices_work(transport: str, tree: Path, tmp_p
 def test_sockets_fifos_and_maps_work(transport: str, tree: Path, tmp_path: Path) -> None:
     place = tmp_path / "mount"
     with mounted(transport, place, tree, read_only=False):
-        os.chdir(place)
-        try:
-            with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
-                listener.bind("socket")
-                listener.listen()
-                client.connect("socket")
-        finally:
-            os.chdir("/")
+        with (
+            contextlib.chdir(place),  # a socket's path is short
+            socket.socket(socket.AF_UNIX) as listener,
+            socket.socket(socket.AF_UNIX) as client,
+        ):
+            listener.bind("socket")
+            listener.listen()
+            client.connect("socket")
         (place / "file").write_bytes(bytes(8192))
         with (place / "file").open("r+b") as file, mmap.mmap(file.fileno(), 8192) as memory:
             memory[5000:5005] = b"hello"
