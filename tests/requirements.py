@@ -146,6 +146,7 @@ REQUIREMENTS: dict[str, Probe] = {
     "objdump": _program("objdump", "binutils"),
     "openssl": _program("openssl"),
     "ordinary-user": _ordinary_user,
+    "pgrep": _program("pgrep", "procps"),
     "podman": _program("podman"),
     "runc": _program("runc"),
     "script": _program("script", "bsdutils"),

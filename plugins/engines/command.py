@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from cntr_core import Container, Engine, EngineStatus, hookimpl
-from cntr_core.errors import EngineError
+from cntr_core.errors import EngineAbsent, EngineError
 
 from .pid import PidEngine
 from .tools import printed
@@ -48,13 +48,15 @@ class CommandEngine(Engine):
 
 
 def _words() -> list[str]:
-    """:raises EngineError: there is no command, or its quotes are not closed."""
+    """:raises EngineAbsent: there is no command.
+    :raises EngineError: its quotes are not closed.
+    """
     try:
         words = shlex.split(os.environ.get(_VARIABLE, ""))
     except ValueError as error:
         raise EngineError(f"{_VARIABLE} cannot be read: {error}", "correct it") from None
     if not words:
-        raise EngineError(f"no command is set in {_VARIABLE}", "set it to a command that prints the PID for a name")
+        raise EngineAbsent(f"no command is set in {_VARIABLE}", "set it to a command that prints the PID for a name")
     return words
 
 

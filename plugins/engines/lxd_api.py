@@ -93,7 +93,7 @@ class RestEngine(Engine):
         labels = {key: value for key, value in config.items() if key.startswith(_LABELS)}
         return Container(
             engine=self.name,
-            id=config.get("volatile.uuid") or f"{project}/{instance['name']}",  # LXD gives no UUID before 4.0.5
+            id=config.get("volatile.uuid") or f"{project}/{instance['name']}",  # LXD gives none before 4.8
             name=instance["name"],
             state=_STATES.get(instance["status"], ContainerState.UNKNOWN),
             image=config.get("image.description") or config.get("volatile.base_image", ""),

@@ -21,6 +21,8 @@ from .tools import printed
 
 _CELL = re.compile(r"\t+| {2,}")  # tabs, which a terminal's copy shows as blanks
 _LEGEND = re.compile(r"UUID\s+APP\s+IMAGE NAME\s+IMAGE ID\s+STATE\b")
+_CELLS = 5
+"""Those that a pod's line has at least."""
 _STATES = {  # rkt/pkg/pod/pods.go
     "embryo": ContainerState.CREATED,
     "preparing": ContainerState.CREATED,
@@ -63,12 +65,10 @@ def pods(table: str) -> Iterator[Container]:
     lines = table.splitlines()
     if not lines:
         return
-    if not _LEGEND.match(lines[0]):
+    of_pods = [_CELL.split(line) for line in lines if not line[:1].isspace()]  # and not of a pod's further applications
+    if not _LEGEND.match(lines[0]) or any(len(cells) < _CELLS for cells in of_pods):
         raise EngineError(f"rkt prints another table than was asked for: {lines[0]!r:.80}", "run rkt list --full")
-    for line in lines[1:]:
-        if line[:1].isspace():  # one more application of the same pod
-            continue
-        uuid, app, image, _, state = _CELL.split(line)[:5]
+    for uuid, app, image, _, state, *_ in of_pods[1:]:
         known = _STATES.get(state, ContainerState.EXITED)
         yield Container(RktEngine.name, uuid, "" if app == "-" else app, known, image="" if image == "-" else image)
 
