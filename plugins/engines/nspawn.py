@@ -66,15 +66,19 @@ def _unregistered() -> Iterator[Machine]:
 
 
 def _machine(leader: int) -> Machine:
-    """The machine's name is in no place that is easier to read: the command line may leave it to a rule of nspawn's."""
-    try:
-        with process(leader) as directory:
-            mounts = procfs.read_mountinfo(directory)
-    except PermissionError:  # for an ordinary user it has no name but its number
-        return Machine(str(leader), leader)
-    names = [os.fsdecode(match[1]) for mount in mounts if (match := _PROPAGATED.search(mount.root))]
+    with process(leader) as directory:
+        mounts = procfs.read_mountinfo(directory)
     roots = [os.fsdecode(mount.root) for mount in mounts if mount.point == b"/"]
-    return Machine(names[0] if names else str(leader), leader, roots[0] if roots else "")
+    return Machine(name_by_mounts(mounts) or str(leader), leader, roots[0] if roots else "")
+
+
+def name_by_mounts(mounts: Iterable[procfs.Mount]) -> str:
+    """The name of the machine that has those mounts; empty where it has unmounted what tells.
+
+    The command line would not do: it may leave the name to rules of nspawn's.
+    """
+    names = (os.fsdecode(match[1]) for mount in mounts if (match := _PROPAGATED.search(mount.root)))
+    return next(names, "")
 
 
 def _running(machine: Machine) -> Container:

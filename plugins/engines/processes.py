@@ -23,13 +23,13 @@ def process(pid: int) -> Iterator[int]:
 
 
 def called(name: bytes) -> Iterator[int]:
-    """The processes with that name (proc(5), comm), which are given to whoever asks, not only to root."""
+    """The processes with that name (proc(5), comm), which every user may read."""
     for entry in os.listdir("/proc"):
         try:
             if entry.isdecimal() and name_of(int(entry)) == name:
                 yield int(entry)
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended meanwhile
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended meanwhile, or is hidden (hidepid, proc(5))
 
 
 def name_of(pid: int) -> bytes:

@@ -12,9 +12,11 @@ from cntr_plugins.engines.nspawn import NspawnEngine
 
 from cntr_core import ContainerRef, ContainerState, Engine
 from cntr_core.engine import find, resolve, statuses
+from cntr_core.errors import ContainerNotRunning
+from cntr_core.kernel import cgroups
 from cntr_core.kernel.idmap import IdMapping
 from cntr_core.testing import EngineContract, SessionContract
-from tests.cntr import output
+from tests.cntr import output, wait_until
 from tests.engines import Target, check_user_namespace
 from tests.nspawn import bus, machine
 
@@ -165,6 +167,21 @@ def test_a_bus_without_machined(alone: Target, tmp_path: Path) -> None:
 def test_a_machine_without_a_stub_init(place: Path) -> None:
     with machine(place, as_pid2=False) as it:
         assert resolve(ContainerRef(it.name), [NspawnEngine()]).pid == it.leader
+
+
+@pytest.mark.requires("cgroup-v2")
+@pytest.mark.usefixtures("no_bus")
+def test_a_frozen_machine_is_paused(place: Path) -> None:
+    with machine(place) as it:
+        [group] = [group for group in cgroups.cgroups(it.pid) if group.version == 2]
+        switch = Path(group.directories[0], "cgroup.freeze")
+        switch.write_text("1")
+        try:
+            wait_until(lambda: cgroups.frozen(it.pid), "it is frozen")
+            with pytest.raises(ContainerNotRunning, match="is paused"):
+                resolve(ContainerRef(it.name), [NspawnEngine()])
+        finally:
+            switch.write_text("0")
 
 
 @pytest.mark.usefixtures("no_bus")
