@@ -45,7 +45,12 @@ def join(
             show_default=False,
         ),
     ] = "",
-    name: Annotated[str, typer.Option("--name", help="The image's name there.")] = "joined:latest",
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name", help="The image's name there; else the one in DEST, or joined:latest.", show_default=False
+        ),
+    ] = "",
     platform: options.ForPlatform = None,
     debug: output.Debug = False,
 ) -> int:
@@ -72,7 +77,8 @@ def join(
     ):
         whole = halves.whole(directory, shown.counting("joining", halves.recipe.size))
         shown.expect("compressing", halves.recipe.size)
-        images = [(name, pack(whole, directory, destination.compression, shown.moved))]
+        called = name or ("" if "://" in target else "joined:latest")
+        images = [(called, pack(whole, directory, destination.compression, shown.moved))]
         shown.expect_saved(images)
         destination.save(images, shown.moved)
     typer.echo(target)

@@ -10,15 +10,40 @@ _SUFFIX = re.compile(r"(\.oci|\.docker)?(\.tar)?(\.(gz|xz|zst))?$|\.tgz$")
 _ODD = re.compile(r"[^a-z0-9._-]+|^[^a-z0-9]+")
 
 
-def halves(reference: str) -> tuple[str, str]:
-    """The names of the slim and the fat half: ``nginx.tar`` gives ``nginx:slim`` and ``nginx:fat``, an image with a tag
-    keeps it: ``docker://shop/web:1.2`` gives ``shop/web:1.2-slim``."""
+def halves(reference: str, target: str = "") -> tuple[str, str]:
+    """The names of the slim and the fat half of the image `reference`.
+
+    A `target` in an engine or a registry tells them: ``docker://web:1`` gives ``web:1`` and ``web:1-fat``, and
+    ``docker://web:slim`` gives ``web:fat``. Else ``nginx.tar`` gives ``nginx:slim`` and ``nginx:fat``, and an image with
+    a tag keeps it: ``docker://shop/web:1.2`` gives ``shop/web:1.2-slim``.
+    """
+    scheme, separator, place = target.partition("://")
+    if separator:
+        return _told(place.partition("/")[2] if scheme == "registry" else place)
     file, name = _locate(reference)
     path, tag = _split(name or reference.partition("://")[2] or reference)
     if file and not name:
         path, tag = _base(file), ""
     stem = f"{path}:{tag}-" if tag else f"{path}:"
     return f"{stem}slim", f"{stem}fat"
+
+
+def _told(name: str) -> tuple[str, str]:
+    path, tag = _split(name)
+    if not tag:
+        return f"{path}:slim", f"{path}:fat"
+    return f"{path}:{tag}", f"{path}:{tag.removesuffix('slim')}fat" if tag.endswith("slim") else f"{path}:{tag}-fat"
+
+
+def chosen(reference: str, target: str, slim: str | None, fat: str | None) -> tuple[str, str]:
+    """As :func:`halves`, where the user has not named one. In a registry a tag alone is a name, too."""
+    defaults = halves(reference, target)
+    path = _split(defaults[0])[0] if target.startswith("registry://") else ""
+
+    def whole(name: str) -> str:
+        return f"{path}:{name}" if path and ":" not in name else name
+
+    return whole(slim or defaults[0]), whole(fat or defaults[1])
 
 
 def report(reference: str) -> str:

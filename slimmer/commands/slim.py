@@ -166,8 +166,7 @@ def slim(
         with_rules=tuple(rule or ()),
         without_rules=tuple(no_rule or ()),
     )
-    by_default = names.halves(image)
-    named = (slim_name or by_default[0], fat_name or by_default[1])
+    named = names.chosen(image, target or "", slim_name, fat_name)
     run = options.run_wishes(
         probe=probe,
         until=until,

@@ -166,7 +166,7 @@ class EngineDestination(Destination):
 
 @dataclass(frozen=True, slots=True)
 class RegistryDestination(Destination):
-    """A repository of a registry, where an image's name is its tag."""
+    """A repository of a registry, where the tag of an image's name counts, or all of it where that is no more."""
 
     reference: RegistryReference
     mount_from: tuple[str, ...] = ()
@@ -179,4 +179,5 @@ class RegistryDestination(Destination):
     def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
         from .push import push  # and with it the HTTP client
 
-        push(self.reference, images, progress, self.mount_from)
+        tagged = [(name.rpartition(":")[2], image) for name, image in images]
+        push(self.reference, tagged, progress, self.mount_from)

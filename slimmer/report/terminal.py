@@ -155,7 +155,7 @@ def _plural(count: int, what: str) -> str:
 
 def _reference(report: Report) -> str:
     """The slim half as cntr takes it."""
-    scheme, separator, _ = report.destination.partition("://")
+    scheme, separator, place = report.destination.partition("://")
     if scheme == "registry":
-        return report.destination
+        return f"registry://{place.partition('/')[0]}/{report.halves[0].name}"
     return f"{scheme}://{report.halves[0].name}" if separator else f"{scheme}:{report.halves[0].name}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cntr_core.images import open_image
+from tests.integration.images.conftest import serving
 from tests.integration.slim.conftest import MakeApp, Slim
 from tests.unit.images.layouts import file, symlink, tar
 
@@ -168,6 +169,20 @@ def test_a_container_on_both_halves_notes_what_came_from_the_fat_one(slim: Slim,
 
 
 @pytest.mark.requires("docker", "docker-cli")
+@pytest.mark.requires("docker-registry")
+def test_a_registry_has_both_halves_under_one_name(slim: Slim, pair: str, tmp_path: Path) -> None:
+    with serving(tmp_path) as registry:
+        name = registry.name("shop/app:1")
+        done = slim.cntr("slim", pair, "-o", name, "--probe", "quiet:0.2s")
+        assert done.returncode == 0, done.stderr
+        assert f"{name} " in done.stdout and "shop/app:1-fat" in done.stdout
+        assert slim.cntr("verify", name).returncode == 0
+        joined = slim.cntr("join", name, "-o", registry.name("shop/app:whole"))
+        assert joined.returncode == 0, joined.stderr
+        compared = slim.cntr("diff", pair, registry.name("shop/app:whole"))
+        assert (compared.returncode, compared.stdout) == (0, ""), compared.stderr
+
+
 def test_docker_runs_the_slim_half_and_cntr_finds_the_other_there(slim: Slim, pair: str) -> None:
     names = ("--slim-name", "cntr-test/pair:slim", "--fat-name", "cntr-test/pair:fat")
     done = slim.cntr("slim", pair, "-o", "docker://cntr-test/pair:slim", "--probe", "quiet:0.2s", *names)

@@ -30,3 +30,28 @@ def test_names_tell_the_image(
         Path(path).touch()
     assert names.halves(reference) == (f"{stem}slim", f"{stem}fat")
     assert names.report(reference) == report
+
+
+@pytest.mark.parametrize(
+    "target, slim, fat",
+    [
+        ("out.tar", "app:slim", "app:fat"),
+        ("docker://web", "web:slim", "web:fat"),
+        ("docker://web:1", "web:1", "web:1-fat"),
+        ("docker://shop/web:v2-slim", "shop/web:v2-slim", "shop/web:v2-fat"),
+        ("registry://localhost:5000/shop/web", "shop/web:slim", "shop/web:fat"),
+        ("registry://localhost:5000/web:1", "web:1", "web:1-fat"),
+    ],
+)
+def test_a_destination_tells_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, slim: str, fat: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("app.tar").touch()
+    assert names.chosen("app.tar", target, None, None) == (slim, fat)
+    assert names.chosen("app.tar", target, "mine:1", "mine:2") == ("mine:1", "mine:2")
+
+
+def test_in_a_registry_a_tag_is_a_name() -> None:
+    target = "registry://localhost:5000/web:1"
+    assert names.chosen("app.tar", target, "small", "rest") == ("web:small", "web:rest")
