@@ -14,8 +14,8 @@ def halves(reference: str, target: str = "") -> tuple[str, str]:
     """The names of the slim and the fat half of the image `reference`.
 
     A `target` in an engine or a registry tells them: ``docker://web:1`` gives ``web:1`` and ``web:1-fat``, and
-    ``docker://web:slim`` gives ``web:fat``. Else ``nginx.tar`` gives ``nginx:slim`` and ``nginx:fat``, and an image with
-    a tag keeps it: ``docker://shop/web:1.2`` gives ``shop/web:1.2-slim``.
+    ``docker://web:slim`` also ``web:fat``. Else ``nginx.tar`` gives ``nginx:slim`` and ``nginx:fat``, and an image
+    with a tag keeps it: ``docker://shop/web:1.2`` gives ``shop/web:1.2-slim``.
     """
     scheme, separator, place = target.partition("://")
     if separator:
