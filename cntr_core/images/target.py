@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from ..errors import ImageError
+from ..kernel.namespaces import is_initial_user_namespace
 from ..kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, open_in_root, openat2
 from .members import FOREIGN_XATTRS, Kind, Member, quoted, split_path, tar_errors
 from .streams import CHUNK
@@ -126,7 +127,7 @@ class Target:
     def _wants_device(self, member: Member) -> bool:
         if self._devices is DevicePolicy.REFUSE:
             raise ImageError(f"is a {member.kind.value}, which was not asked for")
-        if self._devices is DevicePolicy.SKIP:
+        if self._devices is DevicePolicy.SKIP or not is_initial_user_namespace():  # elsewhere nobody can make one
             self.skipped.append((member.path, f"a {member.kind.value}"))
             return False
         return True

@@ -73,7 +73,7 @@ def run(
     from cntr_core.errors import UsageError
     from cntr_core.plugins import load
 
-    from .prepare import RunRequest, check_privileges, fill, new_directory
+    from .prepare import RunRequest, fill, new_directory
     from .remove import discard
     from .run import run_detached, run_foreground
 
@@ -81,7 +81,6 @@ def run(
         raise UsageError("--detach and --interactive contradict each other")
     if misses and not (fallback or fat_image):
         raise UsageError("--misses is for --fallback", "without it a missing file is just missing")
-    check_privileges()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_by_signal)
     below = fat_image if fat_image is not None else "" if fallback else None
@@ -110,13 +109,11 @@ def stop(
     """Stop containers of the oci engine, running or not, and remove them with everything that they wrote."""
     from cntr_core.errors import UsageError
 
-    from .prepare import check_privileges
     from .remove import find
     from .remove import stop as stop_container
 
     if not timeout <= _LONGEST:  # nan is no less than anything
         raise UsageError(f"--timeout cannot be {timeout:g}", f"give seconds, {_LONGEST} at most")
-    check_privileges()
     for name in containers:
         stop_container(find(name.removeprefix("oci://")), timeout)
 

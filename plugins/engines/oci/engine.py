@@ -20,8 +20,6 @@ class OciEngine(Engine):
 
     def status(self) -> EngineStatus:
         where = state_directory()
-        if os.geteuid() != 0:
-            return EngineStatus(False, "only root has containers of this engine", "Run it with sudo.", where)
         program = find_runtime()
         if not program:
             return EngineStatus(False, "no OCI runtime is installed", "Install runc or crun.", where)

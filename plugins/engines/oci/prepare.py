@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cntr_core.errors import PermissionMissing
 from cntr_core.images import Image, ImageHolder, open_fat, open_image, unpack
+from cntr_core.rootless import enter_with_subordinates
 from cntr_core.runtime import BundleRequest, arguments, need_runtime, stop_signal, write_bundle
 
 from . import state
@@ -34,12 +34,6 @@ class RunRequest:
     misses: str = ""
 
 
-def check_privileges() -> None:
-    """:raises PermissionMissing: we are not root."""
-    if os.geteuid() != 0:
-        raise PermissionMissing("only root can start containers by the oci engine", "Run it with sudo.")
-
-
 def new_directory(request: RunRequest) -> Directory:
     """A directory with the name asked for, or the first free one that tells the image.
 
@@ -54,7 +48,8 @@ def new_directory(request: RunRequest) -> Directory:
 
 
 def fill(directory: Directory, request: RunRequest, engines: Sequence[ImageHolder]) -> Record:
-    """Unpack the image and write the bundle.
+    """Unpack the image and write the bundle. An ordinary user becomes root of a user namespace in between, for good:
+    engines are asked for the image outside of it.
 
     :raises CntrError: the image cannot be read, or not be run; what was written stays, for the caller to remove.
     """
@@ -62,6 +57,8 @@ def fill(directory: Directory, request: RunRequest, engines: Sequence[ImageHolde
     with open_image(request.image, engines=engines) as image:
         arguments(image.config, request.command)  # better now than after a minute of unpacking
         record = _record(directory, image, program)
+        if os.geteuid() != 0:
+            enter_with_subordinates()
         if request.fallback is not None:
             record = _with_fat(directory, record, request, engines)
         unpack(image, directory.file("rootfs"))

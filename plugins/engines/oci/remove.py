@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from cntr_core.errors import AmbiguousContainer, ContainerNotFound, EngineError
 from cntr_core.images import remove_tree
 from cntr_core.kernel.cgroups import frozen
-from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
+from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_dumpable
+from cntr_core.rootless import enter_with_subordinates
+from cntr_core.session.helper import open_in_child
 
 from .state import Directory, Record, directories, runtime_of, tidy
 
@@ -57,10 +59,28 @@ def discard(directory: Directory, record: Record | None) -> None:
     if record:
         runtime_of(record).delete()
     try:
-        remove_tree(directory.path)
+        _remove_tree(directory.path)
     except OSError as error:
         raise EngineError(f"{directory.path} cannot be removed: {error}", "Unmount what is below it.") from error
     tidy()
+
+
+def _remove_tree(path: str) -> None:
+    """Remove the files, which belong to subordinate ids where an ordinary user has run the container."""
+    try:
+        remove_tree(path)
+    except PermissionError:
+        if os.geteuid() == 0:
+            raise
+        os.close(open_in_child(lambda: _remove_as_root(path)))
+
+
+def _remove_as_root(path: str) -> int:
+    """In a child. Gives any descriptor, as a sign that all is gone."""
+    set_dumpable(True)  # else newuidmap(1) may not look at it
+    enter_with_subordinates()
+    remove_tree(path)
+    return os.open("/", os.O_PATH | os.O_CLOEXEC)
 
 
 def _end(record: Record, timeout: float) -> None:

@@ -20,7 +20,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _RUNTIME_ROOT = ".runtime"
 # Not below /run: that is a tmpfs of little size, mounted noexec and nosuid on many systems, and a container's whole
 # root is kept here.
-_DEFAULT = "/var/lib/cntr-oci"
+_PLACE = "/var/lib"
+_NAME_THERE = "cntr-oci"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,13 @@ class Directory:
 
 
 def state_directory() -> str:
-    """Where containers live; the environment variable CNTR_STATE_DIR moves it."""
-    return os.environ.get("CNTR_STATE_DIR") or _DEFAULT
+    """Where containers live: ``$CNTR_STATE_DIR``, else below ``/var/lib`` for root, ``$XDG_DATA_HOME`` for others."""
+    if path := os.environ.get("CNTR_STATE_DIR"):
+        return path
+    if os.geteuid() == 0 and os.access(_PLACE, os.W_OK):  # root of an ordinary user's namespace cannot write there
+        return os.path.join(_PLACE, _NAME_THERE)
+    home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return os.path.join(home, _NAME_THERE)
 
 
 def runtime_root() -> str:

@@ -424,20 +424,3 @@ def test_crun_serves_where_runc_is_missing(cntr: Cntr, make_image: MakeImage, tm
         return done.returncode, done.stdout, done.stderr
 
     assert in_child(run) == (3, b"seed\n", b"")
-
-
-def test_without_root_the_engine_says_so(cntr: Cntr) -> None:
-    def unprivileged() -> tuple[bool, str]:
-        from cntr_plugins.engines.oci.engine import OciEngine
-        from cntr_plugins.engines.oci.prepare import check_privileges
-
-        os.seteuid(65534)
-        status = OciEngine().status()
-        try:
-            check_privileges()
-        except Exception as error:
-            return status.available, str(error)
-        return status.available, ""
-
-    assert cntr.names() == []
-    assert in_child(unprivileged) == (False, "only root can start containers by the oci engine")

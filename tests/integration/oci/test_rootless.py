@@ -1,0 +1,104 @@
+"""Containers of the embedded engine that an ordinary user starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cntr import PROGRAM, descendants, is_alive, wait_until
+from tests.rootless import FIRST_SUBORDINATE, GID, UID, OrdinaryUser, made_user
+from tests.unit.images.layouts import directory, file, layout, member, symlink, tar
+
+pytestmark = pytest.mark.requires(
+    "root", "fuse", "runc", "busybox", "newuidmap", "nsenter", "setpriv", "unshare", "ordinary-user"
+)
+
+APPLETS = "cat id ls sh sleep stat touch"
+
+
+@pytest.fixture
+def image(ordinary_user: OrdinaryUser) -> Iterator[str]:
+    """The user's image, with what only root of the machine could make: a device, and files of several owners."""
+    busybox = Path("/bin/busybox").read_bytes()
+    content = tar(
+        directory("bin"),
+        file("bin/busybox", busybox, mode=0o755),
+        *(symlink(f"bin/{applet}", "busybox") for applet in APPLETS.split()),
+        directory("etc"),
+        file("etc/passwd", b"root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/:/bin/sh\n"),
+        file("etc/group", b"root:x:0:\napp:x:1000:\n"),
+        directory("dev"),
+        member("dev/console", b"3", devmajor=5, devminor=1),
+        directory("private", uid=1000, gid=1000, mode=0o700),
+        file("private/x", b"x", uid=1000, gid=1000, mode=0o600),
+    )
+    path = ordinary_user.home / "image"
+    run = {"Env": ["PATH=/bin"], "Cmd": ["sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.1; done"], "User": "app"}
+    name = layout(path, content, config=run)
+    for one in (path, *path.rglob("*")):
+        os.chown(one, UID, GID)
+    yield name
+    shutil.rmtree(path)
+    assert not (ordinary_user.home / ".local/share/cntr-oci").exists(), "something was left"
+
+
+def test_its_life(ordinary_user: OrdinaryUser, image: str) -> None:
+    cntr = ordinary_user.cntr
+    done = cntr("run", "--detach", "--name", "one", image)
+    assert (done.stdout, done.returncode) == ("one\n", 0), done.stderr
+    try:
+        listed = json.loads(cntr("list", "--json").stdout)
+        assert [(one["name"], one["state"]) for one in listed if one["engine"] == "oci"] == [("one", "running")]
+        state = ordinary_user.home / ".local/share/cntr-oci/one/state.json"
+        pid = json.loads(state.read_text())["pid"]
+        assert os.stat(f"/proc/{pid}").st_uid == FIRST_SUBORDINATE + 999
+        attached = cntr("attach", "one", "--", "sh", "-c", "id -u; cat /var/lib/cntr/private/x; touch private/made")
+        assert (attached.stdout, attached.returncode) == ("1000\nx", 0), attached.stderr
+        assert os.stat(f"/proc/{pid}/root/private/made").st_uid == FIRST_SUBORDINATE + 999
+        assert cntr("exec", "one", "--", "id", "-u").stdout == "1000\n"
+    finally:
+        stopped = cntr("stop", "one")
+    assert stopped.returncode == 0, stopped.stderr
+    assert not is_alive(pid)
+
+
+def test_its_output_and_exit_code(ordinary_user: OrdinaryUser, image: str) -> None:
+    done = ordinary_user.cntr("run", "--rm", image, "--", "sh", "-c", "stat -c %u:%g /private; ls /dev/null; exit 3")
+    assert (done.stdout, done.returncode) == ("1000:1000\n/dev/null\n", 3), done.stderr
+
+
+def test_several_are_stopped_at_once(ordinary_user: OrdinaryUser, image: str) -> None:
+    for name in ("one", "two"):
+        assert ordinary_user.cntr("run", "--detach", "--name", name, image).returncode == 0
+    done = ordinary_user.cntr("stop", "one", "two")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_it_and_nothing_is_left(ordinary_user: OrdinaryUser, image: str, number: int) -> None:
+    script = f"trap 'exit 9' {number}; echo up; while :; do sleep 0.1; done"
+    line = ordinary_user.command(PROGRAM, "run", "--rm", image, "--", "sh", "-c", script)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, env=ordinary_user.environment()) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        ours = descendants(process.pid)
+        process.send_signal(number)
+        assert process.wait(30) == 9
+    wait_until(lambda: not any(map(is_alive, ours)), "all of it has ended")
+
+
+def test_without_subordinate_ids_it_says_what_to_do(busybox_archive: str) -> None:
+    with made_user(subordinates=False) as user:
+        done = user.cntr("run", busybox_archive)
+        assert not (user.home / ".local/share/cntr-oci").exists()
+    assert done.returncode == 125
+    said, hint = done.stderr.splitlines()
+    assert "no subordinate ids in /etc/subuid" in said
+    assert "usermod --add-subuids" in hint
