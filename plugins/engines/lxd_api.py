@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus
 from cntr_core.engine import LIMIT, matching
@@ -104,7 +103,7 @@ class RestEngine(Engine):
         """The container with its PID and its state as they are now."""
         self._check_location(client, instance)
         project = instance.get("project", _DEFAULT)
-        state = _asked(client, f"/1.0/instances/{quote(container.name)}/state", {"project": project})
+        state = _asked(client, f"/1.0/instances/{container.name}/state", {"project": project})
         pid = int(state["pid"])
         return replace(
             container, state=_STATES.get(state["status"], ContainerState.UNKNOWN), pid=pid if pid > 0 else None
