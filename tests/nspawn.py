@@ -24,14 +24,11 @@ _POLICY = """\
   <listen>unix:path={path}</listen>
   <auth>EXTERNAL</auth>
   <policy context="default">
-    <allow user="*"/>
-    <allow own="*"/>
-    <allow send_destination="*"/>
-    <allow send_type="method_call"/>
-    <allow receive_sender="*"/>
+    {rules}
   </policy>
 </busconfig>
 """
+_OPEN = '<allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>'
 
 
 @dataclass(frozen=True)
@@ -45,10 +42,11 @@ class Machine:
 
 
 @contextmanager
-def bus(place: Path, *, machined: bool) -> Iterator[None]:
-    """A system bus of our own within the block, with a machined or without; `place` is for its files."""
+def bus(place: Path, *, machined: bool, rules: str = _OPEN) -> Iterator[None]:
+    """A system bus of our own within the block, with a machined or without; `place` is for its files, and `rules` say
+    what everybody may do (dbus-daemon(1))."""
     path = place / "bus"
-    (place / "bus.conf").write_text(_POLICY.format(path=path))
+    (place / "bus.conf").write_text(_POLICY.format(path=path, rules=rules))
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setenv(_BUS, f"unix:path={path}")
         stack.enter_context(_daemon("dbus-daemon", f"--config-file={place}/bus.conf", "--nofork", "--nopidfile"))

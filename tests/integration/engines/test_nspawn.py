@@ -163,6 +163,15 @@ def test_a_bus_without_machined(alone: Target, tmp_path: Path) -> None:
         assert find(ContainerRef.parse(alone.reference), [NspawnEngine()]).pid == alone.pid
 
 
+@pytest.mark.requires("dbus", "machined")
+def test_a_bus_that_refuses_has_a_sentence(tmp_path: Path) -> None:
+    allowed = ('user="*"', 'own="*"', 'receive_sender="*"', 'send_destination="org.freedesktop.DBus"')
+    with bus(tmp_path, machined=True, rules="".join(f"<allow {what}/>" for what in allowed)):
+        [(_, status)] = statuses([NspawnEngine()])
+    assert not status.available
+    assert status.detail.startswith("machined refused: org.freedesktop.DBus.Error.AccessDenied")
+
+
 @pytest.mark.usefixtures("no_bus")
 def test_a_machine_without_a_stub_init(place: Path) -> None:
     with machine(place, as_pid2=False) as it:
