@@ -19,6 +19,7 @@ from cntr_plugins.engines.messages import message_types
 from tests.cntr import is_alive, wait_until
 from tests.images import archive, docker_tag
 
+# Isolated: an image that a test loads is written, and not found to be there by another test's namespace.
 # Without CAP_SYS_RESOURCE the CRI plugin cannot make the OOM killer spare pods: restrict_oom_score_adj.
 _CONFIGURATION = """\
 version = 2
@@ -28,6 +29,8 @@ state = "{directory}/state"
   address = "{directory}/containerd.sock"
 [ttrpc]
   address = "{directory}/ttrpc.sock"
+[plugins."io.containerd.metadata.v1.bolt"]
+  content_sharing_policy = "isolated"
 [plugins."io.containerd.internal.v1.opt"]
   path = "{directory}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
@@ -91,6 +94,12 @@ class Containerd:
             self.ctr("images", "tag", docker_tag(recipe), name, namespace=namespace)
             self.ctr("images", "remove", docker_tag(recipe), namespace=namespace)
         return name
+
+    def largest_blob(self, namespace: str) -> str:
+        """The digest of the largest blob that a namespace has: a layer."""
+        store = f"{self.directory}/root/io.containerd.content.v1.content/blobs"
+        digests = self.ctr("content", "list", "--quiet", namespace=namespace).split()
+        return max(digests, key=lambda one: os.path.getsize(f"{store}/{one.replace(':', '/')}"))
 
     def run(self, name: str, *options: str, namespace: str = "default", recipe: str = "busybox") -> int:
         """Start a container in the background; its process."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus, hookimpl
-from cntr_core.engine import SHORTEST_PREFIX
+from cntr_core.engine import LIMIT, SHORTEST_PREFIX
 from cntr_core.errors import EngineError
 
 from .docker_api import LOCAL, check_socket, is_ours
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .grpc_api import Client
 
 _DEFAULT = "/run/containerd/containerd.sock"
+_PATIENCE = 60.0
+"""Seconds that containerd may take for one piece of an image."""
 _NERDCTL = "nerdctl/name"
 _OTHERS = ("com.docker/engine.bundle.path", "io.cri-containerd.kind")
 """Labels that tell that a container is Docker's, or Kubernetes'."""
@@ -92,10 +94,29 @@ class ContainerdEngine(Engine):
             self._check(container)
         return matches
 
+    def export_image(self, name: str) -> Iterable[bytes] | None:
+        from .containerd_images import Store
+
+        with self._connected() as client:
+            namespaces = sorted(_namespaces(client), key=lambda one: one != _default_namespace())
+            holder = next((one for one in namespaces if Store(client, one).target(name) is not None), None)
+        return None if holder is None else self._export(holder, name)
+
+    def import_image(self, archive: Iterable[bytes]) -> None:
+        from .containerd_images import Store
+
+        with self._connected(_PATIENCE) as client:
+            Store(client, _default_namespace()).take(archive)
+
+    def _export(self, namespace: str, name: str) -> Iterator[bytes]:
+        from .containerd_images import Store
+
+        with self._connected(_PATIENCE) as client:
+            yield from Store(client, namespace).archive(name)
+
     def _all(self) -> list[Found]:
         with self._connected() as client:
-            namespaces = _call(client, "namespaces.v1.Namespaces/List", "ListNamespacesResponse").namespaces
-            return [found for namespace in namespaces for found in self._in(client, namespace.name)]
+            return [found for namespace in _namespaces(client) for found in self._in(client, namespace)]
 
     def _in(self, client: Client, namespace: str) -> list[Found]:
         containers = _call(client, "containers.v1.Containers/List", "ListContainersResponse", namespace).containers
@@ -127,12 +148,12 @@ class ContainerdEngine(Engine):
             )
 
     @contextmanager
-    def _connected(self) -> Iterator[Client]:
+    def _connected(self, limit: float = LIMIT) -> Iterator[Client]:
         from .grpc_api import connected
 
         path = _endpoint().removeprefix(LOCAL)
         check_socket(self.name, path, "start it, or set CONTAINERD_ADDRESS")
-        with connected(self.name, path) as client:
+        with connected(self.name, path, limit) as client:
             yield client
 
 
@@ -143,6 +164,11 @@ def _endpoint() -> str:
 
 def _default_namespace() -> str:
     return os.environ.get("CONTAINERD_NAMESPACE") or "default"
+
+
+def _namespaces(client: Client) -> list[str]:
+    answer = _call(client, "namespaces.v1.Namespaces/List", "ListNamespacesResponse")
+    return [namespace.name for namespace in answer.namespaces]
 
 
 @functools.cache

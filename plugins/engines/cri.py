@@ -16,7 +16,7 @@ from cntr_core import ContainerState
 from cntr_core.errors import EngineAbsent, EngineError
 
 from .docker_api import check_socket
-from .grpc_api import Client, Unimplemented, connected
+from .grpc_api import Client, Refused, connected
 
 _TABLE = {
     "VersionRequest": ("string version = 1",),
@@ -115,7 +115,9 @@ def runtime(path: str) -> Iterator[Runtime]:
     try:
         with connected("kubernetes", path) as client:
             yield Runtime(client)
-    except Unimplemented:
+    except Refused as error:
+        if error.status != "UNIMPLEMENTED":
+            raise
         sentence = f"the runtime at {path} does not serve Kubernetes"
         raise EngineAbsent(sentence, "enable its CRI plugin (disabled_plugins in containerd's configuration)") from None
 
@@ -134,8 +136,8 @@ def _container(one: Any, pod: Any) -> PodContainer:
 
 
 def _pid(info: str) -> int | None:
-    """The process in the JSON of a verbose answer. The interface leaves its form to the runtimes: all three have ``pid``
-    at its top, but for cri-dockerd before it had that answer (containerd and CRI-O: server/container_status.go)."""
+    """The process in the JSON of a verbose answer, whose form the interface leaves to the runtimes: containerd, CRI-O
+    and cri-dockerd have ``pid`` at its top (``container_status.go`` of each); an old cri-dockerd has no such answer."""
     if not info:
         return None
     try:

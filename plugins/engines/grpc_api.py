@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 from cntr_core.engine import LIMIT
 from cntr_core.errors import EngineError
 
+Metadata = Mapping[str, str] | None
+
 if TYPE_CHECKING:
     import asyncio
 
     from grpclib.client import Channel
 
 
-class Unimplemented(EngineError):
-    """The server does not offer the service that was asked for."""
+class Refused(EngineError):
+    """The server answers by an error. `status` is its name: ``NOT_FOUND``, ``ALREADY_EXISTS``, ``UNIMPLEMENTED`` …"""
+
+    status = ""
 
 
 class Client:
@@ -30,23 +34,41 @@ class Client:
         self._runner = runner
         self._channel = channel
 
-    def call(self, method: str, request: Any, reply: type[Any], metadata: Mapping[str, str] | None = None) -> Any:
+    def call(self, method: str, request: Any, reply: type[Any], metadata: Metadata = None) -> Any:
         """The answer to one request. `method` is ``/PACKAGE.SERVICE/METHOD``.
 
-        :raises Unimplemented: there is no such method.
+        :raises Refused: the server says no.
         :raises EngineError: any other failure.
         """
-        from google.protobuf.message import DecodeError
         from grpclib.client import UnaryUnaryMethod
-        from grpclib.const import Status
-        from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
         call = UnaryUnaryMethod(self._channel, method, type(request), reply)
+        return self._run(call(request, metadata=metadata))
+
+    def stream(self, method: str, request: Any, reply: type[Any], metadata: Metadata = None) -> list[Any]:
+        """All answers to one request; errors as for :meth:`call`."""
+        from grpclib.client import UnaryStreamMethod
+
+        call = UnaryStreamMethod(self._channel, method, type(request), reply)
+        return self._run(call(request, metadata=metadata))  # type: ignore[no-any-return]  # as the library has it
+
+    def exchange(self, method: str, request: Any, reply: type[Any], metadata: Metadata = None) -> list[Any]:
+        """All answers to one request of a method that would take several; errors as for :meth:`call`."""
+        from grpclib.client import StreamStreamMethod
+
+        call = StreamStreamMethod(self._channel, method, type(request), reply)
+        return self._run(call([request], metadata=metadata))  # type: ignore[no-any-return]  # as the library has it
+
+    def _run(self, call: Any) -> Any:
+        from google.protobuf.message import DecodeError
+        from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+
         try:
-            return self._runner.run(_within(self._limit, call(request, metadata=metadata)))
+            return self._runner.run(_within(self._limit, call))
         except GRPCError as error:
-            kind = Unimplemented if error.status is Status.UNIMPLEMENTED else EngineError
-            raise kind(f"{self.name} refused: {error.message or error.status.name}", "see its log") from None
+            refused = Refused(f"{self.name} refused: {error.message or error.status.name}", "see its log")
+            refused.status = error.status.name
+            raise refused from None
         # The last two are what grpclib 0.4 has for connections that break before it has agreed on HTTP/2.
         except (DecodeError, ProtocolError, StreamTerminatedError, AssertionError, AttributeError):
             sentence = f"{self.name}'s answer at {self._path} cannot be understood"

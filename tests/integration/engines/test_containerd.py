@@ -5,16 +5,21 @@ from __future__ import annotations
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from cntr_plugins.engines import containerd_images
 from cntr_plugins.engines.containerd import ContainerdEngine
 
 from cntr_core import Container, ContainerRef, ContainerState, Engine
 from cntr_core.engine import find, resolve
-from cntr_core.errors import AmbiguousContainer, ContainerNotFound, ContainerNotRunning
+from cntr_core.errors import AmbiguousContainer, CntrError, ContainerNotFound, ContainerNotRunning, EngineError
+from cntr_core.images import open_image
+from cntr_core.images.streams import Budget
 from cntr_core.testing import EngineContract
 from tests.cntr import output
 from tests.containerd import Containerd, Pods
+from tests.images import archive, docker_tag
 
 pytestmark = pytest.mark.requires("root", "containerd", "runc", "busybox")
 
@@ -151,3 +156,69 @@ def test_the_program_lists_and_enters(daemon: Containerd, name: str) -> None:
     daemon.run(name, namespace="other")
     assert f"other/{name}" in output("list", "--engine", "containerd")
     assert output("attach", name, "--", "cat", "/proc/1/comm") == "busybox\n"
+
+
+# -- images -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("namespace", ["default", "other"])
+def test_an_image_is_exported_whole(daemon: Containerd, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containerd_images, "CHUNK", 1 << 16)  # so that a small image comes in many pieces
+    name = daemon.load("busybox", namespace)
+    for known in (name, name.removeprefix("docker.io/")):
+        with open_image(known, engines=[ContainerdEngine()]) as exported, open_image(archive("busybox")) as original:
+            assert exported.config == original.config
+            for layer, same in zip(exported.layers, original.layers, strict=True):
+                assert layer.diff_id == same.diff_id
+                exported.open_layer(layer, Budget.unlimited()).finish()  # which compares the digests
+
+
+@pytest.mark.parametrize("name", ["no-such-image", "no/such:image", "Not A Reference"])
+def test_an_image_that_containerd_does_not_hold(name: str) -> None:
+    assert ContainerdEngine().export_image(name) is None
+
+
+def test_an_image_without_its_layers_is_told(daemon: Containerd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTAINERD_NAMESPACE", "partial")
+    name = daemon.load("busybox", "partial")
+    daemon.ctr("content", "delete", daemon.largest_blob("partial"), namespace="partial")
+    pieces = ContainerdEngine().export_image(name)
+    assert pieces is not None
+    with pytest.raises(EngineError, match="not all of its content") as caught:
+        list(pieces)
+    assert "pull it again" in caught.value.hint
+    daemon.ctr("images", "remove", name, namespace="partial")
+
+
+def test_an_image_is_taken_and_runs(daemon: Containerd, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("CONTAINERD_NAMESPACE", "taken")
+    daemon.ctr("namespaces", "create", "taken")
+    with open(archive("busybox"), "rb") as file:
+        content = file.read()
+    for _ in range(2):  # the second finds all of it there
+        ContainerdEngine().import_image([content[:1000], content[1000:]])
+    image = f"docker.io/{docker_tag('busybox')}"
+    assert daemon.ctr("images", "list", "--quiet", namespace="taken").split() == [image]
+    assert daemon.ctr("leases", "list", "--quiet", namespace="taken") == ""
+    assert daemon.run(name, namespace="taken") == _find(name).pid
+    assert _find(name).image == image
+
+
+def test_a_damaged_image_is_not_taken(daemon: Containerd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTAINERD_NAMESPACE", "damaged")
+    daemon.ctr("namespaces", "create", "damaged")
+    with open(archive("busybox"), "rb") as file:
+        content = bytearray(file.read())
+    content[len(content) // 2] ^= 1
+    with pytest.raises(CntrError):
+        ContainerdEngine().import_image([bytes(content)])
+    assert daemon.ctr("images", "list", "--quiet", namespace="damaged") == ""
+
+
+def test_attach_takes_tools_from_an_image_of_containerds(daemon: Containerd, name: str, tmp_path: Path) -> None:
+    daemon.run(name)
+    options = ("--tools", f"image:{daemon.load('busybox', 'other')}")
+    env = {"CNTR_CACHE_DIR": str(tmp_path), "CNTR_DISABLE_PLUGINS": "docker,podman"}
+    assert output("attach", name, *options, "--", "/bin/busybox", "echo", "from containerd", env=env) == (
+        "from containerd\n"
+    )
