@@ -10,24 +10,45 @@ from __future__ import annotations
 import os
 import sys
 
+from .errors import SessionError
 from .kernel.libc import AT_FDCWD
 from .kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
 
 _MARK = "_CNTR_READ_ONLY"
+_PROGRAM = "/proc/self/exe"
 
 
 def run_read_only() -> None:
     """Execute this program again, from a detached read-only mount of its interpreter, unless it runs so already.
 
-    Returns where it cannot be done, for want of privileges: no container could be entered then either. Costs one start
-    of the interpreter.
+    Returns where it cannot be done, for want of privileges and of user namespaces: no container could be entered then
+    either. Costs one start of the interpreter.
     """
     done = os.environ.pop(_MARK, None)
-    if done or os.statvfs("/proc/self/exe").f_flag & os.ST_RDONLY:
+    if done or os.statvfs(_PROGRAM).f_flag & os.ST_RDONLY:
         return
     try:
-        with DetachedMount.clone(AT_FDCWD, "/proc/self/exe") as interpreter:
-            interpreter.set_attributes(set=MOUNT_ATTR_RDONLY)
+        with DetachedMount(_read_only_program()) as interpreter:
             os.execve(interpreter.fd, sys.orig_argv, {**os.environ, _MARK: "1"})
-    except OSError:
+    except (OSError, SessionError):
         return
+
+
+def _read_only_program() -> int:
+    try:
+        return _copy(_PROGRAM)
+    except PermissionError:
+        from .rootless import enter_alone
+        from .session.helper import open_in_child
+
+    def make() -> int:  # an ordinary user, whose own the interpreter may be, as the container is
+        enter_alone()
+        return _copy(os.readlink(_PROGRAM))  # the file that runs lies on a mount of the namespace that was left
+
+    return open_in_child(make)
+
+
+def _copy(program: str) -> int:
+    mount = DetachedMount.clone(AT_FDCWD, program)
+    mount.set_attributes(set=MOUNT_ATTR_RDONLY)
+    return mount.fd

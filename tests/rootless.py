@@ -169,8 +169,10 @@ def made_user(*, subordinates: bool = True, fuse: bool = True) -> Iterator[Ordin
             try:
                 assert holder.stdout is not None and holder.stdout.readline() == b"ready\n"
                 user = OrdinaryUser(place / "home", holder.pid)
-                yield user
-                _remove_containers(user)
+                try:
+                    yield user
+                finally:
+                    _remove_containers(user)
             finally:
                 holder.kill()
     finally:

@@ -105,6 +105,18 @@ def test_the_containers_own_programs(ordinary_user: OrdinaryUser, container: str
     assert (done.stdout, done.returncode) == ("/bin/busybox\n", 0), done.stderr
 
 
+def test_a_program_that_names_its_caller_as_interpreter_gets_a_read_only_one(
+    ordinary_user: OrdinaryUser, container: str
+) -> None:
+    """The interpreter may belong to the user, and so to the container's root (CVE-2019-5736's class)."""
+    script = "#!/proc/self/exe\nimport os\nprint(bool(os.statvfs('/proc/self/exe').f_flag & os.ST_RDONLY))\n"
+    write = 'printf %s "$SCRIPT" >evil && chmod 755 evil'
+    done = ordinary_user.cntr("attach", container, "--env", f"SCRIPT={script}", "--", "sh", "-c", write)
+    assert done.returncode == 0, done.stderr
+    done = ordinary_user.cntr("attach", container, "--", "/var/lib/cntr/evil")
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+
+
 @pytest.mark.requires("gdb")
 def test_a_debugger_reaches_the_containers_process(ordinary_user: OrdinaryUser, container: str) -> None:
     line = ("gdb", "-batch", "-p", "1", "-ex", "info proc")
