@@ -83,9 +83,16 @@ install_packages() {
     done)
     python_is_complete || missing="$missing python3-dev python3-venv"
     [ -n "$missing" ] || return 0
-    say "Installing: $missing"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
+    missing=$(for package in $missing; do
+        if apt-cache show "$package" >/dev/null 2>&1; then
+            printf '%s ' "$package"
+        else
+            say "Not in this distribution: $package" >&2 # as lxd in Ubuntu 24.04; its tests are skipped
+        fi
+    done)
+    say "Installing: $missing"
     # The words are package names.
     # shellcheck disable=SC2086
     without_services apt-get install -y -qq --no-install-recommends $missing </dev/null
