@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from .engine import statuses
 from .kernel import probes
 from .plugins import Plugins, load
+from .rootless import lacking
 from .types import Missing
 
 
@@ -26,7 +28,16 @@ def diagnose() -> list[Finding]:
     """All findings: the kernel's features and the process's privileges, then backends and engines."""
     plugins = load()
     features = [Finding("kernel", f.name, f.available, f.required, f.detail, f.remedy) for f in probes.probe()]
-    return [*features, *_filesystems(plugins), *_engines(plugins)]
+    return [*features, *_subordinates(), *_filesystems(plugins), *_engines(plugins)]
+
+
+def _subordinates() -> list[Finding]:
+    """What an ordinary user needs to run images."""
+    if os.geteuid() == 0:
+        return []
+    error = lacking()
+    detail, remedy = (error.message, error.hint) if error else ("to run and slim images", "")
+    return [Finding("user", "subordinate ids", error is None, False, detail, remedy)]
 
 
 def _filesystems(plugins: Plugins) -> list[Finding]:

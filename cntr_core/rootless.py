@@ -35,13 +35,22 @@ def enter_alone() -> None:
             file.write(content)
 
 
+def lacking() -> PermissionMissing | None:
+    """What keeps this user from :func:`enter_with_subordinates`, as far as can be told before."""
+    try:
+        _mappings()
+    except PermissionMissing as error:
+        return error
+    return None
+
+
 def enter_with_subordinates() -> None:
     """Become root among one's subordinate ids (subuid(5)): whoever an image's files belong to exists there.
 
     :raises PermissionMissing: the user has none, or the programs that map them are not there.
     :raises KernelFeatureMissing: the kernel forbids it.
     """
-    lines = [_mapping(program, own) for program, own in zip(_FILES, (os.geteuid(), os.getegid()), strict=True)]
+    lines = _mappings()
     go, gone = os.pipe2(os.O_CLOEXEC)
     mapper = os.fork()
     if mapper == 0:
@@ -79,6 +88,10 @@ def _map(lines: Sequence[list[str]], go: int) -> None:
             code = int(any(one.returncode for one in done))
     finally:
         os._exit(code)
+
+
+def _mappings() -> list[list[str]]:
+    return [_mapping(program, own) for program, own in zip(_FILES, (os.geteuid(), os.getegid()), strict=True)]
 
 
 def _mapping(program: str, own: int) -> list[str]:

@@ -171,6 +171,7 @@ def _namespaces() -> Iterator[Feature]:
         "forbidden by sysctl" if forbidden else f"up to {(limit or b'?').decode()}",
         "sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone=1, "
         "kernel.apparmor_restrict_unprivileged_userns=0",
+        required=os.geteuid() != 0,
     )
 
 
@@ -196,7 +197,8 @@ def _privileges() -> Iterator[Feature]:
     for name, purpose in _PRIVILEGES.items():
         held = bool(effective & capabilities.mask([name]))
         remedy = "run as root: sudo cntr …; in a container, grant the capability"
-        yield Feature(f"CAP_{name}", held, f"to {purpose}", remedy, required=name == "SYS_ADMIN")
+        required = name == "SYS_ADMIN" and os.geteuid() == 0  # rootless containers of one's own need none
+        yield Feature(f"CAP_{name}", held, f"to {purpose}", remedy, required)
 
 
 def _limits() -> Iterator[Feature]:

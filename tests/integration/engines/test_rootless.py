@@ -93,3 +93,18 @@ def test_who_never_used_podman_gets_no_directories_by_being_asked() -> None:
             assert done.returncode == 0, done.stderr
         assert not (user.home / ".local").exists()
         assert f"{NAME} has never used podman" in user.cntr("engines").stdout
+
+
+def test_doctor_tells_what_an_ordinary_user_can_and_lacks(ordinary_user: OrdinaryUser) -> None:
+    def findings(user: OrdinaryUser) -> tuple[int, dict[str, dict[str, object]]]:
+        done = user.cntr("doctor", "--json")
+        return done.returncode, {finding["name"]: finding for finding in json.loads(done.stdout)}
+
+    code, found = findings(ordinary_user)
+    assert code == 0
+    assert found["subordinate ids"]["ok"] is True
+    with made_user(subordinates=False, fuse=False) as poor:
+        code, found = findings(poor)
+    assert code == 125
+    assert "usermod" in str(found["subordinate ids"]["remedy"])
+    assert "chmod 666" in str(found["direct"]["remedy"])

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +101,47 @@ def test_a_container_in_which_the_user_keeps_its_id(ordinary_user: OrdinaryUser,
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(UID)]
     assert _owner(ordinary_user, name, "w/made") == (UID, GID)
+
+
+@pytest.fixture
+def delegated() -> Iterator[Path]:
+    """A cgroup with two below it, in which the user may move processes."""
+    roots = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+    root = next(path for path in roots if (path / "cgroup.subtree_control").exists())
+    top = root / f"cntr-test-{uuid.uuid4().hex[:8]}"
+    groups = (top, top / "ours", top / "theirs")
+    for group in groups:
+        group.mkdir()
+        os.chown(group / "cgroup.procs", UID, GID)
+    yield top
+    for group in reversed(groups):
+        for pid in (group / "cgroup.procs").read_text().split():
+            (root / "cgroup.procs").write_text(pid)
+        group.rmdir()
+
+
+@pytest.mark.requires("cgroup-v2")
+@pytest.mark.parametrize("allowed", [True, False], ids=["delegated", "not above"])
+def test_the_cgroup_is_joined_where_the_user_may(
+    ordinary_user: OrdinaryUser, container: str, delegated: Path, allowed: bool
+) -> None:
+    """By cgroups(7) one must be able to write to the group above both, too."""
+    if not allowed:
+        os.chown(delegated / "cgroup.procs", 0, 0)
+    (delegated / "theirs/cgroup.procs").write_text(str(ordinary_user.pid(container)))
+    script = f'echo $$ >{delegated}/ours/cgroup.procs; exec "$@"'
+    line = [PROGRAM, "attach", container, "--", "sh", "-c", "grep ^0:: /proc/self/cgroup"]
+    command = ordinary_user.command(*line)
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *command],
+        env=ordinary_user.environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].endswith("/theirs" if allowed else "/ours"), done.stdout.splitlines()[0]
 
 
 def test_the_containers_own_programs(ordinary_user: OrdinaryUser, container: str) -> None:
