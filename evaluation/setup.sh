@@ -34,6 +34,7 @@ iptables                            iptables
 lxc-start                           lxc
 lxd                                 lxd
 lxc                                 lxd-client
+kubectl                             kubernetes-client
 /usr/lib/podman/netavark            netavark
 script                              bsdutils
 newuidmap                           uidmap

@@ -139,6 +139,7 @@ REQUIREMENTS: dict[str, Probe] = {
     "lxc": _program("lxc-start", "lxc"),
     "lxd": _program("lxd"),
     "machined": _file("/lib/systemd/systemd-machined", "systemd-container"),
+    "kubectl": _program("kubectl", "kubernetes-client"),
     "mmdebstrap": _program("mmdebstrap"),
     "newuidmap": _program("newuidmap", "uidmap"),
     "nsenter": _program("nsenter", "util-linux"),

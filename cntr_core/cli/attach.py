@@ -122,6 +122,22 @@ def attach(
         typer.Option(metavar="PATH[:PATH]", help="Forward a unix socket of the host into the session. Repeatable."),
     ] = None,
     timeout: Timeout = None,
+    via_kubectl: Annotated[
+        bool,
+        typer.Option(
+            "--via-kubectl",
+            help="CONTAINER is of a cluster, as NAMESPACE/POD/CONTAINER, where POD may be enough: a privileged helper "
+            "pod on its node attaches.",
+        ),
+    ] = False,
+    helper_image: Annotated[
+        str,
+        typer.Option(
+            metavar="IMAGE",
+            envvar="CNTR_HELPER_IMAGE",
+            help="--via-kubectl: the helper's image, which has cntr and the tools.",
+        ),
+    ] = "",
     dry_run: DryRun = False,
     debug: output.Debug = False,
 ) -> int:
@@ -131,6 +147,19 @@ def attach(
     devices are the container's. The container itself does not change. Exit codes: the command's own, 128+n for a
     signal, 126 and 127 as in shells, 125 for errors of cntr.
     """
+    if via_kubectl:
+        if rw_tools or fat or fat_image is not None or scratch or forward_socket:
+            raise UsageError("--via-kubectl knows neither --rw-tools nor --fat nor --forward-socket", "leave them out")
+        flags = [
+            *(("--tools", tools) if tools != "host" else ()),
+            *(("--fs", fs) if fs != "pyfuse3" else ()),
+            *(word for name in env or () for word in ("--env", _with_value(name))),
+            *(word for name in cap_add or () for word in ("--cap-add", name)),
+            *(("--no-cgroup",) if no_cgroup else ()),
+        ]
+        given = {"--shell": shell, "--user": user, "--cwd": cwd, "--inherit": inherit, "--timeout": _seconds(timeout)}
+        flags += [word for name, value in given.items() if value is not None for word in (name, str(value))]
+        return _attach_via_kubectl(container, [*flags, *(("--", *command) if command else ())], helper_image, dry_run)
     engines, process = _resolve(container)
     from ..session import SessionOptions, describe_attach
     from ..session import attach as run
@@ -200,6 +229,24 @@ def execute(
         output.print_lines(describe_execute(process, options))
         return 0
     return run(process, options)
+
+
+def _attach_via_kubectl(pod: str, arguments: Sequence[str], image: str, dry_run: bool) -> int:
+    from .. import kubectl
+
+    if not image:
+        raise UsageError("--via-kubectl needs the image of its helper", "give --helper-image: any that has cntr in it")
+    target = kubectl.find(pod)
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if dry_run:
+        output.print_lines(kubectl.describe(target, image, arguments, terminal=terminal))
+        return 0
+    return kubectl.attach(target, image, arguments, terminal=terminal)
+
+
+def _with_value(variable: str) -> str:
+    """``NAME=VALUE`` for a variable of ours that is to be handed on: the helper does not have it."""
+    return variable if "=" in variable else f"{variable}={os.environ.get(variable, '')}"
 
 
 def _fat(wanted: bool, reference: str | None, scratch: bool, tools: str, rw_tools: bool) -> str | None:

@@ -26,6 +26,7 @@ _LEVELS = {
     "cntr_core.filesystem": 3,
     "cntr_core.hookspecs": 3,
     "cntr_core.images": 3,
+    "cntr_core.kubectl": 3,
     "cntr_core.plugins": 3,
     "cntr_core.rootless": 3,
     "cntr_core.rules": 3,
