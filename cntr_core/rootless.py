@@ -1,7 +1,7 @@
 """User namespaces that an ordinary user makes: root inside, and outside no more than before (user_namespaces(7)).
 
-Both functions move the calling process, which has one thread, for good, and give it a mount namespace of its own: what
-it mounts there nobody else sees, and nothing of it outlives the last process inside.
+The functions to enter move the calling process, which has one thread, for good, and give it mounts of its own: what it
+mounts nobody else sees, and nothing of it outlives the last process inside.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import subprocess
 from collections.abc import Sequence
 
 from .errors import KernelFeatureMissing, PermissionMissing
-from .kernel.idmap import Extent
+from .kernel.idmap import Extent, IdMapping
 from .kernel.libc import AT_FDCWD, AT_RECURSIVE
 from .kernel.mounts import MS_PRIVATE, mount_setattr
-from .kernel.namespaces import CLONE_NEWNS, CLONE_NEWUSER, unshare
+from .kernel.namespaces import CLONE_NEWNS, CLONE_NEWUSER, is_initial_user_namespace, unshare
 from .kernel.process import set_dumpable, setresgid, setresuid
 
 _FILES = {"newuidmap": "/etc/subuid", "newgidmap": "/etc/subgid"}
@@ -76,6 +76,21 @@ def enter_with_subordinates() -> None:
     setresuid(0, 0, 0)
     unshare(CLONE_NEWNS)
     mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)
+
+
+def user_outside() -> tuple[int, int] | None:
+    """The uid and gid, on the machine, of an ordinary user who is root in a namespace of its own; None for all others.
+
+    In a container one is root as well, of what is there: that can be written to.
+    """
+    if is_initial_user_namespace() or os.access("/", os.W_OK):
+        return None
+    own = []
+    for name, number in (("uid_map", os.geteuid()), ("gid_map", os.getegid())):
+        with open(f"/proc/self/{name}", "rb") as file:
+            own.append(IdMapping.parse(file.read()).to_outside(number))
+    uid, gid = own
+    return (uid, gid) if uid is not None and gid is not None else None
 
 
 def _map(lines: Sequence[list[str]], go: int) -> None:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from ..rootless import user_outside
 from .image import Image, ImageHolder, open_image
 from .trees import remove_tree
 from .unpack import unpack
@@ -23,7 +24,7 @@ def cache_directory() -> str:
     """``$CNTR_CACHE_DIR``, else ``/var/cache/cntr`` for root and ``$XDG_CACHE_HOME/cntr`` for others."""
     if path := os.environ.get("CNTR_CACHE_DIR"):
         return path
-    if os.geteuid() == 0 and os.access("/var/cache", os.W_OK):  # root of a user namespace cannot write there
+    if os.geteuid() == 0 and user_outside() is None:
         return "/var/cache/cntr"
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return os.path.join(home, "cntr")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from ..engine import Engine
-from ..errors import KernelFeatureMissing
+from ..errors import KernelFeatureMissing, UsageError
 from ..filesystem import DirectoryTree, Filesystem, MountRequest
 from ..kernel import cgroups
 from ..types import ContainerProcess
@@ -84,7 +84,14 @@ def attach(
 def _branches(target: Target, tools: Tools, plan: AttachPlan, writable: bool) -> Iterator[tuple[DirectoryTree, ...]]:
     """What the session's root is merged from: the tools, below a skeleton unless they are to be written themselves."""
     if writable:
-        with mount_points(tools.root):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(mount_points(tools.root))
+            except OSError as error:
+                raise UsageError(
+                    f"--rw-tools: {tools.description} cannot be written to ({error.strerror})",
+                    "choose a directory that is yours with --tools dir:PATH",
+                ) from None
             yield (DirectoryTree(tools.root),)
         return
     user = host_ids(target, plan.identity)

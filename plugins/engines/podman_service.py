@@ -18,7 +18,7 @@ from typing import Any
 from cntr_core.errors import CntrError, EngineAbsent, EngineError
 from cntr_core.kernel.mounts import DetachedMount
 from cntr_core.kernel.process import pidfd_open, set_pdeathsig
-from cntr_core.rootless import enter_alone
+from cntr_core.rootless import enter_alone, user_outside
 from cntr_core.session.helper import open_in_child
 
 from .docker_api import LOCAL
@@ -59,7 +59,10 @@ class Owner:
     def environment(self) -> Mapping[str, str]:
         """The variables of a program that runs as this user."""
         if self.is_us:
-            return os.environ
+            inside = {"USERNS_CONFIGURED": "done", "ROOTLESS_UID": str(self.uid), "ROOTLESS_GID": str(self.gid)}
+            # How podman tells itself that it need not make the user namespace: it is in it.
+            told = {f"_CONTAINERS_{name}": value for name, value in inside.items()} if user_outside() else {}
+            return {**os.environ, **told}
         variables = {"HOME": self.home, "USER": self.name, "LOGNAME": self.name, "PATH": os.environ.get("PATH", "")}
         if os.path.isdir(self.runtime_directory):
             variables["XDG_RUNTIME_DIR"] = self.runtime_directory
@@ -67,13 +70,13 @@ class Owner:
 
 
 def ourselves() -> Owner:
-    """Who runs this process."""
-    uid = os.geteuid()
+    """Who runs this process, also from within a user namespace of its own."""
+    uid, gid = user_outside() or (os.geteuid(), os.getegid())
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        return Owner(str(uid), uid, os.getegid(), os.environ.get("HOME", "/"), True)
-    return Owner(entry.pw_name, uid, os.getegid(), os.environ.get("HOME") or entry.pw_dir, True)
+        return Owner(str(uid), uid, gid, os.environ.get("HOME", "/"), True)
+    return Owner(entry.pw_name, uid, gid, os.environ.get("HOME") or entry.pw_dir, True)
 
 
 def invoking_user() -> Owner | None:
@@ -169,7 +172,8 @@ def _directory(owner: Owner) -> Iterator[DetachedMount]:
     options = {"mode": "700", "size": "64k"}
     try:
         if os.geteuid() == 0:
-            made = DetachedMount.new("tmpfs", {**options, "uid": str(owner.uid), "gid": str(owner.gid)})
+            owned = {} if owner.is_us else {"uid": str(owner.uid), "gid": str(owner.gid)}
+            made = DetachedMount.new("tmpfs", {**options, **owned})
         else:
             made = DetachedMount(open_in_child(lambda: _in_own_namespace(options)))
     except (OSError, CntrError) as error:

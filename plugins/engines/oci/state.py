@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 
 from cntr_core.errors import ContainerNotFound, EngineError, UsageError
 from cntr_core.kernel.procfs import parse_stat
+from cntr_core.rootless import user_outside
 from cntr_core.runtime import Runtime
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _RUNTIME_ROOT = ".runtime"
 # Not below /run: that is a tmpfs of little size, mounted noexec and nosuid on many systems, and a container's whole
 # root is kept here.
-_PLACE = "/var/lib"
-_NAME_THERE = "cntr-oci"
+_OF_ROOT = "/var/lib/cntr-oci"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,10 @@ def state_directory() -> str:
     """Where containers live: ``$CNTR_STATE_DIR``, else below ``/var/lib`` for root, ``$XDG_DATA_HOME`` for others."""
     if path := os.environ.get("CNTR_STATE_DIR"):
         return path
-    if os.geteuid() == 0 and os.access(_PLACE, os.W_OK):  # root of an ordinary user's namespace cannot write there
-        return os.path.join(_PLACE, _NAME_THERE)
+    if os.geteuid() == 0 and user_outside() is None:
+        return _OF_ROOT
     home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    return os.path.join(home, _NAME_THERE)
+    return os.path.join(home, os.path.basename(_OF_ROOT))
 
 
 def runtime_root() -> str:

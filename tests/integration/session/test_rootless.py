@@ -238,9 +238,17 @@ def test_tools_of_an_image_and_of_another_container(ordinary_user: OrdinaryUser,
     image = ordinary_user.podman_image("busybox")
     archive = str(ordinary_user.home / "busybox.tar")
     ordinary_user.podman("save", "--quiet", "--output", archive, image)
-    for tools in (f"container:{other}", f"image:{archive}"):
+    for tools in (f"container:{other}", f"image:{archive}", f"image:{image}"):
         done = ordinary_user.cntr("attach", container, "--tools", tools, "--", "/bin/busybox", "id", "-u")
         assert (done.stdout, done.returncode) == ("0\n", 0), done.stderr
+
+
+def test_tools_that_are_not_the_users_to_write(ordinary_user: OrdinaryUser, container: str) -> None:
+    done = ordinary_user.cntr("attach", container, "--rw-tools", "--tools", "dir:/", "--", "true")
+    assert done.returncode == 125
+    said, hint = done.stderr.splitlines()
+    assert "cannot be written to" in said
+    assert "--tools dir:PATH" in hint
 
 
 def test_a_device_that_may_not_be_opened_is_named() -> None:

@@ -153,3 +153,22 @@ def test_what_the_user_lacks_is_one_sentence_and_a_next_step(app: MakeApp, lacks
     first, second = done.stderr.splitlines()
     assert said in first
     assert hint in second
+
+
+@pytest.mark.requires("podman", "mmdebstrap")
+def test_a_pair_in_the_users_podman_is_whole_again(mine: UserSlim, nginx_archive: str) -> None:
+    """The slim half runs there, its label names the fat one, which podman holds as well."""
+    names = ("--slim-name", "localhost/app:slim", "--fat-name", "localhost/app:fat")
+    done = mine.cntr("slim", nginx_archive, "-o", "out.tar", *names)
+    assert done.returncode == 0, done.stderr
+    mine.user.podman("load", "--quiet", "--input", str(mine.place / "out.tar"))
+    name = f"cntr-test-{os.getpid()}"
+    mine.user.podman("run", "--detach", "--name", name, "--network", "none", "localhost/app:slim")
+    try:
+        assert mine.user.cntr("exec", name, "--", "/usr/bin/perl", "-v").returncode == 127
+        line = ("perl", "-e", 'print join " ", (stat "/var/log/btmp")[4, 5]')
+        whole = mine.user.cntr("attach", name, "--fat", "--", *line)
+        assert (whole.stdout, whole.returncode) == ("0 43", 0), whole.stderr
+    finally:
+        mine.user.podman("rm", "--force", "--time", "0", name)
+        mine.user.podman("rmi", "localhost/app:slim", "localhost/app:fat")
