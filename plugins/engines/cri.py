@@ -105,15 +105,15 @@ class Runtime:
 
 
 @contextmanager
-def runtime(path: str) -> Iterator[Runtime]:
-    """The runtime behind the socket `path`.
+def runtime(path: str, limit: float) -> Iterator[Runtime]:
+    """The runtime behind the socket `path`, which has `limit` seconds for each answer.
 
     :raises EngineAbsent: there is no socket, or nobody there who serves the interface.
     :raises EngineError: it may not be opened, or is not answered.
     """
     check_socket("kubernetes", path, "start the node's container runtime")
     try:
-        with connected("kubernetes", path) as client:
+        with connected("kubernetes", path, limit) as client:
             yield Runtime(client)
     except Refused as error:
         if error.status != "UNIMPLEMENTED":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from cntr_core import Container, Engine, EngineStatus, hookimpl
-from cntr_core.engine import SHORTEST_PREFIX
+from cntr_core.engine import LIMIT, SHORTEST_PREFIX
 from cntr_core.errors import EngineAbsent, EngineError
 
 from .docker import DockerEngine
@@ -95,7 +95,7 @@ def _docker_pid(container: str) -> int | None:
 
 
 def _of_each(question: Callable[[Runtime], T], paths: Sequence[str]) -> list[T]:
-    """The answers of all runtimes that have one.
+    """The answers of all runtimes that have one. They share the time that an engine has: a silent one loses its part.
 
     :raises EngineError: none has; the error is that of the first which is there.
     """
@@ -105,7 +105,7 @@ def _of_each(question: Callable[[Runtime], T], paths: Sequence[str]) -> list[T]:
     errors: list[EngineError] = []
     for path in paths:
         try:
-            with runtime(path) as serving:
+            with runtime(path, LIMIT / len(paths)) as serving:
                 answers.append(question(serving))
         except EngineError as error:
             errors.append(error)

@@ -129,14 +129,20 @@ def test_the_helper_is_among_the_nodes_processes_and_may_enter_them(cluster: Clu
 
 @pytest.mark.requires("kubectl")
 def test_kubernetes_knows_every_field_of_the_helper(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real kubectl decodes it by Kubernetes' own types, which drop what they do not know."""
     output("attach", "--via-kubectl", "web", "--", "true")
     monkeypatch.setenv("PATH", os.environ["PATH"].partition(":")[2])
     helper = cluster.helper()
-    line = ["kubectl", "label", "--local", "--filename", "-", "--output", "json", "extra=label"]
-    run = subprocess.run(line, input=json.dumps(helper), capture_output=True, text=True, timeout=60)
+    assert _missing(helper, _decoded(helper)) == []
+    helper["spec"]["privileged"] = True
+    assert _missing(helper, _decoded(helper)) == [".spec.privileged"], "what it does not know is dropped"
+
+
+def _decoded(pod: dict[str, Any]) -> Any:
+    """The pod after the real kubectl has decoded it by Kubernetes' own types; no cluster is asked."""
+    line = ["kubectl", "set", "env", "--local", "--filename", "-", "--output", "json", "EXTRA=variable"]
+    run = subprocess.run(line, input=json.dumps(pod), capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
-    assert _missing(helper, json.loads(run.stdout)) == []
+    return json.loads(run.stdout)
 
 
 def _missing(wanted: Any, given: Any, path: str = "") -> list[str]:

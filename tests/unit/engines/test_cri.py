@@ -15,6 +15,7 @@ from cntr_plugins.engines.messages import message_types
 from google.protobuf.json_format import ParseDict
 
 from cntr_core import ContainerState
+from cntr_core.engine import list_containers
 from cntr_core.errors import EngineAbsent, EngineError
 from tests.recorded import fixture
 from tests.unit.engines.serving import chattering, refuse, serving
@@ -116,6 +117,19 @@ def test_servers_of_something_else(
     assert words in status.detail and words in caught.value.message
     assert status.hint and caught.value.hint
     assert capfd.readouterr().err == ""
+
+
+def test_a_silent_runtime_keeps_no_other_from_answering(
+    tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CONTAINER_RUNTIME_ENDPOINT", raising=False)
+    monkeypatch.setattr(kubernetes, "_CRICTL", "/no/such/file")
+    monkeypatch.setattr(kubernetes, "_SOCKETS", (f"{tmp_path}/silent", f"{tmp_path}/speaks"))
+    answers = json.loads(fixture("cri/cri-o-1.33.json"))
+    with chattering(f"{tmp_path}/silent", None), runtime(f"{tmp_path}/speaks", answers):
+        listing = list_containers([KubernetesEngine()])
+    assert {c.name for c in listing.containers} == {"shop/back-0/main"}
+    assert listing.failures == ()
 
 
 def test_a_runtime_that_is_out_of_order(socket_path: str) -> None:
