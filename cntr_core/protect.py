@@ -21,8 +21,8 @@ _PROGRAM = "/proc/self/exe"
 def run_read_only() -> None:
     """Execute this program again, from a detached read-only mount of its interpreter, unless it runs so already.
 
-    Returns where it cannot be done, for want of privileges and of user namespaces: no container could be entered then
-    either. Costs one start of the interpreter.
+    Returns where it cannot be done, for want of privileges and of user namespaces: then no container is entered whose
+    root could write to it. Costs one start of the interpreter.
     """
     done = os.environ.pop(_MARK, None)
     if done or os.statvfs(_PROGRAM).f_flag & os.ST_RDONLY:

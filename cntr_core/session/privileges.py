@@ -32,6 +32,7 @@ def gain_privileges(target: ContainerProcess) -> bool:
         return True
     namespace = _open_namespace(target, capabilities.names(lacking))
     try:
+        _check_program()
         _join(namespace, target)
     finally:
         os.close(namespace)
@@ -52,6 +53,16 @@ def _open_namespace(target: ContainerProcess, lacking: list[str]) -> int:
         os.close(namespace)
         raise PermissionMissing(refusal, _HINT)
     return namespace
+
+
+def _check_program() -> None:
+    """Our interpreter must not be the container's to write, whose root we are (see protect.py)."""
+    if os.access("/proc/self/exe", os.W_OK):
+        program = os.readlink("/proc/self/exe")
+        raise PermissionMissing(
+            f"{program} is yours to write, and so the container's, for no user namespace can be made to protect it",
+            "install cntr with the system's Python, or see cntr doctor on user namespaces",
+        )
 
 
 def _join(namespace: int, target: ContainerProcess) -> None:

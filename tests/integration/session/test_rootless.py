@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
+import sysconfig
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,6 +162,20 @@ def test_a_program_that_names_its_caller_as_interpreter_gets_a_read_only_one(
     assert done.returncode == 0, done.stderr
     done = ordinary_user.cntr("attach", container, "--", "/var/lib/cntr/evil")
     assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+
+
+def test_an_interpreter_that_the_container_could_write_is_not_used(ordinary_user: OrdinaryUser, container: str) -> None:
+    """It is the user's, and is kept read-only; where that cannot be (as the mark pretends) nothing is entered."""
+    own = ordinary_user.home / "python"
+    shutil.copy(os.path.realpath(sys.executable), own)
+    os.chown(own, UID, GID)
+    program = "import site, sys; site.addsitedir(sys.argv.pop(1)); from cntr_core.cli import main; main()"
+    line = (str(own), "-c", program, sysconfig.get_path("purelib"), "attach", container, "--", "echo", "entered")
+    done = ordinary_user.run(*line, check=False)
+    assert (done.stdout, done.returncode) == ("entered\n", 0), done.stderr
+    done = ordinary_user.run(*line, check=False, env={"_CNTR_READ_ONLY": "1"})
+    assert (done.stdout, done.returncode) == ("", 125)
+    assert f"{own} is yours to write" in done.stderr
 
 
 @pytest.mark.requires("gdb")
