@@ -208,9 +208,10 @@ def running_containerd(*, pods: bool = True) -> Iterator[Containerd]:
         shutil.rmtree(directory)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def containerd() -> Iterator[Containerd]:
-    """One daemon for all tests; each removes its own containers."""
+    """One daemon for all tests of a module; each removes its own containers. For a module only, since it is our child:
+    other tests look whether they leave some behind."""
     with running_containerd() as daemon:
         yield daemon
 
