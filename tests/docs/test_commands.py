@@ -23,6 +23,9 @@ ELSEWHERE = {
     "pip install .": "the test of the sample engine installs it",
     "SAMPLE_ENGINE_DIR=/tmp/pids cntr list --engine sample": "the test of the sample engine",
     "SAMPLE_ENGINE_DIR=/tmp/pids cntr attach sample://web -- ps": "the test of the sample engine",
+    "cntr attach shop/web": "tests/integration/engines/test_kubernetes.py makes pods, and enters them",
+    "cntr attach shop/web/sidecar -- ps -ef": "the same",
+    "cntr attach --via-kubectl shop/web -- ps -ef": "tests/integration/engines/test_kubectl.py",
 }
 """Shown commands that another test runs."""
 
