@@ -251,7 +251,7 @@ class _Host:
 
     def _on_server_end(self) -> None:
         assert self._server is not None
-        del self._loop.watched[self._server]
+        self._loop.watched.pop(self._server, None)
         if _died(self._server) and self._error is None:
             self._error = SessionError(
                 "the filesystem server died, and the session with it",
@@ -353,6 +353,8 @@ class _Host:
             os.waitpid(self._nest, 0)
 
     def _result(self) -> int:
+        if self._server in self._loop.watched and _is_readable(self._server):  # the loop had already stopped
+            self._on_server_end()
         if self._error is not None:
             raise self._error
         if self._code is None:

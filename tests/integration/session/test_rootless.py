@@ -227,6 +227,38 @@ def test_nothing_is_left_when_cntr_is_killed(ordinary_user: OrdinaryUser, contai
     wait_until(lambda: (living_in(pid), _mounts(pid), _mounts(ordinary_user.holder)) == before, "all is as before")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_the_session(ordinary_user: OrdinaryUser, container: str, number: signal.Signals) -> None:
+    before = living_in(ordinary_user.pid(container))
+    line = ordinary_user.command(PROGRAM, "attach", container, "--", "sh", "-c", "echo ready; sleep 1000")
+    with subprocess.Popen(line, stdout=subprocess.PIPE, env=ordinary_user.environment()) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number
+    wait_until(lambda: living_in(ordinary_user.pid(container)) == before, "nothing else lives in the container")
+
+
+def test_a_dead_server_ends_the_session_with_a_message(ordinary_user: OrdinaryUser, container: str, fuse: str) -> None:
+    line = ordinary_user.command(
+        PROGRAM, "attach", container, "--fs", fuse, "--", "sh", "-c", "echo ready; while :; do cat /etc/*; done"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, stdout=pipe, stderr=pipe, env=ordinary_user.environment()) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        server = next(pid for pid in descendants(process.pid) if _name(pid) == "cntr-fs")
+        os.kill(server, signal.SIGKILL)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 125
+    assert b"the filesystem server died" in errors
+
+
+def _name(pid: int) -> str:
+    with open(f"/proc/{pid}/comm") as file:
+        return file.read().strip()
+
+
 def _mounts(pid: int) -> bytes:
     with open(f"/proc/{pid}/mountinfo", "rb") as file:
         return file.read()
