@@ -69,6 +69,9 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, handler)
     if config.getoption("cov_source", None):
         log = os.path.join(tempfile.mkdtemp(prefix="cntr-coverage-"), "log")
+        os.close(os.open(log, os.O_CREAT | os.O_EXCL, 0o600))
+        for path, mode in ((os.path.dirname(log), 0o711), (log, 0o666)):
+            os.chmod(path, mode)  # some tests run cntr as an ordinary user
         config.stash[_LOG] = os.environ["CNTR_COVERAGE_LOG"] = log
         support = os.path.join(os.path.dirname(__file__), "coverage_support")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (support, os.environ.get("PYTHONPATH"))))
@@ -80,7 +83,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     log = session.config.stash.get(_LOG, None)  # not from the environment: some tests run pytest themselves
     if log is not None:
         del os.environ["CNTR_COVERAGE_LOG"]
-        if os.path.exists(log):
+        if os.path.getsize(log):
             unpack(log, str(session.config.rootpath / ".coverage.sessions"))
         shutil.rmtree(os.path.dirname(log))
     return result

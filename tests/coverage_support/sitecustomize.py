@@ -65,6 +65,8 @@ def _install(path: str) -> None:
     os.execve = before(os.execve, once=True)  # type: ignore[assignment]  # keeps its signature
     os._exit = before(os._exit)  # type: ignore[assignment]  # keeps its signature
     os.register_at_fork(after_in_child=in_child)
+    if os.geteuid() != 0:
+        in_child()  # an ordinary user cannot write a file beside the others, either
 
 
 if os.environ.get("CNTR_COVERAGE_LOG"):
