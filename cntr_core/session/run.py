@@ -8,20 +8,20 @@ import select
 import signal
 import socket
 import termios
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
 from .. import pty
 from ..errors import CntrError, ContainerNotRunning, SessionError
 from ..kernel import process
 from ..relay import Loop, Stream
 from . import channel, proxy
-from .command import Command, Stdio
+from .command import Command
+from .deadlines import Deadlines
 from .nest import TerminalRequest, kill_members, run_nest
 from .plan import AttachPlan, host_ids
 from .steps import Nest
+from .streams import Ends, make_streams
 from .target import Target
 
 SETUP_LIMIT = 20.0
@@ -51,15 +51,6 @@ def run_session(target: Target, plan: AttachPlan, root: int | None, server: int 
         return _Host(target, plan, root, server, timeout, stack).run()
 
 
-@dataclass(slots=True)
-class _Ends:
-    """Both ends of the command's streams: `child` for the command, the others for us; -1 for the terminal."""
-
-    child: Stdio
-    stdin: int = -1
-    outputs: list[tuple[int, int]] = field(default_factory=list)
-
-
 class _Host:
     def __init__(
         self,
@@ -85,12 +76,12 @@ class _Host:
         stack.callback(os.close, self._proc)
         self._master = -1
         self._nest_ended = False
-        self._deadlines: dict[str, tuple[float, Callable[[], None]]] = {}
+        self._deadlines = Deadlines()
         self._on_timeout = timeout
 
     def run(self) -> int:
         wants_terminal = os.isatty(0) and os.isatty(1)
-        ends = self._make_streams(wants_terminal)
+        ends = make_streams(wants_terminal)
         request = self._terminal_request() if wants_terminal else None
         self._sock, theirs = channel.pair()
         self._stack.callback(self._sock.close)
@@ -101,31 +92,11 @@ class _Host:
         self._watch(ends)
         if request is not None:
             self._stack.enter_context(pty.raw_mode(0))
-        self._limit("setup", SETUP_LIMIT, self._setup_took_too_long)
-        self._loop.run(self._next_deadline)
+        self._deadlines.set("setup", SETUP_LIMIT, self._setup_took_too_long)
+        self._loop.run(self._deadlines.next)
         return self._result()
 
     # Starting
-
-    def _make_streams(self, wants_terminal: bool) -> _Ends:
-        stdin: int | None = None
-        stdout: int | None = None
-        stderr: int | None = None
-        ends = _Ends(Stdio(None, None, None))
-        if not wants_terminal:
-            stdin, ends.stdin = os.pipe2(os.O_CLOEXEC)
-            os.set_blocking(ends.stdin, False)
-            stdout = self._output_pipe(ends, 1)
-        if not (wants_terminal and os.isatty(2)):
-            stderr = self._output_pipe(ends, 2)
-        ends.child = Stdio(stdin, stdout, stderr)
-        return ends
-
-    def _output_pipe(self, ends: _Ends, sink: int) -> int:
-        read, write = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(read, False)
-        ends.outputs.append((read, sink))
-        return write
 
     def _terminal_request(self) -> TerminalRequest:
         # A duplicate, because the nest puts /dev/null at 0, 1 and 2.
@@ -136,7 +107,7 @@ class _Host:
         owner = host_ids(self._target, self._plan.identity)
         return TerminalRequest(caller, fallback, termios.tcgetattr(0), owner)
 
-    def _start(self, ends: _Ends, request: TerminalRequest | None, sock: socket.socket) -> int:
+    def _start(self, ends: Ends, request: TerminalRequest | None, sock: socket.socket) -> int:
         """Fork the nest; gives its PID. This process has one thread."""
         plan = self._plan
         command = Command(
@@ -154,19 +125,15 @@ class _Host:
         pid = os.fork()
         if pid == 0:
             self._sock.close()
-            for fd in (ends.stdin, *(read for read, _ in ends.outputs)):
-                if fd >= 0:
-                    os.close(fd)
+            ends.close_ours()
             run_nest(Nest(self._target, self._root), plan.steps, command, request, sock)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for end in (ends.child.stdin, ends.child.stdout, ends.child.stderr):
-            if end is not None:
-                os.close(end)
+        ends.close_the_childs()
         self._nest_pidfd = process.pidfd_open(pid)
         self._stack.callback(os.close, self._nest_pidfd)
         return pid
 
-    def _watch(self, ends: _Ends) -> None:
+    def _watch(self, ends: Ends) -> None:
         watched = self._loop.watched
         watched[self._sock.fileno()] = self._on_message
         watched[self._nest_pidfd] = self._on_nest_end
@@ -213,7 +180,9 @@ class _Host:
             self._end()
         elif message.event == "error" and self._error is None:
             self._error = channel.error_of(message)
-            self._limit("term", TERM_GRACE, self._end)  # whoever reports an error ends by itself, and the rest follows
+            self._deadlines.set(
+                "term", TERM_GRACE, self._end
+            )  # whoever reports an error ends by itself, and the rest follows
 
     def _use_terminal(self, master: int) -> None:
         os.set_blocking(master, False)
@@ -225,24 +194,24 @@ class _Host:
         self._add_output(master, self._own_description(1))
 
     def _on_started(self, fds: list[int]) -> None:
-        self._deadlines.pop("setup", None)
+        self._deadlines.cancel("setup")
         if self._plan.nested:
             self._session = fds.pop(0)
             self._stack.callback(os.close, self._session)
         if self._on_timeout is not None:
-            self._limit("timeout", self._on_timeout, self._on_time_is_up)
+            self._deadlines.set("timeout", self._on_timeout, self._on_time_is_up)
         for fd, (outside, _) in zip(fds, self._plan.forwards, strict=True):
             proxy.start(socket.socket(fileno=fd), outside)
 
     def _on_nest_end(self) -> None:
         del self._loop.watched[self._nest_pidfd]
         self._nest_ended = True
-        self._deadlines.pop("end", None)
+        self._deadlines.cancel("end")
         status = os.waitpid(self._nest, 0)[1]
         if self._session is not None:
             kill_members(self._proc, self._session)
         self._stop_reading_stdin()
-        self._limit("drain", DRAIN_LIMIT, self._on_silence)
+        self._deadlines.set("drain", DRAIN_LIMIT, self._on_silence)
         while self._sock.fileno() in self._loop.watched and _is_readable(self._sock):
             self._on_message()
         if status != 0 and self._error is None:
@@ -261,7 +230,7 @@ class _Host:
 
     def _on_silence(self) -> None:
         if any(stream.wants_write or _is_readable(stream.source) for stream in self._outputs if not stream.ended):
-            self._limit("drain", DRAIN_LIMIT, self._on_silence)
+            self._deadlines.set("drain", DRAIN_LIMIT, self._on_silence)
         else:
             self._loop.stop()
 
@@ -275,7 +244,7 @@ class _Host:
     def _on_time_is_up(self) -> None:
         self._error = SessionError(f"the session was ended after {self._on_timeout:g} s", "as --timeout asked")
         self._forward(signal.SIGTERM)
-        self._limit("term", TERM_GRACE, self._end)
+        self._deadlines.set("term", TERM_GRACE, self._end)
 
     # Signals
 
@@ -312,8 +281,10 @@ class _Host:
             self._end()
         self._code = 128 + number
         self._forward(number)
-        self._limit("term", TERM_GRACE, self._end)
-        self._limit("stuck", TERM_GRACE + END_LIMIT, self._loop.stop)  # output that nobody reads keeps nobody here
+        self._deadlines.set("term", TERM_GRACE, self._end)
+        self._deadlines.set(
+            "stuck", TERM_GRACE + END_LIMIT, self._loop.stop
+        )  # output that nobody reads keeps nobody here
 
     def _forward(self, number: int) -> None:
         if "setup" in self._deadlines:
@@ -326,11 +297,10 @@ class _Host:
     def _end(self) -> None:
         """Have the nest end the session; it takes the rest of the way itself."""
         self._stop_reading_stdin()
-        for name in ("setup", "timeout", "term"):
-            self._deadlines.pop(name, None)
+        self._deadlines.cancel("setup", "timeout", "term")
         if not self._nest_ended:
             process.pidfd_send_signal(self._nest_pidfd, signal.SIGTERM)
-            self._limit("end", END_LIMIT, self._kill_nest)
+            self._deadlines.set("end", END_LIMIT, self._kill_nest)
 
     def _kill_nest(self) -> None:
         process.pidfd_send_signal(self._nest_pidfd, signal.SIGKILL)
@@ -363,19 +333,6 @@ class _Host:
                 raise ContainerNotRunning(f"{name} ended, and the session with it", "start it again")
             raise SessionError("a process of the session was killed", "run again with --debug")
         return self._code
-
-    # Deadlines
-
-    def _limit(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        self._deadlines[name] = (time.monotonic() + seconds, action)
-
-    def _next_deadline(self) -> float | None:
-        now = time.monotonic()
-        for name, (due, action) in list(self._deadlines.items()):
-            if due <= now:
-                del self._deadlines[name]
-                action()
-        return min((due - now for due, _ in self._deadlines.values()), default=None)
 
 
 def _died(pidfd: int) -> bool:

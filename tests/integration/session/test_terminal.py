@@ -200,6 +200,7 @@ def test_job_control_and_control_keys(debian: Running, terminal: Terminal) -> No
     terminal.type(b"kill %1; wait; sleep 1001\n")
     wait_until(lambda: _runs(debian, "sleep\x001001\0"), "the second sleep runs")
     terminal.type(b"\x03")  # Ctrl-C
+    wait_until(lambda: not _runs(debian, "sleep\x001001\0"), "the second sleep has ended")
     terminal.type(b"echo status $?\n")
     terminal.expect(b"status 130")
     wait_until(lambda: terminal.printed.endswith(b"> "), "the prompt, which reads the next key")
