@@ -11,20 +11,32 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cntr_core import Container, ContainerState, Engine, EngineStatus, hookimpl
+from cntr_core import (
+    Container,
+    ContainerState,
+    Engine,
+    EngineStatus,
+    GatedContainer,
+    GatedEngine,
+    GatedEntry,
+    hookimpl,
+)
 from cntr_core.engine import LIMIT, SHORTEST_PREFIX
 from cntr_core.errors import EngineError
 
 from .docker_api import LOCAL, check_socket, is_ours
 
 if TYPE_CHECKING:
+    from .containerd_api import Namespace
+    from .containerd_images import Store
     from .grpc_api import Client
 
 _DEFAULT = "/run/containerd/containerd.sock"
-_PATIENCE = 60.0
-"""Seconds that containerd may take for one piece of an image."""
+_PATIENCE = 600.0
+"""Seconds that containerd may take to unpack a layer."""
 _NERDCTL = "nerdctl/name"
 _OTHERS = ("com.docker/engine.bundle.path", "io.cri-containerd.kind")
 """Labels that tell that a container is Docker's, or Kubernetes'."""
@@ -63,7 +75,7 @@ class Found:
         return f"{self.namespace}/{self.name}"
 
 
-class ContainerdEngine(Engine):
+class ContainerdEngine(Engine, GatedEngine):
     """The daemon of ``CONTAINERD_ADDRESS``. Names outside of the default namespace are ``NAMESPACE/NAME``."""
 
     name: ClassVar[str] = "containerd"
@@ -71,7 +83,7 @@ class ContainerdEngine(Engine):
     def status(self) -> EngineStatus:
         endpoint = _endpoint()
         try:
-            with self._connected() as client:
+            with self.connected() as client:
                 version = _call(client, "version.v1.Version/Version", "VersionResponse").version
         except EngineError as error:
             return EngineStatus(available=False, detail=error.message, hint=error.hint, endpoint=endpoint)
@@ -95,27 +107,65 @@ class ContainerdEngine(Engine):
         return matches
 
     def export_image(self, name: str) -> Iterable[bytes] | None:
-        from .containerd_images import Store
-
-        with self._connected() as client:
-            namespaces = sorted(_namespaces(client), key=lambda one: one != _default_namespace())
-            holder = next((one for one in namespaces if Store(client, one).target(name) is not None), None)
+        holder = self._holder(name)
         return None if holder is None else self._export(holder, name)
 
     def import_image(self, archive: Iterable[bytes]) -> None:
-        from .containerd_images import Store
+        with self._store(_default_namespace()) as store:
+            store.take(archive)
 
-        with self._connected(_PATIENCE) as client:
-            Store(client, _default_namespace()).take(archive)
+    def remove_image(self, name: str) -> None:
+        with self._store(_default_namespace()) as store:
+            store.remove(name)
+
+    def create_gated(self, image: str, entry: GatedEntry) -> GatedContainer:
+        from .containerd_gated import TaskContainer
+
+        namespace = self._holder(image)
+        if namespace is None:
+            raise EngineError(f"containerd has no image {image}", "see ctr images list")
+        container = TaskContainer(partial(self._space, namespace), entry.name)
+        container.start(image, entry)
+        return container
+
+    def remove_gated(self, name: str) -> None:
+        from .containerd_api import Namespace
+        from .containerd_gated import remove_directory, remove_parts
+
+        with self.connected(_PATIENCE) as client:
+            for namespace in _namespaces(client):
+                remove_parts(Namespace(client, namespace), name)
+        remove_directory(name)
 
     def _export(self, namespace: str, name: str) -> Iterator[bytes]:
+        with self._store(namespace) as store:
+            yield from store.archive(name)
+
+    def _holder(self, image: str) -> str | None:
+        """The namespace that has an image, the default one first."""
+        from .containerd_api import Namespace
         from .containerd_images import Store
 
-        with self._connected(_PATIENCE) as client:
-            yield from Store(client, namespace).archive(name)
+        with self.connected() as client:
+            namespaces = sorted(_namespaces(client), key=lambda one: one != _default_namespace())
+            return next((one for one in namespaces if Store(Namespace(client, one)).target(image) is not None), None)
+
+    @contextmanager
+    def _space(self, namespace: str) -> Iterator[Namespace]:
+        from .containerd_api import Namespace
+
+        with self.connected(_PATIENCE) as client:
+            yield Namespace(client, namespace)
+
+    @contextmanager
+    def _store(self, namespace: str) -> Iterator[Store]:
+        from .containerd_images import Store
+
+        with self._space(namespace) as space:
+            yield Store(space)
 
     def _all(self) -> list[Found]:
-        with self._connected() as client:
+        with self.connected() as client:
             return [found for namespace in _namespaces(client) for found in self._in(client, namespace)]
 
     def _in(self, client: Client, namespace: str) -> list[Found]:
@@ -148,7 +198,8 @@ class ContainerdEngine(Engine):
             )
 
     @contextmanager
-    def _connected(self, limit: float = LIMIT) -> Iterator[Client]:
+    def connected(self, limit: float = LIMIT) -> Iterator[Client]:
+        """A client; `limit` is in seconds, for each call. :raises EngineError: there is no daemon to be asked."""
         from .grpc_api import connected
 
         path = _endpoint().removeprefix(LOCAL)

@@ -1,12 +1,9 @@
-"""Images of containerd, out of its content store as archives, and into it.
-
-Messages: api/services/{content,images,leases}/v1/*.proto and api/types/descriptor.proto of containerd 1.6 and 2.
-"""
+"""Images of containerd, out of its content store as archives, and into it."""
 
 from __future__ import annotations
 
-import datetime
-import functools
+import hashlib
+import io
 import json
 import re
 import tarfile
@@ -16,52 +13,32 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from cntr_core.errors import EngineError
-from cntr_core.images.blobs import ArchiveBlobs, spooled_archive
+from cntr_core.images import ImageConfig, Layer, Platform
+from cntr_core.images.blobs import ArchiveBlobs, Blobs, spooled_archive
+from cntr_core.images.layout import read_layout
+from cntr_core.images.streams import Reader
 
-from .grpc_api import Client, Refused
+from .containerd_api import Namespace
+from .grpc_api import Refused
 
 CHUNK = 1 << 22
 """Bytes that are asked for, or sent, at once: containerd takes messages of up to 16 MiB."""
 
-_LEASE = datetime.timedelta(hours=1)
-"""How long what is being written is safe from containerd's garbage collection, should we die."""
-
 _REFERENCES = "containerd.io/gc.ref.content"
-_TABLE = {
-    "Empty": (),
-    "Descriptor": ("string media_type = 1", "string digest = 2", "int64 size = 3"),
-    "Image": ("string name = 1", "Descriptor target = 3"),
-    "ByName": ("string name = 1",),
-    "OneImage": ("Image image = 1",),
-    "ByDigest": ("string digest = 1",),
-    "ReadContentRequest": ("string digest = 1", "int64 offset = 2", "int64 size = 3"),
-    "ReadContentResponse": ("int64 offset = 1", "bytes data = 2"),
-    "WriteContentRequest": (
-        "int32 action = 1",
-        "string ref = 2",
-        "int64 total = 3",
-        "string expected = 4",
-        "int64 offset = 5",
-        "bytes data = 6",
-        "map<string, string> labels = 7",
-    ),
-    "Lease": ("string id = 1", "map<string, string> labels = 3"),
-}
 _WRITE, _COMMIT = 1, 2  # enum WriteAction
 
 
 class Store:
     """The images of one namespace."""
 
-    def __init__(self, client: Client, namespace: str) -> None:
-        self._client = client
-        self._metadata = {"containerd-namespace": namespace}
+    def __init__(self, space: Namespace) -> None:
+        self._space = space
 
     def target(self, name: str) -> Any:
         """The descriptor of an image; None where there is none of that name, in full or as Docker shortens it."""
         for candidate in (name, full_name(name)):
             try:
-                return self._call("images.v1.Images/Get", "ByName", "OneImage", name=candidate).image.target
+                return self._space.call("images.v1.Images/Get", "ByName", "OneImage", name=candidate).image.target
             except Refused as error:
                 if error.status != "NOT_FOUND":
                     raise
@@ -96,6 +73,25 @@ class Store:
                 if name:
                     self._name(full_name(name), entry)
 
+    def read(self, name: str) -> tuple[str, ImageConfig, tuple[Layer, ...]]:
+        """The digest of the configuration, the configuration and the layers of an image, as this machine runs it.
+
+        :raises EngineError: there is none of that name.
+        :raises ImageError: it is damaged, or for another platform.
+        """
+        target = self.target(name)
+        if target is None:
+            raise EngineError(f"containerd has no image {name}", "see ctr images list")
+        _, config, layers = read_layout(_Parts(self._space, target), "", Platform.host())
+        digest = f"sha256:{hashlib.sha256(config.raw).hexdigest()}"
+        return digest, config, layers
+
+    def remove(self, name: str) -> None:
+        """Take the name from its image, which goes with its last one; nothing happens where it is unknown."""
+        for candidate in (name, full_name(name)):
+            if self._space.knows("images.v1.Images/Delete", "DeleteImageRequest", name=candidate, sync=True):
+                return
+
     def _complete(self, digest: str, size: int) -> list[tuple[str, int]] | None:
         """The digest and size of a manifest or index and all that it names; None where a part is missing. Of an index,
         the manifests of platforms that were not pulled are left out."""
@@ -112,20 +108,13 @@ class Store:
         return [(digest, size), *((one["digest"], one["size"]) for one in named)]
 
     def _has(self, digest: str) -> bool:
-        try:
-            self._call("content.v1.Content/Info", "ByDigest", "Empty", digest=digest)
-        except Refused as error:
-            if error.status != "NOT_FOUND":
-                raise
-            return False
-        return True
+        return self._space.knows("content.v1.Content/Info", "ByDigest", digest=digest)
 
     def _read(self, digest: str, size: int) -> Iterator[bytes]:
-        types = _types()
         for offset in range(0, size, CHUNK):
-            request = types["ReadContentRequest"](digest=digest, offset=offset, size=min(CHUNK, size - offset))
-            method = "/containerd.services.content.v1.Content/Read"
-            for piece in self._client.stream(method, request, types["ReadContentResponse"], self._metadata):
+            wanted = {"digest": digest, "offset": offset, "size": min(CHUNK, size - offset)}
+            method = "content.v1.Content/Read"
+            for piece in self._space.stream(method, "ReadContentRequest", "ReadContentResponse", **wanted):
                 yield piece.data
 
     def _write_tree(self, blobs: ArchiveBlobs, digest: str, size: int) -> None:
@@ -155,38 +144,51 @@ class Store:
                 raise
 
     def _send(self, **fields: Any) -> None:
-        types = _types()
-        request = types["WriteContentRequest"](**fields)
-        self._client.exchange("/containerd.services.content.v1.Content/Write", request, types["Empty"], self._metadata)
+        self._space.exchange("content.v1.Content/Write", "WriteContentRequest", **fields)
 
     def _name(self, name: str, entry: Mapping[str, Any]) -> None:
         target = {"media_type": entry["mediaType"], "digest": entry["digest"], "size": entry["size"]}
         image = {"name": name, "target": target}
         try:
-            self._call("images.v1.Images/Create", "OneImage", "OneImage", image=image)
+            self._space.call("images.v1.Images/Create", "OneImage", "OneImage", image=image)
         except Refused as error:
             if error.status != "ALREADY_EXISTS":
                 raise
-            self._call("images.v1.Images/Update", "OneImage", "OneImage", image=image)
+            self._space.call("images.v1.Images/Update", "OneImage", "OneImage", image=image)
 
     @contextmanager
     def _lease(self) -> Iterator[None]:
         """Nothing that is written within the block is collected before its end."""
-        expires = (datetime.datetime.now(datetime.UTC) + _LEASE).strftime("%Y-%m-%dT%H:%M:%SZ")
-        lease = {"id": f"cntr-{uuid.uuid4().hex}", "labels": {"containerd.io/gc.expire": expires}}
-        self._call("leases.v1.Leases/Create", "Lease", "Empty", **lease)
-        self._metadata["containerd-lease"] = lease["id"]  # type: ignore[assignment]  # the id is a string
+        name = f"cntr-{uuid.uuid4().hex}"
+        self._space.begin_lease(name)
         try:
             yield
         finally:
-            del self._metadata["containerd-lease"]
-            self._call("leases.v1.Leases/Delete", "Lease", "Empty", id=lease["id"])
+            self._space.end_lease(name)
 
-    def _call(self, method: str, request: str, reply: str, **fields: Any) -> Any:
-        types = _types()
-        return self._client.call(
-            f"/containerd.services.{method}", types[request](**fields), types[reply], self._metadata
+
+class _Parts(Blobs):
+    """The documents of one image, as a layout has them."""
+
+    def __init__(self, space: Namespace, target: Any) -> None:
+        self._space = space
+        entry = {"mediaType": target.media_type, "digest": target.digest, "size": target.size}
+        self._index = json.dumps({"manifests": [entry]}).encode()
+
+    def open(self, name: str) -> Reader:
+        if name == "index.json":
+            return io.BytesIO(self._index)
+        digest = name.removeprefix("blobs/").replace("/", ":")
+        pieces = self._space.stream(
+            "content.v1.Content/Read", "ReadContentRequest", "ReadContentResponse", digest=digest
         )
+        return io.BytesIO(b"".join(piece.data for piece in pieces))
+
+    def __contains__(self, name: str) -> bool:
+        return True  # what is not there is told when it is read
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def full_name(name: str) -> str:
@@ -210,10 +212,3 @@ def _header(name: str, size: int) -> bytes:
     member = tarfile.TarInfo(name)
     member.size = size
     return member.tobuf(tarfile.GNU_FORMAT)
-
-
-@functools.cache
-def _types() -> dict[str, Any]:
-    from .messages import message_types
-
-    return message_types(_TABLE)

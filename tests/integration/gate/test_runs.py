@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +18,7 @@ from cntr_core.images import Platform
 from cntr_core.kernel.process import pidfd_send_signal
 from tests.children import until
 from tests.conftest import require
-from tests.integration.gate.conftest import Place
+from tests.integration.gate.conftest import CONTAINERD, Place, answers, free_port, networked
 
 pytestmark = pytest.mark.requires("root", "fuse", "docker", "docker-cli", "mmdebstrap", "busybox")
 
@@ -73,6 +71,7 @@ def test_the_program_has_everything_of_the_image(place: Place, watch: Watch) -> 
     assert place.containers() == []
 
 
+@networked
 @pytest.mark.parametrize("watched", [True, False])
 def test_the_health_check_runs_on_the_same_root(place: Place, watch: Watch, watched: bool) -> None:
     image = place.build("HEALTHCHECK --interval=1s CMD test -e /etc/issue.net\nCMD sleep 1000")
@@ -110,6 +109,7 @@ def test_read_only_means_so_and_a_tmpfs_can_be_written(place: Place, watch: Watc
         assert run.execute(["ls", "-a", "/"], 20).stdout.count(b"cntr") == 0
 
 
+@networked
 def test_an_init_may_be_the_first_process(place: Place, watch: Watch) -> None:
     if place.name == "podman":
         require("catatonit")
@@ -133,6 +133,7 @@ def test_volumes_variables_and_networks_of_the_engine(place: Place, watch: Watch
         assert run.environment["WORD"] == "from the user"
 
 
+@networked
 def test_a_published_portanswers(place: Place, watch: Watch) -> None:
     port = free_port()
     options = GatedOptions(publish=(f"127.0.0.1:{port}:80",))
@@ -140,22 +141,6 @@ def test_a_published_portanswers(place: Place, watch: Watch) -> None:
         until(lambda: answers(port))
         assert run.end(20) == 0
     assert {b"/usr/sbin/nginx", b"/etc/nginx/nginx.conf"} <= _used(watch)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    """Whether a web server answers there, and well."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def test_an_image_from_scratch_runs(place: Place, watch: Watch) -> None:
@@ -227,6 +212,7 @@ def test_a_gate_that_nobody_opens_runs_nothing(place: Place, tmp_path: Path) -> 
     assert place.containers() == []
 
 
+@networked
 def test_what_the_engine_refuses_is_told_and_leaves_nothing(place: Place, watch: Watch) -> None:
     with pytest.raises(EngineError, match=f"{place.name} refused: "):  # noqa: SIM117 - it is entering that fails
         with place.run(place.image("debian"), options=GatedOptions(network="no-such-network"), watch=watch):
@@ -234,5 +220,28 @@ def test_what_the_engine_refuses_is_told_and_leaves_nothing(place: Place, watch:
     with pytest.raises(CntrError, match="cannot be published"):  # noqa: SIM117 - as above
         with place.run(place.image("debian"), options=GatedOptions(publish=("1-3:4-5",)), watch=watch):
             pass
+    assert place.containers() == []
+    assert os.listdir(os.environ["TMPDIR"]) == []
+
+
+@pytest.mark.parametrize("place", [CONTAINERD], indirect=True)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (GatedOptions(network="no-such-network"), "containerd has no network no-such-network"),
+        (GatedOptions(publish=("80",)), "a port cannot be published"),
+        (GatedOptions(init=True), "containerd has no init"),
+        (GatedOptions(volumes=("name:/data",)), "containerd has no volume 'name'"),
+        (GatedOptions(volumes=("/etc:/data:z",)), "no volume option 'z'"),
+        (GatedOptions(volumes=("/no/such/directory:/data",)), "containerd refused: "),
+    ],
+)
+def test_what_containerd_has_not_is_told_and_leaves_nothing(
+    place: Place, watch: Watch, options: GatedOptions, message: str
+) -> None:
+    with pytest.raises(EngineError, match=message):  # noqa: SIM117 - it is entering that fails
+        with place.run(place.image("busybox"), "true", options=options, watch=watch):
+            pass
+    assert place.command("containers", "list", "--quiet") == place.command("leases", "list", "--quiet") == ""
     assert place.containers() == []
     assert os.listdir(os.environ["TMPDIR"]) == []

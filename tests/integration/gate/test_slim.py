@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,6 @@ from tests.children import until
 from tests.cntr import cntr, is_alive, running
 from tests.images import archive
 from tests.integration.gate.conftest import Place
-from tests.integration.gate.test_runs import answers, free_port
 
 pytestmark = pytest.mark.requires("root", "fuse", "docker", "docker-cli", "mmdebstrap", "busybox")
 
@@ -37,8 +35,7 @@ def name(place: Place) -> Iterator[str]:
     name = f"cntr-gate-{uuid.uuid4().hex}"
     yield name
     for half in ("slim", "fat"):
-        line = [place.name, "rmi", "--force", f"{name}:{half}"]
-        subprocess.run(line, check=False, capture_output=True, timeout=60)
+        place.forget(f"{name}:{half}")
 
 
 @pytest.mark.timeout(300)
@@ -57,14 +54,8 @@ def test_nginx_slims_in_the_engine_and_the_slim_image_answers(
     assert place.containers() == [] and place.tags() == []
     assert os.listdir(os.environ["TMPDIR"]) == []
 
-    port = free_port()
-    container = f"{name}-run"
-    limits = ("--ulimit", "nofile=1024:2048", "--ulimit", "nproc=1024:2048") if place.name == "podman" else ()
-    place.command("run", "--detach", "--name", container, *limits, "--publish", f"127.0.0.1:{port}:80", f"{name}:slim")
-    try:
-        until(lambda: answers(port))
-    finally:
-        place.command("rm", "--force", "--volumes", container)
+    with place.serving(f"{name}:slim") as answers:
+        until(answers)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

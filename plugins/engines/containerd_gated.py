@@ -1,0 +1,232 @@
+"""A container of containerd's that was started to be traced.
+
+containerd leaves to its clients what a daemon like Docker's does itself: unpacking the image, the runtime
+specification, keeping the log, and removing each part. The parts have one name: a lease until all are made, a snapshot,
+a container, a task, and a directory of ours for the log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+from cntr_core.errors import EngineError
+from cntr_core.gated import GatedContainer, GatedEntry
+from cntr_core.images import remove_tree
+from cntr_core.images.blobs import spool_directory
+from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
+from cntr_core.runtime import stop_signal
+
+from .containerd_api import Namespace
+from .containerd_images import Store
+from .containerd_snapshots import Snapshots, look_into, snapshotter
+from .containerd_spec import specification
+from .docker_api import is_ours
+from .grpc_api import Refused
+
+_DEATH = 10.0
+"""Seconds between SIGKILL and the end of a process."""
+_RUNTIME = "io.containerd.runc.v2"
+_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/"
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as shells and docker have it
+
+Connect = Callable[[], AbstractContextManager[Namespace]]
+"""Gives calls in the container's namespace, good for a block."""
+
+
+class TaskContainer(GatedContainer):
+    """The container `name`, not yet started."""
+
+    def __init__(self, connect: Connect, name: str) -> None:
+        self._connect = connect
+        self._name = name
+        self._directory = _directory(name)
+        self._process: dict[str, Any] = {}
+        self._signal = 0
+        self._pid = 0
+        self._pidfd = -1
+        self._code: int | None = None
+
+    def start(self, image: str, entry: GatedEntry) -> None:
+        """Create all its parts, and start it; whoever called removes them where that fails.
+
+        :raises CntrError: one of them cannot be made.
+        """
+        os.mkdir(self._directory, 0o700)
+        with open(self._log, "xb"), self._connect() as space:
+            space.begin_lease(self._name)
+            mounts = self._create(space, image, entry)
+            task = {"container_id": self._name, "rootfs": mounts, "stdout": self._log, "stderr": self._log}
+            created = space.call("tasks.v1.Tasks/Create", "CreateTaskRequest", "CreateTaskResponse", **task)
+            self._pid = int(created.pid)
+            if not is_ours(self._pid, self._name):
+                sentence = f"containerd says that {self._name} is process {self._pid}, which is something else here"
+                raise EngineError(sentence, "run cntr where containerd runs: on its machine, outside of any container")
+            self._pidfd = pidfd_open(self._pid)
+            try:
+                space.call("tasks.v1.Tasks/Start", "Process", container_id=self._name)
+            except BaseException:
+                os.close(self._pidfd)
+                raise
+
+    def _create(self, space: Namespace, image: str, entry: GatedEntry) -> Sequence[Any]:
+        """The container, which has no process yet; gives the mounts of its root."""
+        digest, config, layers = Store(space).read(image)
+        self._signal = stop_signal(config.stop_signal)
+        snapshots = Snapshots(space)
+        chain = snapshots.unpack(layers)
+        if chain:
+            snapshots.keep(digest, chain)
+        mounts = snapshots.prepare(self._name, chain)
+        with look_into(mounts) as root:
+            document = specification(self._directory, root.fd, config, entry)
+        self._process = document["process"]
+        container = {
+            "id": self._name,
+            "image": image,
+            "runtime": {"name": _RUNTIME},
+            "spec": _any("Spec", document),
+            "snapshotter": snapshotter(),
+            "snapshot_key": self._name,
+        }
+        space.call("containers.v1.Containers/Create", "OneContainer", container=container)
+        return mounts
+
+    @property
+    def _log(self) -> str:
+        return os.path.join(self._directory, "log")
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    def ended(self) -> int | None:
+        if self._code is None and select.select([self._pidfd], [], [], 0)[0]:
+            with self._connect() as space:
+                space.call("tasks.v1.Tasks/Wait", "Process", container_id=self._name)
+                # Only this waits for the last of its output to be copied.
+                done = space.call("tasks.v1.Tasks/Delete", "Process", "DeleteResponse", container_id=self._name)
+            self._code = int(done.exit_status)
+        return self._code
+
+    def execute(self, command: Sequence[str], timeout: float) -> tuple[int, bytes, bytes]:
+        deadline = time.monotonic() + timeout
+        name = f"exec-{uuid.uuid4().hex}"
+        paths = [os.path.join(self._directory, f"{name}.{stream}") for stream in ("stdout", "stderr")]
+        for path in paths:
+            with open(path, "xb"):  # containerd writes to what it finds
+                pass
+        try:
+            with self._connect() as space:
+                code = self._executed(space, name, command, paths, deadline)
+            if code is None:
+                raise TimeoutError(f"{command[0]} did not end within {timeout:g} s")
+            stdout, stderr = map(_content, paths)
+            return code, stdout, stderr
+        finally:
+            for path in paths:
+                os.unlink(path)
+
+    def _executed(
+        self, space: Namespace, name: str, command: Sequence[str], paths: Sequence[str], deadline: float
+    ) -> int | None:
+        """The exit code of the command, None where it had to be killed at the deadline."""
+        process = {"container_id": self._name, "exec_id": name}
+        spec = _any("Process", {**self._process, "args": list(command)})
+        space.call("tasks.v1.Tasks/Exec", "ExecRequest", **process, stdout=paths[0], stderr=paths[1], spec=spec)
+        try:
+            pid = int(space.call("tasks.v1.Tasks/Start", "Process", "StartResponse", **process).pid)
+            in_time = _await_end(pid, deadline)
+            if not in_time:
+                space.knows("tasks.v1.Tasks/Kill", "KillRequest", **process, signal=signal.SIGKILL)
+            code = int(space.call("tasks.v1.Tasks/Wait", "Process", "WaitResponse", **process).exit_status)
+            return code if in_time else None
+        except Refused as error:
+            return _refusal(error)
+        finally:
+            space.knows("tasks.v1.Tasks/DeleteProcess", "Process", **process)
+
+    def logs(self) -> bytes:
+        return _content(self._log)
+
+    def stop(self, timeout: float) -> int:
+        for number, patience in ((self._signal, timeout), (signal.SIGKILL, _DEATH)):
+            with suppress(ProcessLookupError):
+                pidfd_send_signal(self._pidfd, number)
+            select.select([self._pidfd], [], [], patience)
+            code = self.ended()
+            if code is not None:
+                return code
+        raise EngineError("the container does not end, not even by SIGKILL", "look for processes in state D")
+
+    def remove(self) -> None:
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+        with self._connect() as space:
+            remove_parts(space, self._name)
+        remove_directory(self._name)
+
+
+def remove_parts(space: Namespace, name: str) -> None:
+    """End and remove the container `name` of a namespace, or what is made of it so far; nothing happens where it is
+    unknown."""
+    task = {"container_id": name}
+    if space.knows("tasks.v1.Tasks/Kill", "KillRequest", **task, signal=signal.SIGKILL):
+        space.knows("tasks.v1.Tasks/Wait", "Process", **task)
+    space.knows("tasks.v1.Tasks/Delete", "Process", **task)
+    space.knows("containers.v1.Containers/Delete", "ById", id=name)
+    Snapshots(space).remove(name)
+    space.end_lease(name, collect=True)
+
+
+def remove_directory(name: str) -> None:
+    """Remove the files of the container `name`."""
+    remove_tree(_directory(name))
+
+
+def _directory(name: str) -> str:
+    """Known by the name, so that another process can remove it."""
+    return os.path.join(spool_directory(), f"cntr-containerd-{name}")
+
+
+def _any(kind: str, document: dict[str, Any]) -> dict[str, Any]:
+    return {"type_url": _TYPE + kind, "value": json.dumps(document).encode()}
+
+
+def _await_end(pid: int, deadline: float) -> bool:
+    """Whether the process ends in time."""
+    try:
+        pidfd = pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))[0])
+    finally:
+        os.close(pidfd)
+
+
+def _refusal(error: Refused) -> int:
+    """The exit code of a command that the image does not have; the runtime tells of it in prose alone.
+
+    :raises Refused: it is something else.
+    """
+    if "OCI runtime exec failed" not in error.message:
+        raise error
+    missing = any(words in error.message for words in ("not found", "no such file"))
+    return _NOT_FOUND if missing else _NOT_EXECUTABLE
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise EngineError(f"containerd's output is lost: {error}", "keep $TMPDIR as it is during a run") from None

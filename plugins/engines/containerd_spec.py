@@ -1,0 +1,91 @@
+"""The OCI runtime specification of a container of containerd's, whose clients write it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import Any
+
+from cntr_core.errors import EngineError
+from cntr_core.gated import GatedEntry, GatedOptions
+from cntr_core.images import ImageConfig
+from cntr_core.runtime import BundleRequest, write_bundle
+
+_HOST = "host"
+_NETWORKS = ("", "none", _HOST)
+_BIND = ("ro", "rw", "private", "rprivate", "shared", "rshared", "slave", "rslave")
+
+
+def specification(directory: str, root: int, config: ImageConfig, entry: GatedEntry) -> dict[str, Any]:
+    """What an image's configuration and `entry` ask for; `root` describes the image's root directory, and files that
+    the container needs are written to `directory`.
+
+    :raises EngineError: it is asked for what containerd does not have.
+    :raises ImageError: the image wants a user that it does not have.
+    """
+    options = entry.options
+    _check(options)
+    nameless = [volume for volume in options.volumes if ":" not in volume]
+    wanted = replace(
+        config,
+        entrypoint=entry.arguments,
+        cmd=(),
+        env=(*config.env, *options.environment),
+        volumes=(*config.volumes, *nameless),
+    )
+    request = BundleRequest(
+        name=entry.hostname,
+        cgroup=f"/{entry.name}",
+        host_network=options.network == _HOST,
+        read_only=options.read_only,
+    )
+    write_bundle(directory, root, wanted, request)
+    with open(os.path.join(directory, "config.json"), encoding="utf-8", errors="surrogateescape") as file:
+        document: dict[str, Any] = json.load(file)
+    document["mounts"] = _merged([*document["mounts"], *_mounts(entry)])
+    return document
+
+
+def _check(options: GatedOptions) -> None:
+    """:raises EngineError: containerd, which has neither networks nor volumes of its own, cannot do it."""
+    without = "or run it without --engine, or with docker or podman"
+    if options.network not in _NETWORKS:
+        raise EngineError(f"containerd has no network {options.network}", f"use host or none, {without}")
+    if options.publish:
+        raise EngineError("a port cannot be published: containerd has no networks", f"use --network host, {without}")
+    if options.init:
+        raise EngineError("containerd has no init to put before the program", f"leave --init out, {without}")
+
+
+def _mounts(entry: GatedEntry) -> list[dict[str, Any]]:
+    """The gate's directory, and what the user asks for."""
+    return [
+        _bind(f"{entry.directory}:{entry.target}:ro"),
+        *(_bind(volume) for volume in entry.options.volumes if ":" in volume),
+        *(_tmpfs(text) for text in entry.options.tmpfs),
+    ]
+
+
+def _bind(volume: str) -> dict[str, Any]:
+    source, target, *rest = volume.split(":", 2)
+    words = [word for text in rest for word in text.split(",")]
+    unknown = [word for word in words if word not in _BIND]
+    if unknown:
+        raise EngineError(f"containerd knows no volume option {unknown[0]!r}", f"it knows {', '.join(_BIND)}")
+    if not source.startswith("/"):
+        raise EngineError(f"containerd has no volume {source!r}", "name a directory by its absolute path")
+    # Of several kinds of propagation the last one counts.
+    return {"destination": target, "type": "bind", "source": source, "options": ["rbind", "rprivate", *words]}
+
+
+def _tmpfs(text: str) -> dict[str, Any]:
+    target, _, options = text.partition(":")
+    words = ["nosuid", "nodev", "noexec", *filter(None, options.split(","))]
+    return {"destination": target, "type": "tmpfs", "source": "tmpfs", "options": words}
+
+
+def _merged(mounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One mount for each place, where the last one counts, and those below others after them."""
+    by_place = {os.path.normpath(mount["destination"]): mount for mount in mounts}
+    return [by_place[place] for place in sorted(by_place, key=lambda place: place.count("/"))]
