@@ -104,7 +104,7 @@ class _Reaper:
         kept = {0, 1, 2, self._wakeup, self._signalled, self._sock.fileno(), self._proc}
         process.close_others({fd for fd in kept if fd is not None})
         process.set_pdeathsig(signal.SIGTERM)
-        if os.getppid() != parent:
+        if os.getppid() != parent:  # pragma: no cover - a race: the parent was killed just before
             self._ending = True
 
     def _wait(self) -> None:

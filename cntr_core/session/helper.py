@@ -23,7 +23,7 @@ def open_in_child(make: Callable[[], int]) -> int:
             libc.preload()
             process.set_dumpable(False)
             channel.send(theirs, "opened", make())
-        except BaseException as error:
+        except BaseException as error:  # pragma: no cover - what the kernel refuses here, it would have refused before
             channel.send_error(theirs, error)
         finally:
             os._exit(0)
@@ -31,6 +31,6 @@ def open_in_child(make: Callable[[], int]) -> int:
     with ours:
         message = channel.receive(ours)
     os.waitpid(child, 0)
-    if message is None or message.event == "error":
+    if message is None or message.event == "error":  # pragma: no cover - as above
         raise channel.error_of(message or channel.Message("error", {"message": "a helper process died"}))
     return message.fds[0]

@@ -108,7 +108,10 @@ def limit(identity: Identity) -> None:
     for number, (soft, hard) in identity.rlimits.items():
         try:
             resource.setrlimit(number, (soft, hard))
-        except (OSError, ValueError):
+        except (
+            OSError,
+            ValueError,
+        ):  # pragma: no cover - root without CAP_SYS_RESOURCE
             ceiling = _lower(hard, resource.getrlimit(number)[1])
             with contextlib.suppress(OSError, ValueError):
                 resource.setrlimit(number, (_lower(soft, ceiling), ceiling))
@@ -137,7 +140,7 @@ def assume(identity: Identity, proc: int | None) -> None:
     :raises OSError: a step was refused.
     :raises SessionError: the label cannot be taken over.
     """
-    if identity.profile is not None:
+    if identity.profile is not None:  # pragma: no cover - a kernel with AppArmor or SELinux, which CI has not
         if proc is None:
             raise SessionError(
                 f"the label {identity.profile.label.decode(errors='replace')} cannot be taken over without /proc",

@@ -149,7 +149,7 @@ def plan_whole(
 def plan_exec(target: Target, options: SessionOptions, caller: Mapping[bytes, bytes]) -> AttachPlan:
     """The session of ``cntr exec``: a program of the container's own, on the container's own root."""
     identity = _identity(target, options)
-    if not options.command:
+    if not options.command:  # pragma: no cover - the command line asks for one before
         raise UsageError("there is no command to execute", "write it after --, as in: cntr exec NAME -- CMD")
     return AttachPlan(
         steps=(*_first_steps(target, identity), steps.ChangeRoot()),

@@ -45,7 +45,7 @@ def _open_namespace(target: ContainerProcess, lacking: list[str]) -> int:
     refusal = f"entering {ref} needs {', '.join(lacking)}: it is not a rootless container of yours"
     try:
         namespace = os.open(f"/proc/{target.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError):  # pragma: no cover - a race: it was held as alive just before
         raise ContainerNotRunning(f"{ref} ended just now", "start it again") from None
     except PermissionError:
         raise PermissionMissing(refusal, _HINT) from None
@@ -57,7 +57,7 @@ def _open_namespace(target: ContainerProcess, lacking: list[str]) -> int:
 
 def _check_program() -> None:
     """Our interpreter must not be the container's to write, whose root we are (see protect.py)."""
-    if os.access("/proc/self/exe", os.W_OK):
+    if os.access("/proc/self/exe", os.W_OK):  # pragma: no cover - tests run the system's interpreter
         program = os.readlink("/proc/self/exe")
         raise PermissionMissing(
             f"{program} is yours to write, and so the container's, for no user namespace can be made to protect it",
@@ -69,7 +69,7 @@ def _join(namespace: int, target: ContainerProcess) -> None:
     uid, gid = _inner_ids(target.pid)
     try:
         namespaces.setns(namespace, CLONE_NEWUSER)
-    except PermissionError:
+    except PermissionError:  # pragma: no cover - whoever may open it may join it, but for security modules
         raise _foreign(namespace, target.container.ref) from None
     process.setresgid(gid, gid, gid)
     process.setresuid(uid, uid, uid)
@@ -88,7 +88,7 @@ def _inner_ids(pid: int) -> tuple[int, int]:
     return uid or 0, gid or 0
 
 
-def _foreign(namespace: int, ref: ContainerRef) -> PermissionMissing:
+def _foreign(namespace: int, ref: ContainerRef) -> PermissionMissing:  # pragma: no cover - as above
     owner = namespaces.owner(namespace)
     return PermissionMissing(
         f"the user namespace of {ref} belongs to uid {owner}, so only that user may enter it", _HINT

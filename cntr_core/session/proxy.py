@@ -59,12 +59,12 @@ class _Proxy:
 
     def _accept(self) -> None:
         server = _new_socket()
-        if server is None:
+        if server is None:  # pragma: no cover - it takes a process at its limit of descriptors
             self._rest()
             return
         try:
             client, _ = self._listener.accept()
-        except OSError:
+        except OSError:  # pragma: no cover - a race: the client was gone before it was accepted
             server.close()
             self._rest()
             return
@@ -83,7 +83,7 @@ class _Proxy:
         else:
             _Connection(self._loop, client, server)
 
-    def _rest(self) -> None:
+    def _rest(self) -> None:  # pragma: no cover - it takes a process at its limit of descriptors
         """Leave new connections in the backlog for a while: those that are open go on, and their end makes room."""
         del self._loop.watched[self._listener.fileno()]
         self._later()
@@ -107,9 +107,12 @@ def _new_socket() -> socket.socket | None:
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-    except OSError:
+    except OSError:  # pragma: no cover - it takes a process at its limit of descriptors
         return None
-    if most != resource.RLIM_INFINITY and sock.fileno() >= most - _SPARE:  # the lowest that is free (open(2))
+    # The lowest descriptor that is free (open(2)).
+    if (
+        most != resource.RLIM_INFINITY and sock.fileno() >= most - _SPARE
+    ):  # pragma: no cover - it takes a process at its limit of descriptors
         sock.close()
         return None
     return sock
@@ -132,7 +135,7 @@ class _Connection:
             for sock in self._sockets:
                 sock.close()
 
-    def broken(self) -> None:
+    def broken(self) -> None:  # pragma: no cover - a race: one side is killed with data on its way
         """One side is gone for both directions."""
         for direction in list(self._open):
             self.ended(direction)
@@ -161,9 +164,9 @@ class _Direction:
     def read(self) -> None:
         try:
             self._data, self._fds = receive_fds(self._from, _CHUNK, _MOST_FDS)
-        except BlockingIOError:
+        except BlockingIOError:  # pragma: no cover - poll(2) said otherwise
             return
-        except OSError:
+        except OSError:  # pragma: no cover - as in `broken`
             self._connection.broken()
             return
         if not self._data:
@@ -173,9 +176,9 @@ class _Direction:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", self._fds))] if self._fds else []
         try:
             sent = self._to.sendmsg([self._data], rights, socket.MSG_NOSIGNAL)
-        except BlockingIOError:
+        except BlockingIOError:  # pragma: no cover - poll(2) said otherwise
             return
-        except OSError:
+        except OSError:  # pragma: no cover - as in `broken`
             self._connection.broken()
             return
         self.close_fds()
@@ -191,7 +194,7 @@ class _Direction:
         """The source has said all it will: say so to the sink, which may still answer."""
         try:
             self._to.shutdown(socket.SHUT_WR)
-        except OSError:
+        except OSError:  # pragma: no cover - as in `broken`
             self._connection.broken()
             return
         self._connection.ended(self)

@@ -234,7 +234,7 @@ class _Host:
         else:
             self._loop.stop()
 
-    def _setup_took_too_long(self) -> None:
+    def _setup_took_too_long(self) -> None:  # pragma: no cover - it takes a kernel that hangs
         self._error = SessionError(
             f"the command did not start within {SETUP_LIMIT:.0f} s",
             "look whether the container's cgroup is frozen, and try --no-cgroup",
@@ -302,7 +302,7 @@ class _Host:
             process.pidfd_send_signal(self._nest_pidfd, signal.SIGTERM)
             self._deadlines.set("end", END_LIMIT, self._kill_nest)
 
-    def _kill_nest(self) -> None:
+    def _kill_nest(self) -> None:  # pragma: no cover - it takes a nest that hangs
         process.pidfd_send_signal(self._nest_pidfd, signal.SIGKILL)
 
     def _stop_reading_stdin(self) -> None:
@@ -318,7 +318,7 @@ class _Host:
         """Whatever went wrong here: no nest stays behind."""
         if not self._nest_ended:
             process.pidfd_send_signal(self._nest_pidfd, signal.SIGTERM)
-            if not _is_readable(self._nest_pidfd, END_LIMIT):
+            if not _is_readable(self._nest_pidfd, END_LIMIT):  # pragma: no cover - as above
                 self._kill_nest()
             os.waitpid(self._nest, 0)
 

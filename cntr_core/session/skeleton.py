@@ -73,7 +73,7 @@ class Skeleton:
         """Where `path` leads to in the tree, without links ("" is its root); None when it leads to nothing."""
         try:
             fd = paths.open_in_root(self._lower, path or ".", os.O_PATH)
-        except OSError:
+        except OSError:  # pragma: no cover - depends on which secrets the machine has
             return None
         try:
             found, root = (os.readlink(f"/proc/self/fd/{number}") for number in (fd, self._lower))
@@ -89,7 +89,7 @@ class Skeleton:
         """
         try:
             link, end = (self._status(path, follow=follow) for follow in (False, True))
-        except OSError:
+        except OSError:  # pragma: no cover - depends on which secrets the machine has
             return None
         return self.real(path) if stat.S_ISLNK(link.st_mode) and link.st_uid == end.st_uid else None
 
@@ -199,7 +199,7 @@ def _homes(tools: int) -> Iterator[str]:
     """The home directories in the tree's passwd(5), as patterns."""
     try:
         lines = paths.read_in_root(tools, "etc/passwd", 1 << 24).splitlines()
-    except OSError:
+    except OSError:  # pragma: no cover - a host without passwd
         return
     for fields in (line.split(b":") for line in lines):
         if len(fields) == 7 and (components := list(filter(None, os.fsdecode(fields[5]).split("/")))):
@@ -257,9 +257,9 @@ def _lock(fd: int, how: int) -> bool:
     """Take a flock(2); False when others hold it. Where the filesystem knows no locks, nobody does."""
     try:
         fcntl.flock(fd, how)
-    except BlockingIOError:
+    except BlockingIOError:  # pragma: no cover - two sessions that make the same directory at the same time
         return False
-    except OSError:
+    except OSError:  # pragma: no cover - a filesystem without flock(2)
         return True
     return True
 

@@ -55,14 +55,15 @@ def hold_target(process: ContainerProcess, *, join_cgroup: bool = True) -> Itera
         pidfd = stack.enter_context(hold(process))
         try:
             target = _read(process, pidfd, join_cgroup, stack)
-        except (ProcessLookupError, FileNotFoundError):
+        except (ProcessLookupError, FileNotFoundError):  # pragma: no cover - a race: it ended while it was read
             raise ContainerNotRunning(f"{process.container.ref} ended just now", "start it again") from None
-        except PermissionError as error:
+        except PermissionError as error:  # pragma: no cover - a security module's refusal
             raise PermissionMissing(
                 f"the processes of {process.container.ref} cannot be entered ({describe(error)})",
                 "run cntr as root, for example with sudo",
             ) from None
-        if select.select([pidfd], [], [], 0)[0]:  # what was read by its number may be another's
+        # What was read by its number may be another's.
+        if select.select([pidfd], [], [], 0)[0]:  # pragma: no cover - a race: it ended while it was read
             raise ContainerNotRunning(f"{process.container.ref} ended just now", "start it again")
         yield target
 
@@ -112,7 +113,7 @@ def _foreign_namespaces(pid: int, stack: ExitStack) -> dict[str, int]:
     for fd in opened.values():
         stack.callback(os.close, fd)
     for kind in ("mnt", "pid"):
-        if kind not in opened:
+        if kind not in opened:  # pragma: no cover - a kernel that is built without
             raise KernelFeatureMissing(f"this kernel has no {kind} namespaces", "use one with CONFIG_NAMESPACES")
     return {k: fd for k, fd in opened.items() if k == "mnt" or not same_namespace(fd, k)}
 

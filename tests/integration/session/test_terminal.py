@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -212,8 +213,9 @@ def _runs(container: Running, command: str) -> bool:
     from tests.cntr import living_in
 
     def line(pid: int) -> str:
-        with open(f"/proc/{pid}/cmdline") as file:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline") as file:
             return file.read()
+        return ""  # it has just ended
 
     return any(line(pid) == command for pid, _ in living_in(container.pid))
 

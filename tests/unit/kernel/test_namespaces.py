@@ -96,3 +96,11 @@ def test_kinds_that_a_kernel_lacks_are_left_out(tmp_path: os.PathLike[str]) -> N
     opened = namespaces.open_namespaces(7, proc=os.fspath(tmp_path))
     _close(opened)
     assert set(opened) == {"user", "mnt", "pid", "net", "ipc", "uts"}
+
+
+def test_the_initial_user_namespace_is_roots() -> None:
+    fd = os.open("/proc/self/ns/user", os.O_RDONLY)
+    try:
+        assert namespaces.owner(fd) == 0
+    finally:
+        os.close(fd)
