@@ -109,10 +109,8 @@ def _new_socket() -> socket.socket | None:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     except OSError:  # pragma: no cover - it takes a process at its limit of descriptors
         return None
-    # The lowest descriptor that is free (open(2)).
-    if (
-        most != resource.RLIM_INFINITY and sock.fileno() >= most - _SPARE
-    ):  # pragma: no cover - it takes a process at its limit of descriptors
+    scarce = most != resource.RLIM_INFINITY and sock.fileno() >= most - _SPARE  # it is the lowest free one (open(2))
+    if scarce:  # pragma: no cover - as above
         sock.close()
         return None
     return sock
