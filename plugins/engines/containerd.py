@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from .grpc_api import Client
 
 _DEFAULT = "/run/containerd/containerd.sock"
-_PATIENCE = 600.0
-"""Seconds that containerd may take to unpack a layer."""
+_PATIENCE = 60.0
+"""Seconds that containerd may take for one piece of an image, or to remove something."""
+_UNPACKING = 600.0
+"""Seconds that it may take to unpack a layer."""
 _NERDCTL = "nerdctl/name"
 _OTHERS = ("com.docker/engine.bundle.path", "io.cri-containerd.kind")
 """Labels that tell that a container is Docker's, or Kubernetes'."""
@@ -103,7 +105,8 @@ class ContainerdEngine(Engine, GatedEngine):
         )
         matches = [found.container for found in next(filter(None, classes), [])]
         for container in matches:
-            self._check(container)
+            if container.pid is not None:
+                check_pid(container.pid, container.id, container.name)
         return matches
 
     def export_image(self, name: str) -> Iterable[bytes] | None:
@@ -125,7 +128,8 @@ class ContainerdEngine(Engine, GatedEngine):
         if namespace is None:
             raise EngineError(f"containerd has no image {image}", "see ctr images list")
         container = TaskContainer(partial(self._space, namespace), entry.name)
-        container.start(image, entry)
+        with self._space(namespace, _UNPACKING) as space:
+            container.start(space, image, entry)
         return container
 
     def remove_gated(self, name: str) -> None:
@@ -151,10 +155,10 @@ class ContainerdEngine(Engine, GatedEngine):
             return next((one for one in namespaces if Store(Namespace(client, one)).target(image) is not None), None)
 
     @contextmanager
-    def _space(self, namespace: str) -> Iterator[Namespace]:
+    def _space(self, namespace: str, limit: float = _PATIENCE) -> Iterator[Namespace]:
         from .containerd_api import Namespace
 
-        with self.connected(_PATIENCE) as client:
+        with self.connected(limit) as client:
             yield Namespace(client, namespace)
 
     @contextmanager
@@ -189,14 +193,6 @@ class ContainerdEngine(Engine, GatedEngine):
         )
         return Found(container, namespace, name, any(label in one.labels for label in _OTHERS))
 
-    def _check(self, container: Container) -> None:
-        """:raises EngineError: its process is another machine's."""
-        if container.pid is not None and not is_ours(container.pid, container.id):
-            raise EngineError(
-                f"containerd says that {container.name} is process {container.pid}, which is something else here",
-                "run cntr where containerd runs: on its machine, outside of any container",
-            )
-
     @contextmanager
     def connected(self, limit: float = LIMIT) -> Iterator[Client]:
         """A client; `limit` is in seconds, for each call. :raises EngineError: there is no daemon to be asked."""
@@ -206,6 +202,15 @@ class ContainerdEngine(Engine, GatedEngine):
         check_socket(self.name, path, "start it, or set CONTAINERD_ADDRESS")
         with connected(self.name, path, limit) as client:
             yield client
+
+
+def check_pid(pid: int, identifier: str, name: str) -> None:
+    """:raises EngineError: process `pid` is not of the container `name` with that id, but another machine's."""
+    if not is_ours(pid, identifier):
+        raise EngineError(
+            f"containerd says that {name} is process {pid}, which is something else here",
+            "run cntr where containerd runs: on its machine, outside of any container",
+        )
 
 
 def _endpoint() -> str:

@@ -1,8 +1,8 @@
 """A container of containerd's that was started to be traced.
 
 containerd leaves to its clients what a daemon like Docker's does itself: unpacking the image, the runtime
-specification, keeping the log, and removing each part. The parts have one name: a lease until all are made, a snapshot,
-a container, a task, and a directory of ours for the log.
+specification, keeping the log, and removing each part. The parts have one name: a lease, which keeps the others from
+being collected while they are made, a snapshot, a container, a task, and a directory of ours for the log.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from cntr_core.images.blobs import spool_directory
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.runtime import stop_signal
 
+from .containerd import check_pid
 from .containerd_api import Namespace
 from .containerd_images import Store
 from .containerd_snapshots import Snapshots, look_into, snapshotter
 from .containerd_spec import specification
-from .docker_api import is_ours
 from .grpc_api import Refused
 
 _DEATH = 10.0
 """Seconds between SIGKILL and the end of a process."""
+_POLL = 0.1
 _RUNTIME = "io.containerd.runc.v2"
 _TYPE = "types.containerd.io/opencontainers/runtime-spec/1/"
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as shells and docker have it
@@ -54,27 +55,25 @@ class TaskContainer(GatedContainer):
         self._pidfd = -1
         self._code: int | None = None
 
-    def start(self, image: str, entry: GatedEntry) -> None:
+    def start(self, space: Namespace, image: str, entry: GatedEntry) -> None:
         """Create all its parts, and start it; whoever called removes them where that fails.
 
         :raises CntrError: one of them cannot be made.
         """
         os.mkdir(self._directory, 0o700)
-        with open(self._log, "xb"), self._connect() as space:
-            space.begin_lease(self._name)
-            mounts = self._create(space, image, entry)
-            task = {"container_id": self._name, "rootfs": mounts, "stdout": self._log, "stderr": self._log}
-            created = space.call("tasks.v1.Tasks/Create", "CreateTaskRequest", "CreateTaskResponse", **task)
-            self._pid = int(created.pid)
-            if not is_ours(self._pid, self._name):
-                sentence = f"containerd says that {self._name} is process {self._pid}, which is something else here"
-                raise EngineError(sentence, "run cntr where containerd runs: on its machine, outside of any container")
-            self._pidfd = pidfd_open(self._pid)
-            try:
-                space.call("tasks.v1.Tasks/Start", "Process", container_id=self._name)
-            except BaseException:
-                os.close(self._pidfd)
-                raise
+        _touch(self._log)
+        space.begin_lease(self._name)
+        mounts = self._create(space, image, entry)
+        task = {"container_id": self._name, "rootfs": mounts, "stdout": self._log, "stderr": self._log}
+        created = space.call("tasks.v1.Tasks/Create", "CreateTaskRequest", "CreateTaskResponse", **task)
+        self._pid = int(created.pid)
+        check_pid(self._pid, self._name, self._name)
+        self._pidfd = pidfd_open(self._pid)  # it waits: after the start it may be gone at once
+        try:
+            space.call("tasks.v1.Tasks/Start", "Process", container_id=self._name)
+        except BaseException:
+            os.close(self._pidfd)
+            raise
 
     def _create(self, space: Namespace, image: str, entry: GatedEntry) -> Sequence[Any]:
         """The container, which has no process yet; gives the mounts of its root."""
@@ -85,7 +84,7 @@ class TaskContainer(GatedContainer):
         if chain:
             snapshots.keep(digest, chain)
         mounts = snapshots.prepare(self._name, chain)
-        with look_into(mounts) as root:
+        with look_into(mounts, self._directory) as root:
             document = specification(self._directory, root.fd, config, entry)
         self._process = document["process"]
         container = {
@@ -121,8 +120,7 @@ class TaskContainer(GatedContainer):
         name = f"exec-{uuid.uuid4().hex}"
         paths = [os.path.join(self._directory, f"{name}.{stream}") for stream in ("stdout", "stderr")]
         for path in paths:
-            with open(path, "xb"):  # containerd writes to what it finds
-                pass
+            _touch(path)
         try:
             with self._connect() as space:
                 code = self._executed(space, name, command, paths, deadline)
@@ -178,13 +176,29 @@ class TaskContainer(GatedContainer):
 def remove_parts(space: Namespace, name: str) -> None:
     """End and remove the container `name` of a namespace, or what is made of it so far; nothing happens where it is
     unknown."""
-    task = {"container_id": name}
-    if space.knows("tasks.v1.Tasks/Kill", "KillRequest", **task, signal=signal.SIGKILL):
-        space.knows("tasks.v1.Tasks/Wait", "Process", **task)
-    space.knows("tasks.v1.Tasks/Delete", "Process", **task)
+    deadline = time.monotonic() + _DEATH
+    while not _remove_task(space, name, is_last=time.monotonic() > deadline):
+        time.sleep(_POLL)
     space.knows("containers.v1.Containers/Delete", "ById", id=name)
     Snapshots(space).remove(name)
     space.end_lease(name, collect=True)
+
+
+def _remove_task(space: Namespace, name: str, is_last: bool) -> bool:
+    """Whether the container's task is gone. It cannot be removed for a moment after its shim has died.
+
+    :raises Refused: it is not, and this is the last try.
+    """
+    task = {"container_id": name}
+    try:
+        if space.knows("tasks.v1.Tasks/Kill", "KillRequest", **task, signal=signal.SIGKILL):
+            space.knows("tasks.v1.Tasks/Wait", "Process", **task)
+        space.knows("tasks.v1.Tasks/Delete", "Process", **task)
+    except Refused:
+        if is_last:
+            raise
+        return False
+    return True
 
 
 def remove_directory(name: str) -> None:
@@ -195,6 +209,12 @@ def remove_directory(name: str) -> None:
 def _directory(name: str) -> str:
     """Known by the name, so that another process can remove it."""
     return os.path.join(spool_directory(), f"cntr-containerd-{name}")
+
+
+def _touch(path: str) -> None:
+    """Make a new, empty file: containerd writes to what it finds (its FIFOs may be files)."""
+    with open(path, "xb"):
+        pass
 
 
 def _any(kind: str, document: dict[str, Any]) -> dict[str, Any]:

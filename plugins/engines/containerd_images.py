@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
-from cntr_core.errors import EngineError
+from cntr_core.errors import EngineError, ImageError
 from cntr_core.images import ImageConfig, Layer, Platform
 from cntr_core.images.blobs import ArchiveBlobs, Blobs, spooled_archive
 from cntr_core.images.layout import read_layout
@@ -82,7 +82,10 @@ class Store:
         target = self.target(name)
         if target is None:
             raise EngineError(f"containerd has no image {name}", "see ctr images list")
-        _, config, layers = read_layout(_Parts(self._space, target), "", Platform.host())
+        try:
+            _, config, layers = read_layout(_Parts(self._space, target), "", Platform.host())
+        except ImageError as error:
+            raise ImageError(f"image {name}: {error.message}", error.hint) from error
         digest = f"sha256:{hashlib.sha256(config.raw).hexdigest()}"
         return digest, config, layers
 

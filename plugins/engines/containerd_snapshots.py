@@ -85,15 +85,16 @@ class Snapshots:
         return {"snapshotter": self._snapshotter, "key": key}
 
 
-def look_into(mounts: Sequence[Any]) -> DetachedMount:
-    """What is below a new snapshot with these mounts, for reading, while nobody has it mounted.
+def look_into(mounts: Sequence[Any], directory: str) -> DetachedMount:
+    """What is below a new snapshot with these mounts, for reading, while nobody has it mounted; `directory` is for a
+    few links.
 
     :raises EngineError: it is not made of directories.
     """
     lower = [path for mount in mounts for path in _directories(mount)]
     if not lower:
         raise EngineError(f"the snapshotter {snapshotter()} is not supported", "set CONTAINERD_SNAPSHOTTER=overlayfs")
-    with tempfile.TemporaryDirectory(prefix="cntr-snapshot-") as links:
+    with tempfile.TemporaryDirectory(dir=directory) as links:
         os.mkdir(os.path.join(links, "e"))
         for number, path in enumerate(lower):
             os.symlink(path, os.path.join(links, str(number)))

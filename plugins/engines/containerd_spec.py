@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,21 +62,25 @@ def _check(options: GatedOptions) -> None:
 def _mounts(entry: GatedEntry) -> list[dict[str, Any]]:
     """The gate's directory, and what the user asks for."""
     return [
-        _bind(f"{entry.directory}:{entry.target}:ro"),
-        *(_bind(volume) for volume in entry.options.volumes if ":" in volume),
+        _bind(entry.directory, entry.target, ["ro"]),
+        *(_volume(volume) for volume in entry.options.volumes if ":" in volume),
         *(_tmpfs(text) for text in entry.options.tmpfs),
     ]
 
 
-def _bind(volume: str) -> dict[str, Any]:
-    source, target, *rest = volume.split(":", 2)
-    words = [word for text in rest for word in text.split(",")]
+def _volume(text: str) -> dict[str, Any]:
+    source, target, *rest = text.split(":", 2)
+    words = [word for options in rest for word in options.split(",")]
     unknown = [word for word in words if word not in _BIND]
     if unknown:
         raise EngineError(f"containerd knows no volume option {unknown[0]!r}", f"it knows {', '.join(_BIND)}")
     if not source.startswith("/"):
-        raise EngineError(f"containerd has no volume {source!r}", "name a directory by its absolute path")
-    # Of several kinds of propagation the last one counts.
+        raise EngineError(f"containerd has no volume {source!r}", "name a file or directory by its absolute path")
+    return _bind(source, target, words)
+
+
+def _bind(source: str, target: str, words: Sequence[str]) -> dict[str, Any]:
+    """Of several kinds of propagation the last one counts."""
     return {"destination": target, "type": "bind", "source": source, "options": ["rbind", "rprivate", *words]}
 
 

@@ -102,6 +102,10 @@ class Place:
         listed = self.command("images", "--format", "{{.Repository}}:{{.Tag}}").split()
         return sorted(tag for tag in listed if "cntr-run-" in tag)
 
+    def left(self) -> list[str]:
+        """What else runs of cntr made in the engine, and did not remove."""
+        return []
+
     @contextmanager
     def serving(self, image: str) -> Iterator[Callable[[], bool]]:
         """A container of an image that serves at port 80; gives what tells whether it answers."""
@@ -137,10 +141,15 @@ class ContainerdPlace(Place):
         return self.daemon.load(recipe)
 
     def load(self, archive: str) -> None:
-        self.command("images", "import", archive)
+        self.command("images", "import", "--no-unpack", archive)
 
     def tags(self) -> list[str]:
         return sorted(tag for tag in self.command("images", "list", "--quiet").split() if "cntr-run-" in tag)
+
+    def left(self) -> list[str]:
+        listings = (("containers", "list", "--quiet"), ("leases", "list", "--quiet"), ("snapshots", "list"))
+        words = [word for listing in listings for word in self.command(*listing).split()]
+        return [word for word in words if word.startswith("cntr-")]
 
     @contextmanager
     def serving(self, image: str) -> Iterator[Callable[[], bool]]:
@@ -183,6 +192,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         place = Place(DockerEngine() if request.param == "docker" else PodmanEngine(), tmp_path)
     yield place
     place.clean()
+    assert place.left() == []
 
 
 @pytest.fixture

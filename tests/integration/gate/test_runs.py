@@ -18,7 +18,7 @@ from cntr_core.images import Platform
 from cntr_core.kernel.process import pidfd_send_signal
 from tests.children import until
 from tests.conftest import require
-from tests.integration.gate.conftest import CONTAINERD, Place, answers, free_port, networked
+from tests.integration.gate.conftest import Place, answers, free_port, networked
 
 pytestmark = pytest.mark.requires("root", "fuse", "docker", "docker-cli", "mmdebstrap", "busybox")
 
@@ -220,28 +220,5 @@ def test_what_the_engine_refuses_is_told_and_leaves_nothing(place: Place, watch:
     with pytest.raises(CntrError, match="cannot be published"):  # noqa: SIM117 - as above
         with place.run(place.image("debian"), options=GatedOptions(publish=("1-3:4-5",)), watch=watch):
             pass
-    assert place.containers() == []
-    assert os.listdir(os.environ["TMPDIR"]) == []
-
-
-@pytest.mark.parametrize("place", [CONTAINERD], indirect=True)
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (GatedOptions(network="no-such-network"), "containerd has no network no-such-network"),
-        (GatedOptions(publish=("80",)), "a port cannot be published"),
-        (GatedOptions(init=True), "containerd has no init"),
-        (GatedOptions(volumes=("name:/data",)), "containerd has no volume 'name'"),
-        (GatedOptions(volumes=("/etc:/data:z",)), "no volume option 'z'"),
-        (GatedOptions(volumes=("/no/such/directory:/data",)), "containerd refused: "),
-    ],
-)
-def test_what_containerd_has_not_is_told_and_leaves_nothing(
-    place: Place, watch: Watch, options: GatedOptions, message: str
-) -> None:
-    with pytest.raises(EngineError, match=message):  # noqa: SIM117 - it is entering that fails
-        with place.run(place.image("busybox"), "true", options=options, watch=watch):
-            pass
-    assert place.command("containers", "list", "--quiet") == place.command("leases", "list", "--quiet") == ""
     assert place.containers() == []
     assert os.listdir(os.environ["TMPDIR"]) == []

@@ -68,6 +68,7 @@ def test_a_cntr_that_is_ended_leaves_nothing(place: Place, directory: Path, numb
         run.send_signal(number)
         run.wait(60)
     until(lambda: not place.containers() and not place.tags() and not is_alive(container.pid or 0))
+    until(lambda: not place.left())
     until(lambda: os.listdir(os.environ["TMPDIR"]) == [])
     assert os.listdir(directory) == []
 
