@@ -34,6 +34,9 @@ class SessionContract:
     """A session in a container that runs. Override `reference` and `pid`; and the variables below, where the container
     is not an ordinary one. All tests may share one container: they leave it as it was."""
 
+    container: ClassVar[str] = ""
+    """What the container is, for tables: ``lxd, unprivileged``."""
+
     shell: ClassVar[tuple[str, ...]] = ("/bin/sh",)
     """The container's own shell, as it is to be called there."""
 

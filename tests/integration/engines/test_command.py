@@ -60,6 +60,8 @@ class TestContract(EngineContract):
 
 
 class TestSession(SessionContract):
+    container = "command"
+
     @pytest.fixture
     def reference(self, word: str) -> str:
         return f"command://{word}"

@@ -64,6 +64,8 @@ class TestContract(EngineContract):
 
 
 class TestPrivileged(SessionContract):
+    container = "lxc"
+
     @pytest.fixture
     def reference(self, privileged: Target) -> str:
         return privileged.reference
@@ -74,6 +76,8 @@ class TestPrivileged(SessionContract):
 
 
 class TestUserNamespace(SessionContract):
+    container = "lxc, in a user namespace"
+
     @pytest.fixture
     def reference(self, mapped: Target) -> str:
         return mapped.reference

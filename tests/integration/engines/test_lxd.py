@@ -61,6 +61,8 @@ class TestContract(EngineContract):
 
 
 class TestPrivileged(SessionContract):
+    container = "lxd, privileged"
+
     @pytest.fixture
     def reference(self, privileged: Target) -> str:
         return privileged.reference
@@ -71,6 +73,8 @@ class TestPrivileged(SessionContract):
 
 
 class TestUnprivileged(SessionContract):
+    container = "lxd, unprivileged"
+
     @pytest.fixture
     def reference(self, unprivileged: Target) -> str:
         return unprivileged.reference

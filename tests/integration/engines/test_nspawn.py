@@ -104,12 +104,16 @@ class TestContractWithMachined(EngineContract):
 
 
 class TestAlone(OfTarget):
+    container = "nspawn"
+
     @pytest.fixture
     def target(self, alone: Target, no_bus: None) -> Target:  # noqa: ARG002 - as above
         return alone
 
 
 class TestUserNamespace(OfTarget):
+    container = "nspawn, in a user namespace"
+
     @pytest.fixture
     def target(self, mapped: Target, no_bus: None) -> Target:  # noqa: ARG002 - as above
         return mapped
@@ -117,6 +121,8 @@ class TestUserNamespace(OfTarget):
 
 @pytest.mark.requires("dbus", "machined")
 class TestRegistered(OfTarget):
+    container = "nspawn, with machined"
+
     @pytest.fixture
     def target(self, registered: Target) -> Target:
         return registered

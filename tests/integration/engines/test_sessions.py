@@ -119,6 +119,8 @@ class OfTarget(SessionContract):
 
 @pytest.mark.requires("root", "fuse", "docker", "docker-cli", "busybox")
 class TestDocker(OfTarget):
+    container = "docker"
+
     @pytest.fixture
     def target(self, docker_target: Target) -> Target:
         return docker_target
@@ -126,6 +128,8 @@ class TestDocker(OfTarget):
 
 @pytest.mark.requires("root", "fuse", "podman", "runc", "busybox")
 class TestPodman(OfTarget):
+    container = "podman"
+
     @pytest.fixture
     def target(self, podman_target: Target) -> Target:
         return podman_target
@@ -133,6 +137,8 @@ class TestPodman(OfTarget):
 
 @pytest.mark.requires("root", "fuse", "containerd", "runc", "busybox")
 class TestContainerd(OfTarget):
+    container = "containerd"
+
     @pytest.fixture
     def target(self, containerd_target: Target) -> Target:
         return containerd_target
@@ -140,6 +146,8 @@ class TestContainerd(OfTarget):
 
 @pytest.mark.requires("root", "fuse", "containerd", "runc", "busybox")
 class TestKubernetes(OfTarget):
+    container = "kubernetes"
+
     @pytest.fixture
     def target(self, kubernetes_target: Target) -> Target:
         return kubernetes_target
@@ -147,6 +155,8 @@ class TestKubernetes(OfTarget):
 
 @pytest.mark.requires("root", "fuse", "runc", "mmdebstrap", "busybox")
 class TestOci(OfTarget):
+    container = "oci"
+
     @pytest.fixture
     def target(self, oci_target: Target) -> Target:
         return oci_target
@@ -154,6 +164,7 @@ class TestOci(OfTarget):
 
 @pytest.mark.requires("root", "fuse", "unshare", "busybox")
 class TestPid(OfTarget):
+    container = "pid"
     shell = ("/bin/sh",)
     writable = "/tmp"
 
