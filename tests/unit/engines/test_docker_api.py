@@ -1,0 +1,43 @@
+"""The engines docker and podman on what other versions answer."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from cntr_plugins.engines.docker import DockerEngine
+from cntr_plugins.engines.podman import PodmanEngine
+
+from cntr_core import ContainerState
+from cntr_core.errors import EngineError
+from tests.unit.engines.http import recorded, serving_json
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "version"),
+    [
+        ("docker-24", "DOCKER_HOST", "24.0.9"),
+        ("docker-28", "DOCKER_HOST", "28.0.4"),
+        ("podman-5", "CONTAINER_HOST", "5.4.2"),
+    ],
+)
+def test_other_versions(
+    tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch, name: str, variable: str, version: str
+) -> None:
+    path = f"{tmp_path}/socket"
+    monkeypatch.setenv(variable, f"unix://{path}")
+    engine = DockerEngine() if variable == "DOCKER_HOST" else PodmanEngine()
+    with serving_json(path, recorded(f"docker/{name}.json")):
+        assert engine.status().detail == f"version {version}"
+        listed = list(engine.containers())
+        [exited] = engine.find("bbbb")
+        with pytest.raises(EngineError, match=r"shop-web-1 is process 4711, which is something else"):
+            engine.find("shop-web-1")  # its PID is read, and is nobody of this machine
+    assert {c.name: c.state for c in listed} == {
+        "shop-web-1": ContainerState.RUNNING,
+        "shop-job-1": ContainerState.EXITED,
+        "shop-db-1": ContainerState.PAUSED,
+        "shop-new-1": ContainerState.CREATED,
+    }
+    assert (exited.name, exited.image, exited.pid) == ("shop-job-1", "registry.example/web:1.2", None)
+    assert exited.labels == {"com.docker.compose.project": "shop"}
