@@ -120,4 +120,4 @@ def gated_engine(engine: object, name: str) -> GatedEngine:
     """`engine`, called `name`, if it has the ability; :raises EngineError: it has not."""
     if isinstance(engine, GatedEngine):
         return engine
-    raise EngineError(f"{name} cannot trace what runs in its containers", "use docker or podman, or no --engine")
+    raise EngineError(f"{name} cannot trace what runs in its containers", "name docker, podman or containerd")

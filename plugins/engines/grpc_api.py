@@ -64,7 +64,15 @@ class Client:
         from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
         try:
-            return self._runner.run(_within(self._limit, call))
+            answer: Any = None
+
+            async def kept() -> None:
+                """asyncio writes a finished task's result down as text, which takes seconds for a layer of an image."""
+                nonlocal answer
+                answer = await _within(self._limit, call)
+
+            self._runner.run(kept())
+            return answer
         except GRPCError as error:
             refused = Refused(f"{self.name} refused: {error.message or error.status.name}", "see its log")
             refused.status = error.status.name

@@ -70,7 +70,7 @@ InEngine = Annotated[
     typer.Option(
         "--engine",
         metavar="NAME",
-        help="Run it in containers of this engine: docker or podman. Else in ours, which need none.",
+        help="Run it in containers of docker, podman or containerd. Else in ours, which need no engine.",
         rich_help_panel=RUN,
     ),
 ]

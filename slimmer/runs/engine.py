@@ -30,6 +30,8 @@ from .pivot import gated_root, watched_root
 _PATIENCE = 30.0
 """Seconds that the gate may take from the container's start until it waits."""
 _POLL = 0.002
+_DEATH = 0.1
+"""Seconds between a container's death and that of the server which it died with, at most."""
 _GO = b"g"
 
 
@@ -41,6 +43,7 @@ class EngineRun:
         self.server: int | None = None
         self._container = container
         self._watch = watch
+        self._code: int | None = None
 
     @property
     def pid(self) -> int:
@@ -52,9 +55,15 @@ class EngineRun:
 
         :raises SessionError: its filesystem died below it.
         """
-        if self.server is not None and select.select([self.server], [], [], 0)[0]:
+        if self._code is not None:
+            return self._code
+        code = self._container.ended()
+        # A container dies with its filesystem, and may be seen to before the server is.
+        patience = 0.0 if code is None else _DEATH
+        if self.server is not None and select.select([self.server], [], [], patience)[0]:
             raise SessionError("the filesystem server died, and the run with it", "run again with --debug")
-        return self._container.ended()
+        self._code = code
+        return code
 
     def execute(self, command: Sequence[str], timeout: float) -> Executed:
         """Run a command in the container, as the image's user.
