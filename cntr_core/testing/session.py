@@ -49,6 +49,9 @@ class SessionContract:
     without: ClassVar[Mapping[str, str]] = {}
     """Filesystem backends that cannot serve this container, and why each cannot."""
 
+    caller: tuple[str, ...] = ()
+    """The words before ``cntr`` that make it another caller's: ``sudo``, for example."""
+
     @pytest.fixture
     def reference(self) -> str:
         """``ENGINE://NAME`` of a container that runs."""
@@ -100,14 +103,14 @@ class SessionContract:
         if reason := self.without.get(filesystem):
             pytest.skip(reason)
         options = ("--fs", filesystem, "--tools", f"dir:{toolbox}")
-        with self._file_of_the_container(pid, "its own") as path:
+        with self.file_of_the_container(pid, "its own") as path:
             printed = self._attach(reference, "cat", "/marker", f"/var/lib/cntr{path}", options=options)
         assert printed == (toolbox / "marker").read_text() + "its own"
 
     # -- commands, streams and exit codes ---------------------------------------------------------------------------
 
     def test_exec_runs_a_program_of_the_container(self, reference: str, pid: int) -> None:
-        with self._file_of_the_container(pid, "its own\n") as path:
+        with self.file_of_the_container(pid, "its own\n") as path:
             result = self._run("exec", reference, *self.shell, "-c", f"read line <{path}; echo $line; exit 3")
         assert (result.returncode, result.stdout) == (3, b"its own\n"), result.stderr
 
@@ -175,7 +178,7 @@ class SessionContract:
         assert [kind for kind, is_same in zip(_NAMESPACES, same, strict=True) if not is_same] == ["mnt"]
 
     def test_files_of_the_container_both_ways(self, reference: str, pid: int) -> None:
-        with self._file_of_the_container(pid, "from the container\n") as path:
+        with self.file_of_the_container(pid, "from the container\n") as path:
             script = f"cat /var/lib/cntr{path}; echo from the session >/var/lib/cntr{path}"
             assert self._attach(reference, "sh", "-c", script) == "from the container\n"
             assert read_bytes(f"/proc/{pid}/root{path}") == b"from the session\n"
@@ -202,7 +205,7 @@ class SessionContract:
 
     def _line(self, command: str, reference: str, *words: str, options: tuple[str, ...] = ()) -> list[str]:
         cgroup = ("--no-cgroup",) if self.no_cgroup else ()
-        return [PROGRAM, command, reference, *cgroup, *options, "--", *words]
+        return [*self.caller, PROGRAM, command, reference, *cgroup, *options, "--", *words]
 
     def _run(
         self,
@@ -243,8 +246,11 @@ class SessionContract:
                 program.kill()
 
     @contextmanager
-    def _file_of_the_container(self, pid: int, content: str) -> Iterator[str]:
-        """Put a file into the container's root; its path there. Everybody may write to it."""
+    def file_of_the_container(self, pid: int, content: str) -> Iterator[str]:
+        """Put a file into the container's root; its path there. Everybody may write to it.
+
+        Override it where whoever runs the tests cannot write there.
+        """
         path = f"{self.writable}/{uuid.uuid4().hex}"
         place = f"/proc/{pid}/root{path}"
         with open(place, "w") as file:

@@ -52,11 +52,10 @@ TAIL = """
 processes of the container, and mounts of the caller, after the end, SIGTERM and SIGKILL. All namespaces but mnt, all
 ids and capabilities, `no_new_privs` and the cgroups are the container's own.
 
-Tested otherwise: `podman` without root, by root and by its user ([without root](../how-to/without-root.md)); `incus`,
-which has no package for Debian 12, against LXD's API and recorded answers; `rkt`, which is no longer maintained, on
-recorded output. Some engines have a page: [containerd](engines/containerd.md), [kubernetes](engines/kubernetes.md),
-[lxc](engines/lxc.md), [lxd and incus](engines/lxd.md), [nspawn](engines/nspawn.md), [command](engines/command.md),
-[rkt](engines/rkt.md).
+Tested otherwise: `incus`, which has no package for Debian 12, against LXD's API and recorded answers; `rkt`, which is
+no longer maintained, on recorded output. More of `podman` [without root](../how-to/without-root.md). Some engines have
+a page: [containerd](engines/containerd.md), [kubernetes](engines/kubernetes.md), [lxc](engines/lxc.md), [lxd and
+incus](engines/lxd.md), [nspawn](engines/nspawn.md), [command](engines/command.md), [rkt](engines/rkt.md).
 """
 
 Results = dict[str, dict[str, str]]
