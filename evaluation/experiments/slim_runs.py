@@ -24,6 +24,7 @@ PROBES = {
     "postgres": ["exec:psql --host=127.0.0.1 --username=postgres --command='select 1'"],
     "tomcat": ["http:8080/sum.jsp"],
     "flask": ["http:8000/"],
+    "python": ["http:8000/"],
 }
 FLASK_PAGES = ("sql", "decimal", "host/x", "time", "hash", "xml", "table", "mail", "calculate?sum=6*7")
 ALL_OF_FLASK = [*PROBES["flask"], *(f"http:8000/{page}" for page in FLASK_PAGES)]

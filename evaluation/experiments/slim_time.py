@@ -18,7 +18,7 @@ from slim_runs import PROBES, Run, archive, slim, write
 
 NAME = "cntr-slim-time"
 TARGETS = {"docker": f"docker://{NAME}:slim", "archive": "out.tar"}
-AIMS = {"nginx": 3.0, "redis": 2.5, "postgres": 8.0, "tomcat": 15.0}
+AIMS = {"nginx": 3.0, "redis": 2.5, "postgres": 8.0, "tomcat": 15.0, "python": 8.0}
 
 
 def one(recipe: str, target: str) -> Run:
