@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from cntr_core import Container, ContainerState, Engine, EngineStatus
 from cntr_core.errors import EngineError, PermissionMissing
 from cntr_core.kernel.cgroups import frozen
-from cntr_core.runtime import find_runtime
 
 from .state import Directory, Record, directories, state_directory
 
@@ -19,6 +18,8 @@ class OciEngine(Engine):
     name = "oci"
 
     def status(self) -> EngineStatus:
+        from cntr_core.runtime import find_runtime  # not for who only lists containers
+
         where = state_directory()
         program = find_runtime()
         if not program:

@@ -11,11 +11,14 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cntr_core.errors import ContainerNotFound, EngineError, UsageError
 from cntr_core.kernel.procfs import parse_stat
 from cntr_core.rootless import user_outside
-from cntr_core.runtime import Runtime
+
+if TYPE_CHECKING:
+    from cntr_core.runtime import Runtime
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _RUNTIME_ROOT = ".runtime"
@@ -111,6 +114,8 @@ def runtime_root() -> str:
 
 def runtime_of(record: Record) -> Runtime:
     """The OCI runtime, for this container."""
+    from cntr_core.runtime import Runtime
+
     return Runtime(record.runtime, runtime_root(), record.id)
 
 
