@@ -62,7 +62,7 @@ def test_files_are_removed_and_nothing_else(pair: Pair) -> None:
     assert len(changes) > 1000
 
 
-@each("nginx", "redis", "flask")
+@each()
 @pytest.mark.parametrize("engine", ["docker", "podman"])
 @pytest.mark.requires("docker", "docker-cli", "podman")
 @pytest.mark.usefixtures("podman_settings")
