@@ -242,7 +242,6 @@ def test_no_fuse_device(debian: Running, fs: str) -> None:
         (("--forward-socket", "/run/a:/run"), "below /run or /tmp"),
         (("--forward-socket", "/run/a:/run/b:/run/c"), "two paths at most"),
         (("--forward-socket", "/run/a:/run/" + "b" * 103), "107 bytes"),
-        (("--shell", ""), "--shell names no shell"),
         (("--timeout", "soon"), "'--timeout'"),
         (("--timeout", "nan"), "--timeout cannot be nan"),
         (("--timeout", "inf"), "--timeout cannot be inf"),
