@@ -181,7 +181,7 @@ def _own_proc() -> int | None:
         fd = os.open("/proc/self", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         if mounts.statfs_type(fd) == mounts.PROC_SUPER_MAGIC:
             return fd
-        os.close(fd)
+        os.close(fd)  # pragma: no cover - a container that mounts something else there
     return None
 
 
@@ -255,7 +255,7 @@ def execute(programs: Sequence[tuple[bytes, ...]], environment: dict[bytes, byte
                     refusal = refusal or OSError(errno.ENOENT, "its interpreter or loader is missing", path)
             except OSError as error:
                 if error.errno == errno.ENOEXEC:
-                    _execute_script(path, arguments, environment)
+                    _execute_script(path, arguments, environment)  # pragma: no cover - execve(2) keeps no data
                 if os.path.lexists(path):  # else it is a directory of PATH that may not be searched
                     refusal = refusal or OSError(error.errno, os.strerror(error.errno or 0), path)
     name = programs[0][0].decode(errors="backslashreplace")
@@ -272,7 +272,9 @@ def _candidates(program: bytes, path: bytes) -> list[bytes]:
     return [(directory or b".") + b"/" + program for directory in path.split(b":")]
 
 
-def _execute_script(path: bytes, arguments: tuple[bytes, ...], environment: dict[bytes, bytes]) -> None:
+def _execute_script(  # pragma: no cover - as above
+    path: bytes, arguments: tuple[bytes, ...], environment: dict[bytes, bytes]
+) -> None:
     """A text file without ``#!`` is the shell's, as in execvp(3)."""
     with contextlib.suppress(OSError):
         os.execve(FALLBACK_SHELL, (FALLBACK_SHELL, path, *arguments[1:]), environment)

@@ -159,7 +159,7 @@ def assume(identity: Identity, proc: int | None) -> None:
     process.set_dumpable(False)
 
 
-def _lower(one: int, other: int) -> int:
+def _lower(one: int, other: int) -> int:  # pragma: no cover - as above, root without CAP_SYS_RESOURCE
     if resource.RLIM_INFINITY in (one, other):
         return other if one == resource.RLIM_INFINITY else one
     return min(one, other)
@@ -173,7 +173,7 @@ def _take_ids(user: User) -> None:
         process.setresgid(user.gid, user.gid, user.gid)
         process.setresuid(user.uid, user.uid, user.uid)
     except OSError as error:
-        if error.errno != errno.EINVAL:
+        if error.errno != errno.EINVAL:  # pragma: no cover - what setresuid(2) does not tell otherwise
             raise
         raise SessionError(
             f"uid {user.uid} or gid {user.gid} does not exist in the container's user namespace",

@@ -230,7 +230,7 @@ class _Host:
 
     def _on_silence(self) -> None:
         if any(stream.wants_write or _is_readable(stream.source) for stream in self._outputs if not stream.ended):
-            self._deadlines.set("drain", DRAIN_LIMIT, self._on_silence)
+            self._deadlines.set("drain", DRAIN_LIMIT, self._on_silence)  # pragma: no cover - a slow reader
         else:
             self._loop.stop()
 

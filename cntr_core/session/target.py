@@ -152,7 +152,7 @@ def _cgroup_procs(pid: int, stack: ExitStack) -> tuple[int, ...]:
     for path in cgroups.procs_files(pid):
         try:
             fds.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
-        except OSError as error:
+        except OSError as error:  # pragma: no cover - root may, and an ordinary user is not asked to
             raise PermissionMissing(
                 f"the container's cgroup cannot be joined ({error.strerror}: {path})",
                 "use --no-cgroup to leave the session in yours",

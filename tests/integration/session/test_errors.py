@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, cntr, docker_pid, environment, wait_until
+from tests.cntr import PROGRAM, cntr, docker_exec, docker_pid, environment, wait_until
 from tests.images import DockerRun
 from tests.integration.session.conftest import Containers, Running
 
@@ -311,6 +311,14 @@ def test_debug_adds_a_traceback(debian: Running) -> None:
     result = cntr("attach", debian.name, "--debug", "--tools", "toolbox", "--", "true")
     assert result.returncode == 125
     assert b"Traceback" in result.stderr
+
+
+def test_a_program_whose_interpreter_is_missing(debian: Running) -> None:
+    docker_exec(debian.name, "sh", "-c", "printf '#!/no/such\\n' >/tmp/bad && chmod +x /tmp/bad")
+    result = cntr("exec", debian.name, "--", "/tmp/bad")
+    docker_exec(debian.name, "rm", "/tmp/bad")
+    assert result.returncode == 126
+    assert b"its interpreter or loader is missing: /tmp/bad" in result.stderr
 
 
 def test_dry_run_prints_the_steps_and_changes_nothing(containers: Containers) -> None:
