@@ -272,10 +272,13 @@ def test_the_kernel_backend_is_refused_in_one_sentence(ordinary_user: OrdinaryUs
     assert "--fs pyfuse3" in hint
 
 
-def test_a_container_of_somebody_else_is_refused(ordinary_user: OrdinaryUser) -> None:
-    with subprocess.Popen(["sleep", "1000"]) as foreign:
-        done = ordinary_user.cntr("attach", f"pid://{foreign.pid}", "--", "true")
-        foreign.kill()
+@pytest.mark.parametrize("own", [False, True], ids=["somebody else's", "no container"])
+def test_what_is_no_rootless_container_of_ones_own_is_refused(ordinary_user: OrdinaryUser, own: bool) -> None:
+    line = ["sleep", "1000"]
+    with subprocess.Popen(ordinary_user.command(*line) if own else line) as process:
+        wait_until(lambda: os.readlink(f"/proc/{process.pid}/exe").endswith("sleep"), "it runs")
+        done = ordinary_user.cntr("attach", f"pid://{process.pid}", "--", "true")
+        process.kill()
     assert done.returncode == 125
     said, hint = done.stderr.splitlines()
     assert "not a rootless container of yours" in said
