@@ -7,11 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
+from cntr_core.testing import SessionContract
 from tests.cntr import cntr, output
 
 
+class Running(NamedTuple):
+    """A container that runs for several tests, and its first process."""
+
+    reference: str
+    pid: int
+
+
 class Target(NamedTuple):
-    """A container that runs for several tests: its first process, and its root as the host sees it."""
+    """The same with its root, as the host sees it."""
 
     reference: str
     pid: int
@@ -20,6 +30,22 @@ class Target(NamedTuple):
     @property
     def name(self) -> str:
         return self.reference.partition("://")[2]
+
+
+class OfTarget(SessionContract):
+    """The contract for the container that the fixture `target` gives."""
+
+    @pytest.fixture
+    def target(self) -> Running | Target:
+        raise NotImplementedError("override the fixture `target`")
+
+    @pytest.fixture
+    def reference(self, target: Running | Target) -> str:
+        return target.reference
+
+    @pytest.fixture
+    def pid(self, target: Running | Target) -> int:
+        return target.pid
 
 
 def check_user_namespace(target: Target, ids: Mapping[int, int], *, unmapped: int) -> None:

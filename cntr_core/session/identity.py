@@ -108,10 +108,7 @@ def limit(identity: Identity) -> None:
     for number, (soft, hard) in identity.rlimits.items():
         try:
             resource.setrlimit(number, (soft, hard))
-        except (
-            OSError,
-            ValueError,
-        ):  # pragma: no cover - root without CAP_SYS_RESOURCE
+        except (OSError, ValueError):  # pragma: no cover - root without CAP_SYS_RESOURCE
             ceiling = _lower(hard, resource.getrlimit(number)[1])
             with contextlib.suppress(OSError, ValueError):
                 resource.setrlimit(number, (_lower(soft, ceiling), ceiling))

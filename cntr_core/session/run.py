@@ -180,9 +180,8 @@ class _Host:
             self._end()
         elif message.event == "error" and self._error is None:
             self._error = channel.error_of(message)
-            self._deadlines.set(
-                "term", TERM_GRACE, self._end
-            )  # whoever reports an error ends by itself, and the rest follows
+            # Whoever reports an error ends by itself, and the rest follows.
+            self._deadlines.set("term", TERM_GRACE, self._end)
 
     def _use_terminal(self, master: int) -> None:
         os.set_blocking(master, False)
@@ -282,9 +281,8 @@ class _Host:
         self._code = 128 + number
         self._forward(number)
         self._deadlines.set("term", TERM_GRACE, self._end)
-        self._deadlines.set(
-            "stuck", TERM_GRACE + END_LIMIT, self._loop.stop
-        )  # output that nobody reads keeps nobody here
+        # Output that nobody reads keeps nobody here.
+        self._deadlines.set("stuck", TERM_GRACE + END_LIMIT, self._loop.stop)
 
     def _forward(self, number: int) -> None:
         if "setup" in self._deadlines:

@@ -15,9 +15,9 @@ from cntr_core.engine import find, resolve, statuses
 from cntr_core.errors import ContainerNotRunning
 from cntr_core.kernel import cgroups
 from cntr_core.kernel.idmap import IdMapping
-from cntr_core.testing import EngineContract, SessionContract
+from cntr_core.testing import EngineContract
 from tests.cntr import output, wait_until
-from tests.engines import Target, check_user_namespace
+from tests.engines import OfTarget, Target, check_user_namespace
 from tests.nspawn import bus, machine
 
 pytestmark = pytest.mark.requires("root", "fuse", "nspawn", "busybox", "getfacl")
@@ -61,20 +61,6 @@ def machined(place: Path) -> Iterator[None]:
 def registered(place: Path, machined: None) -> Iterator[Target]:  # noqa: ARG001 - it has to run
     with machine(place, register=True) as it:
         yield Target(f"nspawn://{it.name}", it.pid, it.root)
-
-
-class OfTarget(SessionContract):
-    @pytest.fixture
-    def target(self) -> Target:
-        raise NotImplementedError("override the fixture `target`")
-
-    @pytest.fixture
-    def reference(self, target: Target) -> str:
-        return target.reference
-
-    @pytest.fixture
-    def pid(self, target: Target) -> int:
-        return target.pid
 
 
 class TestContract(EngineContract):
