@@ -12,9 +12,9 @@ from cntr_plugins.engines.lxc import LxcEngine
 from cntr_core import ContainerRef, ContainerState, Engine
 from cntr_core.engine import find, resolve
 from cntr_core.errors import ContainerNotRunning
-from cntr_core.testing import EngineContract, SessionContract
+from cntr_core.testing import EngineContract
 from tests.cntr import output
-from tests.engines import Target, check_user_namespace
+from tests.engines import OfTarget, Target, check_user_namespace
 from tests.lxc import Lxc, lxc_containers
 from tests.roots import give
 
@@ -63,28 +63,20 @@ class TestContract(EngineContract):
         return LxcEngine()
 
 
-class TestPrivileged(SessionContract):
+class TestPrivileged(OfTarget):
     container = "lxc"
 
     @pytest.fixture
-    def reference(self, privileged: Target) -> str:
-        return privileged.reference
-
-    @pytest.fixture
-    def pid(self, privileged: Target) -> int:
-        return privileged.pid
+    def target(self, privileged: Target) -> Target:
+        return privileged
 
 
-class TestUserNamespace(SessionContract):
+class TestUserNamespace(OfTarget):
     container = "lxc, in a user namespace"
 
     @pytest.fixture
-    def reference(self, mapped: Target) -> str:
-        return mapped.reference
-
-    @pytest.fixture
-    def pid(self, mapped: Target) -> int:
-        return mapped.pid
+    def target(self, mapped: Target) -> Target:
+        return mapped
 
 
 def test_ids_and_owners_in_a_user_namespace_of_several_extents(mapped: Target) -> None:

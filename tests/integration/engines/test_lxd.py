@@ -16,9 +16,9 @@ from cntr_core import ContainerRef, ContainerState, Engine
 from cntr_core.engine import find, resolve
 from cntr_core.errors import AmbiguousContainer, ContainerNotRunning
 from cntr_core.kernel.idmap import IdMapping
-from cntr_core.testing import EngineContract, SessionContract
+from cntr_core.testing import EngineContract
 from tests.cntr import output
-from tests.engines import Target, check_user_namespace
+from tests.engines import OfTarget, Target, check_user_namespace
 from tests.lxd import Lxd, lxd_server
 
 pytestmark = pytest.mark.requires("root", "fuse", "lxd", "busybox", "getfacl", "unshare")
@@ -60,28 +60,20 @@ class TestContract(EngineContract):
         return LxdEngine()
 
 
-class TestPrivileged(SessionContract):
+class TestPrivileged(OfTarget):
     container = "lxd, privileged"
 
     @pytest.fixture
-    def reference(self, privileged: Target) -> str:
-        return privileged.reference
-
-    @pytest.fixture
-    def pid(self, privileged: Target) -> int:
-        return privileged.pid
+    def target(self, privileged: Target) -> Target:
+        return privileged
 
 
-class TestUnprivileged(SessionContract):
+class TestUnprivileged(OfTarget):
     container = "lxd, unprivileged"
 
     @pytest.fixture
-    def reference(self, unprivileged: Target) -> str:
-        return unprivileged.reference
-
-    @pytest.fixture
-    def pid(self, unprivileged: Target) -> int:
-        return unprivileged.pid
+    def target(self, unprivileged: Target) -> Target:
+        return unprivileged
 
 
 class TestIncus(EngineContract):
