@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..filesystem import DirectoryTree
@@ -38,10 +38,8 @@ def whole_branches(target: Target, fat: FatTree, *, scratch: bool) -> Iterator[t
 def _make_directory(root: int, path: str) -> None:
     parts = path.split("/")
     for depth in range(1, len(parts) + 1):
-        try:
+        with suppress(FileExistsError):
             os.mkdir("/".join(parts[:depth]), 0o755, dir_fd=root)
-        except FileExistsError:
-            continue
 
 
 def _copy_owner(source: int, target: int) -> None:

@@ -56,8 +56,9 @@ def make_pair(
     slim = slim_members(layers.indexes, layers.tree, kept)
     if squash:
         slim = squashed_members(layers.indexes, layers.tree, slim)
+    members = slim, fat_members(layers.indexes, layers.tree, slim)
     halves = _squashed if squash else _layered
-    slim_layers, fat_layers, recipes = halves(layers, slim, directory, progress)
+    slim_layers, fat_layers, recipes = halves(layers, members, directory, progress)
     recipe = Recipe(config.raw, tuple(recipes), squash)
     _check(recipe, config)
     packed = recipe.pack()
@@ -77,9 +78,11 @@ def make_pair(
 _Halves = tuple[list[PlainLayer], list[PlainLayer], list[LayerRecipe]]
 
 
-def _layered(layers: OpenLayers, slim: Members, directory: str, progress: Callable[[int], None] | None) -> _Halves:
-    """Both halves of each layer, and its recipe."""
-    fat = fat_members(layers.indexes, layers.tree, slim)
+def _layered(
+    layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Callable[[int], None] | None
+) -> _Halves:
+    """Both halves of each layer, and its recipe; `members` are those of the slim and of the fat half."""
+    slim, fat = members
     lost = lost_directories(layers.indexes, layers.tree, slim)
     made: _Halves = [], [], []
     for number, (tar, index) in enumerate(zip(layers.tars, layers.indexes, strict=True)):
@@ -90,9 +93,11 @@ def _layered(layers: OpenLayers, slim: Members, directory: str, progress: Callab
     return made
 
 
-def _squashed(layers: OpenLayers, slim: Members, directory: str, progress: Callable[[int], None] | None) -> _Halves:
+def _squashed(
+    layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Callable[[int], None] | None
+) -> _Halves:
     """The slim half as one layer, the fat halves of each, and the recipes."""
-    fat = fat_members(layers.indexes, layers.tree, slim)
+    slim, fat = members
     one = as_one(layers.indexes, slim)
     lost = lost_directories([one], layers.tree, [range(len(one.entries))])
     made: _Halves = [], [], []

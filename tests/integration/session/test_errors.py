@@ -258,6 +258,16 @@ def test_a_shell_that_is_none(debian: Running, shell: str, said: str) -> None:
     assert said in refusal("attach", debian.name, "--shell", shell)
 
 
+def test_a_shell_with_arguments(debian: Running) -> None:
+    result = cntr("attach", debian.name, "--shell", "sh -c 'echo from $0' here")
+    assert (result.returncode, result.stdout) == (0, b"from here\n")
+
+
+def test_two_sockets_in_one_place(debian: Running) -> None:
+    both = ("--forward-socket", "/run/a:/run/x", "--forward-socket", "/run/b:/run/x")
+    assert "no socket can be made at /run/x: Address already in use" in refusal("attach", debian.name, *both)
+
+
 @pytest.mark.parametrize("command", ["attach", "exec"])
 def test_an_empty_command(debian: Running, command: str) -> None:
     assert "the command is empty" in refusal(command, debian.name, "--", "", "argument")

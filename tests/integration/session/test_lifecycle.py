@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from cntr_core.session.run import TERM_GRACE
 from tests.cntr import PROGRAM, children, cntr, descendants, environment, is_alive, running, wait_until
 from tests.images import DockerRun
 from tests.integration.session.conftest import Running, state_of
@@ -92,6 +93,19 @@ def test_the_command_sees_the_signal_and_may_end_by_itself(debian: Running) -> N
         session.send_signal(signal.SIGTERM)
         assert session.wait(10) == 143
         assert session.stdout.read() == b"got it\n"
+
+
+def test_a_second_signal_waits_for_nobody(debian: Running) -> None:
+    script = "trap 'echo got it' TERM; echo ready; while :; do sleep 0.1; done"
+    with running("attach", debian.name, "--", "bash", "-c", script) as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == b"ready\n"
+        session.send_signal(signal.SIGTERM)
+        assert session.stdout.readline() == b"got it\n"
+        second = time.monotonic()
+        session.send_signal(signal.SIGTERM)
+        assert session.wait(10) == 143
+        assert time.monotonic() - second < TERM_GRACE
 
 
 def test_interrupt_reaches_the_command(debian: Running) -> None:

@@ -71,3 +71,15 @@ def test_whatever_a_message_names_is_never_more_than_an_error(kind: str, message
 def test_a_message_that_names_another_callable_of_the_errors_module_is_only_an_error() -> None:
     got = channel.error_of(channel.Message("error", {"kind": "annotations", "message": "x", "hint": ""}))
     assert isinstance(got, errors.SessionError)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(2, "No such file or directory", b"/a\xff"), "No such file or directory: /a\\xff"),
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (ValueError("odd"), "ValueError: odd"),
+    ],
+)
+def test_an_unexpected_error_is_one_phrase(error: Exception, said: str) -> None:
+    assert channel.describe(error) == said

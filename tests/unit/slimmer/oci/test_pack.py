@@ -54,17 +54,27 @@ def test_no_time_and_no_name_are_in_the_gzip_header(tmp_path: Path) -> None:
     assert gzip.decompress(layer.read()) == _LAYER
 
 
-def test_the_number_of_processors_does_not_change_zstd(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compression", [Compression.GZIP, Compression.ZSTD])
+def test_the_number_of_processors_does_not_change_it(tmp_path: Path, compression: Compression) -> None:
     """As on another machine: one processor for the process, or all."""
     program = (
         "import os, sys; os.cpu_count = lambda: int(sys.argv[2])\n"
         "from cntr_slimmer.oci.compress import Compression, compress\n"
-        "print(compress(open(sys.argv[1], 'rb'), open(os.devnull, 'wb'), Compression.ZSTD))"
+        "print(compress(open(sys.argv[1], 'rb'), open(os.devnull, 'wb'), Compression(sys.argv[3])))"
     )
     (tmp_path / "layer").write_bytes(os.urandom(1 << 20) * 3 + bytes(5 << 20))
     line = [sys.executable, "-c", program, str(tmp_path / "layer")]
-    one, five = (subprocess.run([*line, count], check=True, capture_output=True, timeout=60).stdout for count in "15")
+    one, five = (
+        subprocess.run([*line, count, compression], check=True, capture_output=True, timeout=60).stdout
+        for count in "15"
+    )
     assert one == five
+
+
+@_ALL
+def test_a_disk_that_is_full(compression: Compression) -> None:
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="No space left"):
+        compress(_Trickle(_LAYER), full, compression)
 
 
 @_ALL
