@@ -50,9 +50,11 @@ class Display:
         self._refresh()
 
     def _refresh(self) -> None:
-        if self._progress is None or self._task is None or time.monotonic() - self._shown < _PAUSE:
+        if self._progress is None or self._task is None:
             return
         total = self._totals.get(self._what)
+        if self._done != total and time.monotonic() - self._shown < _PAUSE:
+            return  # but the last piece is always shown, however quick all was
         of = "" if total is None else f" of {total / 1e6:.0f}"
         amount = f"{self._done / 1e6:.0f}{of} MB" if self._done else ""
         self._progress.update(self._task, completed=self._done, amount=amount, refresh=True)
