@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ def bus(place: Path, *, machined: bool, rules: str = _OPEN) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setenv(_BUS, f"unix:path={path}")
         stack.enter_context(_daemon("dbus-daemon", f"--config-file={place}/bus.conf", "--nofork", "--nopidfile"))
-        wait_until(path.exists, "the bus is there")
+        wait_until(lambda: _answers(path), "the bus is there")
         if machined:
             stack.enter_context(_daemon(_MACHINED))
             wait_until(_machined_answers, "machined has its name")
@@ -65,6 +66,11 @@ def _daemon(*line: str) -> Iterator[None]:
         finally:
             it.terminate()
             it.wait(30)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(os.fspath(path)) == 0
 
 
 def _machined_answers() -> bool:

@@ -9,10 +9,8 @@ import os
 import socket
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
-from socketserver import UnixStreamServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from cntr_plugins.engines.docker import DockerEngine
@@ -23,8 +21,9 @@ from cntr_core import Container, ContainerRef, ContainerState
 from cntr_core.engine import find, resolve, statuses
 from cntr_core.errors import ContainerNotFound, ContainerNotRunning, EngineError
 from cntr_core.kernel import process, procfs
-from tests.children import child, in_child, until
+from tests.children import child, in_child
 from tests.images import DockerRun, docker_image
+from tests.sockets import serving_http
 
 real = pytest.mark.requires("root", "docker", "docker-cli", "busybox")
 
@@ -225,26 +224,16 @@ def test_a_socket_that_may_not_be_opened(monkeypatch: pytest.MonkeyPatch) -> Non
             os.unlink(path)
 
 
-@contextmanager
-def _server(path: str, answer: Callable[[str], object]) -> Iterator[None]:
+def _server(path: str, answer: Callable[[str], object]) -> AbstractContextManager[None]:
     """A daemon of ours at the socket `path`, which answers GET requests by what `answer` gives for their path."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = answer(self.path)
-            self.send_response(500 if content is None else 200)
-            content = {"message": "out of order"} if content is None else content
-            body = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def reply(asked: str) -> tuple[int, bytes]:
+        content = answer(asked)
+        if content is None:
+            return 500, b'{"message": "out of order"}'
+        return 200, content if isinstance(content, bytes) else json.dumps(content).encode()
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with child(lambda: UnixStreamServer(path, Handler).serve_forever()):
-        until(lambda: os.path.exists(path))
-        yield
+    return serving_http(path, reply)
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
-from socketserver import UnixStreamServer
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from tests.children import child, until
 from tests.recorded import fixture
+from tests.sockets import serving_http
 
 
 def recorded(name: str) -> Any:
@@ -19,24 +16,13 @@ def recorded(name: str) -> Any:
     return json.loads(fixture(name))
 
 
-@contextmanager
-def serving_json(path: str, answers: Mapping[str, Any]) -> Iterator[None]:
-    """A server in a child process, with an answer for each path of GET requests, whatever their parameters; bytes are
-    sent as they are. Paths without an answer have LXD's error."""
+def serving_json(path: str, answers: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """A server with an answer for each path of GET requests, whatever their parameters; bytes are sent as they are.
+    Paths without an answer have LXD's error."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked = self.path.partition("?")[0]
-            answer = answers.get(asked, recorded("lxd/lxd-5.0-error.json"))
-            body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            self.send_response(200 if asked in answers else 404)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(path: str) -> tuple[int, bytes]:
+        asked = path.partition("?")[0]
+        known = answers.get(asked, recorded("lxd/lxd-5.0-error.json"))
+        return 200 if asked in answers else 404, known if isinstance(known, bytes) else json.dumps(known).encode()
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with child(lambda: UnixStreamServer(path, Handler).serve_forever()):
-        until(lambda: os.path.exists(path))
-        yield
+    return serving_http(path, answer)

@@ -1,12 +1,11 @@
-"""gRPC servers of our own at a socket, which answer as other versions do, or as no sane server would."""
+"""gRPC servers of our own at a socket, which answer as other versions do."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from google.protobuf.message import Message
@@ -14,40 +13,15 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Server, Stream
 
-from tests.children import child, until
+from tests.sockets import server_at
 
 Answer = Callable[[Any, Mapping[str, str]], Any]
 """The message for a request and its metadata."""
 
 
-@contextmanager
-def serving(path: str, methods: Mapping[str, tuple[type[Any], Answer]]) -> Iterator[None]:
+def serving(path: str, methods: Mapping[str, tuple[type[Any], Answer]]) -> AbstractContextManager[None]:
     """A server in a child process. `methods` has the type of the request and the answer, by the method's full name."""
-    with child(lambda: asyncio.run(_serve(path, methods))):
-        until(lambda: os.path.exists(path))
-        yield
-
-
-@contextmanager
-def chattering(path: str, said: bytes | None) -> Iterator[None]:
-    """A server that says `said` to everybody and hangs up, whatever it was asked; or nothing ever, for None."""
-
-    def talk() -> None:
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(path)
-            listener.listen()
-            while True:
-                connection, _ = listener.accept()
-                if said is not None:
-                    connection.sendall(said)
-                    connection.close()
-                else:
-                    held.append(connection)
-
-    held: list[socket.socket] = []
-    with child(talk):
-        until(lambda: os.path.exists(path))
-        yield
+    return server_at(path, lambda listener: asyncio.run(_serve(listener, methods)))
 
 
 def refuse(_request: Any, _metadata: Mapping[str, str]) -> Any:
@@ -55,13 +29,13 @@ def refuse(_request: Any, _metadata: Mapping[str, str]) -> Any:
     raise GRPCError(Status.INTERNAL, "out of order")
 
 
-async def _serve(path: str, methods: Mapping[str, tuple[type[Any], Answer]]) -> None:
+async def _serve(listener: socket.socket, methods: Mapping[str, tuple[type[Any], Answer]]) -> None:
     class Service:
         def __mapping__(self) -> dict[str, Handler]:
             return {name: _handler(*method) for name, method in methods.items()}
 
     server = Server([Service()])
-    await server.start(path=path)
+    await server.start(sock=listener)
     await server.wait_closed()
 
 

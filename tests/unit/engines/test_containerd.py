@@ -21,7 +21,8 @@ from cntr_core.errors import EngineError
 from cntr_core.kernel import process
 from tests.children import in_child
 from tests.recorded import fixture
-from tests.unit.engines.serving import chattering, refuse, serving
+from tests.sockets import chattering
+from tests.unit.engines.serving import refuse, serving
 
 _REPLIES = {
     "version.v1.Version/Version": "VersionResponse",

@@ -18,7 +18,8 @@ from cntr_core import ContainerState
 from cntr_core.engine import list_containers
 from cntr_core.errors import EngineAbsent, EngineError
 from tests.recorded import fixture
-from tests.unit.engines.serving import chattering, refuse, serving
+from tests.sockets import chattering
+from tests.unit.engines.serving import refuse, serving
 
 _METHODS = ("Version", "ListPodSandbox", "ListContainers", "ContainerStatus")
 

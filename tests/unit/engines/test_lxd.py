@@ -13,8 +13,8 @@ from cntr_plugins.engines.lxd import LxdEngine
 from cntr_core import ContainerState
 from cntr_core.engine import statuses
 from cntr_core.errors import EngineAbsent, EngineError
+from tests.sockets import chattering
 from tests.unit.engines.http import recorded, serving_json
-from tests.unit.engines.serving import chattering
 
 
 @pytest.fixture(autouse=True)

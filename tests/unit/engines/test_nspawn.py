@@ -10,7 +10,7 @@ from cntr_plugins.engines.nspawn import NspawnEngine, name_by_mounts
 from cntr_core.engine import statuses
 from cntr_core.kernel.procfs import parse_mountinfo
 from tests.recorded import fixture
-from tests.unit.engines.serving import chattering
+from tests.sockets import chattering
 
 
 @pytest.mark.parametrize(
