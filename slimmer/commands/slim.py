@@ -16,7 +16,6 @@ from . import names, options
 
 if TYPE_CHECKING:
     from ..oci.compress import Compression
-    from ..oci.destination import Destination
     from ..oci.image import Named
     from ..request import SlimRequest
     from ..slim import Slimmed
@@ -215,6 +214,7 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
     from cntr_core.labels import PAIR
     from cntr_core.plugins import load
 
+    from ..background import background
     from ..oci.destination import parse_destination
     from ..probes.defaults import default_probes
     from ..report.data import collect
@@ -238,8 +238,11 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
             typer.echo(default_probes(image.config)[1])
         try:
             with slimmed(image, request, plugins.rules, filesystem, shown) as result:
-                packed = _save(result, destination, order.names, how, shown)
-                report = collect(result, image, packed, where)
+                packed = _packed(result, order.names, how, shown)
+                with background(lambda: collect(result, image, packed, where)) as collecting:
+                    shown.expect_saved(packed)
+                    destination.save(packed, shown.moved)
+                    report = collecting.result()
         except Unfit as error:
             write_report(collect(error.slimmed, image, (), ""), error.slimmed.trace, order.report)
             error.hint = f"see {order.report}/report.html; keep more by --include or by wider probes"
@@ -264,17 +267,12 @@ def _compression(word: str | None) -> Compression | None:
         raise UsageError(f"there is no compression '{word}'", f"choose from {', '.join(Compression)}") from None
 
 
-def _save(
-    result: Slimmed, destination: Destination, named: tuple[str, str], how: Compression, shown: Display
-) -> tuple[Named, ...]:
-    """Pack both halves, the fat one with the slim one as its subject, and put them where they belong."""
+def _packed(result: Slimmed, named: tuple[str, str], how: Compression, shown: Display) -> tuple[Named, ...]:
+    """Both halves as they will be saved, the fat one with the slim one as its subject."""
     from ..oci.pack import pack
 
     layers = (*result.pair.slim.layers, *result.pair.fat.layers)
     shown.expect("compressing", sum(layer.size for layer in layers))
     slim = pack(result.pair.slim, result.directory, how, shown.moved)
     fat = pack(replace(result.pair.fat, subject=slim.descriptor), result.directory, how, shown.moved)
-    images = ((named[0], slim), (named[1], fat))
-    shown.expect_saved(images)
-    destination.save(images, shown.moved)
-    return images
+    return (named[0], slim), (named[1], fat)

@@ -86,10 +86,11 @@ class Blob:
     def pieces(self, what: str, progress: Progress) -> Iterator[bytes]:
         """Its bytes, told to `progress` as `what`.
 
-        :raises ImageError: its file has changed its size.
+        :raises ImageError: its file is not what its descriptor says; that may be told behind the last piece only.
         """
         with self.open() as file:
-            source = Checked(file, f"blob {self.descriptor.digest}", size=self.descriptor.size)
+            digest, size = self.descriptor.digest, self.descriptor.size
+            source = Checked(file, f"blob {digest}", digest, size)
             while data := source.read(CHUNK):
                 yield data
                 progress(what, len(data))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from cntr_core.errors import ImageError
-from cntr_core.images.streams import CHUNK, Checked, Window
+from cntr_core.images.streams import Checked, Window
 from cntr_core.images.values import Descriptor, ImageConfig
 
 from . import documents
@@ -26,7 +26,8 @@ def pack(
 ) -> PackedImage:
     """Make the parts of `image`; compressed layers become files in `directory`, which the caller removes.
 
-    The same image and compression give the same digests. Uncompressed layers stay where they are.
+    The same image and compression give the same digests. Uncompressed layers stay where they are, and are proved to be
+    what their diff_id says when they are written somewhere.
 
     :raises ImageError: a layer's file is not what its diff_id says, the configuration names other layers, or
         there is no room.
@@ -44,17 +45,12 @@ def pack(
 
 
 def _pack_layer(layer: PlainLayer, directory: str, compression: Compression, progress: Progress) -> Blob:
-    with open(layer.path, "rb") as file:
+    if compression is Compression.NONE:
+        return Blob(Descriptor(compression.media_type, layer.diff_id, layer.size), layer.path)
+    with open(layer.path, "rb") as file, _new_file(directory) as target:
         plain = Checked(Window(file.fileno(), 0, layer.size + 1), f"layer {layer.path}", layer.diff_id, layer.size)
-        counted = _Counted(plain, progress)
-        if compression is Compression.NONE:
-            while counted.read(CHUNK):
-                pass
-            plain.finish()
-            return Blob(Descriptor(compression.media_type, layer.diff_id, layer.size), layer.path)
-        with _new_file(directory) as target:
-            digest, size = compress(counted, target, compression)
-            plain.finish()
+        digest, size = compress(_Counted(plain, progress), target, compression)
+        plain.finish()
     return Blob(Descriptor(compression.media_type, digest, size), target.name)
 
 
