@@ -15,8 +15,13 @@ from cntr_core.errors import UsageError
 from . import names, options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cntr_core.images import Image
+
     from ..oci.compress import Compression
     from ..oci.image import Named
+    from ..report.values import Report
     from ..request import SlimRequest
     from ..slim import Slimmed
     from .progress import Display
@@ -217,7 +222,6 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
     from ..background import background
     from ..oci.destination import parse_destination
     from ..probes.defaults import default_probes
-    from ..report.data import collect
     from ..report.memory import remember
     from ..report.terminal import show
     from ..report.write import write_report
@@ -239,15 +243,15 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
         try:
             with slimmed(image, request, plugins.rules, filesystem, shown) as result:
                 packed = _packed(result, order.names, how, shown)
-                with background(lambda: collect(result, image, packed, where)) as collecting:
+                with background(lambda: _explained(result, image, packed, where)) as explaining:
                     shown.expect_saved(packed)
                     destination.save(packed, shown.moved)
-                    report = collecting.result()
+                    report, files = explaining.result()
         except Unfit as error:
-            write_report(collect(error.slimmed, image, (), ""), error.slimmed.trace, order.report)
+            write_report(_explained(error.slimmed, image, (), "")[1], error.slimmed.trace, order.report)
             error.hint = f"see {order.report}/report.html; keep more by --include or by wider probes"
             raise
-    write_report(report, result.trace, order.report)
+    write_report(files, result.trace, order.report)
     remember(result.pair.slim.annotations[PAIR], report)
     if order.json:
         output.print_json(report.to_json())
@@ -276,3 +280,14 @@ def _packed(result: Slimmed, named: tuple[str, str], how: Compression, shown: Di
     slim = pack(result.pair.slim, result.directory, how, shown.moved)
     fat = pack(replace(result.pair.fat, subject=slim.descriptor), result.directory, how, shown.moved)
     return (named[0], slim), (named[1], fat)
+
+
+def _explained(
+    result: Slimmed, image: Image, packed: Sequence[Named], destination: str
+) -> tuple[Report, Mapping[str, bytes]]:
+    """The report, and its files."""
+    from ..report.data import collect
+    from ..report.write import render
+
+    report = collect(result, image, packed, destination)
+    return report, render(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import msgspec
 
@@ -17,14 +18,19 @@ from .values import Report
 JSON, HTML, TRACE = "report.json", "report.html", "trace.jsonl.zst"
 
 
-def write_report(report: Report, trace: AccessTrace, directory: str) -> None:
-    """Write report.json, report.html and the trace to `directory`, which is made where it is missing.
+def render(report: Report) -> Mapping[str, bytes]:
+    """The contents of report.json and report.html, by these names."""
+    return {JSON: msgspec.json.encode(report) + b"\n", HTML: html.render(report).encode()}
+
+
+def write_report(files: Mapping[str, bytes], trace: AccessTrace, directory: str) -> None:
+    """Write a report that :func:`render` gave, and the trace, to `directory`, which is made where it is missing.
 
     :raises ImageError: it cannot be written.
     """
     with writing(directory):
         os.makedirs(directory, exist_ok=True)
-    for name, content in ((JSON, msgspec.json.encode(report) + b"\n"), (HTML, html.render(report).encode())):
+    for name, content in files.items():
         with replacing(os.path.join(directory, name)) as file:
             file.write(content)
     traces.write(trace, os.path.join(directory, TRACE))

@@ -20,7 +20,6 @@ from ..oci.image import NewImage
 from ..request import RunWishes
 from ..trace.watch import Watch
 from .embedded import RunRequest, become_private, running
-from .engine import running_in_engine
 from .imported import imported, whole_image
 from .observe import Started
 
@@ -69,6 +68,8 @@ class EngineContainers(Place):
     def start(
         self, request: RunRequest, layers: OpenLayers, half: NewImage | None, watch: Watch | None
     ) -> Iterator[Started]:
+        from .engine import running_in_engine  # and with it all of a session
+
         with ExitStack() as stack:
             if half is not None:
                 name = stack.enter_context(imported(self._engine, lambda _: half))

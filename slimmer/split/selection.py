@@ -91,11 +91,8 @@ def lost_directories(indexes: Sequence[LayerIndex], tree: Tree, members: Members
     """The directories that no member describes and that would not be there without what the half lacks: their layers
     and paths, parents first."""
     alone = merge(part(indexes, members))
-    return [
-        (name.file.layer, name.path)
-        for name in tree.walk()
-        if isinstance(name.file, Directory) and name.file.number == NO_MEMBER and not _has(alone, name.path)
-    ]
+    lost = _lacking(alone, tree, lambda file: isinstance(file, Directory) and file.number == NO_MEMBER)
+    return sorted(((name.file.layer, name.path) for name in lost), key=lambda one: one[1])
 
 
 def part(indexes: Sequence[LayerIndex], members: Members) -> list[LayerIndex]:
@@ -120,14 +117,25 @@ def _wrong(
         alone = merge(part(indexes, members))
     except ImageError:  # somebody's parent or target is behind a symbolic link that is not there
         return [file.names[0] for file in tree.files() if file.entry.kind is Kind.SYMLINK] or [*tree.walk()]
-    return [*stray(alone.root, tree.root), *_lost(alone, tree, wanted)]
+    return [*stray(alone.root, tree.root), *_lacking(alone, tree, lambda file: _is_due(file, wanted))]
 
 
-def _lost(alone: Tree, tree: Tree, wanted: Collection[int]) -> Iterator[Name]:
-    for name in tree.walk():
-        described = isinstance(name.file, Directory) and name.file.number != NO_MEMBER
-        if (described or name.file.ino in wanted) and not _has(alone, name.path):
-            yield name
+def _is_due(file: File, wanted: Collection[int]) -> bool:
+    return file.ino in wanted or (isinstance(file, Directory) and file.number != NO_MEMBER)
+
+
+def _lacking(alone: Tree, tree: Tree, counts: Callable[[File], bool]) -> Iterator[Name]:
+    """The names of `tree` whose paths lead nowhere in `alone`, of those files that count."""
+    pending: list[tuple[Directory, Directory | None]] = [(tree.root, alone.root)]
+    while pending:
+        theirs, ours = pending.pop()
+        for key, name in theirs.children.items():
+            there = ours.children.get(key) if ours is not None else None
+            if there is None and counts(name.file) and not _has(alone, name.path):
+                yield name
+            if isinstance(name.file, Directory):
+                below = there.file if there is not None else None
+                pending.append((name.file, below if isinstance(below, Directory) else None))
 
 
 def _has(tree: Tree, path: bytes) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cntr_slimmer.report.data import collect
 from cntr_slimmer.report.values import Report
-from cntr_slimmer.report.write import read_report, write_report
+from cntr_slimmer.report.write import read_report, render, write_report
 
 from tests.cntr import PROGRAM, environment
 from tests.integration.report.browser import Visit, visit
@@ -175,7 +175,7 @@ def _hostile(where: Path) -> Report:
     used = [b"/d/" + HOSTILE[0].encode(), b"/d/link", b"/d/line\nbreak", b"/d/invalid\xff"]
     with making.slimmed(where, [layer], used=used, history=history) as (result, image):
         made = collect(result, image, making.packed(result), HOSTILE[1])
-        write_report(made, result.trace, str(where))
+        write_report(render(made), result.trace, str(where))
     return made
 
 
@@ -192,7 +192,7 @@ def test_names_of_strangers_are_only_text(tmp_path: Path) -> None:
 
 def test_an_image_without_anything(tmp_path: Path) -> None:
     with making.slimmed(tmp_path, [tar(file("empty"))], used=()) as (result, image):
-        write_report(collect(result, image, (), ""), result.trace, str(tmp_path))
+        write_report(render(collect(result, image, (), "")), result.trace, str(tmp_path))
     seen = look(tmp_path)
     assert "Nothing here has any bytes" in seen.elements.id("map").text
     assert "no list of packages" in seen.elements.id("packages").text
@@ -202,6 +202,6 @@ def test_thousands_of_files_are_quick(tmp_path: Path) -> None:
     names = [f"d{number % 97}/e{number % 11}/file-{number}" for number in range(40_000)]
     layer = tar(*(file(name, b"x") for name in names))
     with making.slimmed(tmp_path, [layer], used=[f"/{name}".encode() for name in names[::9]]) as (result, image):
-        write_report(collect(result, image, (), ""), result.trace, str(tmp_path))
+        write_report(render(collect(result, image, (), "")), result.trace, str(tmp_path))
     seen = look(tmp_path, "show=all&q=e7")
     assert seen.elements.id("file-count").text.startswith(f"{sum(n % 11 == 7 for n in range(40_000)) + 97:,} names")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cntr_slimmer.oci import Compression, NewImage, PlainLayer, pack
+from cntr_slimmer.oci.archive import write_archive
 from cntr_slimmer.oci.compress import compress
 
 from cntr_core.errors import ImageError
@@ -103,8 +104,9 @@ def test_a_layer_that_is_not_what_it_should_be(tmp_path: Path, compression: Comp
             layer.write(b"X")
         else:
             layer.truncate(len(_LAYER) + (512 if spoil == "longer" else -512))
-    with pytest.raises(ImageError, match=r"layer .* (is larger|bytes where|does not have the digest)"):
-        pack(new, str(tmp_path), compression)
+    with pytest.raises(ImageError, match=r"(layer|blob) .* (is larger|bytes where|does not have the digest)"):
+        write_archive(str(tmp_path / "out.tar"), [("x", pack(new, str(tmp_path), compression))])
+    assert os.listdir(tmp_path) == [os.path.basename(new.layers[0].path)]
 
 
 def test_a_configuration_of_other_layers(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from cntr_slimmer.probes.result import Difference
 from cntr_slimmer.report.data import collect
 from cntr_slimmer.report.text import path_of, shown, words
 from cntr_slimmer.report.values import Report
-from cntr_slimmer.report.write import read_report, write_report
+from cntr_slimmer.report.write import read_report, render, write_report
 from cntr_slimmer.slim import Verdict
 from cntr_slimmer.trace import file as traces
 from cntr_slimmer.verify import open_plain
@@ -151,7 +151,7 @@ def test_json_has_all_of_it(tmp_path: Path) -> None:
 def test_the_files_of_a_report(tmp_path: Path) -> None:
     with slimmed(tmp_path) as (result, image):
         made = collect(result, image, packed(result), "out.tar")
-        write_report(made, result.trace, str(tmp_path / "new/report"))
+        write_report(render(made), result.trace, str(tmp_path / "new/report"))
     assert sorted(each.name for each in (tmp_path / "new/report").iterdir()) == [
         "report.html",
         "report.json",
@@ -166,7 +166,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
         made = collect(result, image, packed(result), "out.tar")
         (tmp_path / "file").write_text("mine")
         with pytest.raises(ImageError, match="cannot be written"):
-            write_report(made, result.trace, str(tmp_path / "file"))
+            write_report(render(made), result.trace, str(tmp_path / "file"))
     assert (tmp_path / "file").read_text() == "mine"
 
 
