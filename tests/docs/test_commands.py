@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, environment
+from tests.cntr import PROGRAM, UNMEASURED, environment
 from tests.images import archive
 
 pytestmark = pytest.mark.requires("root", "fuse", "runc", "gdb", "curl")
@@ -73,7 +73,12 @@ def test_the_commands_of_a_page_do_what_it_says(page: str, tmp_path: Path) -> No
     (tmp_path / "tools.tar").symlink_to(archive("debian"))
     path = os.pathsep.join((os.path.dirname(PROGRAM), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"))
     env = environment(
-        {"CNTR_STATE_DIR": str(tmp_path / "state"), "CNTR_CACHE_DIR": str(tmp_path / "cache"), "PATH": path}
+        {
+            "CNTR_STATE_DIR": str(tmp_path / "state"),
+            "CNTR_CACHE_DIR": str(tmp_path / "cache"),
+            "PATH": path,
+            **UNMEASURED,
+        }
     )
     try:
         for shown in shown_in(ROOT / page):
