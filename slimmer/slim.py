@@ -162,6 +162,7 @@ class _Slimmer:
         while True:
             result = self._split(trace, original)
             if not self._request.verify:
+                check_join(result.pair)
                 return result
             replay = self._replay(result, expected)
             result = self._judged(result, replay, expected, logs, repaired)
@@ -210,7 +211,7 @@ class _Slimmer:
         """The slim half's run, while the digests of both halves together are proved."""
         pair = result.pair
         with (
-            background(lambda: check_join(pair.slim.layers, pair.fat.layers, pair.recipe)) as joining,
+            background(lambda: check_join(pair)) as joining,
             open_plain(pair.slim.layers) as slim,
         ):
             check_files(slim, self._layers)

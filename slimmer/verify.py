@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from cntr_core.errors import ImageError
@@ -15,7 +15,7 @@ from .layers.plain import PlainTar
 from .layers.tree import Directory, File
 from .oci.image import PlainLayer
 from .split.divide import join
-from .split.recipe import Recipe
+from .split.pair import Pair
 
 # Where a member's records are is no property of the file, and its path is that of one of its names.
 _PLACES = ("path", "start", "data", "end")
@@ -53,15 +53,23 @@ def _described(file: File) -> tuple[list[object], list[bytes]]:
     return [getattr(file.entry, field) for field in Entry._fields if field not in _PLACES], names
 
 
-def check_join(slim: Sequence[PlainLayer], fat: Sequence[PlainLayer], recipe: Recipe) -> None:
-    """Join the halves, without keeping the result.
+def check_join(pair: Pair) -> None:
+    """Join a pair that was just made, without keeping the result.
 
-    :raises ImageError: a layer is not what it was.
+    :raises ImageError: it is not the original: somebody wrote to that meanwhile.
     """
     with ExitStack() as stack:
-        for number, (theirs, layer) in enumerate(zip(fat, recipe.layers, strict=False)):
-            if number == 0 or not recipe.squashed:
-                one = stack.enter_context(open(slim[number].path, "rb"))
+        for number, (theirs, layer) in enumerate(zip(pair.fat.layers, pair.recipe.layers, strict=False)):
+            if number == 0 or not pair.recipe.squashed:
+                one = stack.enter_context(open(pair.slim.layers[number].path, "rb"))
             with open(theirs.path, "rb") as other:
-                for _ in join(one, other, layer):
-                    pass
+                _check_layer(number + 1, join(one, other, layer))
+
+
+def _check_layer(number: int, pieces: Iterable[bytes]) -> None:
+    try:
+        for _ in pieces:
+            pass
+    except ImageError as error:
+        sentence = f"layer {number} changed while it was read ({error.message})"
+        raise ImageError(sentence, "let nobody write to the image's file, and run again") from error

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from typing import NamedTuple
+
+_CHUNK = 1 << 20
 
 
 class PlainTar(NamedTuple):
@@ -37,3 +40,10 @@ class PlainTar(NamedTuple):
             pieces.append(data)
             missing -= len(data)
         return b"".join(pieces)
+
+    def digest(self) -> str:
+        """The sha256 of all its bytes, as a digest; :raises OSError: as for :meth:`read`."""
+        whole = hashlib.sha256()
+        for at in range(0, self.size, _CHUNK):
+            whole.update(self.read(_CHUNK, at))
+        return f"sha256:{whole.hexdigest()}"

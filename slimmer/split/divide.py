@@ -62,22 +62,19 @@ def divide(
     fat: Collection[int],
     halves: tuple[Half, Half],
     progress: Progress | None = None,
-) -> LayerRecipe:
+) -> tuple[tuple[Run, ...], bytes]:
     """Copy the members numbered in `slim` to the first of `halves`, and those in `fat` to the second.
 
-    The recipe's DiffID is that of the bytes that :func:`join` will give back.
+    Gives the runs and the tail, by which :func:`join` will give the tar back.
 
     :raises ImageError: a member is in neither half, or too much follows the last one.
     """
     runs = list(_runs(index, slim, fat))
     if tar.size - index.end > LARGEST_TAIL:
         raise ImageError(f"its tar has {tar.size - index.end} bytes behind its last member")
-    tail = tar.read(tar.size - index.end, index.end)
-    whole = hashlib.sha256()
     at = 0
     for where, size in runs:
         for piece in _pieces(tar, at, size):
-            whole.update(piece)
             if where != FAT:
                 halves[0].write(piece)
             if where != SLIM:
@@ -85,8 +82,7 @@ def divide(
             if progress is not None:
                 progress(len(piece))
         at += size
-    whole.update(tail)
-    return LayerRecipe(f"sha256:{whole.hexdigest()}", tuple(runs), tail)
+    return tuple(runs), tar.read(tar.size - at, at)
 
 
 def _runs(index: LayerIndex, slim: Collection[int], fat: Collection[int]) -> Iterator[Run]:

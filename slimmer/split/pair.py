@@ -19,7 +19,7 @@ from ..layers.opened import OpenLayers
 from ..layers.tree import File
 from ..oci.image import NewImage, PlainLayer
 from .divide import Half, divide
-from .recipe import LayerRecipe, Recipe
+from .recipe import LayerRecipe, Recipe, Run
 from .selection import Members, fat_members, lost_directories, slim_members
 from .squash import as_one, squashed_members
 
@@ -48,9 +48,10 @@ def make_pair(
     squash: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Pair:
-    """Split all layers, into files in `directory`. With `squash` the slim half has one.
+    """Split all layers, into files in `directory`. With `squash` the slim half has one. That both halves make the
+    original again is for :func:`~..verify.check_join` to prove.
 
-    :raises ImageError: a layer is too odd to be split, or is not what its digest says.
+    :raises ImageError: a layer is too odd to be split.
     :raises OSError: there is no room.
     """
     slim = slim_members(layers.indexes, layers.tree, kept)
@@ -58,9 +59,10 @@ def make_pair(
         slim = squashed_members(layers.indexes, layers.tree, slim)
     members = slim, fat_members(layers.indexes, layers.tree, slim)
     halves = _squashed if squash else _layered
-    slim_layers, fat_layers, recipes = halves(layers, members, directory, progress)
+    slim_layers, fat_layers, orders = halves(layers, members, directory, progress)
+    diff_ids = config.diff_ids or [tar.digest() for tar in layers.tars]  # a bare root has none
+    recipes = (LayerRecipe(diff_id, *order) for diff_id, order in zip(diff_ids, orders, strict=True))
     recipe = Recipe(config.raw, tuple(recipes), squash)
-    _check(recipe, config)
     packed = recipe.pack()
     extra = _recipe_layer(packed, os.path.join(directory, "recipe.tar"))
     common = {
@@ -75,13 +77,14 @@ def make_pair(
     return Pair(slim_image, fat_image, recipe, tuple(map(frozenset, slim)))
 
 
-_Halves = tuple[list[PlainLayer], list[PlainLayer], list[LayerRecipe]]
+_Order = tuple[tuple[Run, ...], bytes]
+_Halves = tuple[list[PlainLayer], list[PlainLayer], list[_Order]]
 
 
 def _layered(
     layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Callable[[int], None] | None
 ) -> _Halves:
-    """Both halves of each layer, and its recipe; `members` are those of the slim and of the fat half."""
+    """Both halves of each layer, and their order in it; `members` are those of the slim and of the fat half."""
     slim, fat = members
     lost = lost_directories(layers.indexes, layers.tree, slim)
     made: _Halves = [], [], []
@@ -96,7 +99,7 @@ def _layered(
 def _squashed(
     layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Callable[[int], None] | None
 ) -> _Halves:
-    """The slim half as one layer, the fat halves of each, and the recipes."""
+    """The slim half as one layer, the fat halves of each, and the orders."""
     slim, fat = members
     one = as_one(layers.indexes, slim)
     lost = lost_directories([one], layers.tree, [range(len(one.entries))])
@@ -112,13 +115,6 @@ def _squashed(
 
 def _new_half(directory: str, role: str, number: int) -> Half:
     return Half(os.path.join(directory, f"{role}-{number}.tar"))
-
-
-def _check(recipe: Recipe, config: ImageConfig) -> None:
-    """What joining gives back must be the original, whatever was read in between."""
-    for number, (layer, diff_id) in enumerate(zip(recipe.layers, config.diff_ids, strict=False), 1):
-        if layer.diff_id != diff_id:
-            raise ImageError(f"layer {number} changed while it was read", "let nobody write to the image's file")
 
 
 def _half(config: ImageConfig, layers: list[PlainLayer], own: Mapping[str, str]) -> NewImage:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import subprocess
 import tarfile
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from hypothesis import given
 
 from cntr_core import labels
 from cntr_core.errors import ImageError
-from cntr_core.images import ImageConfig
+from cntr_core.images import ImageConfig, Platform
 from tests.unit.images.layouts import digest, directory, file, hard_link, symlink, tar
 from tests.unit.slimmer.layered import LAYERS, described, opened
 
@@ -60,7 +62,7 @@ def test_one_layer_is_what_the_layers_were(layers: list[bytes], choices: Any) ->
             paths = {name.path for name in merged.tree.walk() if choices.random() < 0.5}
             pair = split(layers, merged, paths, scratch, squash=True)
             assert len(pair.slim.layers) == 1
-            check_join(pair.slim.layers, pair.fat.layers, pair.recipe)
+            check_join(pair)
             with open_plain(pair.slim.layers) as slim:
                 check_files(slim, merged)
                 ours, theirs = described(slim), described(merged)
@@ -87,7 +89,7 @@ def test_what_one_layer_leaves_out(tmp_path: Path) -> None:
     ]
     with opened(layers) as merged:
         pair = split(layers, merged, {b"/a/x", b"/a/z", b"/replaced", b"/link"}, str(tmp_path), squash=True)
-        check_join(pair.slim.layers, pair.fat.layers, pair.recipe)
+        check_join(pair)
     with tarfile.open(pair.slim.layers[0].path) as one:
         assert one.getnames() == ["a/x", "a", "replaced", "link", "a/z"]
     history = json.loads(pair.slim.config)["history"]
@@ -107,7 +109,7 @@ def test_the_halves_of_any_image_are_the_whole(layers: list[bytes], choices: Any
         with opened(layers) as merged, tempfile.TemporaryDirectory() as scratch:
             paths = {name.path for name in merged.tree.walk() if choices.random() < 0.5}
             pair = split(layers, merged, paths, scratch)
-            check_join(pair.slim.layers, pair.fat.layers, pair.recipe)
+            check_join(pair)
             assert joined(pair) == layers
             with open_plain(pair.slim.layers) as slim:
                 check_files(slim, merged)
@@ -251,7 +253,27 @@ def test_halves_of_another_pair_are_noticed() -> None:
         one = split(layers, merged, {b"/a"}, tempfile.mkdtemp(dir=scratch))
         two = split(others, other, {b"/a"}, tempfile.mkdtemp(dir=scratch))
         with pytest.raises(ImageError, match="another layer"):
-            check_join(one.slim.layers, two.fat.layers, one.recipe)
+            check_join(replace(one, fat=two.fat))
+
+
+def test_a_layer_that_changes_after_it_was_read_is_noticed(tmp_path: Path) -> None:
+    layers = [tar(file("a", b"1")), tar(file("b", b"2" * 600))]
+    with opened(layers) as merged:
+        last = merged.tars[1]
+        os.pwrite(last.fd, b"X", merged.indexes[1].entries[0].data)
+        pair = split(layers, merged, {b"/b"}, str(tmp_path))
+        with pytest.raises(ImageError, match="layer 2 changed while it was read") as caught:
+            check_join(pair)
+    assert caught.value.hint
+
+
+def test_a_bare_root_has_digests_too(tmp_path: Path) -> None:
+    layers = [tar(file("a", b"1"), file("b", b"2"))]
+    with opened(layers) as merged:
+        kept = [name.file for name in merged.tree.walk() if name.path == b"/a"]
+        pair = make_pair(merged, ImageConfig(Platform.host()), kept, str(tmp_path))
+        check_join(pair)
+    assert [layer.diff_id for layer in pair.recipe.layers] == [digest(layer) for layer in layers]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\x28\xb5\x2f\xfd", gzip.compress(b"{}")])
