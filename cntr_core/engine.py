@@ -1,22 +1,18 @@
 """Engines name containers and find their processes.
 
-An author writes `status` and `containers`; everything else has a default. Engines are asked side by side, each in a
-process of its own with a time limit, so that one that hangs, crashes or lies never delays or breaks the others.
+An author writes `status` and `containers`; everything else has a default. Engines are asked side by side.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
-import select
-import signal
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Generic, NoReturn, TypeVar
+from typing import ClassVar
 
+from .asking import Answer, ask
 from .errors import (
     AmbiguousContainer,
     CntrError,
@@ -34,13 +30,14 @@ from .types import Container, ContainerProcess, ContainerRef, ContainerState, En
 LIMIT = 2.0
 """Seconds that an engine has for an answer."""
 
+PATIENCE = 10.0
+"""Seconds that one may take to find a container which no other has: people attach when a machine is overloaded."""
+
 SHORTEST_PREFIX = 3
 """Characters of an id that name a container; fewer would match by accident."""
 
 LAST_RESORTS = ("pid", "command")
 """Engines that count only where no other knows the name: a container may be called ``1234``."""
-
-T = TypeVar("T")
 
 
 class Engine(ABC):
@@ -91,121 +88,11 @@ def matching(name: str, containers: Iterable[Container]) -> list[Container]:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
-    """What one engine said: a value, or the error that kept it from answering."""
-
-    engine: str
-    value: T | None
-    error: CntrError | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
     """The containers of all engines that answered, and who did not."""
 
     containers: tuple[Container, ...]
     failures: tuple[Answer[list[Container]], ...]
-
-
-def ask(
-    engines: Sequence[Engine],
-    question: Callable[[Engine], T],
-    limit: float = LIMIT,
-    meanwhile: Callable[[], object] | None = None,
-) -> list[Answer[T]]:
-    """Put `question` to all engines at once, and give their answers in the same order within `limit` seconds.
-
-    Each engine answers in a forked process, which keeps the caller single-threaded and its memory clean; the value must
-    be picklable. A process that is late is killed with all that it started. `meanwhile` is called while they think: the
-    place for imports that will be needed next.
-    """
-    deadline = time.monotonic() + limit
-    workers = [_Worker(engine, question) for engine in engines]
-    try:
-        if meanwhile is not None:
-            meanwhile()
-        while open_pipes := {w.pipe: w for w in workers if not w.finished}:
-            ready, _, _ = select.select(list(open_pipes), [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
-                break
-            for pipe in ready:
-                open_pipes[pipe].read()
-    finally:
-        for worker in workers:
-            worker.close(deadline)
-    return [worker.answer(limit) for worker in workers]
-
-
-class _Worker(Generic[T]):
-    """A process that asks one engine."""
-
-    def __init__(self, engine: Engine, question: Callable[[Engine], T]) -> None:
-        self.engine = engine
-        self.finished = False
-        self._received = bytearray()
-        self.pipe, theirs = os.pipe2(os.O_CLOEXEC)
-        self._pid = os.fork()
-        if self._pid == 0:
-            _answer(engine, question, theirs)
-        os.close(theirs)
-
-    def read(self) -> None:
-        data = os.read(self.pipe, 1 << 16)
-        self._received += data
-        self.finished = not data
-
-    def close(self, deadline: float) -> None:
-        """Reap the process. One that has answered may still end by itself until `deadline`; then it is killed.
-
-        What it has started is killed in any case: a helper that lingers would outlive every command.
-        """
-        os.close(self.pipe)
-        if self.finished:
-            pidfd = kernel_process.pidfd_open(self._pid)
-            select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))
-            os.close(pidfd)
-        for kill in (os.killpg, os.kill):  # before it is reaped, so the number still is its own
-            with suppress(ProcessLookupError, PermissionError):
-                kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-
-    def answer(self, limit: float) -> Answer[T]:
-        name = self.engine.name
-        if not self.finished:
-            error = EngineError(f"{name} did not answer within {limit:g} s", f"look whether {name} hangs")
-            return Answer(name, None, error)
-        try:
-            value, known = pickle.loads(self._received)  # from a fork of this very process
-        except Exception:
-            return Answer(name, None, EngineError(f"the plugin of {name} crashed", "run again with --debug"))
-        return Answer(name, value, known)
-
-
-def _answer(engine: Engine, question: Callable[[Engine], T], pipe: int) -> NoReturn:
-    try:
-        os.setpgid(0, 0)
-        kernel_process.set_pdeathsig(signal.SIGKILL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        null = os.open("/dev/null", os.O_RDWR)
-        os.dup2(null, 0)
-        os.dup2(null, 1)
-        with open(pipe, "wb") as file:
-            pickle.dump(_outcome(engine, question), file)
-    finally:
-        os._exit(0)
-
-
-def _outcome(engine: Engine, question: Callable[[Engine], T]) -> tuple[T | None, CntrError | None]:
-    try:
-        return question(engine), None
-    except CntrError as error:
-        return None, error
-    except Exception as error:
-        if os.environ.get("CNTR_DEBUG"):
-            import traceback
-
-            traceback.print_exc()
-        return None, EngineError(f"{engine.name}: {type(error).__name__}: {error}", "run again with --debug")
 
 
 def _checked(engine: Engine, containers: Iterable[Container]) -> list[Container]:
@@ -224,7 +111,7 @@ def _checked(engine: Engine, containers: Iterable[Container]) -> list[Container]
 def statuses(engines: Sequence[Engine]) -> list[tuple[str, EngineStatus]]:
     """What each engine says about itself, asked side by side; one that fails is unavailable, with its error."""
     found = []
-    for answer in ask(engines, lambda engine: engine.status()):
+    for answer in ask(engines, lambda engine: engine.status(), LIMIT):
         error = answer.error or EngineError(f"{answer.engine} answers with no status", "report it to its author")
         status = answer.value
         if not isinstance(status, EngineStatus):
@@ -235,7 +122,7 @@ def statuses(engines: Sequence[Engine]) -> list[tuple[str, EngineStatus]]:
 
 def list_containers(engines: Sequence[Engine]) -> Listing:
     """The containers of all engines, asked side by side."""
-    answers = ask(engines, lambda engine: _checked(engine, engine.containers()))
+    answers = ask(engines, lambda engine: _checked(engine, engine.containers()), LIMIT)
     found = [container for answer in answers for container in answer.value or ()]
     return Listing(tuple(found), tuple(answer for answer in answers if answer.error))
 
@@ -259,7 +146,7 @@ def find(ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], o
     if not ref.name:
         raise UsageError("the container's name is empty", "see cntr list")
     asked = chosen(ref.engine, engines)
-    answers = ask(asked, lambda engine: _checked(engine, engine.find(ref.name)), meanwhile=meanwhile)
+    answers = ask(asked, lambda engine: _checked(engine, engine.find(ref.name)), LIMIT, meanwhile, PATIENCE)
     found = [c for answer in answers for c in answer.value or () if answer.engine not in LAST_RESORTS]
     found = found or [c for answer in answers for c in answer.value or ()]
     if not found:
@@ -294,7 +181,8 @@ def _not_found(ref: ContainerRef, answers: Sequence[Answer[list[Container]]]) ->
         sentence = f"there is no container '{ref}' that could be found: {cause.message}"
         return type(cause)(sentence, cause.hint or "see cntr engines")
     said = "; ".join(f"{a.engine}: {a.error.message if a.error else 'no such container'}" for a in answers)
-    return ContainerNotFound(f"there is no container '{ref}'", f"see cntr list ({said})" if said else "see cntr list")
+    sentence = f"there is no container '{ref}'" + " that could be found" * bool(failed)
+    return ContainerNotFound(sentence, f"see cntr list ({said})" if said else "see cntr list")
 
 
 def _shortest(container: Container, others: Sequence[Container]) -> str:

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import pytest
 
-from ..engine import Engine, ask, hold, resolve
+from ..asking import ask
+from ..engine import Engine, hold, resolve
 from ..errors import CntrError, EngineError
 from ..kernel.procfs import open_process, read_status
 from ..types import Container, ContainerRef, ContainerState, EngineStatus

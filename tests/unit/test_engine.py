@@ -13,6 +13,7 @@ import pytest
 
 from cntr_core import Container, ContainerProcess, ContainerRef, ContainerState, Engine, EngineStatus
 from cntr_core import engine as engines
+from cntr_core.asking import Answer, ask
 from cntr_core.errors import (
     AmbiguousContainer,
     CntrError,
@@ -24,7 +25,7 @@ from cntr_core.errors import (
     UsageError,
 )
 from cntr_core.kernel import process, procfs
-from tests.children import child, until
+from tests.children import HANG, child, until
 
 
 def container(name: str, engine: str = "one", *, id: str = "", pid: int | None = None, **more: Any) -> Container:
@@ -139,6 +140,7 @@ def test_a_name_that_nobody_knows_tells_what_each_engine_said() -> None:
     with pytest.raises(ContainerNotFound, match="there is no container 'web'") as caught:
         find("web", make("docker", act=absent), make("lxc", act=absent), make("oci"))
     assert "docker: daemon not running; lxc: daemon not running; oci: no such container" in caught.value.hint
+    assert caught.value.message.endswith("that could be found")
     assert caught.value.exit_code == 125
 
 
@@ -191,8 +193,8 @@ def test_without_any_engine_nothing_is_found() -> None:
 # -- engines that misbehave -----------------------------------------------------------------------------------------
 
 
-def _ask(*known: Engine, limit: float = 20.0) -> dict[str, engines.Answer[EngineStatus]]:
-    return {answer.engine: answer for answer in engines.ask(known, lambda engine: engine.status(), limit)}
+def _ask(*known: Engine, limit: float = 20.0) -> dict[str, Answer[EngineStatus]]:
+    return {answer.engine: answer for answer in ask(known, lambda engine: engine.status(), limit)}
 
 
 def test_engines_are_asked_side_by_side() -> None:
@@ -217,6 +219,42 @@ def test_an_engine_that_hangs_is_ended_and_the_others_are_heard() -> None:
     error = answers["hanging"].error
     assert error is not None
     assert error.message == "hanging did not answer within 0.3 s"
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets a short limit, and the patience given."""
+
+    def set_patience(seconds: float) -> None:
+        monkeypatch.setattr(engines, "LIMIT", 0.2)
+        monkeypatch.setattr(engines, "PATIENCE", seconds)
+
+    return set_patience
+
+
+def test_a_late_engine_is_waited_for_where_no_other_has_the_name(short: Callable[[float], None]) -> None:
+    short(30)
+    slow = make("slow", container("web", "slow"), act=lambda: time.sleep(0.6))
+    assert find("web", make("one", container("other")), slow).engine == "slow"
+    assert find("slow://web", slow).engine == "slow"
+
+
+def test_a_late_engine_is_not_waited_for_where_another_has_the_name(short: Callable[[float], None]) -> None:
+    short(HANG)
+    started = time.monotonic()
+    late = make("hanging", container("web", "hanging"), act=lambda: time.sleep(2 * HANG))
+    assert find("web", make("one", container("web")), late).engine == "one"
+    assert time.monotonic() - started < HANG
+
+
+def test_engines_that_are_late_for_ever_may_have_the_name(short: Callable[[float], None]) -> None:
+    short(0.4)
+    hanging = [make(name, act=lambda: time.sleep(60)) for name in ("docker", "podman")]
+    with pytest.raises(ContainerNotFound, match=r"there is no container 'web' that could be found$") as caught:
+        find("web", *hanging, make("one"))
+    assert "docker did not answer within 0.4 s; podman: podman did not" in caught.value.hint
+    with pytest.raises(EngineError, match=r"'web' that could be found: docker did not answer within 0\.4 s"):
+        find("web", hanging[0], make("one"))
 
 
 def _block_signals() -> None:

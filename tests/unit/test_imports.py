@@ -20,6 +20,7 @@ _LEVELS = {
     "cntr_core.kernel": 2,
     "cntr_core.pty": 2,
     "cntr_core.relay": 2,
+    "cntr_core.asking": 3,
     "cntr_core.diagnosis": 3,
     "cntr_core.protect": 3,
     "cntr_core.engine": 3,
