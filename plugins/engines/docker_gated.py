@@ -45,13 +45,20 @@ class ApiContainer(GatedContainer):
             created = client.create_container(**_creation(self._engine, client, image, entry))
             client.start(created["Id"])
             self._pid = int(client.inspect_container(created["Id"])["State"]["Pid"])
-            if self._pid:
-                self._engine.check_pid(self._pid, created["Id"], self._name)
         try:
             self._pidfd = pidfd_open(self._pid)
         except OSError:  # 0, or gone meanwhile
-            words = self.logs().decode(errors="replace").strip()
-            raise EngineError(f"the container ended before its program ran: {words or 'it said nothing'}") from None
+            raise self._over() from None
+        try:
+            self._engine.check_pid(self._pid, created["Id"], self._name)
+        except EngineError:
+            if select.select([self._pidfd], [], [], 0)[0]:  # nothing can be told of a dead one
+                raise self._over() from None
+            raise
+
+    def _over(self) -> EngineError:
+        words = self.logs().decode(errors="replace").strip()
+        return EngineError(f"the container ended before its program ran: {words or 'it said nothing'}")
 
     @property
     def pid(self) -> int:

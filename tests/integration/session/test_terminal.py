@@ -44,7 +44,7 @@ def start(
     )
 
 
-@pytest.mark.parametrize(("stdin", "stdout", "stderr"), itertools.product(KINDS, repeat=3))
+@pytest.mark.parametrize(("stdin", "stdout", "stderr"), list(itertools.product(KINDS, repeat=3)))
 def test_every_combination_of_streams(
     debian: Running, terminal: Terminal, stdin: str, stdout: str, stderr: str
 ) -> None:
