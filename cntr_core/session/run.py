@@ -231,7 +231,7 @@ class _Host:
         if any(stream.wants_write or _is_readable(stream.source) for stream in self._outputs if not stream.ended):
             self._deadlines.set("drain", DRAIN_LIMIT, self._on_silence)  # pragma: no cover - a slow reader
         else:
-            self._loop.stop()
+            self._loop.stop()  # pragma: no cover - somebody kept the command's output open, and says nothing
 
     def _setup_took_too_long(self) -> None:  # pragma: no cover - it takes a kernel that hangs
         self._error = SessionError(

@@ -184,7 +184,7 @@ class BindSpecial(Step):
             return self._new()
         if self.name == "proc" and mounts.statfs_type(tree.fd) != mounts.PROC_SUPER_MAGIC:
             tree.close()  # pragma: no cover - a container that has something else there
-            return self._new()
+            return self._new()  # pragma: no cover - as above
         return tree
 
     def _new(self) -> DetachedMount:

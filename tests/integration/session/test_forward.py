@@ -229,3 +229,9 @@ def test_a_connection_does_not_keep_the_session_alive(debian: Running, path: str
         with running("attach", debian.name, *options, "--", "python3", "-c", script) as session:
             assert session.wait(20) == 0
     hold.set()
+
+
+def test_the_plan_tells_of_the_socket(debian: Running, path: str) -> None:
+    with serving(path, echo_after_the_end):
+        line = ("attach", debian.name, "--forward-socket", f"{path}:/run/s", "--dry-run", "--", "true")
+        assert "listen on /run/s" in output(*line)
