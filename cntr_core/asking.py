@@ -40,31 +40,30 @@ def ask(
     patience: float = 0.0,
 ) -> list[Answer[T]]:
     """Put `question` to all engines at once, and give their answers in the same order within `limit` seconds, or within
-    `patience` where that is more and nobody has found anything yet.
+    `patience` where that is more, as long as nobody has found anything.
 
     Each engine answers in a forked process, which keeps the caller single-threaded and its memory clean; the value must
     be picklable. A process that is late is killed with all that it started. `meanwhile` is called while they think: the
     place for imports that will be needed next.
     """
-    started = time.monotonic()
+    started, given = time.monotonic(), max(limit, patience)
     workers = [_Worker(engine, question) for engine in engines]
     try:
         if meanwhile is not None:
             meanwhile()
         while open_pipes := {w.pipe: w for w in workers if not w.finished}:
-            left = started + limit - time.monotonic()
-            ready, _, _ = select.select(list(open_pipes), [], [], max(0.0, left))
-            if not ready and limit < patience and not any(w.finished and w.answer(limit).value for w in workers):
-                limit = patience
-                continue
+            ready, _, _ = select.select(list(open_pipes), [], [], max(0.0, started + given - time.monotonic()))
             if not ready:
                 break
             for pipe in ready:
-                open_pipes[pipe].read()
+                worker = open_pipes[pipe]
+                worker.read()
+                if worker.finished and worker.answer(given).value:
+                    given = limit
     finally:
         for worker in workers:
-            worker.close(started + limit)
-    return [worker.answer(limit) for worker in workers]
+            worker.close(started + given)
+    return [worker.answer(given) for worker in workers]
 
 
 class _Worker(Generic[T]):

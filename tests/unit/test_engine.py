@@ -247,6 +247,14 @@ def test_a_late_engine_is_not_waited_for_where_another_has_the_name(short: Calla
     assert time.monotonic() - started < HANG
 
 
+def test_no_other_is_waited_for_once_a_late_one_has_the_name(short: Callable[[float], None]) -> None:
+    short(HANG)
+    started = time.monotonic()
+    slow = make("slow", container("web", "slow"), act=lambda: time.sleep(0.6))
+    assert find("web", slow, make("hanging", act=lambda: time.sleep(2 * HANG))).engine == "slow"
+    assert time.monotonic() - started < HANG
+
+
 def test_engines_that_are_late_for_ever_may_have_the_name(short: Callable[[float], None]) -> None:
     short(0.4)
     hanging = [make(name, act=lambda: time.sleep(60)) for name in ("docker", "podman")]
