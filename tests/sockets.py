@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler
 from socketserver import UnixStreamServer
 
@@ -25,8 +25,7 @@ def server_at(path: str, serve: Callable[[socket.socket], object]) -> Iterator[N
             yield
 
 
-@contextmanager
-def chattering(path: str, said: bytes | None) -> Iterator[None]:
+def chattering(path: str, said: bytes | None) -> AbstractContextManager[None]:
     """A server that says `said` to everybody and hangs up, whatever it was asked; or nothing ever, for None."""
 
     def talk(listener: socket.socket) -> None:
@@ -39,12 +38,10 @@ def chattering(path: str, said: bytes | None) -> Iterator[None]:
             else:
                 held.append(connection)
 
-    with server_at(path, talk):
-        yield
+    return server_at(path, talk)
 
 
-@contextmanager
-def serving_http(path: str, answer: Callable[[str], tuple[int, bytes]]) -> Iterator[None]:
+def serving_http(path: str, answer: Callable[[str], tuple[int, bytes]]) -> AbstractContextManager[None]:
     """A server that has for the path of a GET request, parameters included, the status and body of `answer`."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -64,5 +61,4 @@ def serving_http(path: str, answer: Callable[[str], tuple[int, bytes]]) -> Itera
             server.socket = listener
             server.serve_forever()
 
-    with server_at(path, serve):
-        yield
+    return server_at(path, serve)

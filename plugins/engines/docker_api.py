@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LOCAL = "unix://"
 _PATIENCE = 600
 """Seconds of silence that an engine may take to prepare an image's archive, to unpack one, or to start a container."""
+_NOTICE = 1
+"""Seconds within which a daemon notices that a container has ended."""
 _TRIES = 4
 _PAUSE = 0.1
 """Seconds before containers are listed again."""
@@ -174,28 +176,41 @@ class ApiEngine(Engine, GatedEngine):
     def _inspected(self, client: APIClient, listed: Container) -> Container:
         """The container with its PID, which only an inspection tells."""
         details = client.inspect_container(listed.id)
-        state = details["State"]
-        pid = int(state["Pid"]) or None
-        if pid is not None:
-            self.check_pid(pid, listed.id, listed.name)
+        told = details["State"]
+        pid = self.checked_pid(client, int(told["Pid"]), listed.id, listed.name)
+        state = _STATES.get(told["Status"], ContainerState.UNKNOWN)
         return Container(
             engine=listed.engine,
             id=listed.id,
             name=listed.name,
-            state=_STATES.get(state["Status"], ContainerState.UNKNOWN),
+            state=ContainerState.EXITED if told["Pid"] and pid is None else state,
             pid=pid,
             # Podman's Image here is the one that was asked for, too.
             image=str(details["Config"]["Image"]),
             labels=dict(details["Config"].get("Labels") or {}),
         )
 
-    def check_pid(self, pid: int, container: str, name: str) -> None:
-        """:raises EngineError: process `pid` of this machine is none of the container with that full id."""
-        if not is_ours(pid, container):
+    def checked_pid(self, client: APIClient, pid: int, container: str, name: str) -> int | None:
+        """The process `pid` that the daemon told of the container with that full id; None where that was 0, or the
+        container has ended meanwhile.
+
+        :raises EngineError: the container runs, and `pid` is something else on this machine.
+        """
+        from docker.errors import NotFound
+        from requests.exceptions import RequestException
+
+        if not pid or is_ours(pid, container):
+            return pid or None
+        try:
+            client.wait(container, timeout=_NOTICE)
+        except NotFound:
+            return None
+        except RequestException:  # it has not ended
             raise EngineError(
                 f"{self.name} says that {name} is process {pid}, which is something else on this machine",
                 "run cntr where the daemon runs: on its machine, outside of any container",
-            )
+            ) from None
+        return None
 
     def _export(self, name: str) -> Iterator[bytes]:
         with self.connected(_PATIENCE) as client:

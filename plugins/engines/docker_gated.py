@@ -44,21 +44,13 @@ class ApiContainer(GatedContainer):
         with self._engine.client(self._endpoint, _PATIENCE) as client:
             created = client.create_container(**_creation(self._engine, client, image, entry))
             client.start(created["Id"])
-            self._pid = int(client.inspect_container(created["Id"])["State"]["Pid"])
+            pid = int(client.inspect_container(created["Id"])["State"]["Pid"])
+            self._pid = self._engine.checked_pid(client, pid, created["Id"], self._name) or 0
         try:
             self._pidfd = pidfd_open(self._pid)
         except OSError:  # 0, or gone meanwhile
-            raise self._over() from None
-        try:
-            self._engine.check_pid(self._pid, created["Id"], self._name)
-        except EngineError:
-            if select.select([self._pidfd], [], [], 0)[0]:  # nothing can be told of a dead one
-                raise self._over() from None
-            raise
-
-    def _over(self) -> EngineError:
-        words = self.logs().decode(errors="replace").strip()
-        return EngineError(f"the container ended before its program ran: {words or 'it said nothing'}")
+            words = self.logs().decode(errors="replace").strip()
+            raise EngineError(f"the container ended before its program ran: {words or 'it said nothing'}") from None
 
     @property
     def pid(self) -> int:

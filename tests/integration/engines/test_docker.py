@@ -77,6 +77,21 @@ def test_the_process_is_the_containers_init(docker_run: DockerRun) -> None:
 
 
 @real
+@pytest.mark.parametrize("gone", ["ended", "removed"])
+def test_a_container_that_ends_while_it_is_looked_up_is_no_stranger(docker_run: DockerRun, gone: str) -> None:
+    name = docker_run("busybox")
+    full = _docker("inspect", "--format", "{{.Id}}", name)
+    pid = int(_docker("inspect", "--format", "{{.State.Pid}}", name))
+    engine = DockerEngine()
+    with engine.connected() as client:
+        assert engine.checked_pid(client, pid, full, name) == pid
+        with pytest.raises(EngineError, match=f"{name} is process {os.getpid()}, which is something else"):
+            engine.checked_pid(client, os.getpid(), full, name)
+        _docker("rm", "-f", name) if gone == "removed" else _docker("kill", name)
+        assert engine.checked_pid(client, pid, full, name) is None
+
+
+@real
 def test_all_containers_are_listed_whatever_their_state(docker_run: DockerRun) -> None:
     running, paused, ended = docker_run("busybox"), docker_run("busybox"), docker_run("busybox")
     _docker("pause", paused)
