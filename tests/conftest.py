@@ -11,10 +11,10 @@ from collections.abc import Generator, Iterator
 import hypothesis
 import pytest
 
-from tests.coverage_support import unpack
-from tests.requirements import missing
+from tests.support.coverage import unpack
+from tests.support.requirements import missing
 
-pytest_plugins = ["tests.images", "tests.podman", "tests.containerd", "tests.rootless"]
+pytest_plugins = ["tests.support.images", "tests.support.podman", "tests.support.containerd", "tests.support.rootless"]
 _LOG = pytest.StashKey[str]()
 """The log that this very run made for its sessions' coverage."""
 
@@ -62,7 +62,7 @@ def _home() -> dict[str, str]:
 def pytest_configure(config: pytest.Config) -> None:
     """Hear the signals that background jobs ignore, as programs under test would, too.
 
-    With --cov, have processes that enter a container hand their data over; see tests/coverage_support.
+    With --cov, have processes that enter a container hand their data over; see tests/support/coverage.
     """
     for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -73,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
         for path, mode in ((os.path.dirname(log), 0o711), (log, 0o666)):
             os.chmod(path, mode)  # some tests run cntr as an ordinary user
         config.stash[_LOG] = os.environ["CNTR_COVERAGE_LOG"] = log
-        support = os.path.join(os.path.dirname(__file__), "coverage_support")
+        support = os.path.join(os.path.dirname(__file__), "support", "coverage")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (support, os.environ.get("PYTHONPATH"))))
 
 

@@ -48,7 +48,7 @@ $*"
 
 docker_answers || start_docker
 say "Making the images for the tests (kept in ${CNTR_TEST_CACHE:-/var/tmp/cntr-tests})"
-python -m tests.images
+python -m tests.support.images
 check ruff check --no-cache .
 check ruff format --no-cache --check .
 check mypy cntr_core plugins slimmer

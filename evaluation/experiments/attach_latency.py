@@ -50,7 +50,7 @@ def measure(line: list[str]) -> float:
 def run(runs: int) -> dict[str, list[float]]:
     """All times of all commands, in turns after one round that does not count."""
     sys.path.insert(0, ROOT)
-    from tests.images import docker_image
+    from tests.support.images import docker_image
 
     start = ["docker", "run", "--detach", "--rm", "--name", NAME, docker_image("debian"), "sleep", "100000"]
     subprocess.run(start, check=True, stdout=subprocess.DEVNULL)

@@ -42,7 +42,7 @@ def archive(recipe: str) -> str:
     """The image of the tests with this name, as an archive; made where it is missing."""
     if ROOT not in sys.path:
         sys.path.insert(0, ROOT)
-    from tests.images import archive as made
+    from tests.support.images import archive as made
 
     return made(recipe)
 

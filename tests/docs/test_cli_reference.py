@@ -2,12 +2,12 @@
 
 import re
 
-from tests.docs.cli_reference import COMMANDS, PAGE, help_of, page
+from tests.docs.generators.cli import COMMANDS, PAGE, help_of, page
 
 
 def test_the_page_equals_what_the_program_says() -> None:
     with open(PAGE) as file:
-        assert file.read() == page(), "run: python -m tests.docs.cli_reference"
+        assert file.read() == page(), "run: python -m tests.docs.generators.cli"
 
 
 def test_the_page_has_every_command() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, UNMEASURED, environment
-from tests.images import archive
+from tests.support.cntr import PROGRAM, UNMEASURED, environment
+from tests.support.images import archive
 
 pytestmark = pytest.mark.requires("root", "fuse", "runc", "gdb", "curl")
 

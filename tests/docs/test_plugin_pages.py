@@ -12,11 +12,12 @@ import pytest
 import cntr_core
 from cntr_core import Filesystem
 from cntr_core.testing import EngineContract, FilesystemContract, SessionContract
-from tests.docs import bind_filesystem, reference
+from tests.docs import bind_filesystem
+from tests.docs.generators import hooks
 
 _PAGES = [
-    os.path.relpath(os.path.join(directory, name), reference.ROOT)
-    for directory, _, names in os.walk(os.path.join(reference.ROOT, "docs"))
+    os.path.relpath(os.path.join(directory, name), hooks.ROOT)
+    for directory, _, names in os.walk(os.path.join(hooks.ROOT, "docs"))
     for name in names
     if name.endswith(".md")
 ]
@@ -25,7 +26,7 @@ _LINK = re.compile(r"\]\((?P<target>[^)#:]+)(#[^)]*)?\)")
 
 
 def _text(path: str) -> str:
-    with open(os.path.join(reference.ROOT, path), encoding="utf-8") as file:
+    with open(os.path.join(hooks.ROOT, path), encoding="utf-8") as file:
         return file.read()
 
 
@@ -52,26 +53,26 @@ def test_the_sample_engine_is_short() -> None:
 
 
 def test_the_reference_is_what_the_docstrings_say() -> None:
-    assert _text(reference.HOOKS) == reference.render(), "run python -m tests.docs.reference"
+    assert _text(hooks.HOOKS) == hooks.render(), "run python -m tests.docs.generators.hooks"
 
 
 def test_every_hook_is_documented_with_its_exact_signature_and_has_a_test() -> None:
-    page, tests = _text(reference.HOOKS), _text("tests/unit/test_plugins.py") + _text("tests/docs/bind_filesystem.py")
-    assert len(reference.hooks()) >= 3
-    for name, hook in reference.hooks().items():
-        assert f"### {name}\n\n```python\n{reference.signature(hook)}\n```\n" in page
+    page, tests = _text(hooks.HOOKS), _text("tests/unit/test_plugins.py") + _text("tests/docs/bind_filesystem.py")
+    assert len(hooks.hooks()) >= 3
+    for name, hook in hooks.hooks().items():
+        assert f"### {name}\n\n```python\n{hooks.signature(hook)}\n```\n" in page
         assert f"def {name}(" in tests
 
 
 def test_every_class_that_the_reference_names_is_public() -> None:
-    for name in re.findall(r"^## (\w+)$", _text(reference.HOOKS), re.MULTILINE):
+    for name in re.findall(r"^## (\w+)$", _text(hooks.HOOKS), re.MULTILINE):
         assert name in ("Plugins", "Hooks") or name in cntr_core.__all__
 
 
 @pytest.mark.parametrize("page", _PAGES)
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     for match in _LINK.finditer(_text(page)):
-        target = os.path.normpath(os.path.join(reference.ROOT, os.path.dirname(page), match["target"]))
+        target = os.path.normpath(os.path.join(hooks.ROOT, os.path.dirname(page), match["target"]))
         assert os.path.exists(target), f"{page} links to {match['target']}"
 
 

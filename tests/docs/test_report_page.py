@@ -10,7 +10,7 @@ import pytest
 from cntr_slimmer.report import values
 from cntr_slimmer.report.write import HTML, JSON, TRACE
 
-from tests.docs import reference
+from tests.docs.generators import hooks
 
 _TYPES = {
     each.__name__: each
@@ -20,7 +20,7 @@ _TYPES = {
 
 
 def _page() -> str:
-    with open(os.path.join(reference.ROOT, "docs/reference/report.md"), encoding="utf-8") as file:
+    with open(os.path.join(hooks.ROOT, "docs/reference/report.md"), encoding="utf-8") as file:
         return file.read()
 
 

@@ -14,12 +14,13 @@ from cntr_slimmer.rules.elf import Elf
 from cntr_slimmer.rules.presets import builtin, parse
 
 from cntr_core import hookspecs
-from tests.docs import git_rule, reference
+from tests.docs import git_rule
+from tests.docs.generators import hooks
 from tests.unit.slimmer.rules.trees import ask, plant
 
 
 def _text(path: str) -> str:
-    with open(os.path.join(reference.ROOT, path), encoding="utf-8") as file:
+    with open(os.path.join(hooks.ROOT, path), encoding="utf-8") as file:
         return file.read()
 
 

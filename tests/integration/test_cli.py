@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, cntr, environment, output
-from tests.images import DockerRun
+from tests.support.cntr import PROGRAM, cntr, environment, output
+from tests.support.images import DockerRun
 
 pytestmark = pytest.mark.requires("root", "docker")
 

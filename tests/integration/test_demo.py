@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import UNMEASURED, environment
+from tests.support.cntr import UNMEASURED, environment
 
 pytestmark = pytest.mark.requires("root", "fuse", "runc", "gdb", "strace", "curl", "mmdebstrap")
 

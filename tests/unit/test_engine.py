@@ -25,7 +25,7 @@ from cntr_core.errors import (
     UsageError,
 )
 from cntr_core.kernel import process, procfs
-from tests.children import HANG, child, until
+from tests.support.children import HANG, child, until
 
 
 def container(name: str, engine: str = "one", *, id: str = "", pid: int | None = None, **more: Any) -> Container:

@@ -129,7 +129,7 @@ def test_relative_imports_are_resolved(module: str, source: str, package: bool, 
         ("cntr_plugins.engines.docker", "cntr_plugins.fs.kernel"),
         ("cntr_plugins.fs.kernel", "cntr_slimmer.rules"),
         ("cntr_slimmer.rules", "cntr_plugins.fs.kernel"),
-        ("cntr_core.plugins", "tests.images"),
+        ("cntr_core.plugins", "tests.support.images"),
     ],
 )
 def test_a_violation_is_recognised(module: str, imported: str) -> None:

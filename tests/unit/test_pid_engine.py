@@ -10,7 +10,7 @@ from cntr_plugins.engines.pid import PidEngine
 from cntr_core import ContainerRef, ContainerState
 from cntr_core.engine import resolve
 from cntr_core.errors import ContainerNotFound, ContainerNotRunning
-from tests.children import child, until
+from tests.support.children import child, until
 
 
 def test_any_process_is_a_container_of_its_number() -> None:

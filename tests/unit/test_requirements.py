@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.requirements import REQUIREMENTS
+from tests.support.requirements import REQUIREMENTS
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -17,7 +17,7 @@ def _outcome(directory: str, marker: str, ci: bool) -> str:
     """What pytest says about one test that carries `marker`, where "gdb" is found to be missing."""
     with open(f"{directory}/conftest.py", "w") as file:
         file.write(
-            "import tests.requirements as r\n"
+            "import tests.support.requirements as r\n"
             "r.REQUIREMENTS['gdb'] = lambda: 'install gdb'\n"
             "from tests.conftest import pytest_runtest_setup\n"
         )

@@ -15,8 +15,8 @@ from cntr_core import ContainerRef, Engine
 from cntr_core.engine import find
 from cntr_core.errors import ContainerNotFound, ContainerNotRunning, EngineError
 from cntr_core.testing import EngineContract, SessionContract
-from tests.children import child, until
-from tests.cntr import cntr, output
+from tests.support.children import child, until
+from tests.support.cntr import cntr, output
 
 pytestmark = pytest.mark.requires("root", "fuse", "unshare", "busybox", "pgrep")
 _BY_COMMAND_LINE = "pgrep --oldest --full --"

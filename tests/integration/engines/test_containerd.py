@@ -17,9 +17,9 @@ from cntr_core.errors import AmbiguousContainer, CntrError, ContainerNotFound, C
 from cntr_core.images import open_image
 from cntr_core.images.streams import Budget
 from cntr_core.testing import EngineContract
-from tests.cntr import output
-from tests.containerd import Containerd, Pods
-from tests.images import archive, docker_tag
+from tests.support.cntr import output
+from tests.support.containerd import Containerd, Pods
+from tests.support.images import archive, docker_tag
 
 pytestmark = pytest.mark.requires("root", "containerd", "runc", "busybox")
 

@@ -14,10 +14,10 @@ from cntr_plugins.engines.podman import PodmanEngine
 from cntr_core import Engine
 from cntr_core.plugins import load
 from cntr_core.testing import EngineContract
-from tests.children import child
-from tests.cntr import output
-from tests.images import DockerRun
-from tests.podman import podman, podman_image
+from tests.support.children import child
+from tests.support.cntr import output
+from tests.support.images import DockerRun
+from tests.support.podman import podman, podman_image
 
 
 @pytest.mark.requires("root", "docker", "docker-cli", "busybox")

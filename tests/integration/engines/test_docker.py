@@ -21,9 +21,9 @@ from cntr_core import Container, ContainerRef, ContainerState
 from cntr_core.engine import find, resolve, statuses
 from cntr_core.errors import ContainerNotFound, ContainerNotRunning, EngineError
 from cntr_core.kernel import process, procfs
-from tests.children import child, in_child
-from tests.images import DockerRun, docker_image
-from tests.sockets import serving_http
+from tests.support.children import child, in_child
+from tests.support.images import DockerRun, docker_image
+from tests.support.sockets import serving_http
 
 real = pytest.mark.requires("root", "docker", "docker-cli", "busybox")
 

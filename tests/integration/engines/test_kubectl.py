@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.cntr import PROGRAM, cntr, environment, output, running
-from tests.containerd import Containerd, Pods
-from tests.terminal import Terminal
+from tests.support.cntr import PROGRAM, cntr, environment, output, running
+from tests.support.containerd import Containerd, Pods
+from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.requires("root", "containerd", "runc", "busybox")
 

@@ -14,8 +14,8 @@ from cntr_core import Container, ContainerRef, ContainerState, Engine
 from cntr_core.engine import find, resolve
 from cntr_core.errors import AmbiguousContainer, ContainerNotRunning, EngineError
 from cntr_core.testing import EngineContract
-from tests.cntr import output
-from tests.containerd import Containerd, Pods, running_containerd
+from tests.support.cntr import output
+from tests.support.containerd import Containerd, Pods, running_containerd
 
 pytestmark = pytest.mark.requires("root", "containerd", "runc", "busybox")
 

@@ -13,10 +13,10 @@ from cntr_core import ContainerRef, ContainerState, Engine
 from cntr_core.engine import find, resolve
 from cntr_core.errors import ContainerNotRunning
 from cntr_core.testing import EngineContract
-from tests.cntr import output
-from tests.engines import OfTarget, Target, check_user_namespace
-from tests.lxc import Lxc, lxc_containers
-from tests.roots import give
+from tests.support.cntr import output
+from tests.support.engines import OfTarget, Target, check_user_namespace
+from tests.support.lxc import Lxc, lxc_containers
+from tests.support.roots import give
 
 pytestmark = pytest.mark.requires("root", "fuse", "lxc", "busybox", "getfacl")
 

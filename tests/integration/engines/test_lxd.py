@@ -17,9 +17,9 @@ from cntr_core.engine import find, resolve
 from cntr_core.errors import AmbiguousContainer, ContainerNotRunning
 from cntr_core.kernel.idmap import IdMapping
 from cntr_core.testing import EngineContract
-from tests.cntr import output
-from tests.engines import OfTarget, Target, check_user_namespace
-from tests.lxd import Lxd, lxd_server
+from tests.support.cntr import output
+from tests.support.engines import OfTarget, Target, check_user_namespace
+from tests.support.lxd import Lxd, lxd_server
 
 pytestmark = pytest.mark.requires("root", "fuse", "lxd", "busybox", "getfacl", "unshare")
 

@@ -16,9 +16,9 @@ from cntr_core.errors import ContainerNotRunning
 from cntr_core.kernel import cgroups
 from cntr_core.kernel.idmap import IdMapping
 from cntr_core.testing import EngineContract
-from tests.cntr import output, wait_until
-from tests.engines import OfTarget, Target, check_user_namespace
-from tests.nspawn import bus, machine
+from tests.support.cntr import output, wait_until
+from tests.support.engines import OfTarget, Target, check_user_namespace
+from tests.support.nspawn import bus, machine
 
 pytestmark = pytest.mark.requires("root", "fuse", "nspawn", "busybox", "getfacl")
 _NO_BUS = "unix:path=/no/such/bus"

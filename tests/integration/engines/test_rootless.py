@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cntr import is_alive, wait_until
-from tests.images import docker_tag
-from tests.podman import podman, podman_image
-from tests.rootless import NAME, UID, OrdinaryUser, made_user
+from tests.support.cntr import is_alive, wait_until
+from tests.support.images import docker_tag
+from tests.support.podman import podman, podman_image
+from tests.support.rootless import NAME, UID, OrdinaryUser, made_user
 
 pytestmark = pytest.mark.requires(
     "root", "podman", "runc", "busybox", "newuidmap", "nsenter", "setpriv", "unshare", "ordinary-user"

@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 
 from cntr_core.testing import SessionContract
-from tests.rootless import GID, NAME, UID, OrdinaryUser
+from tests.support.rootless import GID, NAME, UID, OrdinaryUser
 
 pytestmark = pytest.mark.requires(
     "root", "fuse", "podman", "runc", "busybox", "newuidmap", "nsenter", "setpriv", "unshare", "ordinary-user"

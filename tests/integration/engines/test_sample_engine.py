@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.children import child
-from tests.cntr import docker_pid
-from tests.images import DockerRun
+from tests.support.children import child
+from tests.support.cntr import docker_pid
+from tests.support.images import DockerRun
 
 _ROOT = os.path.abspath(f"{__file__}/../../../..")
 _PROJECT = ("pyproject.toml", "README.md", "cntr_core", "plugins", "slimmer")

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cntr import children, docker_pid, output, wait_until
-from tests.containerd import Containerd, Pods
-from tests.engines import OfTarget, Running
-from tests.images import docker_image
-from tests.podman import podman, podman_environment, podman_image
+from tests.support.cntr import children, docker_pid, output, wait_until
+from tests.support.containerd import Containerd, Pods
+from tests.support.engines import OfTarget, Running
+from tests.support.images import docker_image
+from tests.support.podman import podman, podman_environment, podman_image
 
 
 def new_name() -> str:
@@ -91,7 +91,7 @@ def kubernetes_target(containerd: Containerd) -> Iterator[Running]:
 
 
 class OfBusybox(OfTarget):
-    """The image of tests.images that holds nothing but /bin/busybox."""
+    """The image of tests.support.images that holds nothing but /bin/busybox."""
 
     shell = ("/bin/busybox", "sh")
     writable = "/dev"

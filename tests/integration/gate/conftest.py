@@ -24,9 +24,9 @@ from cntr_slimmer.trace.watch import Watch
 
 from cntr_core.gated import GatedOptions
 from cntr_core.images import open_image
-from tests.containerd import Containerd
-from tests.images import docker_image
-from tests.podman import podman, podman_image
+from tests.support.containerd import Containerd
+from tests.support.images import docker_image
+from tests.support.podman import podman, podman_image
 
 
 def free_port() -> int:
@@ -59,11 +59,11 @@ class Place:
         return subprocess.run(line, check=True, capture_output=True, text=True, timeout=120).stdout
 
     def image(self, recipe: str) -> str:
-        """An image of tests.images."""
+        """An image of tests.support.images."""
         return docker_image(recipe) if self.name == "docker" else podman_image(recipe)
 
     def build(self, dockerfile: str, recipe: str = "debian") -> str:
-        """An image on top of one of tests.images; docker builds it, also for podman."""
+        """An image on top of one of tests.support.images; docker builds it, also for podman."""
         tag = f"cntr-gate-test:{uuid.uuid4().hex}"
         self._built.append(tag)
         environment = {**os.environ, "DOCKER_BUILDKIT": "0"}

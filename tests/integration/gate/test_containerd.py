@@ -12,10 +12,10 @@ from cntr_slimmer.trace.watch import Watch
 from cntr_core.errors import EngineError
 from cntr_core.gated import GatedOptions
 from cntr_core.kernel.process import pidfd_send_signal
-from tests.children import until
-from tests.cntr import is_alive, running
-from tests.images import archive
 from tests.integration.gate.conftest import CONTAINERD, ContainerdPlace
+from tests.support.children import until
+from tests.support.cntr import is_alive, running
+from tests.support.images import archive
 
 pytestmark = [
     pytest.mark.requires("root", "fuse", "docker", "docker-cli", "mmdebstrap", "busybox"),

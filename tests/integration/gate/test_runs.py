@@ -16,9 +16,9 @@ from cntr_core.errors import CntrError, EngineError, SessionError
 from cntr_core.gated import GatedEntry, GatedOptions
 from cntr_core.images import Platform
 from cntr_core.kernel.process import pidfd_send_signal
-from tests.children import until
 from tests.conftest import require
 from tests.integration.gate.conftest import Place, answers, free_port, networked
+from tests.support.children import until
 
 pytestmark = pytest.mark.requires("root", "fuse", "docker", "docker-cli", "mmdebstrap", "busybox")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from cntr_slimmer.trace.file import read
 
-from tests.children import until
-from tests.cntr import cntr, is_alive, running
-from tests.images import archive
 from tests.integration.gate.conftest import Place
+from tests.support.children import until
+from tests.support.cntr import cntr, is_alive, running
+from tests.support.images import archive
 
 pytestmark = pytest.mark.requires("root", "fuse", "docker", "docker-cli", "mmdebstrap", "busybox")
 

@@ -12,7 +12,7 @@ import pytest
 
 from cntr_core.images import open_image, unpack
 from cntr_core.plugins import load
-from tests.images import docker_image
+from tests.support.images import docker_image
 from tests.unit.images.layouts import tree
 
 DOCKERFILE = r"""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, descendants, is_alive, wait_until
-from tests.rootless import FIRST_SUBORDINATE, GID, UID, OrdinaryUser, made_user
+from tests.support.cntr import PROGRAM, descendants, is_alive, wait_until
+from tests.support.rootless import FIRST_SUBORDINATE, GID, UID, OrdinaryUser, made_user
 from tests.unit.images.layouts import directory, file, layout, member, symlink, tar
 
 pytestmark = pytest.mark.requires(

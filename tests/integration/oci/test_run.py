@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import in_child
-from tests.images import DockerRun, docker_image
 from tests.integration.oci.conftest import HANG, Cntr, wait_until
+from tests.support.children import in_child
+from tests.support.images import DockerRun, docker_image
 from tests.unit.images.layouts import directory, file, layout, symlink, tar, write
 
 pytestmark = pytest.mark.requires("root", "runc", "busybox")

@@ -19,9 +19,9 @@ import pytest
 from cntr_slimmer.probes import Outcome, Prober, compare, parse, run_probes
 
 from cntr_core.errors import UsageError
-from tests.cntr import descendants, is_alive, wait_until
 from tests.integration.probes.containers import Process, process, server
-from tests.terminal import Terminal
+from tests.support.cntr import descendants, is_alive, wait_until
+from tests.support.terminal import Terminal
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.requires("root")

@@ -11,8 +11,8 @@ from cntr_slimmer.report.data import collect
 from cntr_slimmer.report.values import Report
 from cntr_slimmer.report.write import read_report, render, write_report
 
-from tests.cntr import PROGRAM, environment
 from tests.integration.report.browser import Visit, visit
+from tests.support.cntr import PROGRAM, environment
 from tests.unit.images.layouts import directory, file, symlink, tar
 from tests.unit.slimmer.report import making
 

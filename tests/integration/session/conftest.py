@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cntr import docker_pid
-from tests.images import docker_image
+from tests.support.cntr import docker_pid
+from tests.support.images import docker_image
 
 KINDS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "debian": ("debian", (), ("sleep", "1000000")),
@@ -107,7 +107,7 @@ def _whole(path: str) -> bytes:
 
 
 def state_of(pid: int) -> State:
-    from tests.cntr import living_in
+    from tests.support.cntr import living_in
 
     def read(path: str) -> bytes:
         with open(path, "rb") as file:

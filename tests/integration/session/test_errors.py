@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, cntr, docker_exec, docker_pid, environment, wait_until
-from tests.images import DockerRun
 from tests.integration.session.conftest import Containers, Running
+from tests.support.cntr import PROGRAM, cntr, docker_exec, docker_pid, environment, wait_until
+from tests.support.images import DockerRun
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse")
 
@@ -90,7 +90,7 @@ def test_a_container_called_like_a_process_wins_over_the_process(docker_run: Doc
 
 
 def test_the_same_name_in_two_engines_is_ambiguous(docker_run: DockerRun, tmp_path: Path) -> None:
-    from tests.images import archive
+    from tests.support.images import archive
 
     name = docker_run("busybox")
     env = {"CNTR_STATE_DIR": str(tmp_path / "state")}

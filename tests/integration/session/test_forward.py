@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, UNMEASURED, cntr, environment, output, running
 from tests.integration.session.conftest import Running
+from tests.support.cntr import PROGRAM, UNMEASURED, cntr, environment, output, running
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse")
 

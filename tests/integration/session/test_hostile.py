@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, UNMEASURED, children, cntr, descendants, environment, output, running
-from tests.images import DockerRun
 from tests.integration.session.conftest import Running
+from tests.support.cntr import PROGRAM, UNMEASURED, children, cntr, descendants, environment, output, running
+from tests.support.images import DockerRun
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse", "strace")
 
@@ -41,7 +41,7 @@ def chrooted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, i
     line = ["unshare", "--mount", "--pid", "--fork", "chroot", str(root), "/bin/busybox", "sleep", "1000"]
     process = subprocess.Popen(line)
     try:
-        from tests.cntr import wait_until
+        from tests.support.cntr import wait_until
 
         wait_until(lambda: _sleeper(process.pid), "the process runs")
         yield root, _sleeper(process.pid)

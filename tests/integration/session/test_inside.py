@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from tests.cntr import PROGRAM, cntr, docker_exec, environment, output, wait_until
-from tests.images import DockerRun
 from tests.integration.session.conftest import Containers, Running
+from tests.support.cntr import PROGRAM, cntr, docker_exec, environment, output, wait_until
+from tests.support.images import DockerRun
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse", "strace", "gdb")
 
@@ -238,7 +238,7 @@ def test_no_descriptor_but_the_standard_ones(container: Running, fs: str) -> Non
 
 
 def test_inherited_descriptors_of_the_caller_do_not_leak(debian: Running) -> None:
-    from tests.cntr import PROGRAM, environment
+    from tests.support.cntr import PROGRAM, environment
 
     with open("/etc/hostname") as leaked:
         os.set_inheritable(leaked.fileno(), True)
@@ -258,7 +258,7 @@ def test_exec_runs_the_containers_own_program_without_tools(scratch: Running) ->
 
 
 def test_two_sessions_at_once_and_one_inside_the_other(debian: Running) -> None:
-    from tests.cntr import running, wait_until
+    from tests.support.cntr import running, wait_until
 
     with running("attach", debian.name, "--", "sh", "-c", "echo here > /tmp/first; echo ready; cat") as first:
         assert first.stdout is not None
@@ -279,7 +279,7 @@ def test_two_sessions_at_once_and_one_inside_the_other(debian: Running) -> None:
 
 
 def _session_processes(container: Running) -> list[int]:
-    from tests.cntr import living_in
+    from tests.support.cntr import living_in
 
     return [pid for pid, _ in living_in(container.pid)]
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from cntr_core.session.run import TERM_GRACE
-from tests.cntr import PROGRAM, children, cntr, descendants, environment, is_alive, running, wait_until
-from tests.images import DockerRun
 from tests.integration.session.conftest import Running, state_of
+from tests.support.cntr import PROGRAM, children, cntr, descendants, environment, is_alive, running, wait_until
+from tests.support.images import DockerRun
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, descendants, environment, is_alive, living_in, wait_until
-from tests.rootless import FIRST_SUBORDINATE, GID, UID, OrdinaryUser, made_user
-from tests.terminal import Terminal
+from tests.support.cntr import PROGRAM, descendants, environment, is_alive, living_in, wait_until
+from tests.support.rootless import FIRST_SUBORDINATE, GID, UID, OrdinaryUser, made_user
+from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.requires(
     "root", "fuse", "podman", "runc", "busybox", "newuidmap", "nsenter", "setpriv", "unshare", "ordinary-user"

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cntr import PROGRAM, cntr, environment, output, wait_until
 from tests.integration.session.conftest import Running
-from tests.terminal import Terminal
+from tests.support.cntr import PROGRAM, cntr, environment, output, wait_until
+from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse")
 
@@ -210,7 +210,7 @@ def test_job_control_and_control_keys(debian: Running, terminal: Terminal) -> No
 
 
 def _runs(container: Running, command: str) -> bool:
-    from tests.cntr import living_in
+    from tests.support.cntr import living_in
 
     def line(pid: int) -> str:
         with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline") as file:

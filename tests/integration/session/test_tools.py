@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from cntr_core.session import layout
-from tests.cntr import cntr, docker_pid, output
-from tests.images import DockerRun, archive, docker_image
 from tests.integration.session.conftest import Running
+from tests.support.cntr import cntr, docker_pid, output
+from tests.support.images import DockerRun, archive, docker_image
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse")
 

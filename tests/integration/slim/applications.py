@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cntr import UNMEASURED, wait_until
-from tests.images import archive
 from tests.integration.slim.conftest import Result, Slim
+from tests.support.cntr import UNMEASURED, wait_until
+from tests.support.images import archive
 
 LIMIT = 180
 

@@ -15,7 +15,7 @@ import pytest
 from cntr_slimmer.layers.opened import OpenLayers, open_layers
 
 from cntr_core.images import open_image
-from tests.cntr import PROGRAM, environment
+from tests.support.cntr import PROGRAM, environment
 from tests.unit.images.layouts import MemberSpec, directory, file, layout, symlink, tar
 
 APPLETS = "cat echo false httpd id kill ln ls mkdir mv printf readlink rm setsid sh sleep stat test touch truncate wc"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, descendants, is_alive, wait_until
 from tests.integration.slim.conftest import MakeApp, Slim
-from tests.terminal import Terminal
+from tests.support.cntr import PROGRAM, descendants, is_alive, wait_until
+from tests.support.terminal import Terminal
 from tests.unit.images.layouts import Layout, file, layout, tar
 
 pytestmark = pytest.mark.requires("root", "fuse", "overlayfs", "runc", "busybox")

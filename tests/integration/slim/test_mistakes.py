@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM
 from tests.integration.slim.conftest import MakeApp, Slim
+from tests.support.cntr import PROGRAM
 from tests.unit.images.layouts import file
 
 pytestmark = pytest.mark.requires("root", "fuse", "overlayfs", "runc", "busybox")

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, descendants, is_alive, wait_until
 from tests.integration.slim.conftest import MakeApp, Slim
-from tests.rootless import GID, UID, OrdinaryUser, made_user
+from tests.support.cntr import PROGRAM, descendants, is_alive, wait_until
+from tests.support.rootless import GID, UID, OrdinaryUser, made_user
 from tests.unit.images.layouts import directory
 
 pytestmark = pytest.mark.requires(

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from tests.recorded import fixture
-from tests.sockets import serving_http
+from tests.support.recorded import fixture
+from tests.support.sockets import serving_http
 
 
 def recorded(name: str) -> Any:

@@ -13,7 +13,7 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Server, Stream
 
-from tests.sockets import server_at
+from tests.support.sockets import server_at
 
 Answer = Callable[[Any, Mapping[str, str]], Any]
 """The message for a request and its metadata."""

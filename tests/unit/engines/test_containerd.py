@@ -19,9 +19,9 @@ from cntr_core import ContainerState
 from cntr_core.engine import list_containers, statuses
 from cntr_core.errors import EngineError
 from cntr_core.kernel import process
-from tests.children import in_child
-from tests.recorded import fixture
-from tests.sockets import chattering
+from tests.support.children import in_child
+from tests.support.recorded import fixture
+from tests.support.sockets import chattering
 from tests.unit.engines.serving import refuse, serving
 
 _REPLIES = {

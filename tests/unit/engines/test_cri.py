@@ -17,8 +17,8 @@ from google.protobuf.json_format import ParseDict
 from cntr_core import ContainerState
 from cntr_core.engine import list_containers
 from cntr_core.errors import EngineAbsent, EngineError
-from tests.recorded import fixture
-from tests.sockets import chattering
+from tests.support.recorded import fixture
+from tests.support.sockets import chattering
 from tests.unit.engines.serving import refuse, serving
 
 _METHODS = ("Version", "ListPodSandbox", "ListContainers", "ContainerStatus")

@@ -6,7 +6,7 @@ import pytest
 from cntr_plugins.engines.lxc import LxcEngine, rows
 
 from cntr_core.errors import EngineError
-from tests.recorded import fixture
+from tests.support.recorded import fixture
 
 
 def _recorded() -> str:

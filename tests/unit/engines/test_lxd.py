@@ -13,7 +13,7 @@ from cntr_plugins.engines.lxd import LxdEngine
 from cntr_core import ContainerState
 from cntr_core.engine import statuses
 from cntr_core.errors import EngineAbsent, EngineError
-from tests.sockets import chattering
+from tests.support.sockets import chattering
 from tests.unit.engines.http import recorded, serving_json
 
 

@@ -9,8 +9,8 @@ from cntr_plugins.engines.nspawn import NspawnEngine, name_by_mounts
 
 from cntr_core.engine import statuses
 from cntr_core.kernel.procfs import parse_mountinfo
-from tests.recorded import fixture
-from tests.sockets import chattering
+from tests.support.recorded import fixture
+from tests.support.sockets import chattering
 
 
 @pytest.mark.parametrize(

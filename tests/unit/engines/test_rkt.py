@@ -12,9 +12,9 @@ from cntr_plugins.engines.rkt import RktEngine, pid_of, pods
 
 from cntr_core import ContainerState
 from cntr_core.errors import EngineAbsent, EngineError
-from tests.children import child
-from tests.cntr import children, wait_until
-from tests.recorded import fixture
+from tests.support.children import child
+from tests.support.cntr import children, wait_until
+from tests.support.recorded import fixture
 
 
 def _text(name: str) -> str:

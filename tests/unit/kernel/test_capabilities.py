@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from cntr_core.kernel import capabilities, process, procfs
 from cntr_core.kernel.capabilities import CapabilitySet
-from tests.children import in_child
-from tests.recorded import fixture
+from tests.support.children import in_child
+from tests.support.recorded import fixture
 
 _DOCKER = 0xA80425FB
 """The capabilities that Docker leaves a container."""

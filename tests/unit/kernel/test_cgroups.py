@@ -18,8 +18,8 @@ from cntr_core.kernel.libc import AT_FDCWD, AT_RECURSIVE
 from cntr_core.kernel.mounts import MS_PRIVATE, DetachedMount, mount_setattr
 from cntr_core.kernel.namespaces import CLONE_NEWCGROUP, CLONE_NEWNS, unshare
 from cntr_core.kernel.procfs import CgroupLine, Mount
-from tests.children import child, in_child
-from tests.recorded import fixture
+from tests.support.children import child, in_child
+from tests.support.recorded import fixture
 
 
 def _located(mounts: str, lines: str) -> list[Cgroup]:
@@ -181,7 +181,7 @@ def test_a_frozen_process_of_version_1_even_by_a_group_above() -> None:
 
 @pytest.mark.requires("root", "cgroup-v2")
 def test_a_frozen_process_of_version_2() -> None:
-    from tests.children import until
+    from tests.support.children import until
 
     with _group(_unified()) as path, child() as pid:
         _write(f"{path}/cgroup.procs", str(pid))
@@ -217,7 +217,7 @@ def test_a_full_group_even_above_the_process() -> None:
 
 @pytest.mark.requires("root", "docker", "docker-cli", "nsenter")
 def test_a_paused_container_is_frozen(docker_run: object) -> None:
-    name = docker_run("busybox")  # type: ignore[operator]  # a fixture of tests.images
+    name = docker_run("busybox")  # type: ignore[operator]  # a fixture of tests.support.images
     inspect = ["docker", "inspect", "--format", "{{.State.Pid}}", name]
     pid = int(subprocess.run(inspect, capture_output=True, check=True, timeout=60).stdout)
     assert not cgroups.frozen(pid)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from cntr_core.kernel.idmap import MAX_EXTENTS, Extent, IdMapping, overflow_ids
 from cntr_core.kernel.namespaces import CLONE_NEWUSER, unshare
-from tests.children import child
-from tests.recorded import fixture
+from tests.support.children import child
+from tests.support.recorded import fixture
 
 
 def _mapping(name: str) -> IdMapping:

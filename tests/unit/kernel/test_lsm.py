@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cntr_core.kernel import lsm, procfs
 from cntr_core.kernel.lsm import LsmProfile
-from tests.recorded import fixture
+from tests.support.recorded import fixture
 
 
 @pytest.mark.parametrize(

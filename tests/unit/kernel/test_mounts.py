@@ -15,7 +15,7 @@ from cntr_core.kernel.libc import AT_FDCWD, AT_RECURSIVE
 from cntr_core.kernel.mounts import DetachedMount
 from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
 from cntr_core.kernel.procfs import open_process, parse_mountinfo, read_mountinfo
-from tests.children import in_child
+from tests.support.children import in_child
 
 pytestmark = pytest.mark.requires("root")
 T = TypeVar("T")

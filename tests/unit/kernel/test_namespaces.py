@@ -8,7 +8,7 @@ import pytest
 
 from cntr_core.kernel import namespaces
 from cntr_core.kernel.namespaces import NAMESPACES
-from tests.children import child, in_child, until
+from tests.support.children import child, in_child, until
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cntr_core.kernel import paths
-from tests.children import child
+from tests.support.children import child
 
 
 @pytest.fixture

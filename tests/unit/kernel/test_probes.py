@@ -8,7 +8,7 @@ import pytest
 
 from cntr_core.kernel import capabilities, libc, paths, probes, process
 from cntr_core.kernel.probes import Feature
-from tests.children import in_child
+from tests.support.children import in_child
 
 
 def _by_name(features: list[Feature]) -> dict[str, Feature]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from cntr_core.kernel import process, procfs
-from tests.children import child, in_child, until
+from tests.support.children import child, in_child, until
 
 
 def _status() -> procfs.Status:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cntr_core.kernel import procfs
 from cntr_core.kernel.procfs import CgroupLine, Ids, Mount, ProcfsError
-from tests.children import child, until
-from tests.recorded import fixture
+from tests.support.children import child, until
+from tests.support.recorded import fixture
 
 _PARSERS: list[Callable[[bytes], object]] = [
     procfs.parse_status,

@@ -14,7 +14,7 @@ from cntr_slimmer.runs.gate import gate, gate_arguments
 
 from cntr_core.errors import EngineError
 from cntr_core.images import Platform
-from tests.children import until
+from tests.support.children import until
 
 ARM = Platform("linux", "arm64")
 _SHELL = ("/bin/sh", "-c", 'echo "$0 $1 $PWD $WORD"', "name", "one two")

@@ -16,7 +16,7 @@ from cntr_slimmer.report.values import Report
 from cntr_slimmer.slim import Verdict
 
 from cntr_core.cli.output import console
-from tests.terminal import Terminal
+from tests.support.terminal import Terminal
 from tests.unit.images.layouts import file, tar
 from tests.unit.slimmer.report.making import OUTCOME, report
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures")
+_DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures")
 
 
 def fixture(name: str) -> bytes:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler
 from socketserver import UnixStreamServer
 
-from tests.children import child
+from tests.support.children import child
 
 
 @contextmanager

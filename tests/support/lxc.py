@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cntr_core.testing.processes import wait_until
-from tests.roots import busybox_root
+from tests.support.roots import busybox_root
 
 _CONFIG = """\
 lxc.rootfs.path = dir:{root}

@@ -1,4 +1,4 @@
-"""Renders docs/reference/hooks.md from the sources: ``python -m tests.docs.reference`` writes it."""
+"""Renders docs/reference/hooks.md from the sources: ``python -m tests.docs.generators.hooks`` writes it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import inspect
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.fspath(Path(__file__).resolve().parents[3])
 HOOKS = "docs/reference/hooks.md"
 
 _INTRODUCTION = """\
 # Hooks and interfaces
 
 The contract between cntr and its plugins, rendered from the docstrings of `cntr_core`
-(`python -m tests.docs.reference` writes this page, and a test compares it). Everything here is imported from
+(`python -m tests.docs.generators.hooks` writes this page, and a test compares it). Everything here is imported from
 `cntr_core`; what is not named here is no part of the contract.
 """
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from cntr_core.testing import SessionContract
-from tests.cntr import cntr, output
+from tests.support.cntr import cntr, output
 
 
 class Running(NamedTuple):

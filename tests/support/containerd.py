@@ -16,8 +16,8 @@ import pytest
 from cntr_plugins.engines.grpc_api import connected
 from cntr_plugins.engines.messages import message_types
 
-from tests.cntr import is_alive, wait_until
-from tests.images import archive, docker_tag
+from tests.support.cntr import is_alive, wait_until
+from tests.support.images import archive, docker_tag
 
 # Isolated: an image that a test loads is written, and not found to be there by another test's namespace.
 # Without CAP_SYS_RESOURCE the CRI plugin cannot make the OOM killer spare pods: restrict_oom_score_adj.
@@ -87,7 +87,7 @@ class Containerd:
         return run.stdout
 
     def load(self, recipe: str, namespace: str = "default") -> str:
-        """Take an image of tests.images; its name, with the host that Kubernetes wants in one."""
+        """Take an image of tests.support.images; its name, with the host that Kubernetes wants in one."""
         name = f"docker.io/{docker_tag(recipe)}"
         if name not in self.ctr("images", "list", "--quiet", namespace=namespace).split():
             self.ctr("images", "import", archive(recipe), namespace=namespace)

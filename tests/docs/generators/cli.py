@@ -1,6 +1,6 @@
 """The page docs/reference/cli.md: the help of every command, as the program prints it.
 
-python -m tests.docs.cli_reference      writes the page again
+python -m tests.docs.generators.cli     writes the page again
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import subprocess
 
-from tests.cntr import PROGRAM, environment
+from tests.support.cntr import PROGRAM, environment
 
-PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "reference", "cli.md")
+PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "..", "docs", "reference", "cli.md")
 COMMANDS = (
     "",
     "attach",

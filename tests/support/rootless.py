@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cntr import PROGRAM, environment
-from tests.images import archive, docker_tag
+from tests.support.cntr import PROGRAM, environment
+from tests.support.images import archive, docker_tag
 
 UID = 4711
 GID = 4712
@@ -29,7 +29,7 @@ PAUSE = f"{RUNTIME_DIRECTORY}/libpod/tmp/pause.pid"
 FIRST_SUBORDINATE = 700_000
 SUBORDINATES = 65536
 
-# As in tests.podman. Nobody here has cgroups to give away, nor a journal for events.
+# As in tests.support.podman. Nobody here has cgroups to give away, nor a journal for events.
 _SETTINGS = """\
 [containers]
 default_ulimits = ["nofile=1024:2048", "nproc=1024:2048"]
@@ -132,7 +132,7 @@ class OrdinaryUser:
         return self.run("podman", *arguments, timeout=timeout).stdout.strip()
 
     def podman_image(self, recipe: str) -> str:
-        """Load an image of tests.images where it is missing, and give its name."""
+        """Load an image of tests.support.images where it is missing, and give its name."""
         tag = docker_tag(recipe)
         if self.run("podman", "image", "exists", tag, check=False).returncode != 0:
             self.podman("load", "--quiet", "--input", archive(recipe), timeout=300)

@@ -11,7 +11,7 @@ import threading
 import tty
 from types import TracebackType
 
-from tests.cntr import wait_until
+from tests.support.cntr import wait_until
 
 
 class Terminal:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cntr_core.testing.processes import children, is_alive, wait_until
-from tests.roots import busybox_root
+from tests.support.roots import busybox_root
 
 _MACHINED = "/lib/systemd/systemd-machined"
 _BUS = "DBUS_SYSTEM_BUS_ADDRESS"

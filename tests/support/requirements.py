@@ -90,7 +90,7 @@ def _machine(name: str) -> Probe:
 
 def _ordinary_user() -> str:
     """Another user may run the program under test, and its interpreter."""
-    from tests.cntr import PROGRAM
+    from tests.support.cntr import PROGRAM
 
     become = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups", "--inh-caps=-all", "--"]
     try:
@@ -167,5 +167,5 @@ def missing(name: str) -> str:
     :raises LookupError: no such requirement.
     """
     if name not in REQUIREMENTS:
-        raise LookupError(f"unknown requirement {name!r}; tests/requirements.py has: {', '.join(REQUIREMENTS)}")
+        raise LookupError(f"unknown requirement {name!r}; tests/support/requirements.py has: {', '.join(REQUIREMENTS)}")
     return REQUIREMENTS[name]()

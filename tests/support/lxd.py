@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from cntr_core.testing.processes import descendants, is_alive, wait_until
-from tests.lxc import remove_pivots
-from tests.roots import busybox_root
+from tests.support.lxc import remove_pivots
+from tests.support.roots import busybox_root
 
 _PRESEED = """\
 storage_pools: [{name: default, driver: dir}]

@@ -1,7 +1,7 @@
 """Images for tests, made on this machine from Debian packages: nothing is pulled from anywhere.
 
 Archives are kept in the directory named by CNTR_TEST_CACHE (default /var/tmp/cntr-tests) under the hash of
-their recipe: made once on each machine (``python -m tests.images`` makes them all) and again when the recipe
+their recipe: made once on each machine (``python -m tests.support.images`` makes them all) and again when the recipe
 changes. They are OCI archives that old dockers load too; all but busybox share a layer. A test asks for a fixture::
 
     def test_something(nginx_archive: str) -> None: ...  # the path of an archive, for `oci` and `images`
@@ -23,7 +23,7 @@ from typing import Protocol
 
 import pytest
 
-_CORPUS = Path(__file__).resolve().parent.parent / "evaluation/corpus"
+_CORPUS = Path(__file__).resolve().parents[2] / "evaluation/corpus"
 
 
 def recipes() -> list[str]:

@@ -1,4 +1,4 @@
-"""Podman for tests: settings with which it works on machines like this one, and the images of tests.images."""
+"""Podman for tests: settings with which it works on machines like this one, and the images of tests.support.images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.images import archive, docker_tag
+from tests.support.images import archive, docker_tag
 
 # crun 1.8 refuses hosts with both cgroup hierarchies; without CAP_SYS_RESOURCE podman asks for more than there is.
 _SETTINGS = """\
@@ -46,7 +46,7 @@ def podman(*arguments: str, timeout: float = 120) -> str:
 
 
 def podman_image(recipe: str) -> str:
-    """Load an image of tests.images into podman where it is missing, and give its name; it stays loaded."""
+    """Load an image of tests.support.images into podman where it is missing, and give its name; it stays loaded."""
     tag = docker_tag(recipe)
     if subprocess.run(["podman", "image", "exists", tag], timeout=60).returncode != 0:
         podman("load", "--quiet", "--input", archive(recipe), timeout=300)

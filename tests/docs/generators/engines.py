@@ -1,8 +1,8 @@
 """The page docs/reference/engines.md: which container does what, by the contract of sessions.
 
-python -m tests.docs.engine_table               runs the contract in all containers, keeps the results as JSON, and
-                                                writes the page of them again
-python -m tests.docs.engine_table --collect     prints which containers and features there are, and runs nothing
+python -m tests.docs.generators.engines               runs the contract in all containers, keeps the results as JSON,
+                                                      and writes the page of them again
+python -m tests.docs.generators.engines --collect     prints which containers and features there are, and runs nothing
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pytest
 
 from cntr_core.testing import SessionContract
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.fspath(Path(__file__).resolve().parents[3])
 PAGE = os.path.join(ROOT, "docs", "reference", "engines.md")
 RESULTS = os.path.join(ROOT, "evaluation", "results", "engines.json")
 FEATURES = {
