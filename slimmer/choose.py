@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from cntr_core.images import ImageConfig
 from cntr_core.images.members import Kind
+from cntr_core.images.tree.layers import OpenLayers
+from cntr_core.images.tree.tree import Directory, File
 from cntr_core.rules import Rule
 
-from .layers.opened import OpenLayers
-from .layers.tree import Directory, File
 from .rules import closure
 from .rules.package import WholePackages, read_packages
 from .rules.paths import Exclusion, PathPatterns, Paths

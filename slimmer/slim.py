@@ -12,11 +12,11 @@ from typing import Protocol
 from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
 from cntr_core.images import Image
+from cntr_core.images.tree.layers import OpenLayers, open_layers
 from cntr_core.rules import Rule
 
 from .background import background
 from .choose import Choice, choose
-from .layers.opened import OpenLayers, open_layers
 from .probes.log import differing
 from .probes.result import Difference, Outcome, compare
 from .probes.spec import Probe

@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 
 from cntr_core.errors import ImageError
 from cntr_core.images.members import quoted
+from cntr_core.images.tar.index import Entry
+from cntr_core.images.tar.plain import PlainTar
+from cntr_core.images.tree.layers import OpenLayers
+from cntr_core.images.tree.tree import Directory, File
+from cntr_core.images.write.new_image import PlainLayer
 
-from .layers.index import Entry
-from .layers.opened import OpenLayers
-from .layers.plain import PlainTar
-from .layers.tree import Directory, File
-from .oci.image import PlainLayer
 from .split.divide import join
 from .split.pair import Pair
 

@@ -6,13 +6,14 @@
         unpack(image, "/run/web/root")
 """
 
-from .beside import beside, locate
 from .cache import unpacked
-from .halves import FatTree, open_fat
-from .image import Image, ImageHolder, LayerTar, Source, open_image
+from .fat import FatTree, open_fat
+from .image import Image, LayerTar
+from .location import beside, locate
+from .open import ImageHolder, open_image
 from .streams import Budget
 from .target import DevicePolicy
-from .trees import remove_tree
+from .tree.remove import remove_tree
 from .unpack import Unpacked, unpack
 from .values import ImageConfig, Layer, Platform
 
@@ -31,7 +32,6 @@ __all__ = [
     "Layer",
     "LayerTar",
     "Platform",
-    "Source",
     "Unpacked",
     "Budget",
     "DevicePolicy",

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ..rootless import user_outside
-from .image import Image, ImageHolder, open_image
-from .trees import remove_tree
+from .image import Image
+from .open import ImageHolder, open_image
+from .tree.remove import remove_tree
 from .unpack import unpack
 from .values import ImageConfig
 

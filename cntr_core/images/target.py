@@ -21,7 +21,7 @@ from ..kernel.namespaces import is_initial_user_namespace
 from ..kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, open_in_root, openat2
 from .members import FOREIGN_XATTRS, Kind, Member, quoted, split_path, tar_errors
 from .streams import CHUNK
-from .trees import remove_tree
+from .tree.remove import remove_tree
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 _REAL = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH  # for paths that hold no link any more

@@ -12,7 +12,7 @@ from .image import Image
 from .members import META, OPAQUE, WHITEOUT, Member, quoted, read_members
 from .streams import Budget, Reader
 from .target import DevicePolicy, Target
-from .trees import remove_tree
+from .tree.remove import remove_tree
 
 
 @dataclass(frozen=True, slots=True)

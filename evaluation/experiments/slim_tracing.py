@@ -67,10 +67,9 @@ def drop_caches() -> None:
 @contextmanager
 def traced(image_path: str, place: str) -> Iterator[Watch]:
     """The image at `place`, as ``cntr slim`` shows it to the container that it watches: without the overlay on top."""
-    from cntr_slimmer.layers.opened import open_layers
-
     from cntr_core import MountRequest
     from cntr_core.images import open_image
+    from cntr_core.images.tree.layers import open_layers
     from cntr_core.kernel.mounts import AT_FDCWD, MNT_DETACH, move_mount, umount2
     from cntr_core.plugins import load
 

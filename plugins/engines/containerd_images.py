@@ -14,8 +14,8 @@ from typing import Any
 
 from cntr_core.errors import EngineError, ImageError
 from cntr_core.images import ImageConfig, Layer, Platform
-from cntr_core.images.blobs import ArchiveBlobs, Blobs, spooled_archive
-from cntr_core.images.layout import read_layout
+from cntr_core.images.read.blobs import ArchiveBlobs, Blobs, spooled_archive
+from cntr_core.images.read.layout import read_layout
 from cntr_core.images.streams import Reader
 
 from .containerd_api import Namespace

@@ -33,8 +33,8 @@ def diff(
 
     Exit code 0 where nothing differs, 1 where something does.
     """
-    from ..difference import difference
-    from ..layers.opened import open_layers
+    from cntr_core.images.tree.diff import difference
+    from cntr_core.images.tree.layers import open_layers
 
     options.end_by_signals()
     with (

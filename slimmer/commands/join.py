@@ -59,9 +59,9 @@ def join(
     Its layers have the same digests (DiffIDs) again, and its configuration is the same, byte for byte.
     """
     from cntr_core.errors import UsageError
+    from cntr_core.images.write.destination import parse_destination
+    from cntr_core.images.write.pack import pack
 
-    from ..oci.destination import parse_destination
-    from ..oci.pack import pack
     from ..runs.guard import scratch
     from .progress import display
 

@@ -140,9 +140,9 @@ def opened(reference: str, platform: str | None, progress: Callable[[int], objec
 
     :raises CntrError: there is none, or it cannot be read.
     """
-    from ..oci.source import open_source
+    from cntr_core.images import open_image
 
-    return open_source(reference, platform=platform_of(platform), engines=engines(), progress=progress)
+    return open_image(reference, platform=platform_of(platform), engines=engines(), progress=progress)
 
 
 def backend(name: str) -> Filesystem:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cntr_core.images import Image
+    from cntr_core.images.write.compress import Compression
+    from cntr_core.images.write.new_image import Named
 
-    from ..oci.compress import Compression
-    from ..oci.image import Named
     from ..report.values import Report
     from ..request import SlimRequest
     from ..slim import Slimmed
@@ -216,11 +216,11 @@ class _Order:
 
 
 def _carry_out(order: _Order, request: SlimRequest) -> None:
+    from cntr_core.images.write.destination import parse_destination
     from cntr_core.labels import PAIR
     from cntr_core.plugins import load
 
     from ..background import background
-    from ..oci.destination import parse_destination
     from ..probes.defaults import default_probes
     from ..report.memory import remember
     from ..report.terminal import show
@@ -261,7 +261,7 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
 
 def _compression(word: str | None) -> Compression | None:
     """:raises UsageError: there is no such compression."""
-    from ..oci.compress import Compression
+    from cntr_core.images.write.compress import Compression
 
     if word is None:
         return None
@@ -273,7 +273,7 @@ def _compression(word: str | None) -> Compression | None:
 
 def _packed(result: Slimmed, named: tuple[str, str], how: Compression, shown: Display) -> tuple[Named, ...]:
     """Both halves as they will be saved, the fat one with the slim one as its subject."""
-    from ..oci.pack import pack
+    from cntr_core.images.write.pack import pack
 
     layers = (*result.pair.slim.layers, *result.pair.fat.layers)
     shown.expect("compressing", sum(layer.size for layer in layers))

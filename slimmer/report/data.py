@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from cntr_core.images import Image
+from cntr_core.images.tree.layers import open_layers
+from cntr_core.images.write.new_image import Named, PackedImage
 from cntr_core.rules import ImageView
 
-from ..layers.opened import open_layers
-from ..oci.image import Named, PackedImage
 from ..rules.package import read_packages
 from ..slim import Slimmed
 from . import sums, values

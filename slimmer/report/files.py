@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..layers.tree import NO_MEMBER, File, Name
+from cntr_core.images.tree.tree import NO_MEMBER, File, Name
+
 from ..rules.closure import Reason
 from ..rules.package import PackageDatabase
 from ..slim import Slimmed

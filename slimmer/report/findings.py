@@ -7,10 +7,10 @@ import struct
 from collections.abc import Iterator, Mapping
 
 from cntr_core.images.members import Kind
+from cntr_core.images.tar.index import Entry
+from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.kernel import capabilities
 
-from ..layers.index import Entry
-from ..layers.opened import OpenLayers
 from . import values
 from .text import path_of
 

@@ -7,8 +7,8 @@ import os
 import msgspec
 
 from cntr_core.images.cache import cache_directory
+from cntr_core.images.write.atomic import replacing, writing
 
-from ..oci.atomic import replacing, writing
 from .values import Report
 from .write import read_report
 

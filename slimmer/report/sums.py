@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from cntr_core.images import Image, ImageConfig
 from cntr_core.images.members import Kind, split_path
+from cntr_core.images.tar.index import Entry, LayerIndex
+from cntr_core.images.write.new_image import Named
 
-from ..layers.index import Entry, LayerIndex
-from ..oci.image import Named
 from ..rules.package import PackageDatabase
 from ..slim import Slimmed
 from ..split.selection import is_whiteout

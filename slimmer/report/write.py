@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import msgspec
 
 from cntr_core.errors import ImageError
+from cntr_core.images.write.atomic import replacing, writing
 
-from ..oci.atomic import replacing, writing
 from ..trace import file as traces
 from ..trace.record import AccessTrace
 from . import html

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from cntr_core.errors import CntrError, KernelFeatureMissing
 from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node
 from cntr_core.images import ImageConfig, remove_tree
-from cntr_core.images.blobs import spool_directory
+from cntr_core.images.read.blobs import spool_directory
 from cntr_core.kernel.libc import AT_FDCWD
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, is_initial_user_namespace, unshare

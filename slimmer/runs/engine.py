@@ -15,7 +15,7 @@ from cntr_core.errors import CntrError, EngineError, SessionError
 from cntr_core.filesystem import Filesystem
 from cntr_core.gated import GatedContainer, GatedEngine, GatedEntry, GatedOptions
 from cntr_core.images import remove_tree
-from cntr_core.images.blobs import spool_directory
+from cntr_core.images.read.blobs import spool_directory
 from cntr_core.runtime import arguments
 
 from ..probes.running import Executed

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from cntr_core.images import remove_tree
-from cntr_core.images.blobs import spool_directory
+from cntr_core.images.read.blobs import spool_directory
 from cntr_core.kernel.process import close_others, set_name
 
 DONE = b"d"

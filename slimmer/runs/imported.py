@@ -11,14 +11,14 @@ from contextlib import contextmanager, suppress
 from cntr_core.errors import CntrError
 from cntr_core.gated import GatedEngine
 from cntr_core.images import ImageConfig, remove_tree
-from cntr_core.images.blobs import spool_directory
+from cntr_core.images.read.blobs import spool_directory
+from cntr_core.images.tar.plain import PlainTar
+from cntr_core.images.tree.layers import OpenLayers
+from cntr_core.images.write.archive import archive
+from cntr_core.images.write.compress import Compression
+from cntr_core.images.write.new_image import NewImage, PlainLayer
+from cntr_core.images.write.pack import pack
 
-from ..layers.opened import OpenLayers
-from ..layers.plain import PlainTar
-from ..oci.archive import archive
-from ..oci.compress import Compression
-from ..oci.image import NewImage, PlainLayer
-from ..oci.pack import pack
 from .guard import guarded
 
 _CHUNK = 1 << 20

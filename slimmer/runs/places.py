@@ -14,9 +14,9 @@ from cntr_core.errors import PermissionMissing
 from cntr_core.filesystem import Branch, Filesystem
 from cntr_core.gated import GatedEngine, GatedOptions
 from cntr_core.images import Image
+from cntr_core.images.tree.layers import OpenLayers
+from cntr_core.images.write.new_image import NewImage
 
-from ..layers.opened import OpenLayers
-from ..oci.image import NewImage
 from ..request import RunWishes
 from ..trace.watch import Watch
 from .embedded import RunRequest, become_private, running

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
 from cntr_core.images import Image
+from cntr_core.images.tree.layers import OpenLayers
+from cntr_core.images.write.new_image import NewImage
 
-from ..layers.opened import OpenLayers
-from ..oci.image import NewImage
 from ..probes.defaults import default_probes, tcp_ports
 from ..probes.result import Outcome
 from ..probes.spec import Probe

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterator
 from typing import IO, Protocol, Self
 
 from cntr_core.errors import ImageError
+from cntr_core.images.tar.index import LayerIndex
+from cntr_core.images.tar.plain import PlainTar
+from cntr_core.images.write.new_image import PlainLayer
 
-from ..layers.index import LayerIndex
-from ..layers.plain import PlainTar
-from ..oci.image import PlainLayer
 from .recipe import BOTH, FAT, LARGEST_TAIL, SLIM, LayerRecipe, Run
 
 END = bytes(1024)

@@ -14,10 +14,10 @@ from typing import Any
 from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import ImageConfig
+from cntr_core.images.tree.layers import OpenLayers
+from cntr_core.images.tree.tree import File
+from cntr_core.images.write.new_image import NewImage, PlainLayer
 
-from ..layers.opened import OpenLayers
-from ..layers.tree import File
-from ..oci.image import NewImage, PlainLayer
 from .divide import Half, divide
 from .recipe import LayerRecipe, Recipe, Run
 from .selection import Members, fat_members, lost_directories, slim_members

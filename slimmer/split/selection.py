@@ -12,10 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from cntr_core.errors import ImageError
 from cntr_core.images.members import META, OPAQUE, WHITEOUT, Kind, split_path
-
-from ..layers.index import LayerIndex
-from ..layers.merge import merge
-from ..layers.tree import NO_MEMBER, Directory, File, Name, Tree
+from cntr_core.images.tar.index import LayerIndex
+from cntr_core.images.tree.merge import merge
+from cntr_core.images.tree.tree import NO_MEMBER, Directory, File, Name, Tree
 
 Members = Sequence[Collection[int]]
 """The numbers of members, for each layer."""

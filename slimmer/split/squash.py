@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cntr_core.errors import ImageError
+from cntr_core.images.tar.index import Entry, LayerIndex
+from cntr_core.images.tree.merge import merge
+from cntr_core.images.tree.tree import NO_MEMBER, Directory, Tree
 
-from ..layers.index import Entry, LayerIndex
-from ..layers.merge import merge
-from ..layers.tree import NO_MEMBER, Directory, Tree
 from .selection import Members, part
 
 _HINT = "leave --squash out: the layers as they are can always be split"

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import Budget, Image, LayerTar
-from cntr_core.images.blobs import spool_directory
 from cntr_core.images.members import StrictTar, tar_errors
+from cntr_core.images.read.blobs import spool_directory
+from cntr_core.images.write.atomic import writing
+from cntr_core.images.write.new_image import NewImage, PlainLayer
 
-from ..oci.atomic import writing
-from ..oci.image import NewImage, PlainLayer
 from .divide import join
 from .pair import RECIPE_PATH
 from .recipe import Recipe

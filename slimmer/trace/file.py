@@ -13,8 +13,8 @@ from typing import Any
 import zstandard
 
 from cntr_core.errors import ImageError
+from cntr_core.images.write.atomic import replacing
 
-from ..oci.atomic import replacing
 from .record import Access, AccessTrace, Phase, Process
 
 FORMAT = "cntr-trace/1"

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.layers.opened import OpenLayers, open_layers
 from cntr_slimmer.trace.record import Access
 from cntr_slimmer.trace.watch import Watch
 
 from cntr_core import MountRequest
 from cntr_core.errors import SessionError
 from cntr_core.images import open_image, unpack
+from cntr_core.images.tree.layers import OpenLayers, open_layers
 from cntr_core.kernel import process
 from cntr_core.kernel.mounts import AT_FDCWD, MNT_DETACH, move_mount, umount2
 from tests.mounted.mounting import filesystem

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 from cntr_plugins.engines.docker import DockerEngine
-from cntr_slimmer.oci import Blob, Compression, NewImage, open_source, pack, parse_destination
 
 from cntr_core.errors import EngineError, ImageError
 from cntr_core.images import Budget, open_image
+from cntr_core.images.write import Blob, Compression, NewImage, pack, parse_destination
 from cntr_core.plugins import load
+from tests.integration.images.conftest import HANG
 from tests.unit.images.layouts import file, tar
-from tests.unit.slimmer.oci.making import ROOM, layers, new_image, packed
-
-from .conftest import HANG
+from tests.unit.images.write.making import ROOM, layers, new_image, packed
 
 pytestmark = pytest.mark.requires("docker", "docker-cli", "busybox")
 
@@ -63,14 +62,14 @@ def test_the_engine_takes_an_image_and_gives_it_back(tmp_path: Path, busybox_arc
     destination = parse_destination(f"docker://{tag}", load().engines)
     destination.save([("", pack(new, str(tmp_path), destination.compression))])
     assert _docker("run", "--rm", tag) == "ours\n"
-    opened = open_source(f"docker://{tag}", engines=load().engines)
+    opened = open_image(f"docker://{tag}", engines=load().engines)
     assert opened.config.raw == new.config
     assert [len(layer) for layer in layers(opened)] == [layer.size for layer in new.layers]
 
 
 def test_an_image_that_docker_does_not_hold() -> None:
     with pytest.raises(ImageError, match="docker has no such image"):
-        open_source("docker://no-such-image", engines=load().engines)
+        open_image("docker://no-such-image", engines=load().engines)
 
 
 @pytest.mark.parametrize(

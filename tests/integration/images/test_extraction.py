@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.layers.opened import open_layers
-from cntr_slimmer.oci import Compression, pack, parse_destination
 from cntr_slimmer.runs.imported import whole_image
 
 from cntr_core.images import open_image
+from cntr_core.images.tree.layers import open_layers
+from cntr_core.images.write import Compression, pack, parse_destination
 from tests.unit.images.layouts import Layout, directory, file, member, symlink, tar, tree
-from tests.unit.slimmer.layered import described
+from tests.unit.images.tree.layered import described
 
 pytestmark = pytest.mark.requires("root", "overlayfs")
 HANG = 120

@@ -12,16 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.oci import Compression, NewImage, PlainLayer, pack
-from cntr_slimmer.oci.archive import write_archive
-from cntr_slimmer.oci.layout import write_layout
 
 from cntr_core.errors import ImageError
 from cntr_core.images import remove_tree
+from cntr_core.images.write import Compression, NewImage, PlainLayer, pack
+from cntr_core.images.write.archive import write_archive
+from cntr_core.images.write.layout import write_layout
+from tests.integration.images.conftest import HANG
 from tests.unit.images.layouts import ARCHITECTURE, file, tar
-from tests.unit.slimmer.oci.making import names, new_image, packed, which
-
-from .conftest import HANG
+from tests.unit.images.write.making import names, new_image, packed, which
 
 _MOST_MEMORY = 300 << 20
 
@@ -29,7 +28,8 @@ _MOST_MEMORY = 300 << 20
 _THROUGH = """
 import json, os, re, sys, tarfile
 from cntr_core.images import Budget, open_image
-from cntr_slimmer.oci import Compression, NewImage, PlainLayer, pack, parse_destination
+from cntr_core.images.write import Compression, NewImage, PlainLayer, parse_destination
+from cntr_core.images.write import pack
 
 def read(reference, target):
     with open_image(reference) as image, open(target, "wb") as out:
@@ -122,10 +122,10 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, small_disk: Path, kin
 # Stops for good behind the first bytes.
 _SLOWLY = """
 import sys, time
-from cntr_slimmer.oci.image import Blob
-from tests.unit.slimmer.oci.making import packed
+from cntr_core.images.write.new_image import Blob
+from tests.unit.images.write.making import packed
 from pathlib import Path
-from cntr_slimmer.oci import parse_destination
+from cntr_core.images.write import parse_destination
 image = packed(Path(sys.argv[1]), "new")
 def pause(what, size):
     print(what, flush=True)

@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cntr_slimmer.oci import Compression, PackedImage, open_source, pack, parse_destination
-from cntr_slimmer.oci import push as pushing
-from cntr_slimmer.oci.reference import RegistryReference
-from cntr_slimmer.oci.referrers import referrers
-from cntr_slimmer.oci.registry import Repository
 
 from cntr_core.errors import CntrError, ImageError
-from cntr_core.images import Platform
-from tests.unit.images.layouts import INDEX, digest, file, tar
-from tests.unit.slimmer.oci.making import layers, new_image, packed, text_of
-
-from .conftest import (
+from cntr_core.images import Platform, open_image
+from cntr_core.images.registry import push as pushing
+from cntr_core.images.registry.client import Repository
+from cntr_core.images.registry.reference import RegistryReference
+from cntr_core.images.registry.referrers import referrers
+from cntr_core.images.write import Compression, PackedImage, pack, parse_destination
+from tests.integration.images.conftest import (
     PASSWORD,
     USER,
     Fault,
@@ -37,6 +34,8 @@ from .conftest import (
     once,
     serving,
 )
+from tests.unit.images.layouts import INDEX, digest, file, tar
+from tests.unit.images.write.making import layers, new_image, packed, text_of
 
 pytestmark = pytest.mark.requires("docker-registry")
 
@@ -48,7 +47,7 @@ def save(name: str, image: PackedImage, source: str = "") -> None:
 
 
 def which(name: str, platform: Platform | None = None) -> str:
-    [layer] = layers(open_source(name, platform=platform))
+    [layer] = layers(open_image(name, platform=platform))
     return text_of(layer)
 
 
@@ -72,7 +71,7 @@ def test_what_is_pushed_is_pulled(tmp_path: Path, registry: Registry, compressio
     image = pack(new, str(tmp_path), compression)
     save(registry.name("some/app:1.0"), image)
     for name in ("some/app:1.0", f"some/app@{image.descriptor.digest}"):
-        opened = open_source(registry.name(name))
+        opened = open_image(registry.name(name))
         assert opened.digest == image.descriptor.digest
         assert opened.config.raw == new.config
         assert layers(opened) == plain
@@ -92,7 +91,7 @@ def test_a_push_by_digest_leaves_tags_alone(tmp_path: Path, registry: Registry) 
     save(registry.name(f"app@{image.descriptor.digest}"), image)
     assert which(registry.name(f"app@{image.descriptor.digest}")) == "one"
     with pytest.raises(ImageError, match="no app of that tag"):
-        open_source(registry.name("app"))
+        open_image(registry.name("app"))
 
 
 def test_what_is_there_is_not_sent_again(tmp_path: Path, registry: Registry, proxy: Proxy) -> None:
@@ -123,7 +122,7 @@ def test_other_platforms_of_a_tag_stay(tmp_path: Path, registry: Registry) -> No
     assert which(registry.name("app:1"), _ARM) == "arm-1"
     assert which(registry.name("app:1"), _AMD) == "amd-2"
     with pytest.raises(ImageError, match="it is for linux/amd64, linux/arm64, and linux/riscv64 is wanted"):
-        open_source(registry.name("app:1"), platform=Platform("linux", "riscv64"))
+        open_image(registry.name("app:1"), platform=Platform("linux", "riscv64"))
     with Repository(RegistryReference.parse(registry.name("app:1"))) as repository:
         answer = repository.request("GET", "manifests/1", headers={"Accept": INDEX})
     assert len(json.loads(answer.content)["manifests"]) == 2
@@ -154,7 +153,7 @@ def test_a_password(tmp_path: Path, guarded_registry: Registry, docker_config: P
         if password:
             log_in(docker_config, guarded_registry.host, password)
         for action in (
-            lambda: open_source(name),
+            lambda: open_image(name),
             lambda: save(name, packed(tmp_path, "one")),
             parse_destination(name).check,
         ):
@@ -172,10 +171,10 @@ def test_a_token(tmp_path: Path, token_registry: tuple[Registry, TokenService], 
     registry, service = token_registry
     name = registry.name("some/app:1")
     with pytest.raises(ImageError, match="wants a user name and password"):
-        open_source(name)
+        open_image(name)
     log_in(docker_config, registry.host, "wrong")
     with pytest.raises(ImageError, match="does not accept the user name or password") as caught:
-        open_source(name)
+        open_image(name)
     assert caught.value.hint == f"docker login {registry.host}"
     log_in(docker_config, registry.host)
     service.scopes.clear()
@@ -193,7 +192,7 @@ def test_an_identity_token(tmp_path: Path, token_registry: tuple[Registry, Any],
         (docker_config / "config.json").write_text(json.dumps({"auths": {registry.host: entry}}))
         if token == "expired":
             with pytest.raises(ImageError, match="does not accept"):
-                open_source(registry.name("app:1"))
+                open_image(registry.name("app:1"))
     save(registry.name("app:1"), packed(tmp_path, "one"))
     assert which(registry.name("app:1")) == "one"
 
@@ -233,14 +232,14 @@ def test_a_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(
             ImageError, match=r"the certificate of r\.test:\d+ cannot be trusted: self-signed"
         ) as caught:
-            open_source(name)
+            open_image(name)
         assert "SSL_CERT_FILE" in caught.value.hint
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         save(name, packed(tmp_path / "work", "one"))
         assert which(name) == "one"
     (tmp_path / "plain").mkdir()
     with serving(tmp_path / "plain") as registry, pytest.raises(ImageError, match="speaks no TLS"):
-        open_source(f"registry://{registry.host.replace('127.0.0.1', 'r.test')}/app:1")
+        open_image(f"registry://{registry.host.replace('127.0.0.1', 'r.test')}/app:1")
 
 
 # -- what is not there -----------------------------------------------------------------------------------------------
@@ -250,14 +249,14 @@ def test_an_absent_tag_and_an_absent_repository(tmp_path: Path, registry: Regist
     save(registry.name("app:1"), packed(tmp_path, "one"))
     for name in ("app:2", "nothing:1", f"app@{digest(b'')}"):
         with pytest.raises(ImageError, match=f"image {registry.name(name)}: {registry.host} has no") as caught:
-            open_source(registry.name(name))
+            open_image(registry.name(name))
         assert "docker login" in caught.value.hint
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
     host = f"127.0.0.1:{free_port()}"
     with pytest.raises(ImageError, match=f"nothing listens at {host}") as caught:
-        open_source(f"registry://{host}/app:1")
+        open_image(f"registry://{host}/app:1")
     assert "Start the registry" in caught.value.hint
     with pytest.raises(ImageError, match=f"nothing listens at {host}"):
         save(f"registry://{host}/app:1", packed(tmp_path, "one"))
@@ -265,12 +264,12 @@ def test_nobody_listens(tmp_path: Path) -> None:
 
 def test_no_such_machine() -> None:
     with pytest.raises(ImageError, match=r"there is no machine nobody\.invalid"):
-        open_source("registry://nobody.invalid/app:1")
+        open_image("registry://nobody.invalid/app:1")
 
 
 def test_a_name_that_cannot_be() -> None:
     with pytest.raises(CntrError, match="names no image in a registry"):
-        open_source("registry://127.0.0.1:1/App")
+        open_image("registry://127.0.0.1:1/App")
 
 
 # -- what breaks -----------------------------------------------------------------------------------------------------
@@ -344,7 +343,7 @@ def test_a_blob_that_is_larger_than_it_should_be(tmp_path: Path, registry: Regis
 def test_a_registry_that_answers_with_nothing(proxy: Proxy) -> None:
     proxy.choose = always(lambda *_: True, Fault(status=200))
     with pytest.raises(ImageError, match="manifest latest is not valid JSON"):
-        open_source(proxy.name("app"))
+        open_image(proxy.name("app"))
 
 
 _UPLOADS = [
@@ -379,7 +378,7 @@ def test_an_upload_that_always_breaks(tmp_path: Path, registry: Registry, proxy:
     with pytest.raises(ImageError, match=f"the connection to {proxy.host} broke"):
         save(proxy.name("app:1"), random_image(tmp_path, 1 << 20))
     with pytest.raises(ImageError, match="has no app"):
-        open_source(registry.name("app:1"))
+        open_image(registry.name("app:1"))
 
 
 def test_a_refusal_is_told_in_the_registrys_words(tmp_path: Path, registry: Registry) -> None:
@@ -395,5 +394,5 @@ def test_a_busy_registry_is_given_time(tmp_path: Path, registry: Registry, proxy
     assert which(registry.name("app:1")) == "one"
     proxy.choose = always(lambda *_: True, Fault(status=503))
     with pytest.raises(ImageError, match="answers 503 Service Unavailable") as caught:
-        open_source(proxy.name("app:1"))
+        open_image(proxy.name("app:1"))
     assert "later" in caught.value.hint

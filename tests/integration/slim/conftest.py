@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cntr_slimmer.layers.opened import OpenLayers, open_layers
 
 from cntr_core.images import open_image
+from cntr_core.images.tree.layers import OpenLayers, open_layers
 from tests.support.cntr import PROGRAM, environment
 from tests.unit.images.layouts import MemberSpec, directory, file, layout, symlink, tar
 

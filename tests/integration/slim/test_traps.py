@@ -7,10 +7,10 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.difference import difference
-from cntr_slimmer.layers.opened import open_layers
 
 from cntr_core.images import open_image
+from cntr_core.images.tree.diff import difference
+from cntr_core.images.tree.layers import open_layers
 from tests.integration.slim.conftest import MakeApp, Slim
 from tests.unit.images.layouts import directory, file, hard_link, member, symlink, tar
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.layers.opened import open_layers
 from cntr_slimmer.rules.builtin import RULES
 from cntr_slimmer.rules.closure import chosen, close
 
 from cntr_core.images import open_image
+from cntr_core.images.tree.layers import open_layers
 from cntr_core.rules import ImageView, Rule
 from tests.unit.slimmer.rules.directory_view import DirectoryView
 

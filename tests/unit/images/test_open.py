@@ -15,7 +15,6 @@ from hypothesis import given
 
 from cntr_core.errors import EngineError, ImageError
 from cntr_core.images import Image, ImageConfig, Platform, open_image, remove_tree, unpack
-from cntr_core.images.blobs import DirectoryBlobs
 from tests.unit.images.layouts import (
     ARCHITECTURE,
     COMPRESSORS,
@@ -225,29 +224,26 @@ def test_a_path_is_never_asked_of_an_engine(tmp_path: Path) -> None:
         open_image(str(tmp_path / "nothing"), engines=[Holder("one", str(tmp_path / "nothing"), b"")])
 
 
-def test_a_scheme_leads_to_its_source_whatever_files_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheme_leads_to_its_engine_whatever_files_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    path = layout(tmp_path / "elsewhere", _which("source"))
     layout(tmp_path / "store:/app:1", _which("path"))
-    asked = []
-
-    def source(name: str) -> DirectoryBlobs:
-        asked.append(name)
-        return DirectoryBlobs(path)
-
-    assert _content(open_image("store://app:1", sources={"store": source}), tmp_path) == "source"
-    assert asked == ["app:1"]
+    archive = tar(*(file(name, content) for name, content in docker_archive([_which("held")]).items()))
+    store, other = Holder("store", "app:1", archive), Holder("other", "app:1", b"")
+    assert _content(open_image("store://app:1", engines=[other, store]), tmp_path) == "held"
     remove_tree(str(tmp_path / "root"))
     assert _content(open_image("store://app:1"), tmp_path) == "path"
 
 
-def test_what_a_source_lacks_is_told_with_the_whole_reference() -> None:
-    def source(name: str) -> DirectoryBlobs:
-        raise ImageError(f"nobody has {name}", "Ask elsewhere.")
+def test_what_an_engine_lacks_is_told_with_the_whole_reference() -> None:
+    with pytest.raises(ImageError, match="image store://app: store has no such image"):
+        open_image("store://app", engines=[Holder("store", "other", b"")])
 
-    with pytest.raises(ImageError, match="image store://app: nobody has app") as raised:
-        open_image("store://app", sources={"store": source})
-    assert raised.value.hint == "Ask elsewhere."
+
+def test_the_bytes_of_an_engine_are_counted() -> None:
+    archive = tar(*(file(name, content) for name, content in docker_archive([_which("held")]).items()))
+    told: list[int] = []
+    open_image("store://app", engines=[Holder("store", "app", archive)], progress=told.append)
+    assert sum(told) == len(archive)
 
 
 # --- Damaged and hostile sources --------------------------------------------------------------------------------------

@@ -15,8 +15,6 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from cntr_slimmer.layers.opened import OpenLayers
-from cntr_slimmer.layers.tree import Directory
 from cntr_slimmer.split.divide import join
 from cntr_slimmer.split.pair import Pair, make_pair
 from cntr_slimmer.split.recipe import Recipe
@@ -26,8 +24,10 @@ from hypothesis import given
 from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import ImageConfig, Platform
+from cntr_core.images.tree.layers import OpenLayers
+from cntr_core.images.tree.tree import Directory
 from tests.unit.images.layouts import digest, directory, file, hard_link, symlink, tar
-from tests.unit.slimmer.layered import LAYERS, described, opened
+from tests.unit.images.tree.layered import LAYERS, described, opened
 
 
 def config(layers: list[bytes], **run: Any) -> ImageConfig:

@@ -12,10 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from cntr_slimmer.choose import Wishes, choose
-from cntr_slimmer.layers.opened import open_layers
-from cntr_slimmer.oci.compress import Compression
-from cntr_slimmer.oci.image import Named
-from cntr_slimmer.oci.pack import pack
 from cntr_slimmer.probes.result import Observation, Outcome
 from cntr_slimmer.report.data import collect
 from cntr_slimmer.report.values import File, Report
@@ -27,6 +23,10 @@ from cntr_slimmer.split.pair import make_pair
 from cntr_slimmer.trace.record import Access, AccessTrace, Phase, Process
 
 from cntr_core.images import Image, ImageConfig, open_image
+from cntr_core.images.tree.layers import open_layers
+from cntr_core.images.write.compress import Compression
+from cntr_core.images.write.new_image import Named
+from cntr_core.images.write.pack import pack
 from tests.unit.images.layouts import directory, file, hard_link, layout, symlink, tar
 
 NET_BIND_SERVICE = struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0).decode()  # VFS_CAP_REVISION_2, linux/capability.h

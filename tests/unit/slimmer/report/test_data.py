@@ -8,7 +8,6 @@ from pathlib import Path
 import hypothesis.strategies as st
 import pytest
 from cntr_slimmer.choose import Wishes, count
-from cntr_slimmer.layers.tree import Directory
 from cntr_slimmer.probes.result import Difference
 from cntr_slimmer.report.data import collect
 from cntr_slimmer.report.text import path_of, shown, words
@@ -20,6 +19,7 @@ from cntr_slimmer.verify import open_plain
 from hypothesis import given
 
 from cntr_core.errors import ImageError
+from cntr_core.images.tree.tree import Directory
 from tests.unit.images.layouts import file, hard_link, symlink, tar
 from tests.unit.slimmer.report.making import LOWER, OUTCOME, UPPER, by_path, packed, report, slimmed
 

@@ -1,0 +1,131 @@
+"""Opening an image, wherever it is and in whichever form."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from ..errors import CntrError, ImageError
+from .image import Image
+from .location import locate
+from .read.blobs import ArchiveBlobs, Blobs, DirectoryBlobs, open_archive, spooled_archive
+from .read.docker_archive import is_docker_archive, read_docker_archive
+from .read.layout import is_layout, read_layout
+from .values import ImageConfig, Layer, Platform
+
+_HINT = "Give the path of an OCI layout, an OCI or docker archive, or a tar of a root directory."
+
+Counter = Callable[[int], object]
+"""Told how many more bytes came."""
+
+
+class ImageHolder(Protocol):
+    """An engine, as far as images go."""
+
+    @property
+    def name(self) -> str: ...
+
+    def export_image(self, name: str) -> Iterable[bytes] | None:
+        """See :meth:`cntr_core.Engine.export_image`."""
+
+
+def open_image(
+    reference: str,
+    *,
+    platform: Platform | None = None,
+    engines: Sequence[ImageHolder] = (),
+    progress: Counter = lambda _: None,
+) -> Image:
+    """Open the image that `reference` means:
+
+    - a path: of an OCI layout (directory or tar), a docker archive, or a tar of a root directory; archives may be
+      compressed with gzip, zstd or xz, and where one holds several images, ``PATH:NAME`` chooses one,
+    - ``registry://HOST[:PORT]/NAME[:TAG|@DIGEST]``,
+    - ``ENGINE://NAME``, of one of `engines`,
+    - else a name that any of `engines` knows.
+
+    `platform` is this machine's where none is given. `progress` is told how many more bytes an engine gave.
+
+    :raises ImageError: there is no such image, it is damaged or for another platform, or a registry refuses.
+    :raises EngineError: the engine of an ``ENGINE://NAME`` cannot give it.
+    """
+    with _about(reference):
+        blobs, tag = _find(reference, engines, progress)
+        try:
+            return _read(reference, blobs, tag, platform or Platform.host())
+        except BaseException:
+            blobs.close()
+            raise
+
+
+def _find(reference: str, engines: Sequence[ImageHolder], progress: Counter) -> tuple[Blobs, str]:
+    """The parts, and which of several images is meant."""
+    scheme, separator, name = reference.partition("://")
+    if separator and scheme == "registry":
+        from .registry.pull import open_registry  # and with it the HTTP client, which most runs do not need
+
+        return open_registry(name), ""
+    for engine in engines:
+        if separator and scheme == engine.name:
+            return _of_engine(engine, name, progress), ""
+    path, tag = locate(reference)
+    if not path:
+        return _of_any_engine(reference, engines, progress), ""
+    return DirectoryBlobs(path) if os.path.isdir(path) else open_archive(path), tag
+
+
+@contextmanager
+def _about(reference: str) -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"image {reference}: {error.message}", error.hint or _HINT) from error
+
+
+def _of_engine(engine: ImageHolder, name: str, progress: Counter) -> Blobs:
+    pieces = engine.export_image(name)
+    if pieces is None:
+        raise ImageError(f"{engine.name} has no such image", f"see the images of {engine.name}")
+    return spooled_archive(_counted(pieces, progress))
+
+
+def _of_any_engine(reference: str, engines: Sequence[ImageHolder], progress: Counter) -> Blobs:
+    if reference.startswith(("/", ".")):
+        raise ImageError("no such file or directory")
+    answers = []
+    for engine in engines:
+        try:
+            pieces = engine.export_image(reference)
+        except CntrError as error:
+            answers.append(f"{engine.name}: {error.message}")
+            continue
+        if pieces is not None:
+            return spooled_archive(_counted(pieces, progress))
+        answers.append(f"{engine.name}: no such image")
+    raise ImageError(
+        "there is no such file, and no engine holds it" + (f" ({'; '.join(answers)})" if answers else ""),
+        _HINT,
+    )
+
+
+def _counted(pieces: Iterable[bytes], progress: Counter) -> Iterator[bytes]:
+    for piece in pieces:
+        progress(len(piece))
+        yield piece
+
+
+def _read(reference: str, blobs: Blobs, tag: str, platform: Platform) -> Image:
+    if is_layout(blobs):
+        digest, config, layers = read_layout(blobs, tag, platform)
+        return Image(reference, config, layers, blobs, digest)
+    if is_docker_archive(blobs):
+        config, layers = read_docker_archive(blobs, tag, platform)
+        return Image(reference, config, layers, blobs)
+    if not isinstance(blobs, ArchiveBlobs):
+        raise ImageError(
+            "the directory is no OCI layout (it has no oci-layout and index.json)",
+            "For a root directory, make a tar of it.",
+        )
+    return Image(reference, ImageConfig(platform), (Layer("root.tar"),), blobs.whole())

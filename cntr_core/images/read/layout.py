@@ -1,0 +1,140 @@
+"""OCI image layouts: from index.json to the one manifest that is meant (image-spec 1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ... import labels
+from ...errors import ImageError
+from ..streams import check_digest
+from ..values import Descriptor, ImageConfig, Layer, Platform, Record
+from .blobs import Blobs
+
+INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+_LAYER = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
+_NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+_DEEPEST_INDEX = 8
+_OTHER_PLATFORM = "Take one for that platform; commands that run nothing choose another by --platform."
+
+
+def is_layout(blobs: Blobs) -> bool:
+    """Whether `blobs` are those of an image layout."""
+    return "oci-layout" in blobs and "index.json" in blobs
+
+
+def read_layout(blobs: Blobs, tag: str, platform: Platform) -> tuple[str, ImageConfig, tuple[Layer, ...]]:
+    """The manifest's digest, the configuration and the layers of the image named `tag` (or the only one).
+
+    :raises ImageError: none or several match, or a document is missing or not what its digest says.
+    """
+    top = Record.parse(blobs.read("index.json"), "index.json")
+    chosen = _by_platform(blobs, _by_name(_descriptors(top), tag), platform)
+    manifest = Record.parse(read_document(blobs, chosen), f"manifest {chosen.digest}")
+    config = _config(blobs, Descriptor.read(manifest.record("config")), platform)
+    layers = [Descriptor.read(record) for record in manifest.records("layers")]
+    if len(layers) != len(config.diff_ids):
+        raise ImageError(f"its manifest has {len(layers)} layers, its configuration {len(config.diff_ids)}")
+    return chosen.digest, config, tuple(map(_layer, layers, config.diff_ids))
+
+
+def _descriptors(index: Record) -> list[Descriptor]:
+    return [Descriptor.read(record) for record in index.records("manifests")]
+
+
+def _by_name(descriptors: Sequence[Descriptor], tag: str) -> Sequence[Descriptor]:
+    names = sorted({name for one in descriptors for name in _names(one)})
+    if tag:
+        found = [one for one in descriptors if tag == one.digest or tag in _names(one)]
+        if not found:
+            raise ImageError(f"it holds no image named {tag!r}", _known(names))
+        return found
+    if len(names) > 1 and len({one.digest for one in descriptors}) > 1:
+        slim = _slim_half(descriptors)
+        if not slim:
+            raise ImageError("it holds several images", _known(names))
+        return slim
+    return descriptors
+
+
+def _slim_half(descriptors: Sequence[Descriptor]) -> list[Descriptor]:
+    """What is meant by a layout that holds one pair; nothing where it holds anything else."""
+    roles = [one.annotations.get(labels.ROLE) for one in descriptors]
+    if sorted(filter(None, roles)) != [labels.FAT_ROLE, labels.SLIM_ROLE] or None in roles:
+        return []
+    return [one for one, role in zip(descriptors, roles, strict=True) if role == labels.SLIM_ROLE]
+
+
+def _names(descriptor: Descriptor) -> list[str]:
+    return [descriptor.annotations[key] for key in _NAMES if key in descriptor.annotations]
+
+
+def _known(names: Iterable[str]) -> str:
+    return "Name one of them behind a colon: " + ", ".join(names) if names else "No image in it has a name."
+
+
+def _by_platform(blobs: Blobs, candidates: Sequence[Descriptor], platform: Platform) -> Descriptor:
+    """The manifest for `platform` among `candidates`, through indexes of indexes."""
+    manifests = [one for one in _flatten(blobs, candidates, 0) if not _is_attestation(one)]
+    exact = [one for one in manifests if one.platform and platform.runs(one.platform)]
+    # One manifest need not name a platform: its configuration does, and is checked.
+    found = exact or [one for one in manifests if one.platform is None]
+    if not found:
+        offered = ", ".join(sorted({str(one.platform) for one in manifests})) or "nothing"
+        raise ImageError(f"it is for {offered}, and {platform} is wanted", _OTHER_PLATFORM)
+    if len({one.digest for one in found}) > 1 and not exact:
+        raise ImageError("it holds several images", "Name one by its digest behind a colon: sha256:…")
+    return found[0]
+
+
+def _flatten(blobs: Blobs, candidates: Sequence[Descriptor], depth: int) -> Iterable[Descriptor]:
+    if depth == _DEEPEST_INDEX:
+        raise ImageError("its indexes are nested too deeply")
+    for one in candidates:
+        if one.media_type in INDEXES:
+            nested = Record.parse(read_document(blobs, one), f"index {one.digest}")
+            yield from _flatten(blobs, _descriptors(nested), depth + 1)
+        elif one.media_type in MANIFESTS:
+            yield one
+
+
+def _is_attestation(descriptor: Descriptor) -> bool:
+    """BuildKit files its attestations as manifests for the platform unknown/unknown."""
+    return descriptor.platform is not None and descriptor.platform.os == "unknown"
+
+
+def read_document(blobs: Blobs, descriptor: Descriptor) -> bytes:
+    """The manifest, index or configuration; :raises ImageError: missing, or not what its digest says."""
+    return blobs.read(blob_path(descriptor.digest), descriptor.digest, descriptor.size)
+
+
+def blob_path(digest: str) -> str:
+    """Where a layout keeps a blob; :raises ImageError: `digest` is none."""
+    check_digest(digest)  # it becomes a path
+    return "blobs/" + digest.replace(":", "/")
+
+
+def _config(blobs: Blobs, descriptor: Descriptor, platform: Platform) -> ImageConfig:
+    config = ImageConfig.parse(read_document(blobs, descriptor))
+    check_platform(config, platform)
+    return config
+
+
+def check_platform(config: ImageConfig, platform: Platform) -> None:
+    """:raises ImageError: the image is for another platform."""
+    if not platform.runs(config.platform):
+        raise ImageError(f"it is for {config.platform}, and {platform} is wanted", _OTHER_PLATFORM)
+
+
+def _layer(descriptor: Descriptor, diff_id: str) -> Layer:
+    if not descriptor.media_type.startswith(_LAYER):
+        raise ImageError(f"layer {descriptor.digest} is of the unknown type {descriptor.media_type!r}")
+    check_digest(diff_id)
+    blob = blob_path(descriptor.digest)
+    return Layer(blob, descriptor.digest, descriptor.size, diff_id, descriptor.media_type)

@@ -1,0 +1,198 @@
+"""One repository of a registry: its API (distribution-spec 1.1), with patience and clear errors."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urljoin
+
+import httpx
+
+from ...errors import ImageError
+from ..read.blobs import LARGEST_DOCUMENT
+from ..values import Record
+from .auth import RegistryAuth
+from .reference import RegistryReference
+
+DELAYS = (0.3, 1.0, 3.0)
+"""Seconds before each further attempt."""
+_LONGEST_DELAY = 60.0
+"""Seconds that a registry may make us wait by Retry-After."""
+_BUSY = (408, 429, 500, 502, 503, 504)
+_TIMEOUT = httpx.Timeout(60, connect=10)
+# A layer must arrive as it is stored: its digest is that of the compressed bytes.
+_HEADERS = {"User-Agent": "cntr", "Accept-Encoding": "identity"}
+
+
+class RegistryError(ImageError):
+    """A registry does not do what it is asked. `status` is HTTP's, 0 where no answer came; `passing` tells that another
+    attempt may do better, after `delay` seconds where the registry says so."""
+
+    def __init__(
+        self, message: str, hint: str = "", *, status: int = 0, passing: bool = False, delay: float = 0
+    ) -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.passing = passing
+        self.delay = delay
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A registry's answer: HTTP's status, the headers, the address it came from, the whole body."""
+
+    status: int
+    headers: httpx.Headers
+    url: str
+    content: bytes
+
+    @property
+    def location(self) -> str:
+        """Where to go on, as a whole address; "" where the answer tells none."""
+        return urljoin(self.url, self.headers["Location"]) if "Location" in self.headers else ""
+
+
+class Repository:
+    """A connection to the images of one name; a context manager."""
+
+    def __init__(self, reference: RegistryReference, actions: str = "pull", also: Sequence[str] = ()) -> None:
+        """`actions` are "pull" or "pull,push"; from the repositories `also` of the same registry we may read."""
+        self.reference = reference
+        self._auth = RegistryAuth(reference, actions, also)
+        self._client = httpx.Client(
+            auth=self._auth,
+            headers=_HEADERS,
+            timeout=_TIMEOUT,
+            follow_redirects=True,
+            verify=ssl.create_default_context(),  # the system's certificates, or those of SSL_CERT_FILE
+            trust_env=not reference.is_local,  # a proxy does not lead to this machine
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def url(self, path: str) -> str:
+        """The address of ``manifests/…``, ``blobs/…`` or what else the repository has."""
+        return f"{self.reference.base}{self.reference.name}/{path}"
+
+    def request(self, method: str, path: str, **options: Any) -> Answer:
+        """Ask, again where that may help, and give the answer with its body, which must fit in memory.
+
+        :raises RegistryError: there is no answer, or it is an error.
+        """
+        for delay in DELAYS:
+            try:
+                return self.once(method, path, **options)
+            except RegistryError as error:
+                if not error.passing:
+                    raise
+                time.sleep(error.delay or delay)
+        return self.once(method, path, **options)
+
+    def once(self, method: str, path: str, **options: Any) -> Answer:
+        """One attempt of :meth:`request`."""
+        with self.stream(method, path, **options) as response:
+            return Answer(response.status_code, response.headers, str(response.url), self._body(response))
+
+    @contextmanager
+    def stream(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
+        """One attempt, whose body is still to be read, inside of :meth:`reaching`; errors as for
+        :meth:`request`."""
+        url = path if "://" in path else self.url(path)
+        with self.reaching():
+            response = self._client.send(self._client.build_request(method, url, **options), stream=True)
+        try:
+            if not response.is_success:
+                raise self._refused(response, self._body(response))
+            yield response
+        finally:
+            response.close()
+
+    @contextmanager
+    def reaching(self) -> Iterator[None]:
+        """Turns failures of the connection into errors of ours; :raises RegistryError: it failed."""
+        try:
+            yield
+        except (httpx.TransportError, httpx.StreamConsumed) as error:
+            raise _unreachable(self.reference.host, error) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise RegistryError(f"{self.reference.host} answers with nonsense: {error}") from error
+
+    def _body(self, response: httpx.Response) -> bytes:
+        content = bytearray()
+        with self.reaching():
+            for piece in response.iter_bytes():
+                content += piece
+                if len(content) > LARGEST_DOCUMENT:
+                    raise RegistryError(f"{self.reference.host} answers with more than {LARGEST_DOCUMENT} bytes")
+        return bytes(content)
+
+    def _refused(self, response: httpx.Response, body: bytes) -> RegistryError:
+        host, status = self.reference.host, response.status_code
+        said = _said(body)
+        if status == httpx.codes.UNAUTHORIZED or (status == httpx.codes.FORBIDDEN and not self._auth.named_user):
+            if self._auth.named_user:
+                sentence = f"{host} does not accept the user name or password{said}"
+            else:
+                sentence = f"{host} wants a user name and password{said}"
+            return RegistryError(sentence, f"docker login {host}", status=status)
+        if status == httpx.codes.FORBIDDEN:
+            return RegistryError(f"{host} does not allow it{said}", "Ask for rights there.", status=status)
+        if status == httpx.codes.NOT_FOUND:
+            step = "Look for misspellings; where the image is private, docker login first."
+            sentence = f"{host} has no {self.reference.name} of that tag or digest{said}"
+            return RegistryError(sentence, step, status=status)
+        sentence = f"{host} answers {status} {response.reason_phrase}{said}"
+        passing = status in _BUSY
+        return RegistryError(
+            sentence, "Try again later." if passing else "", status=status, passing=passing, delay=_delay(response)
+        )
+
+
+def _said(body: bytes) -> str:
+    """The registry's own words (distribution-spec, "Error codes"), if any."""
+    try:
+        errors = Record.parse(body, "the error").records("errors")
+        words = [error.text("message") or error.text("code") for error in errors]
+    except ImageError:
+        return ""
+    return f" ({'; '.join(words):.200})" if any(words) else ""
+
+
+def _delay(response: httpx.Response) -> float:
+    seconds = response.headers.get("Retry-After", "")
+    return min(float(seconds), _LONGEST_DELAY) if seconds.isdecimal() else 0
+
+
+def _unreachable(host: str, error: Exception) -> RegistryError:
+    """The innermost reason of a failed connection, as a sentence."""
+    innermost: BaseException = error
+    while (cause := innermost.__cause__ or innermost.__context__) and not isinstance(cause, RegistryError):
+        innermost = cause
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return RegistryError(
+                f"the certificate of {host} cannot be trusted: {cause.verify_message}",
+                "Add its authority to the system's certificates, or name a file with it in SSL_CERT_FILE.",
+            )
+        if isinstance(cause, ssl.SSLError):
+            return RegistryError(f"{host} speaks no TLS that is known here: {cause.reason}", "Check the port.")
+        if isinstance(cause, socket.gaierror):
+            return RegistryError(f"there is no machine {host}: {cause.strerror}", "Check its name.", passing=True)
+    if isinstance(innermost, ConnectionRefusedError):
+        return RegistryError(f"nothing listens at {host}", "Start the registry, or check host and port.", passing=True)
+    if isinstance(error, httpx.TimeoutException):
+        return RegistryError(f"{host} does not answer", "Check host, port and proxies.", passing=True)
+    reason = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
+    return RegistryError(f"the connection to {host} broke: {reason}", "Try again later.", passing=True)

@@ -1,0 +1,92 @@
+"""Who we are to a registry, as ``docker login`` noted it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import subprocess
+from dataclasses import dataclass, field
+
+from ...errors import ImageError
+from ..values import Record
+
+_HELPER_LIMIT = 30
+"""Seconds that a credential helper may take; it may have to unlock a key ring."""
+_TOKEN_USER = "<token>"  # docker-credential-helpers: the secret is an identity token
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user and password; or an identity token, that is changed for others (OAuth 2)."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+
+
+def find_credentials(host: str) -> Credentials | None:
+    """What ``$DOCKER_CONFIG/config.json`` (``~/.docker``) knows for the registry `host`, or a helper named there.
+
+    :raises ImageError: the file is damaged, or the helper fails.
+    """
+    directory = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+    path = os.path.join(directory, "config.json")
+    try:
+        with open(path, "rb") as file:
+            config = Record.parse(file.read(), path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        step = "Set DOCKER_CONFIG to another directory."
+        raise ImageError(f"{path} cannot be read: {error.strerror}", step) from error
+    if helper := config.texts_by_name("credHelpers").get(host):
+        return _ask(helper, host)
+    if noted := _noted(config, host):
+        return noted
+    helper = config.text("credsStore")
+    return _ask(helper, host) if helper else None
+
+
+def _noted(config: Record, host: str) -> Credentials | None:
+    auths = config.record("auths")
+    for key in config.names("auths"):
+        if _host(key) == host and (entry := auths.record(key)):
+            user, password = _decoded(entry.text("auth"), key)
+            return Credentials(
+                entry.text("username") or user, entry.text("password") or password, entry.text("identitytoken")
+            )
+    return None
+
+
+def _host(key: str) -> str:
+    """Old dockers noted URLs: ``https://HOST/v1/``."""
+    return key.partition("://")[2].partition("/")[0] if "://" in key else key
+
+
+def _decoded(auth: str, key: str) -> tuple[str, str]:
+    try:
+        user, _, password = base64.b64decode(auth, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ImageError(f"docker's note of the password for {key} is damaged", f"docker login {_host(key)}") from error
+    return user, password.rstrip("\0")
+
+
+def _ask(helper: str, host: str) -> Credentials | None:
+    """Run ``docker-credential-HELPER get``; None where it knows nothing of `host`."""
+    program = f"docker-credential-{helper}"
+    step = f"Look into {program}, or take it out of docker's config.json."
+    try:
+        done = subprocess.run(
+            [program, "get"], input=host.encode(), capture_output=True, timeout=_HELPER_LIMIT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ImageError(f"the credential helper of {host} cannot be run: {error}", step) from error
+    if done.returncode != 0:
+        said = (done.stdout or done.stderr).decode(errors="replace").strip()
+        if "credentials not found" in said:
+            return None
+        raise ImageError(f"{program} fails: {said:.200}", step)
+    answer = Record.parse(done.stdout, f"the answer of {program}")
+    user, secret = answer.text("Username"), answer.text("Secret")
+    return Credentials(identity_token=secret) if user == _TOKEN_USER else Credentials(user, secret)

@@ -1,0 +1,60 @@
+"""Which images name another as their subject (distribution-spec 1.1): how a slim image's fat half is found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx
+
+from ..values import Descriptor, Record, parse_json
+from ..write import documents, index
+from ..write.new_image import PackedImage
+from .client import RegistryError, Repository
+from .pull import fetch_manifest
+
+
+def referrers(repository: Repository, digest: str) -> Sequence[Descriptor]:
+    """The manifests whose subject is the manifest `digest`, with their annotations.
+
+    :raises ImageError: the registry cannot be reached, or refuses.
+    """
+    try:
+        raw = repository.request("GET", f"referrers/{digest}").content
+    except RegistryError as error:
+        if error.status != httpx.codes.NOT_FOUND:
+            raise
+        raw = _noted(repository, digest)
+    return [Descriptor.read(one) for one in Record.parse(raw, "the list of referrers").records("manifests")]
+
+
+def add_referrer(repository: Repository, image: PackedImage) -> None:
+    """Note `image` with its subject, for a registry that does not do so itself.
+
+    :raises ImageError: the registry cannot be reached, or refuses.
+    """
+    assert image.subject is not None
+    present = index.parse(_noted(repository, image.subject.digest), "the list of referrers")
+    manifest = parse_json(image.manifest.read(), "the manifest")
+    assert isinstance(manifest, dict)
+    entry = documents.describe(image.descriptor) | {"artifactType": image.config.descriptor.media_type}
+    if "annotations" in manifest:
+        entry["annotations"] = manifest["annotations"]
+    others = [one for one in present.get("manifests") or [] if one["digest"] != image.descriptor.digest]
+    content = documents.dump({**present, "manifests": [*others, entry]})
+    headers = {"Content-Type": documents.INDEX}
+    repository.request("PUT", f"manifests/{_tag(image.subject.digest)}", content=content, headers=headers)
+
+
+def _noted(repository: Repository, digest: str) -> bytes:
+    """The index that clients keep under a tag of their own ("Referrers Tag Schema"), empty where there is none."""
+    try:
+        return fetch_manifest(repository, _tag(digest)).read()
+    except RegistryError as error:
+        if error.status != httpx.codes.NOT_FOUND:
+            raise
+        return documents.dump(documents.index())
+
+
+def _tag(digest: str) -> str:
+    algorithm, _, value = digest.partition(":")
+    return f"{algorithm[:32]}-{value[:64]}"

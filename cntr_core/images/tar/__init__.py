@@ -1,0 +1,1 @@
+"""Reading tars: every member, and where its bytes are."""

@@ -1,0 +1,298 @@
+"""The index of one layer: every member of its tar, and where its bytes are.
+
+Reads headers alone, and is as strict as :mod:`cntr_core.images.members`: a damaged, ambiguous or absurd tar is an
+error, never a shorter one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ...errors import ImageError
+from ..members import Kind, quoted, split_path
+from . import sparse
+from .headers import RECORD, Header, padded, parse_header, text
+from .pax import Records, parse_records, pax_number, pax_time, xattrs
+from .plain import PlainTar
+
+_KINDS = {
+    b"0": Kind.FILE,
+    b"\0": Kind.FILE,
+    b"7": Kind.FILE,
+    b"S": Kind.FILE,
+    b"1": Kind.HARD_LINK,
+    b"2": Kind.SYMLINK,
+    b"3": Kind.CHARACTER,
+    b"4": Kind.BLOCK,
+    b"5": Kind.DIRECTORY,
+    b"6": Kind.FIFO,
+}
+_NAME, _LINK, _PAX, _GLOBAL = b"L", b"K", b"x", b"g"
+_ZEROS = bytes(RECORD)
+_LONGEST_HEADER = 1 << 20  # what Go's archive/tar, and so docker, allows a PAX header or long name
+_LATEST = 10**12  # seconds
+_NO_ID = 0xFFFFFFFF  # chown(2) takes it for "leave as it is"
+_AHEAD = 1 << 15  # bytes read at once: several members, where they are small
+_APPLIED = (b"path", b"linkpath", b"size", b"mtime", b"uid", b"gid")
+
+
+class Entry(NamedTuple):
+    """One member. Its raw records, extension headers first, are the tar's bytes [start, end).
+
+    `path` has no trailing slash; it counts from the root. `link` is a symbolic link's text, or the path that a hard
+    link names. `mode` holds permissions alone, `mtime` is in nanoseconds since 1970, `device` as mknod(2) wants it.
+    The content begins at the byte `data`; of a file with holes, `segments` are the (offset, size) that are there.
+    """
+
+    kind: Kind
+    path: bytes
+    mode: int
+    uid: int
+    gid: int
+    mtime: int
+    size: int
+    link: bytes
+    device: int
+    xattrs: Mapping[bytes, bytes]
+    segments: sparse.Segments | None
+    start: int
+    data: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerIndex:
+    """All members of a tar, in order. `global_headers` are the (start, end) of PAX headers that belong to no member.
+    What follows the byte `end` is no member: the end mark and padding."""
+
+    entries: tuple[Entry, ...]
+    global_headers: tuple[tuple[int, int], ...]
+    end: int
+
+
+def read_index(tar: PlainTar) -> LayerIndex:
+    """Index a layer's plain tar.
+
+    :raises ImageError: it is truncated, corrupt, or has a member that cannot be; the message names it.
+    """
+    return _Scanner(tar).scan()
+
+
+@dataclass(slots=True)
+class _Extensions:
+    """What headers before a member's own say of it."""
+
+    start: int
+    name: bytes | None = None
+    link: bytes | None = None
+    records: Records | None = None
+
+
+class _Scanner:
+    """Walks from header to header."""
+
+    def __init__(self, tar: PlainTar) -> None:
+        self._tar = tar
+        self._ahead = b""
+        self._ahead_at = 0
+        self._global: dict[bytes, bytes] = {}
+        self._spans: list[tuple[int, int]] = []
+
+    def scan(self) -> LayerIndex:
+        if not self._tar.size:
+            raise ImageError("its tar is empty")
+        entries, at = [], 0
+        while (record := self._record(at)) and record != _ZEROS:
+            with _near(at):
+                entry, at = self._member(at)
+            if entry:
+                entries.append(entry)
+        if record and self._record(at + RECORD).strip(b"\0"):
+            raise ImageError("its tar goes on after an end mark")
+        return LayerIndex(tuple(entries), tuple(self._spans), at)
+
+    def _record(self, at: int) -> bytes:
+        """The record at byte `at`; less than a record only at the end."""
+        position = at - self._ahead_at
+        if not 0 <= position <= len(self._ahead) - RECORD:
+            self._ahead, self._ahead_at, position = self._tar.read(_AHEAD, at), at, 0
+        return self._ahead[position : position + RECORD]
+
+    def _member(self, at: int) -> tuple[Entry | None, int]:
+        """The member whose first header is at byte `at`, None for a global header, and where the next one is."""
+        extensions = _Extensions(at)
+        while True:
+            record = self._record(at)
+            if len(record) < RECORD:
+                raise ImageError("truncated header")
+            header = parse_header(record)
+            if header.size < 0:
+                raise ImageError(f"a header claims {header.size} bytes")
+            if header.type not in (_NAME, _LINK, _PAX, _GLOBAL):
+                entry = self._entry(header, extensions, at, record)
+                return entry, entry.end
+            content, end = self._extension(header, at)
+            if header.type == _GLOBAL:
+                self._add_global(extensions, content, end)
+                return None, end
+            _extend(extensions, header.type, content)
+            at = end
+
+    def _extension(self, header: Header, at: int) -> tuple[bytes, int]:
+        if header.size > _LONGEST_HEADER:
+            raise ImageError(f"a header claims {header.size} bytes")
+        end = at + RECORD + padded(header.size)
+        if end > self._tar.size:
+            raise ImageError("truncated header")
+        return self._tar.read(header.size, at + RECORD), end
+
+    def _add_global(self, extensions: _Extensions, content: bytes, end: int) -> None:
+        start = extensions.start
+        if extensions != _Extensions(start):
+            raise ImageError("has a global header amid its own")
+        self._global |= dict(parse_records(content))
+        self._spans.append((start, end))
+
+    def _entry(self, header: Header, extensions: _Extensions, at: int, record: bytes) -> Entry:
+        records = extensions.records or ()
+        fields = self._global | dict(records)
+        for key in _APPLIED:
+            if fields.get(key) == b"":
+                raise ImageError(f"has an empty PAX field {key.decode()!r}")
+        path = _path(header, extensions, fields)
+        with _about(path):
+            return self._described(header, extensions, fields, path, at, record)
+
+    def _described(
+        self,
+        header: Header,
+        extensions: _Extensions,
+        fields: Mapping[bytes, bytes],
+        path: bytes,
+        at: int,
+        record: bytes,
+    ) -> Entry:
+        kind = _kind(header, path)
+        data = at + RECORD
+        stored = pax_number(fields[b"size"], "size") if b"size" in fields else header.size
+        stored = stored if kind is Kind.FILE else 0  # as tarfile and Go: others have no content, whatever they claim
+        size, segments, end = stored, None, data + padded(stored)
+        if kind is Kind.FILE and (holes := self._holes(header, extensions, fields, at, record)):
+            if header.type == b"S":
+                stored, end = stored + holes.map_size, end + holes.map_size
+            size, segments, data = holes.size, sparse.check(holes, stored), data + holes.map_size
+        if end > self._tar.size:
+            raise ImageError("is cut off")
+        return Entry(
+            kind=kind,
+            path=path.rstrip(b"/"),
+            mode=header.mode & 0o7777,
+            uid=_owner(header.uid, fields.get(b"uid")),
+            gid=_owner(header.gid, fields.get(b"gid")),
+            mtime=_mtime(header.mtime, fields.get(b"mtime")),
+            size=size,
+            link=_link(header, extensions, fields),
+            device=_device(header, kind),
+            xattrs=xattrs(fields),
+            segments=segments,
+            start=extensions.start,
+            data=data,
+            end=end,
+        )
+
+    def _holes(
+        self, header: Header, extensions: _Extensions, fields: Mapping[bytes, bytes], at: int, record: bytes
+    ) -> sparse.Sparse | None:
+        if header.type == b"S":
+            return sparse.old_gnu(self._tar, record, at)
+        return sparse.pax(self._tar, extensions.records or (), fields, at + RECORD)
+
+
+def _extend(extensions: _Extensions, kind: bytes, content: bytes) -> None:
+    """Python lets the first of two headers of a kind win, and Go the last."""
+    known = {_NAME: extensions.name, _LINK: extensions.link, _PAX: extensions.records}[kind]
+    if known is not None:
+        raise ImageError("has two extension headers of one kind")
+    if kind == _NAME:
+        extensions.name = text(content)
+    elif kind == _LINK:
+        extensions.link = text(content)
+    else:
+        extensions.records = parse_records(content)
+
+
+def _path(header: Header, extensions: _Extensions, fields: Mapping[bytes, bytes]) -> bytes:
+    path = fields.get(b"GNU.sparse.name") or fields.get(b"path")
+    if path is not None and extensions.name is not None:
+        raise ImageError("is named twice, by PAX and by GNU's extension")
+    if path is None:
+        path = header.name if extensions.name is None else extensions.name
+    if b".." in path or b"\0" in path:
+        split_path(path)
+    return path
+
+
+def _link(header: Header, extensions: _Extensions, fields: Mapping[bytes, bytes]) -> bytes:
+    link = fields.get(b"linkpath")
+    if link is not None and extensions.link is not None:
+        raise ImageError("is linked twice, by PAX and by GNU's extension")
+    if link is None:
+        link = header.link if extensions.link is None else extensions.link
+    if b"\0" in link:
+        raise ImageError("has a link with NUL")
+    return link
+
+
+def _kind(header: Header, path: bytes) -> Kind:
+    kind = _KINDS.get(header.type)
+    if kind is None:
+        raise ImageError(f"is of the unknown type {header.type!r}")
+    # Before POSIX a directory was told by its slash.
+    return Kind.DIRECTORY if header.type == b"\0" and path.endswith(b"/") else kind
+
+
+def _owner(own: int, field: bytes | None) -> int:
+    owner = own if field is None else pax_number(field, "owner")
+    if not 0 <= owner < _NO_ID:
+        raise ImageError(f"has the impossible owner {owner}")
+    return owner
+
+
+def _mtime(seconds: int, field: bytes | None) -> int:
+    if field is not None:
+        return pax_time(field)
+    if not -_LATEST < seconds < _LATEST:
+        raise ImageError(f"has the impossible time {seconds}")
+    return seconds * 10**9
+
+
+def _device(header: Header, kind: Kind) -> int:
+    if kind not in (Kind.CHARACTER, Kind.BLOCK):
+        return 0
+    # Linux has 12 bits for the major and 20 for the minor number (linux/kdev_t.h).
+    if not (0 <= header.major < 1 << 12 and 0 <= header.minor < 1 << 20):
+        raise ImageError(f"has the impossible device number {header.major}:{header.minor}")
+    return os.makedev(header.major, header.minor)
+
+
+@contextmanager
+def _about(path: bytes) -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"member {quoted(path)}: {error.message}", error.hint) from error
+
+
+@contextmanager
+def _near(at: int) -> Iterator[None]:
+    """Where no name is known yet, the place has to do."""
+    try:
+        yield
+    except ImageError as error:
+        if error.message.startswith("member "):
+            raise
+        raise ImageError(f"its tar is truncated or corrupt: {error.message} (at byte {at})", error.hint) from error

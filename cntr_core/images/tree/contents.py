@@ -1,0 +1,44 @@
+"""What files of the merged tree hold, read from the layers' tars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..tar.plain import PlainTar
+from .tree import File
+
+
+class Contents:
+    """Reads from the tars of all layers, the lowest first. Who made the tars owns their descriptors."""
+
+    def __init__(self, tars: Sequence[PlainTar]) -> None:
+        self.tars = tars
+
+    def read(self, file: File, size: int, offset: int) -> bytes:
+        """At most `size` bytes of a regular file from `offset`; fewer only at its end.
+
+        :raises OSError: EIO, the layer's file was truncated.
+        """
+        entry = file.entry
+        size = min(size, entry.size - offset)
+        if size <= 0:
+            return b""
+        if entry.segments is None:
+            return self.tars[file.layer].read(size, entry.data + offset)
+        return self._read_sparse(file, size, offset)
+
+    def _read_sparse(self, file: File, size: int, offset: int) -> bytes:
+        """The parts that are there; what lies between is zero."""
+        content = bytearray(size)
+        stored = file.entry.data
+        for begin, length in file.entry.segments or ():
+            first, last = max(begin, offset), min(begin + length, offset + size)
+            if first < last:
+                data = self.tars[file.layer].read(last - first, stored + first - begin)
+                content[first - offset : last - offset] = data
+            stored += length
+        return bytes(content)
+
+    def whole(self, file: File) -> bytes:
+        """All of a regular file."""
+        return self.read(file, file.entry.size, 0)

@@ -1,0 +1,26 @@
+"""Writing images: a value becomes an archive, a layout, an image of an engine, or one of a registry.
+
+::
+
+    with tempfile.TemporaryDirectory() as work:
+        slim = pack(NewImage(config, layers), work)
+        fat = pack(NewImage(fat_config, fat_layers, subject=slim.descriptor), work)
+        parse_destination("app.tar").save([("app:slim", slim), ("app:fat", fat)])
+"""
+
+from .compress import Compression
+from .destination import Destination, parse_destination
+from .new_image import Blob, NewImage, PackedImage, PlainLayer, Progress
+from .pack import pack
+
+__all__ = [
+    "pack",
+    "parse_destination",
+    "Blob",
+    "Compression",
+    "Destination",
+    "NewImage",
+    "PackedImage",
+    "PlainLayer",
+    "Progress",
+]

@@ -1,1 +1,0 @@
-"""The layers of an image, read where they are instead of unpacked."""
