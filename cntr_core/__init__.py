@@ -2,7 +2,7 @@
 
 The public surface for plugin authors: everything named here is stable, everything else is not.
 
-Each name is imported when it is first asked for: ``cntr attach`` starts its interpreter twice (see protect.py), and the
+Each name is imported when it is first asked for: ``cntr attach`` starts its interpreter twice (cli/protect.py), and the
 first start needs none of them.
 """
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .engine.tracing import GatedContainer, GatedEngine, GatedEntry, GatedOptions
     from .errors import CntrError, EngineAbsent, EngineError
     from .filesystem import AccessEvent, Branch, DirectoryTree, Filesystem, MountRequest, Observer, ServedMount
-    from .gated import GatedContainer, GatedEngine, GatedEntry, GatedOptions
     from .hookspecs import hookimpl
     from .rules import Found, ImageView, Keep, Rule, RuleContext
     from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing
@@ -50,7 +50,7 @@ __all__ = [
     "EngineError",
 ]
 
-_MODULES = ("hookspecs", "engine", "gated", "filesystem", "rules", "types", "errors")
+_MODULES = ("hookspecs", "engine", "engine.tracing", "filesystem", "rules", "types", "errors")
 
 
 def __getattr__(name: str) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cntr_core.gated import GatedEngine, GatedOptions
+from cntr_core.engine.tracing import GatedEngine, GatedOptions
 
 from .choose import Wishes
 from .probes.spec import Probe

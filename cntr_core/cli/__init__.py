@@ -13,7 +13,7 @@ def main() -> None:
     """Entry point of the ``cntr`` program. Does not return."""
     _reset_signals()
     if next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _ENTERING:
-        from ..protect import run_read_only
+        from .protect import run_read_only
 
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Python would show where it stands in its start
         run_read_only()

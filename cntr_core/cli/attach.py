@@ -232,7 +232,7 @@ def execute(
 
 
 def _attach_via_kubectl(pod: str, arguments: Sequence[str], image: str, dry_run: bool) -> int:
-    from .. import kubectl
+    from . import kubectl
 
     if not image:
         raise UsageError("--via-kubectl needs the image of its helper", "give --helper-image: any that has cntr in it")

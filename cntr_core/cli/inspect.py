@@ -115,7 +115,7 @@ def doctor(json: output.Json = False, debug: output.Debug = False) -> int:
 
     Exit code 0 when attach can work here, 125 when something that it needs is missing.
     """
-    from ..diagnosis import diagnose
+    from .diagnosis import diagnose
 
     findings = diagnose()
     if json:

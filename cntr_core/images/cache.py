@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ..rootless import user_outside
+from ..kernel.user_namespaces import user_outside
 from .image import Image
 from .open import ImageHolder, open_image
 from .tree.remove import remove_tree

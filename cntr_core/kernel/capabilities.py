@@ -10,8 +10,8 @@ import ctypes
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .libc import Syscall
-from .procfs import Status
+from .procfs import ProcessStatus
+from .syscall import Syscall
 
 _NAMES = """
 CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
@@ -50,7 +50,7 @@ class CapabilitySet:
     ambient: int
 
     @classmethod
-    def from_status(cls, status: Status) -> CapabilitySet:
+    def from_status(cls, status: ProcessStatus) -> CapabilitySet:
         """The sets as ``/proc/PID/status`` prints them."""
         return cls(
             bounding=status.cap_bounding,

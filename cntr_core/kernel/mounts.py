@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .libc import AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW, Syscall, encode
+from .syscall import AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW, Syscall, encode
 
 if TYPE_CHECKING:
-    from .libc import Path
+    from .syscall import Path
 
     OptionValue = str | bytes | int | None
     Options = Mapping[str, OptionValue] | Iterable[tuple[str, OptionValue]]

@@ -7,7 +7,7 @@ import os
 import sys
 from dataclasses import dataclass
 
-from .libc import Syscall
+from .syscall import Syscall
 
 _ADMIN = "CAP_SYS_ADMIN in the namespace's user namespace and in one's own"
 _setns = Syscall("setns", 268, 308, wants=_ADMIN)

@@ -8,10 +8,10 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from .libc import Syscall, encode
+from .syscall import Syscall, encode
 
 if TYPE_CHECKING:
-    from .libc import Path
+    from .syscall import Path
 
 # linux/openat2.h
 RESOLVE_NO_XDEV = 0x01

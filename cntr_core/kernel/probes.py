@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import capabilities, mounts, namespaces, paths, process
-from .libc import Syscall
+from .syscall import Syscall
 
 _fanotify_init = Syscall("fanotify_init", 262, 300, since="2.6.36", wants="CAP_SYS_ADMIN")
 

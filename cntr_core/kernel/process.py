@@ -10,8 +10,8 @@ import itertools
 import os
 from collections.abc import Collection, Sequence
 
-from .libc import Syscall
 from .procfs import parse_stat
+from .syscall import Syscall
 
 _SETUID = "CAP_SETUID in the user namespace"
 _SETGID = "CAP_SETGID in the user namespace"

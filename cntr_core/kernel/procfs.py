@@ -30,7 +30,7 @@ class Ids:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class ProcessStatus:
     """``/proc/PID/status``. Fields of newer kernels are None (or empty) where the kernel did not print them.
 
     `name` is the escaped name of the thread. `state` is one letter: R, S, D, T, t, X, Z, I. `tgid` is the
@@ -127,7 +127,7 @@ def _fail(what: str, data: bytes) -> NoReturn:
     raise ProcfsError(f"cannot understand {what}: {data[:80]!r}")
 
 
-def parse_status(data: bytes) -> Status:
+def parse_status(data: bytes) -> ProcessStatus:
     """Read ``/proc/PID/status``."""
     fields: dict[bytes, bytes] = {}
     for line in data.split(b"\n"):
@@ -140,12 +140,12 @@ def parse_status(data: bytes) -> Status:
         raise ProcfsError(f"cannot understand a process's status: {error!r}") from error
 
 
-def _status(fields: dict[bytes, bytes]) -> Status:
+def _status(fields: dict[bytes, bytes]) -> ProcessStatus:
     def optional(key: bytes, base: int = 10) -> int | None:
         return _number(fields[key], base) if key in fields else None
 
     no_new_privs, kernel_thread = optional(b"NoNewPrivs"), optional(b"Kthread")
-    return Status(
+    return ProcessStatus(
         name=fields[b"Name"],
         state=_letter(fields[b"State"]),
         tgid=_number(fields[b"Tgid"]),
@@ -309,7 +309,7 @@ def read(process: int, name: str) -> bytes:
         os.close(fd)
 
 
-def read_status(process: int) -> Status:
+def read_status(process: int) -> ProcessStatus:
     """:func:`parse_status` of a process."""
     return parse_status(read(process, "status"))
 

@@ -1,8 +1,8 @@
 """Containers of our own: from an image's configuration and a root directory to a process, by an OCI runtime."""
 
 from .bundle import BundleRequest, stop_signal, write_bundle
+from .config_json import Wishes, arguments
 from .runtime import Runtime, Streams, find_runtime, need_runtime
-from .spec import Wishes, arguments
 
 __all__ = [
     "BundleRequest",

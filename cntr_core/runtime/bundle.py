@@ -15,8 +15,8 @@ from ..images import ImageConfig
 from ..kernel import capabilities
 from ..kernel.namespaces import is_initial_user_namespace
 from ..kernel.paths import open_in_root, read_in_root
-from . import spec
-from .users import resolve_user
+from . import config_json
+from .image_user import resolve_user
 
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
@@ -40,7 +40,7 @@ def write_bundle(directory: str, root: int, config: ImageConfig, request: Bundle
 
     :raises CntrError: the image names no command, or a user that it does not have.
     """
-    wishes = spec.Wishes(
+    wishes = config_json.Wishes(
         name=request.name,
         cgroup=request.cgroup if is_initial_user_namespace() else "",
         identity=resolve_user(config.user, _read(root, "etc/passwd"), _read(root, "etc/group")),
@@ -51,7 +51,7 @@ def write_bundle(directory: str, root: int, config: ImageConfig, request: Bundle
         files=_network_files(directory, request),
         volumes={path: _owner_options(root, path) for path in config.volumes},
     )
-    _write(os.path.join(directory, "config.json"), json.dumps(spec.bundle(config, wishes)))
+    _write(os.path.join(directory, "config.json"), json.dumps(config_json.bundle(config, wishes)))
 
 
 def stop_signal(text: str) -> int:

@@ -1,11 +1,12 @@
-"""Attach and exec: a plan made of steps, then the processes that execute it.
+"""Attach and exec: a plan made of steps, then the processes that execute it. A module named after a process is that
+process's: supervisor, monitor, builder, reaper, command.
 
 ::
 
-    attach ── hold_target ── open_tools ── skeleton ── Filesystem.mount ── plan ── run_session
-                                                                                     │ fork
-      host's PID namespace                                             nest (guards) ── builder (steps)
-      container's PID namespace                                                           └ reaper ── command
+    attach ── pin_target ── open_tools ── skeleton ── Filesystem.mount ── plan ── run_session (supervisor)
+                                                                                    │ fork
+      host's PID namespace                                                      monitor (guards) ── builder (steps)
+      container's PID namespace                                                                      └ reaper ── command
 """
 
 from .attach import attach, describe_attach, describe_execute, execute

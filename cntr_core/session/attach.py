@@ -12,13 +12,13 @@ from ..errors import KernelFeatureMissing, UsageError
 from ..filesystem import DirectoryTree, Filesystem, MountRequest
 from ..kernel import cgroups
 from ..types import ContainerProcess
+from .merged_root import whole_branches
 from .plan import AttachPlan, SessionOptions, host_ids, plan_attach, plan_exec, plan_whole
 from .privileges import gain_privileges
-from .run import run_session
 from .skeleton import mount_points, session_skeleton
-from .target import Target, hold_target
+from .supervisor import run_session
+from .target import Target, pin_target
 from .tools import Tools, check_writable, open_tools, tools_container
-from .whole import whole_branches
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def _prepared(
     _check_filesystem(filesystem)
     if options.rw_tools:
         check_writable(options.tools)
-    with hold_target(process, join_cgroup=options.join_cgroup) as target:
+    with pin_target(process, join_cgroup=options.join_cgroup) as target:
         if options.fat is not None:
             from ..images import open_fat
 
@@ -121,7 +121,7 @@ def execute(process: ContainerProcess, options: SessionOptions, caller: Mapping[
     :raises CntrError: as :func:`attach`.
     """
     options = _allowed(process, options)
-    with hold_target(process, join_cgroup=options.join_cgroup) as target:
+    with pin_target(process, join_cgroup=options.join_cgroup) as target:
         return run_session(target, plan_exec(target, options, caller), None, None, options.timeout)
 
 
@@ -130,7 +130,7 @@ def describe_execute(
 ) -> list[str]:
     """What :func:`execute` would do, one line a step; nothing is changed."""
     options = _allowed(process, options)
-    with hold_target(process, join_cgroup=options.join_cgroup) as target:
+    with pin_target(process, join_cgroup=options.join_cgroup) as target:
         return plan_exec(target, options, caller).describe()
 
 

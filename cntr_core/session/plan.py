@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..kernel import capabilities
-from . import layout, steps, whole
+from . import merged_root, root_layout, steps
 from .environment import Environment, attach_environment, exec_environment, parse_assignments
 from .identity import INHERITABLE, Identity, decide, parse_user
 from .skeleton import is_regular
@@ -82,7 +82,7 @@ def plan_attach(
     """
     identity = _identity(target, options)
     forwards = tuple(_forward(text) for text in options.forward_sockets)
-    files = [path for path in layout.FILES if is_regular(target.root, path)]
+    files = [path for path in root_layout.FILES if is_regular(target.root, path)]
     if options.rw_tools:  # nothing hides a link of the tools then, and nothing stands in for a missing file
         files = [path for path in files if is_regular(tools.root, path, follow=False)]
     owner = host_ids(target, identity)
@@ -90,12 +90,12 @@ def plan_attach(
     return AttachPlan(
         steps=(
             *_first_steps(target, identity),
-            steps.NestMounts(),
+            steps.UnshareMounts(),
             steps.AttachRoot(f"{tools.description} ({access}, by {filesystem})"),
             steps.PlaceContainer(),
-            *(steps.BindSpecial(name) for name in layout.SPECIAL),
+            *(steps.BindSpecial(name) for name in root_layout.SPECIAL),
             *(steps.BindFile(path) for path in files),
-            *(steps.MountPrivate(path, mode) for path, mode in layout.PRIVATE.items()),
+            *(steps.MountPrivate(path, mode) for path, mode in root_layout.PRIVATE.items()),
             steps.PivotRoot(),
             *(steps.Listen(inside, owner) for _, inside in forwards),
         ),
@@ -125,14 +125,14 @@ def plan_whole(
     forwards = tuple(_forward(text) for text in options.forward_sockets)
     owner = host_ids(target, identity)
     kept = "thrown away" if options.scratch else "the container's"
-    programs = whole.shells(target.environment)
+    programs = merged_root.shells(target.environment)
     return AttachPlan(
         steps=(
             *_first_steps(target, identity),
-            steps.NestMounts(),
+            steps.UnshareMounts(),
             steps.AttachRoot(f"the container's root over {fat.reference} (writes are {kept}, by {filesystem})"),
             steps.PlaceContainer(),
-            *(steps.BindSpecial(name) for name in layout.SPECIAL),
+            *(steps.BindSpecial(name) for name in root_layout.SPECIAL),
             steps.PivotRoot(),
             *(steps.Listen(inside, owner) for _, inside in forwards),
         ),
@@ -217,9 +217,9 @@ def _shell(text: str) -> tuple[bytes, ...]:
 
 def _attach_cwd(target: Target, options: SessionOptions) -> bytes:
     if options.cwd is None:
-        return b"/" + layout.CONTAINER.encode()
+        return b"/" + root_layout.CONTAINER.encode()
     if options.cwd == "target":
-        return (b"/" + layout.CONTAINER.encode() + target.cwd).rstrip(b"/")
+        return (b"/" + root_layout.CONTAINER.encode() + target.cwd).rstrip(b"/")
     return os.fsencode(options.cwd)
 
 
@@ -239,7 +239,7 @@ def _forward(text: str) -> tuple[str, str]:
         if len(os.fsencode(path)) > _LONGEST_SOCKET:
             raise UsageError(f"no socket can have a path as long as {path}", f"{_LONGEST_SOCKET} bytes at most")
     inside = "/" + os.path.normpath(inside).lstrip("/")
-    if not inside.startswith(tuple(f"/{place}/" for place in (*layout.PRIVATE, "var/run"))):
+    if not inside.startswith(tuple(f"/{place}/" for place in (*root_layout.PRIVATE, "var/run"))):
         raise UsageError(f"no socket can be made at {inside} in the session", "forward it to a path below /run or /tmp")
     return outside, inside
 

@@ -11,8 +11,8 @@ import os
 
 from ..errors import ContainerNotRunning, PermissionMissing
 from ..kernel import capabilities, idmap, mounts, namespaces, process, procfs
-from ..kernel.libc import AT_FDCWD, AT_RECURSIVE
 from ..kernel.namespaces import CLONE_NEWNS, CLONE_NEWUSER
+from ..kernel.syscall import AT_FDCWD, AT_RECURSIVE
 from ..types import ContainerProcess, ContainerRef
 
 _NEEDED = ("SYS_ADMIN", "SYS_PTRACE", "SYS_CHROOT", "SETUID", "SETGID")
@@ -56,7 +56,7 @@ def _open_namespace(target: ContainerProcess, lacking: list[str]) -> int:
 
 
 def _check_program() -> None:
-    """Our interpreter must not be the container's to write, whose root we are (see protect.py)."""
+    """Our interpreter must not be the container's to write, whose root we are (see cli/protect.py)."""
     if os.access("/proc/self/exe", os.W_OK):  # pragma: no cover - tests run the system's interpreter
         program = os.readlink("/proc/self/exe")
         raise PermissionMissing(

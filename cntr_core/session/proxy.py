@@ -14,8 +14,8 @@ import socket
 import threading
 import time
 
-from ..relay import Loop
-from .channel import receive_fds
+from ..kernel.channel import receive_fds
+from .relay import Loop
 
 _CHUNK = 1 << 16
 _MOST_FDS = 253  # SCM_MAX_FD

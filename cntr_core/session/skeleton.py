@@ -16,10 +16,10 @@ from contextlib import contextmanager
 
 from ..kernel import paths
 from ..kernel.mounts import DetachedMount
-from . import layout
+from . import root_layout
 
 _WHITEOUT = os.makedev(0, 0)
-_PLACES = (layout.CONTAINER, *layout.SPECIAL, *layout.PRIVATE)
+_PLACES = (root_layout.CONTAINER, *root_layout.SPECIAL, *root_layout.PRIVATE)
 
 
 class Skeleton:
@@ -172,7 +172,7 @@ def session_skeleton(tools: int, container: int, *, hide_secrets: bool, user: tu
         skeleton = Skeleton(mount.fd, tools)
         for path in _PLACES:
             skeleton.directory(path)
-        for path in layout.FILES:
+        for path in root_layout.FILES:
             if is_regular(container, path):
                 skeleton.file(path, None)
             elif (content := _stand_in(path, *user)) is not None:
@@ -187,10 +187,10 @@ def session_skeleton(tools: int, container: int, *, hide_secrets: bool, user: tu
 
 def _secrets(skeleton: Skeleton, tools: int) -> list[str]:
     """The real paths of all that is to be hidden, outer ones first."""
-    named = {path for pattern in (*layout.HOMES, *_homes(tools)) for path in skeleton.matches(pattern)}
+    named = {path for pattern in (*root_layout.HOMES, *_homes(tools)) for path in skeleton.matches(pattern)}
     homes = {"", *filter(None, map(skeleton.real, named))}  # "/" is the home of many, and of users without one
-    patterns = [f"{glob.escape(home)}/{name}".lstrip("/") for home in homes for name in layout.HOME_SECRETS]
-    found = {path for pattern in (*layout.SECRETS, *patterns) for path in skeleton.matches(pattern)}
+    patterns = [f"{glob.escape(home)}/{name}".lstrip("/") for home in homes for name in root_layout.HOME_SECRETS]
+    found = {path for pattern in (*root_layout.SECRETS, *patterns) for path in skeleton.matches(pattern)}
     targets = {target for path in found if (target := skeleton.target(path)) and not _is_needed(target)}
     return sorted(targets | {skeleton.entry(path) for path in found})
 
@@ -208,7 +208,7 @@ def _homes(tools: int) -> Iterator[str]:
 
 def _is_needed(path: str) -> bool:
     """Whether a session's root could not do without `path`."""
-    return any(f"{place}/".startswith(f"{path}/") for place in (*_PLACES, *layout.FILES))
+    return any(f"{place}/".startswith(f"{path}/") for place in (*_PLACES, *root_layout.FILES))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ They run in this order in one process, which is single-threaded, and after :clas
 nothing but what is named here: the files are the container's then.
 """
 
-# ruff: noqa: ARG002 - not every step needs the nest
+# ruff: noqa: ARG002 - not every step needs the context
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from dataclasses import dataclass, field
 
 from ..errors import SessionError
 from ..kernel import mounts, namespaces, paths
-from ..kernel.libc import AT_FDCWD, AT_RECURSIVE
+from ..kernel.child import open_in_child
 from ..kernel.mounts import DetachedMount
 from ..kernel.namespaces import NAMESPACES
-from . import layout
-from .helper import open_in_child
+from ..kernel.syscall import AT_FDCWD, AT_RECURSIVE
+from . import root_layout
 from .target import Target
 
 
 @dataclass(slots=True)
-class Nest:
+class MountContext:
     """What the steps work on. `root` is the detached mount that becomes ``/``; None for the container's own root."""
 
     target: Target
@@ -61,7 +61,7 @@ class Step(ABC):
         """What will be done, in one line."""
 
     @abstractmethod
-    def execute(self, nest: Nest) -> None:
+    def execute(self, context: MountContext) -> None:
         """Do it.
 
         :raises OSError: the kernel refused.
@@ -77,7 +77,7 @@ class TakeOomScore(Step):
     def describe(self) -> str:
         return f"set oom_score_adj to {self.value}"
 
-    def execute(self, nest: Nest) -> None:
+    def execute(self, context: MountContext) -> None:
         try:
             fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
             with open(fd, "wb", buffering=0) as file:
@@ -95,9 +95,9 @@ class JoinNamespaces(Step):
     def describe(self) -> str:
         return f"join the namespaces {', '.join(self.kinds)}" if self.kinds else "stay in the caller's namespaces"
 
-    def execute(self, nest: Nest) -> None:
+    def execute(self, context: MountContext) -> None:
         for kind in self.kinds:
-            namespaces.setns(nest.target.namespaces[kind], NAMESPACES[kind].flag)
+            namespaces.setns(context.target.namespaces[kind], NAMESPACES[kind].flag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,9 @@ class EnterMounts(Step):
     def describe(self) -> str:
         return "join the namespace mnt, at the target's own root"
 
-    def execute(self, nest: Nest) -> None:
-        namespaces.setns(nest.target.namespaces["mnt"], namespaces.CLONE_NEWNS)
-        os.fchdir(nest.target.root)
+    def execute(self, context: MountContext) -> None:
+        namespaces.setns(context.target.namespaces["mnt"], namespaces.CLONE_NEWNS)
+        os.fchdir(context.target.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +119,21 @@ class ChangeRoot(Step):
     def describe(self) -> str:
         return "chroot to the target's root"
 
-    def execute(self, nest: Nest) -> None:
+    def execute(self, context: MountContext) -> None:
         os.chroot(".")
 
 
 @dataclass(frozen=True, slots=True)
-class NestMounts(Step):
+class UnshareMounts(Step):
     """Copy the mount namespace, cut its ties, and take a detached copy of the container's tree."""
 
     def describe(self) -> str:
         return "unshare a nested mount namespace, recursively private"
 
-    def execute(self, nest: Nest) -> None:
+    def execute(self, context: MountContext) -> None:
         namespaces.unshare(namespaces.CLONE_NEWNS)
         mounts.mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=mounts.MS_PRIVATE)
-        nest.container = DetachedMount.clone(AT_FDCWD, ".", recursive=True)
+        context.container = DetachedMount.clone(AT_FDCWD, ".", recursive=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +145,9 @@ class AttachRoot(Step):
     def describe(self) -> str:
         return f"mount {self.description} as the new root"
 
-    def execute(self, nest: Nest) -> None:
-        assert nest.root is not None
-        mounts.move_mount(nest.root, "", AT_FDCWD, "/")
+    def execute(self, context: MountContext) -> None:
+        assert context.root is not None
+        mounts.move_mount(context.root, "", AT_FDCWD, "/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +155,11 @@ class PlaceContainer(Step):
     """The container's whole tree, with its volumes, below the new root."""
 
     def describe(self) -> str:
-        return f"bind the container's tree to /{layout.CONTAINER}"
+        return f"bind the container's tree to /{root_layout.CONTAINER}"
 
-    def execute(self, nest: Nest) -> None:
-        assert nest.container is not None
-        nest.place(nest.container, layout.CONTAINER)
+    def execute(self, context: MountContext) -> None:
+        assert context.container is not None
+        context.place(context.container, root_layout.CONTAINER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +171,15 @@ class BindSpecial(Step):
     def describe(self) -> str:
         return f"bind the container's /{self.name}"
 
-    def execute(self, nest: Nest) -> None:
-        with self._tree(nest) as tree:
-            nest.place(tree, self.name)
-        if self.name == "dev" and not _has_null(nest):
-            _make_devices(nest)
+    def execute(self, context: MountContext) -> None:
+        with self._tree(context) as tree:
+            context.place(tree, self.name)
+        if self.name == "dev" and not _has_null(context):
+            _make_devices(context)
 
-    def _tree(self, nest: Nest) -> DetachedMount:
+    def _tree(self, context: MountContext) -> DetachedMount:
         try:
-            tree = nest.clone(self.name, os.O_PATH | os.O_DIRECTORY)
+            tree = context.clone(self.name, os.O_PATH | os.O_DIRECTORY)
         except OSError:
             return self._new()
         if self.name == "proc" and mounts.statfs_type(tree.fd) != mounts.PROC_SUPER_MAGIC:
@@ -194,10 +194,10 @@ class BindSpecial(Step):
         return DetachedMount.new("tmpfs", {"mode": "755", "size": "64k"})
 
 
-def _has_null(nest: Nest) -> bool:
-    assert nest.root is not None
+def _has_null(context: MountContext) -> bool:
+    assert context.root is not None
     try:
-        fd = paths.open_in_root(nest.root, "dev/null", os.O_PATH)
+        fd = paths.open_in_root(context.root, "dev/null", os.O_PATH)
     except OSError:
         return False
     try:
@@ -216,14 +216,14 @@ _DEVICES = {
 }
 
 
-def _make_devices(nest: Nest) -> None:
+def _make_devices(context: MountContext) -> None:
     """A private ``/dev`` with what every program expects, for a target that has no /dev/null to share."""
     with DetachedMount.new("tmpfs", {"mode": "755", "size": "64k"}) as devices:
         for name, (major, minor) in _DEVICES.items():
             os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=devices.fd)
             os.chmod(name, 0o666, dir_fd=devices.fd)
         os.symlink("/proc/self/fd", "fd", dir_fd=devices.fd)
-        nest.place(devices, "dev")
+        context.place(devices, "dev")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,14 +235,14 @@ class BindFile(Step):
     def describe(self) -> str:
         return f"bind the container's /{self.path}"
 
-    def execute(self, nest: Nest) -> None:
-        with self._source(nest) as source:
-            nest.place(source, self.path)
+    def execute(self, context: MountContext) -> None:
+        with self._source(context) as source:
+            context.place(source, self.path)
 
-    def _source(self, nest: Nest) -> DetachedMount:
+    def _source(self, context: MountContext) -> DetachedMount:
         """The file; an empty one if it has been removed or replaced since the plan was made."""
         try:
-            source = nest.clone(self.path)
+            source = context.clone(self.path)
         except OSError:  # pragma: no cover - a race: it went after the plan was made
             return _empty_file()
         if stat.S_ISREG(os.fstat(source.fd).st_mode):
@@ -267,10 +267,10 @@ class MountPrivate(Step):
     def describe(self) -> str:
         return f"mount a private tmpfs on /{self.path}"
 
-    def execute(self, nest: Nest) -> None:
+    def execute(self, context: MountContext) -> None:
         options = {"mode": f"{self.mode:o}", "size": "25%"}
         with DetachedMount.new("tmpfs", options, mounts.MOUNT_ATTR_NODEV | mounts.MOUNT_ATTR_NOSUID) as tmpfs:
-            nest.place(tmpfs, self.path)
+            context.place(tmpfs, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +280,9 @@ class PivotRoot(Step):
     def describe(self) -> str:
         return "pivot_root, and detach the old root"
 
-    def execute(self, nest: Nest) -> None:
-        assert nest.root is not None
-        os.fchdir(nest.root)
+    def execute(self, context: MountContext) -> None:
+        assert context.root is not None
+        os.fchdir(context.root)
         mounts.pivot_root(".", ".")
         mounts.umount2(".", mounts.MNT_DETACH)
         os.chdir("/")
@@ -298,7 +298,7 @@ class Listen(Step):
     def describe(self) -> str:
         return f"listen on {self.path}"
 
-    def execute(self, nest: Nest) -> None:
+    def execute(self, context: MountContext) -> None:
         os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
@@ -310,4 +310,4 @@ class Listen(Step):
             ) from None
         os.chown(self.path, *self.owner, follow_symlinks=False)
         listener.listen(128)
-        nest.listeners.append(listener)
+        context.listeners.append(listener)

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from ..engine import hold
+from ..engine import pin
 from ..errors import ContainerNotRunning, KernelFeatureMissing, PermissionMissing
 from ..kernel import capabilities, cgroups, idmap, limits, lsm, procfs
+from ..kernel.channel import describe
 from ..kernel.namespaces import NAMESPACES, open_namespaces, same_namespace
 from ..types import ContainerProcess
-from .channel import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Target:
     root: int
     cwd: bytes
     namespaces: Mapping[str, int]
-    status: procfs.Status
+    status: procfs.ProcessStatus
     environment: Mapping[bytes, bytes]
     users: idmap.IdMapping
     groups: idmap.IdMapping
@@ -45,14 +45,14 @@ class Target:
 
 
 @contextmanager
-def hold_target(process: ContainerProcess, *, join_cgroup: bool = True) -> Iterator[Target]:
+def pin_target(process: ContainerProcess, *, join_cgroup: bool = True) -> Iterator[Target]:
     """Open and read all of `process`, and make sure at the end that it still was the same process.
 
     :raises ContainerNotRunning: it ended, or its cgroup is frozen or full.
     :raises PermissionMissing: the caller may not look into it.
     """
     with ExitStack() as stack:
-        pidfd = stack.enter_context(hold(process))
+        pidfd = stack.enter_context(pin(process))
         try:
             target = _read(process, pidfd, join_cgroup, stack)
         except (ProcessLookupError, FileNotFoundError):  # pragma: no cover - a race: it ended while it was read

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from ..engine import Engine, resolve
 from ..errors import UsageError
-from ..kernel.libc import AT_FDCWD
+from ..kernel.child import open_in_child
 from ..kernel.mounts import DetachedMount
 from ..kernel.namespaces import CLONE_NEWNS, setns
+from ..kernel.syscall import AT_FDCWD
 from ..types import ContainerProcess, ContainerRef
 from .environment import DEFAULT_PATH
-from .helper import open_in_child
-from .target import Target, hold_target
+from .target import Target, pin_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def open_tools(
         with _directory(name) as root:
             yield Tools(root, DEFAULT_PATH, _SHELLS, f"the directory {name}")
     elif container is not None:
-        with hold_target(container, join_cgroup=False) as other:
+        with pin_target(container, join_cgroup=False) as other:
             path = other.environment.get(b"PATH", DEFAULT_PATH)
             with DetachedMount(open_in_child(lambda: _clone(other))) as tree:
                 yield Tools(tree.fd, path, _SHELLS, f"the tree of {container.container.ref}")

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import pytest
 
-from ..asking import ask
-from ..engine import Engine, hold, resolve
+from ..engine import Engine, pin, resolve
+from ..engine.query import query
 from ..errors import CntrError, EngineError
 from ..kernel.procfs import open_process, read_status
 from ..types import Container, ContainerRef, ContainerState, EngineStatus
@@ -90,13 +90,13 @@ class EngineContract:
 
     def test_it_answers_from_a_process_of_its_own(self, engine: Engine, running: str) -> None:
         """cntr asks in a forked process, so that answers travel through a pipe."""
-        [answer] = ask([engine], lambda asked: list(asked.find(running)), PATIENCE)
+        [answer] = query([engine], lambda asked: list(asked.find(running)), PATIENCE)
         assert answer.error is None
         assert answer.value == list(engine.find(running))
         assert pickle.loads(pickle.dumps(engine.status())) == engine.status()
 
     def test_a_reference_leads_to_a_process_that_can_be_held(self, engine: Engine, running: str) -> None:
-        with hold(resolve(ContainerRef(running, engine.name), [engine])) as pidfd:
+        with pin(resolve(ContainerRef(running, engine.name), [engine])) as pidfd:
             assert select.select([pidfd], [], [], 0) == ([], [], [])
 
     def test_without_its_manager_it_says_what_to_do(self, absent: Engine | None) -> None:

@@ -174,9 +174,9 @@ def _served(filesystem: Filesystem, *directories: str, read_only: bool = True) -
 
 
 def _attached(mount: int, place: str) -> bytes:
-    from ..kernel.libc import AT_FDCWD, AT_RECURSIVE
     from ..kernel.mounts import MS_PRIVATE, mount_setattr, move_mount
     from ..kernel.namespaces import CLONE_NEWNS, unshare
+    from ..kernel.syscall import AT_FDCWD, AT_RECURSIVE
 
     unshare(CLONE_NEWNS)
     mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)

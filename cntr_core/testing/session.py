@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import pytest
 
-from ..kernel.procfs import Status, open_process, read_mountinfo, read_status
+from ..kernel.procfs import ProcessStatus, open_process, read_mountinfo, read_status
 from .processes import PATIENCE, descendants, is_alive, living_in, read_bytes, wait_until
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "cntr")
@@ -289,7 +289,7 @@ def _traces(pid: int) -> _Traces:
     return _Traces(read_bytes(f"/proc/{pid}/mountinfo"), [] if shared else living_in(pid), ours)
 
 
-def _status(pid: int) -> Status:
+def _status(pid: int) -> ProcessStatus:
     directory = open_process(pid)
     try:
         return read_status(directory)

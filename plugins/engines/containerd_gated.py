@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
+from cntr_core.engine.tracing import GatedContainer, GatedEntry
 from cntr_core.errors import EngineError
-from cntr_core.gated import GatedContainer, GatedEntry
 from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal

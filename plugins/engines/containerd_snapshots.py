@@ -11,8 +11,8 @@ from typing import Any
 
 from cntr_core.errors import EngineError
 from cntr_core.images import Layer
+from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.mounts import DetachedMount
-from cntr_core.session.helper import open_in_child
 
 from .containerd_api import Namespace
 from .grpc_api import Refused

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from cntr_core.engine.tracing import GatedEntry, GatedOptions
 from cntr_core.errors import EngineError
-from cntr_core.gated import GatedEntry, GatedOptions
 from cntr_core.images import ImageConfig
 from cntr_core.runtime import BundleRequest, write_bundle
 

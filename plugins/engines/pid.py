@@ -37,7 +37,7 @@ class PidEngine(Engine):
         return [Container(self.name, name, name, ContainerState.RUNNING, pid)]
 
 
-def _status(pid: int) -> procfs.Status:
+def _status(pid: int) -> procfs.ProcessStatus:
     try:
         directory = procfs.open_process(pid)
     except FileNotFoundError:

@@ -18,7 +18,7 @@ from typing import Any
 from cntr_core.errors import CntrError, EngineAbsent, EngineError
 from cntr_core.kernel.mounts import DetachedMount
 from cntr_core.kernel.process import pidfd_open, set_pdeathsig
-from cntr_core.rootless import enter_alone, user_outside
+from cntr_core.kernel.user_namespaces import enter_alone, user_outside
 
 from .docker_api import LOCAL
 
@@ -174,7 +174,7 @@ def _directory(owner: Owner) -> Iterator[DetachedMount]:
             owned = {} if owner.is_us else {"uid": str(owner.uid), "gid": str(owner.gid)}
             made = DetachedMount.new("tmpfs", {**options, **owned})
         else:
-            from cntr_core.session.helper import open_in_child  # 18 ms
+            from cntr_core.kernel.child import open_in_child  # 18 ms
 
             made = DetachedMount(open_in_child(lambda: _in_own_namespace(options)))
     except (OSError, CntrError) as error:

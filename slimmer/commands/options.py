@@ -184,8 +184,8 @@ def run_wishes(
     :raises CntrError: a probe is malformed, there is no such engine, it cannot trace, or the options want one.
     """
     from cntr_core.engine import chosen
+    from cntr_core.engine.tracing import GatedOptions, gated_engine
     from cntr_core.errors import UsageError
-    from cntr_core.gated import GatedOptions, gated_engine
 
     from ..request import RunWishes
 

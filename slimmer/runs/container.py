@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from cntr_core.errors import SessionError
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
-from cntr_core.kernel.procfs import Status, open_process, read_status
+from cntr_core.kernel.procfs import ProcessStatus, open_process, read_status
 from cntr_core.runtime import Runtime, Streams
 
 from ..probes.running import Executed
@@ -145,7 +145,7 @@ def _reap_orphans(first: int) -> None:
                 os.waitpid(pid, os.WNOHANG)
 
 
-def _status(pid: int) -> Status:
+def _status(pid: int) -> ProcessStatus:
     directory = open_process(pid)
     try:
         return read_status(directory)

@@ -17,11 +17,11 @@ from cntr_core.errors import CntrError, KernelFeatureMissing
 from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node
 from cntr_core.images import ImageConfig, remove_tree
 from cntr_core.images.read.blobs import spool_directory
-from cntr_core.kernel.libc import AT_FDCWD
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, is_initial_user_namespace, unshare
 from cntr_core.kernel.process import set_child_subreaper
-from cntr_core.rootless import enter_with_subordinates
+from cntr_core.kernel.syscall import AT_FDCWD
+from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.runtime import BundleRequest, Runtime, need_runtime, stop_signal, write_bundle
 
 from ..trace.record import Phase

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
+from cntr_core.engine.tracing import GatedContainer, GatedEngine, GatedEntry, GatedOptions
 from cntr_core.errors import CntrError, EngineError, SessionError
 from cntr_core.filesystem import Filesystem
-from cntr_core.gated import GatedContainer, GatedEngine, GatedEntry, GatedOptions
 from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
 from cntr_core.runtime import arguments

@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from cntr_core.engine.tracing import GatedEngine
 from cntr_core.errors import CntrError
-from cntr_core.gated import GatedEngine
 from cntr_core.images import ImageConfig, remove_tree
 from cntr_core.images.read.blobs import spool_directory
 from cntr_core.images.tar.plain import PlainTar

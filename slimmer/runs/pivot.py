@@ -16,9 +16,9 @@ from typing import cast
 from cntr_core.errors import SessionError
 from cntr_core.filesystem import DirectoryTree, Filesystem, MountRequest, ServedMount
 from cntr_core.kernel import mounts, namespaces, paths, procfs
-from cntr_core.kernel.libc import AT_FDCWD
+from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
-from cntr_core.session.helper import open_in_child
+from cntr_core.kernel.syscall import AT_FDCWD
 
 from ..trace.watch import Watch
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from cntr_core.engine.tracing import GatedEngine, GatedOptions
 from cntr_core.errors import PermissionMissing
 from cntr_core.filesystem import Branch, Filesystem
-from cntr_core.gated import GatedEngine, GatedOptions
 from cntr_core.images import Image
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.write.new_image import NewImage

@@ -13,7 +13,9 @@ import pytest
 
 from cntr_core import Container, ContainerProcess, ContainerRef, ContainerState, Engine, EngineStatus
 from cntr_core import engine as engines
-from cntr_core.asking import Answer, ask
+from cntr_core.engine import process as engine_process
+from cntr_core.engine import search
+from cntr_core.engine.query import QueryResult, query
 from cntr_core.errors import (
     AmbiguousContainer,
     CntrError,
@@ -193,8 +195,8 @@ def test_without_any_engine_nothing_is_found() -> None:
 # -- engines that misbehave -----------------------------------------------------------------------------------------
 
 
-def _ask(*known: Engine, limit: float = 20.0) -> dict[str, Answer[EngineStatus]]:
-    return {answer.engine: answer for answer in ask(known, lambda engine: engine.status(), limit)}
+def _ask(*known: Engine, limit: float = 20.0) -> dict[str, QueryResult[EngineStatus]]:
+    return {answer.engine: answer for answer in query(known, lambda engine: engine.status(), limit)}
 
 
 def test_engines_are_asked_side_by_side() -> None:
@@ -226,8 +228,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets a short limit, and the patience given."""
 
     def set_patience(seconds: float) -> None:
-        monkeypatch.setattr(engines, "LIMIT", 0.2)
-        monkeypatch.setattr(engines, "PATIENCE", seconds)
+        monkeypatch.setattr(search, "LIMIT", 0.2)
+        monkeypatch.setattr(search, "PATIENCE", seconds)
 
     return set_patience
 
@@ -431,10 +433,10 @@ def test_a_container_that_runs_is_pinned_by_its_start_time() -> None:
     with child() as pid:
         resolved = engines.resolve(ContainerRef("web"), [make("one", container("web", pid=pid))])
         assert (resolved.pid, resolved.start_time) == (pid, process.start_time(pid))
-        with engines.hold(resolved) as pidfd:
+        with engines.pin(resolved) as pidfd:
             process.pidfd_send_signal(pidfd, signal.SIGKILL)
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-    with pytest.raises(ContainerNotRunning, match="one://web has ended"), engines.hold(resolved):
+    with pytest.raises(ContainerNotRunning, match="one://web has ended"), engines.pin(resolved):
         pass
 
 
@@ -448,7 +450,7 @@ def test_a_container_that_ends_while_it_is_looked_up() -> None:
 def test_a_process_with_a_reused_number_is_refused() -> None:
     with child() as pid:
         earlier = ContainerProcess(container("web", pid=pid), pid, process.start_time(pid) - 1)
-        with pytest.raises(ContainerNotRunning, match="has ended"), engines.hold(earlier):
+        with pytest.raises(ContainerNotRunning, match="has ended"), engines.pin(earlier):
             pass
 
 
@@ -456,7 +458,7 @@ def test_a_zombie_counts_as_gone() -> None:
     with child(lambda: None) as pid:
         until(lambda: _gone(pid))
         zombie = ContainerProcess(container("web", pid=pid), pid, process.start_time(pid))
-        with pytest.raises(ContainerNotRunning, match="has ended"), engines.hold(zombie):
+        with pytest.raises(ContainerNotRunning, match="has ended"), engines.pin(zombie):
             pass
 
 
@@ -474,10 +476,10 @@ def test_a_process_that_ends_while_it_is_compared(monkeypatch: pytest.MonkeyPatc
 
         monkeypatch.setattr(procfs, "open_process", open_then_end)
         for _ in range(2):
-            with pytest.raises(ContainerNotRunning, match="has ended"), engines.hold(there):
+            with pytest.raises(ContainerNotRunning, match="has ended"), engines.pin(there):
                 pass
         monkeypatch.undo()
-        assert not engines._is_same(there)
+        assert not engine_process._is_same(there)
 
 
 def test_all_errors_have_a_next_step() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
-from ...kernel.libc import AT_FDCWD
 from ...kernel.paths import RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, openat2
+from ...kernel.syscall import AT_FDCWD
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY
 

@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager
 
 from cntr_core.errors import PluginError
 from cntr_core.filesystem import AccessEvent, DirectoryTree, Filesystem, MountRequest, Observer
-from cntr_core.kernel.libc import AT_FDCWD
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
 from cntr_core.kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from cntr_core.kernel.syscall import AT_FDCWD
 from cntr_core.plugins import load
 
 _BACKEND = "direct"

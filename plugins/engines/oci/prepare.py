@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cntr_core.images import Image, ImageHolder, open_fat, open_image, unpack
-from cntr_core.rootless import enter_with_subordinates
+from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.runtime import BundleRequest, arguments, need_runtime, stop_signal, write_bundle
 
 from . import state

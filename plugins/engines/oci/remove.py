@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from cntr_core.errors import AmbiguousContainer, ContainerNotFound, EngineError
 from cntr_core.images import remove_tree
 from cntr_core.kernel.cgroups import frozen
+from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_dumpable
-from cntr_core.rootless import enter_with_subordinates
-from cntr_core.session.helper import open_in_child
+from cntr_core.kernel.user_namespaces import enter_with_subordinates
 
 from .state import Directory, Record, directories, runtime_of, tidy
 

@@ -14,8 +14,8 @@ from typing import NoReturn
 
 from cntr_core.errors import CntrError, EngineError
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_child_subreaper, start_time
-from cntr_core.relay import Loop, Stream
 from cntr_core.runtime import Streams
+from cntr_core.session.relay import Loop, Stream
 
 from .remove import discard
 from .state import Directory, Record, runtime_of

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cntr_core.errors import ContainerNotFound, EngineError, UsageError
 from cntr_core.kernel.procfs import parse_stat
-from cntr_core.rootless import user_outside
+from cntr_core.kernel.user_namespaces import user_outside
 
 if TYPE_CHECKING:
     from cntr_core.runtime import Runtime

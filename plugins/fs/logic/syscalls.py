@@ -8,7 +8,7 @@ import struct
 from typing import NamedTuple
 
 from cntr_core.filesystem import NOW, DirEntry
-from cntr_core.kernel.libc import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Syscall
+from cntr_core.kernel.syscall import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Syscall
 
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2

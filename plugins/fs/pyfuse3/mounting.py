@@ -13,9 +13,9 @@ import socket
 from typing import NoReturn
 
 from cntr_core.filesystem import MountRequest
-from cntr_core.kernel.libc import AT_FDCWD, Syscall, encode
 from cntr_core.kernel.mounts import AT_RECURSIVE, MS_PRIVATE, DetachedMount, mount_setattr
 from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
+from cntr_core.kernel.syscall import AT_FDCWD, Syscall, encode
 
 _MS_RDONLY = 1
 _MS_POSIXACL = 1 << 16

@@ -39,7 +39,7 @@ def render() -> str:
     for function in hooks().values():
         parts += _function(function, "###")
     for path, name in (
-        ("cntr_core/engine.py", "Engine"),
+        ("cntr_core/engine/base.py", "Engine"),
         ("cntr_core/filesystem.py", "Filesystem"),
         ("cntr_core/rules.py", "Rule"),
     ):
@@ -49,10 +49,10 @@ def render() -> str:
         ("cntr_core/types.py", "ContainerState"),
         ("cntr_core/types.py", "EngineStatus"),
         ("cntr_core/types.py", "Missing"),
-        ("cntr_core/gated.py", "GatedEngine"),
-        ("cntr_core/gated.py", "GatedEntry"),
-        ("cntr_core/gated.py", "GatedOptions"),
-        ("cntr_core/gated.py", "GatedContainer"),
+        ("cntr_core/engine/tracing.py", "GatedEngine"),
+        ("cntr_core/engine/tracing.py", "GatedEntry"),
+        ("cntr_core/engine/tracing.py", "GatedOptions"),
+        ("cntr_core/engine/tracing.py", "GatedContainer"),
         ("cntr_core/filesystem.py", "MountRequest"),
         ("cntr_core/filesystem.py", "ServedMount"),
         ("cntr_core/filesystem.py", "DirectoryTree"),

@@ -22,7 +22,7 @@ from cntr_slimmer.runs.embedded import RunRequest
 from cntr_slimmer.runs.engine import EngineRun, running_in_engine
 from cntr_slimmer.trace.watch import Watch
 
-from cntr_core.gated import GatedOptions
+from cntr_core.engine.tracing import GatedOptions
 from cntr_core.images import open_image
 from tests.support.containerd import Containerd
 from tests.support.images import docker_image

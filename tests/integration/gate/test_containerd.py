@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cntr_slimmer.trace.watch import Watch
 
+from cntr_core.engine.tracing import GatedOptions
 from cntr_core.errors import EngineError
-from cntr_core.gated import GatedOptions
 from cntr_core.kernel.process import pidfd_send_signal
 from tests.integration.gate.conftest import CONTAINERD, ContainerdPlace
 from tests.support.children import until

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from cntr_slimmer.trace.watch import Watch
 
+from cntr_core.engine.tracing import GatedEntry, GatedOptions
 from cntr_core.errors import CntrError, EngineError, SessionError
-from cntr_core.gated import GatedEntry, GatedOptions
 from cntr_core.images import Platform
 from cntr_core.kernel.process import pidfd_send_signal
 from tests.conftest import require

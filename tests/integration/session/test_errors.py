@@ -159,12 +159,12 @@ def test_a_kernel_thread_and_a_thread() -> None:
 
 
 def test_a_reused_process_number_is_noticed() -> None:
-    from cntr_core.engine import hold
+    from cntr_core.engine import pin
     from cntr_core.errors import ContainerNotRunning
     from cntr_core.types import Container, ContainerProcess, ContainerState
 
     container = Container("pid", "x", "x", ContainerState.RUNNING, os.getpid())
-    with pytest.raises(ContainerNotRunning, match="has ended"), hold(ContainerProcess(container, os.getpid(), 1)):
+    with pytest.raises(ContainerNotRunning, match="has ended"), pin(ContainerProcess(container, os.getpid(), 1)):
         pass
 
 

@@ -121,10 +121,10 @@ def test_what_waits_in_the_container_is_not_dumpable_and_holds_nothing_of_the_ho
     ) as session:
         assert session.stdout is not None
         assert session.stdout.readline() == b"ready\n"
-        nest = next(child for child in children(session.pid) if children(child))
-        builder = children(nest)[0]
+        monitor = next(child for child in children(session.pid) if children(child))
+        builder = children(monitor)[0]
         reaper = children(builder)[0]
-        for pid in (nest, builder, reaper):
+        for pid in (monitor, builder, reaper):
             # A process that is not dumpable has a /proc directory that belongs to root whoever it runs as; a
             # processes of the same user may not follow its links.
             assert _hidden_from_its_own_user(pid)
@@ -153,8 +153,8 @@ def test_the_next_process_in_the_container_has_nothing_of_the_host_from_its_firs
     with running("attach", debian.name, "--", "sh", "-c", "echo ready; sleep 1000", env=UNMEASURED) as session:
         assert session.stdout is not None
         assert session.stdout.readline() == b"ready\n"
-        nest = next(child for child in children(session.pid) if children(child))
-        builder = children(nest)[0]
+        monitor = next(child for child in children(session.pid) if children(child))
+        builder = children(monitor)[0]
         # The builder has given up what its child, which the container sees, was not to inherit.
         links = {os.readlink(f"/proc/{builder}/fd/{fd}") for fd in os.listdir(f"/proc/{builder}/fd")}
         assert {re.sub(r"\[\d+\]", "", link) for link in links} <= {"/dev/null", "socket:"}
@@ -203,8 +203,8 @@ def test_no_process_of_the_session_has_the_fuse_device(debian: Running, fs: str)
     with running("attach", debian.name, "--fs", fs, "--", "sh", "-c", "echo ready; sleep 1000") as session:
         assert session.stdout is not None
         assert session.stdout.readline() == b"ready\n"
-        nest = next(child for child in children(session.pid) if children(child))
-        for pid in [session.pid, nest, *descendants(nest)]:
+        monitor = next(child for child in children(session.pid) if children(child))
+        for pid in [session.pid, monitor, *descendants(monitor)]:
             links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
             assert "/dev/fuse" not in links
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cntr_core.session.run import TERM_GRACE
+from cntr_core.session.supervisor import TERM_GRACE
 from tests.integration.session.conftest import Running, state_of
 from tests.support.cntr import PROGRAM, children, cntr, descendants, environment, is_alive, running, wait_until
 from tests.support.images import DockerRun
@@ -21,17 +21,17 @@ BUSY = ("sh", "-c", "sleep 1000 & setsid sleep 1001 & (sleep 1002 &) ; echo read
 """A command with children, an orphan, and a process of another session."""
 
 
-def _nest(program: int) -> int:
+def _monitor(program: int) -> int:
     """The process that guards the session: the one child of cntr's that has children itself."""
     return next(child for child in children(program) if children(child))
 
 
 def _server(program: int) -> int:
-    return next(child for child in children(program) if child != _nest(program))
+    return next(child for child in children(program) if child != _monitor(program))
 
 
 def _builder(program: int) -> int:
-    return children(_nest(program))[0]
+    return children(_monitor(program))[0]
 
 
 def _reaper(program: int) -> int:
@@ -44,7 +44,7 @@ def _command(program: int) -> int:
 
 VICTIMS: dict[str, Callable[[int], int]] = {
     "cntr": lambda program: program,
-    "nest": _nest,
+    "monitor": _monitor,
     "builder": _builder,
     "reaper": _reaper,
     "command": _command,

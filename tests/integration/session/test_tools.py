@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cntr_core.session import layout
+from cntr_core.session import root_layout
 from tests.integration.session.conftest import Running
 from tests.support.cntr import cntr, docker_pid, output
 from tests.support.images import DockerRun, archive, docker_image
@@ -116,9 +116,9 @@ def test_a_container_that_may_mount_cannot_make_the_tools_writable(
     docker_run: DockerRun, toolbox: Path, fs: str
 ) -> None:
     """With all mount points and files in place the tools need no skeleton, and are the only tree."""
-    for name in (*layout.SPECIAL, *layout.PRIVATE, layout.CONTAINER, "etc"):
+    for name in (*root_layout.SPECIAL, *root_layout.PRIVATE, root_layout.CONTAINER, "etc"):
         (toolbox / name).mkdir(parents=True, exist_ok=True)
-    for name in layout.FILES:
+    for name in root_layout.FILES:
         (toolbox / name).touch()
     for name in ("mount", "touch"):
         (toolbox / "bin" / name).symlink_to("busybox")

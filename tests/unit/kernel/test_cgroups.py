@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from cntr_core.kernel import cgroups, procfs
 from cntr_core.kernel.cgroups import Cgroup
-from cntr_core.kernel.libc import AT_FDCWD, AT_RECURSIVE
 from cntr_core.kernel.mounts import MS_PRIVATE, DetachedMount, mount_setattr
 from cntr_core.kernel.namespaces import CLONE_NEWCGROUP, CLONE_NEWNS, unshare
 from cntr_core.kernel.procfs import CgroupLine, Mount
+from cntr_core.kernel.syscall import AT_FDCWD, AT_RECURSIVE
 from tests.support.children import child, in_child
 from tests.support.recorded import fixture
 

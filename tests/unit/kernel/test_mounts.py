@@ -11,10 +11,10 @@ from typing import TypeVar
 import pytest
 
 from cntr_core.kernel import mounts
-from cntr_core.kernel.libc import AT_FDCWD, AT_RECURSIVE
 from cntr_core.kernel.mounts import DetachedMount
 from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
 from cntr_core.kernel.procfs import open_process, parse_mountinfo, read_mountinfo
+from cntr_core.kernel.syscall import AT_FDCWD, AT_RECURSIVE
 from tests.support.children import in_child
 
 pytestmark = pytest.mark.requires("root")

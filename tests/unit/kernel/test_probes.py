@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from cntr_core.kernel import capabilities, libc, paths, probes, process
+from cntr_core.kernel import capabilities, paths, probes, process, syscall
 from cntr_core.kernel.probes import Feature
 from tests.support.children import in_child
 
@@ -68,7 +68,7 @@ def test_capabilities_are_those_of_the_caller_not_of_its_uid() -> None:
 
 
 def test_a_kernel_without_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = libc.Syscall("openat2", 9999, since="5.6")
+    absent = syscall.Syscall("openat2", 9999, since="5.6")
     monkeypatch.setattr(paths, "_openat2", absent)
     feature = _by_name(probes.probe())["openat2"]
     assert not feature.available
@@ -77,7 +77,7 @@ def test_a_kernel_without_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_kernel_without_fanotify(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes, "_fanotify_init", libc.Syscall("fanotify_init", 9999))
+    monkeypatch.setattr(probes, "_fanotify_init", syscall.Syscall("fanotify_init", 9999))
     feature = _by_name(probes.probe())["fanotify"]
     assert (feature.available, feature.detail) == (False, "fanotify_init: this kernel lacks the call")
 

@@ -15,7 +15,7 @@ from cntr_core.kernel import process, procfs
 from tests.support.children import child, in_child, until
 
 
-def _status() -> procfs.Status:
+def _status() -> procfs.ProcessStatus:
     return procfs.read_status(procfs.open_process("thread-self"))
 
 
@@ -143,7 +143,7 @@ def test_no_new_privs_is_shown_by_the_status() -> None:
 
 @pytest.mark.requires("root")
 def test_ids_are_what_the_status_shows() -> None:
-    def change() -> procfs.Status:
+    def change() -> procfs.ProcessStatus:
         process.setgroups([5, 7])
         process.setresgid(1001, 1002, 1003)
         process.setresuid(2001, 0, 2003)
@@ -171,7 +171,7 @@ def test_asking_for_what_one_is_changes_nothing() -> None:
 
 @pytest.mark.requires("root")
 def test_minus_one_leaves_an_id_as_it_is_and_groups_can_be_empty() -> None:
-    def change() -> procfs.Status:
+    def change() -> procfs.ProcessStatus:
         process.setgroups([1])
         process.setgroups([])
         process.setresgid(-1, -1, 9)

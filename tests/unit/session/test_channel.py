@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cntr_core import errors
-from cntr_core.session import channel
+from cntr_core.kernel import channel
 
 
 def test_values_and_descriptors_arrive_together() -> None:

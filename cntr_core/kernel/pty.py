@@ -10,7 +10,7 @@ import termios
 import tty
 from collections.abc import Iterator
 
-from .kernel import mounts, paths
+from . import mounts, paths
 
 TIOCGPTPEER = 0x5441
 """ioctl_tty(2): open the other side of a pty master without its path, Linux 4.13."""

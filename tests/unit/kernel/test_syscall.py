@@ -7,36 +7,36 @@ import sys
 
 import pytest
 
-from cntr_core.kernel import libc
+from cntr_core.kernel import syscall
 
 
 def test_an_error_names_call_and_path() -> None:
-    mkdirat = libc.Syscall("mkdirat", 34, 258)
+    mkdirat = syscall.Syscall("mkdirat", 34, 258)
     with pytest.raises(FileExistsError) as caught:
-        mkdirat(libc.AT_FDCWD, b"/proc", 0o755, path=b"/proc")
+        mkdirat(syscall.AT_FDCWD, b"/proc", 0o755, path=b"/proc")
     assert caught.value.filename == b"/proc"
     assert caught.value.strerror == "mkdirat: File exists"
 
 
 def test_a_call_that_the_kernel_lacks_says_which_kernel_has_it() -> None:
     with pytest.raises(OSError) as caught:
-        libc.Syscall("future", 9999, since="42.0")()
+        syscall.Syscall("future", 9999, since="42.0")()
     assert caught.value.errno == errno.ENOSYS
     assert caught.value.strerror == "future: this kernel lacks the call; it came with Linux 42.0"
 
 
 def test_a_call_that_is_not_permitted_says_what_it_wants() -> None:
-    error = libc.Syscall("mount", 40, 165, wants="CAP_SYS_ADMIN").error(errno.EPERM, "/mnt")
+    error = syscall.Syscall("mount", 40, 165, wants="CAP_SYS_ADMIN").error(errno.EPERM, "/mnt")
     assert isinstance(error, PermissionError)
     assert str(error) == "[Errno 1] mount: Operation not permitted; it wants CAP_SYS_ADMIN: '/mnt'"
 
 
 def test_other_architectures_use_the_generic_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(libc, "_IS_X86_64", False)
-    assert libc.Syscall("setns", 268, 308).number == 268
-    monkeypatch.setattr(libc, "_IS_X86_64", True)
-    assert libc.Syscall("setns", 268, 308).number == 308
-    assert libc.Syscall("openat2", 437).number == 437
+    monkeypatch.setattr(syscall, "_IS_X86_64", False)
+    assert syscall.Syscall("setns", 268, 308).number == 268
+    monkeypatch.setattr(syscall, "_IS_X86_64", True)
+    assert syscall.Syscall("setns", 268, 308).number == 308
+    assert syscall.Syscall("openat2", 437).number == 437
 
 
 def test_an_interrupted_call_is_repeated() -> None:
@@ -57,7 +57,7 @@ def test_an_interrupted_call_is_repeated() -> None:
         import ctypes
 
         buffer = ctypes.create_string_buffer(8)
-        assert libc.Syscall("read", 63, 0)(reader, buffer, 8) == 1
+        assert syscall.Syscall("read", 63, 0)(reader, buffer, 8) == 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -69,18 +69,18 @@ def test_an_interrupted_call_is_repeated() -> None:
 @pytest.mark.parametrize("path", ["/x\0y", b"/x\0y"])
 def test_a_path_with_a_nul_is_refused_instead_of_cut(path: str | bytes) -> None:
     with pytest.raises(ValueError, match="null byte"):
-        libc.encode(path)
+        syscall.encode(path)
 
 
 def test_paths_of_any_bytes_pass_unchanged() -> None:
     name = bytes(range(1, 256))
-    assert libc.encode(name) == name
-    assert libc.encode(os.fsdecode(name)) == name
+    assert syscall.encode(name) == name
+    assert syscall.encode(os.fsdecode(name)) == name
 
 
 def test_preload_may_be_called_often() -> None:
-    libc.preload()
-    libc.preload()
+    syscall.preload()
+    syscall.preload()
 
 
 @pytest.mark.requires("root", "strace")
@@ -90,12 +90,12 @@ def test_after_preload_nothing_is_opened_when_calls_fail() -> None:
     """
     script = """
 import os
-from cntr_core.kernel import libc, mounts, namespaces, paths, process, capabilities
-libc.preload()
+from cntr_core.kernel import syscall, mounts, namespaces, paths, process, capabilities
+syscall.preload()
 empty = mounts.DetachedMount.new("tmpfs")
 namespaces.unshare(namespaces.CLONE_NEWNS)
-mounts.mount_setattr(libc.AT_FDCWD, "/", libc.AT_RECURSIVE, propagation=mounts.MS_PRIVATE)
-empty.attach(libc.AT_FDCWD, "/mnt")
+mounts.mount_setattr(syscall.AT_FDCWD, "/", syscall.AT_RECURSIVE, propagation=mounts.MS_PRIVATE)
+empty.attach(syscall.AT_FDCWD, "/mnt")
 os.chdir("/mnt")
 mounts.pivot_root(".", ".")
 mounts.umount2(".", mounts.MNT_DETACH)

@@ -12,7 +12,7 @@ _LARGEST_ID = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ImageUser:
     """What a process runs as. `groups` are the supplementary ones; as with docker, the first group is among them
     (CVE-2022-36109: else setgroups(2) could give rights that "not in this group" takes away)."""
 
@@ -29,7 +29,7 @@ class _Entry:
     rest: tuple[str, ...]
 
 
-def resolve_user(user: str, passwd: bytes, group: bytes) -> Identity:
+def resolve_user(user: str, passwd: bytes, group: bytes) -> ImageUser:
     """The identity of ``USER[:GROUP]``, each a name or a number, as docker reads it.
 
     A number need not be known: its group is 0 then. Supplementary groups are those that list the user, and none where
@@ -46,7 +46,7 @@ def resolve_user(user: str, passwd: bytes, group: bytes) -> Identity:
         found = _find(groups, wanted_group)
         gid = found.number if found else _number(wanted_group, "group")
     listed = [g.number for g in groups if known and not wanted_group and known.name in g.rest[0].split(",")]
-    return Identity(uid, gid, tuple(dict.fromkeys([gid, *listed])), home or "/")
+    return ImageUser(uid, gid, tuple(dict.fromkeys([gid, *listed])), home or "/")
 
 
 def _entries(content: bytes) -> Sequence[_Entry]:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cntr_core.relay import Loop, Stream
+from cntr_core.session.relay import Loop, Stream
 
 
 def _pipe() -> tuple[int, int]:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from .errors import AmbiguousContainer, ContainerNotFound, ContainerNotRunning, EngineError, UsageError
+from ..errors import AmbiguousContainer, ContainerNotFound, ContainerNotRunning, EngineError, UsageError
 
 DEADLINE = 86_400
 """Seconds after which the cluster ends a helper that nobody removed (``activeDeadlineSeconds``)."""
@@ -30,7 +30,7 @@ _PATHS = {"run": "/run", "cgroup": "/sys/fs/cgroup"}
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PodContainer:
     """A container that runs in the cluster. `id` is the one that the node's runtime knows."""
 
     namespace: str
@@ -40,7 +40,7 @@ class Target:
     id: str
 
 
-def find(reference: str) -> Target:
+def find(reference: str) -> PodContainer:
     """The container that ``[NAMESPACE/]POD[/CONTAINER]`` or ``pod/NAME`` means; without a namespace, in kubectl's.
 
     :raises ContainerNotFound: there is none.
@@ -58,7 +58,7 @@ def find(reference: str) -> Target:
     raise ContainerNotFound(f"the cluster has no container '{reference}'", "see kubectl get pods --all-namespaces")
 
 
-def manifest(target: Target, image: str) -> dict[str, Any]:
+def manifest(target: PodContainer, image: str) -> dict[str, Any]:
     """The helper pod: privileged, among the node's processes, and idle until cntr is executed in it."""
     return {
         "apiVersion": "v1",
@@ -90,7 +90,7 @@ def manifest(target: Target, image: str) -> dict[str, Any]:
     }
 
 
-def attach(target: Target, image: str, arguments: Sequence[str], *, terminal: bool) -> int:
+def attach(target: PodContainer, image: str, arguments: Sequence[str], *, terminal: bool) -> int:
     """Run ``cntr attach`` with `arguments` for the target's container on its node; the exit code of the session.
 
     `image` is one that has cntr; its files are the tools. With `terminal`, stdin is one.
@@ -103,7 +103,7 @@ def attach(target: Target, image: str, arguments: Sequence[str], *, terminal: bo
         return subprocess.run(line, check=False).returncode
 
 
-def describe(target: Target, image: str, arguments: Sequence[str], *, terminal: bool) -> list[str]:
+def describe(target: PodContainer, image: str, arguments: Sequence[str], *, terminal: bool) -> list[str]:
     """What :func:`attach` would do."""
     helper = manifest(target, image)
     session = ["kubectl", *_session(helper, target, arguments, terminal)]
@@ -115,7 +115,7 @@ def describe(target: Target, image: str, arguments: Sequence[str], *, terminal: 
     ]
 
 
-def _session(helper: Mapping[str, Any], target: Target, arguments: Sequence[str], terminal: bool) -> list[str]:
+def _session(helper: Mapping[str, Any], target: PodContainer, arguments: Sequence[str], terminal: bool) -> list[str]:
     streams = ["--stdin", "--tty"] if terminal else ["--stdin"]
     cntr = ["cntr", "attach", f"kubernetes://{target.id}", *arguments]
     return ["exec", *_name(helper), *streams, "--container", "cntr", "--", *cntr]
@@ -148,7 +148,7 @@ def _statuses(pod: Mapping[str, Any]) -> dict[str, Any]:
     return {one["name"]: one for kind in kinds for one in status.get(kind) or ()}
 
 
-def _target(pod: Mapping[str, Any], container: str | None) -> Target:
+def _target(pod: Mapping[str, Any], container: str | None) -> PodContainer:
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     known = _statuses(pod)
     running = [one for one, status in known.items() if "running" in status.get("state", {})]
@@ -160,7 +160,7 @@ def _target(pod: Mapping[str, Any], container: str | None) -> Target:
     if chosen not in running:
         raise ContainerNotRunning(f"pod {namespace}/{name} has no such container that runs", "see kubectl get pods")
     identifier = known[chosen]["containerID"].partition("://")[2]
-    return Target(namespace, name, chosen, pod["spec"]["nodeName"], identifier)
+    return PodContainer(namespace, name, chosen, pod["spec"]["nodeName"], identifier)
 
 
 @contextmanager

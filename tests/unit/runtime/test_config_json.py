@@ -12,8 +12,8 @@ from hypothesis import given
 from cntr_core.errors import ImageError, UsageError
 from cntr_core.images import ImageConfig, Platform
 from cntr_core.runtime import stop_signal
-from cntr_core.runtime.spec import Wishes, arguments, bundle, environment
-from cntr_core.runtime.users import Identity, resolve_user
+from cntr_core.runtime.config_json import Wishes, arguments, bundle, environment
+from cntr_core.runtime.image_user import ImageUser, resolve_user
 
 PASSWD = b"""root:x:0:0:root:/root:/bin/bash
 daemon:x:1:1::/usr/sbin:/usr/sbin/nologin
@@ -29,19 +29,19 @@ GROUP = b"root:x:0:\nusers:x:100:app,daemon\nextra:x:42:app\nbad:x:\nempty:x:43\
 @pytest.mark.parametrize(
     ("user", "expected"),
     [
-        ("", Identity(0, 0, (0,), "/root")),
-        ("root", Identity(0, 0, (0,), "/root")),
-        ("daemon", Identity(1, 1, (1, 100), "/usr/sbin")),
-        ("app", Identity(1000, 100, (100, 42), "/")),
-        ("1000", Identity(7, 7, (7,), "/seven")),  # a name, though it looks like a number
-        ("app:extra", Identity(1000, 42, (42,), "/")),
-        ("app:5", Identity(1000, 5, (5,), "/")),
-        ("4711", Identity(4711, 0, (0,), "/")),
-        ("4711:users", Identity(4711, 100, (100,), "/")),
-        (":users", Identity(0, 100, (100,), "/root")),
+        ("", ImageUser(0, 0, (0,), "/root")),
+        ("root", ImageUser(0, 0, (0,), "/root")),
+        ("daemon", ImageUser(1, 1, (1, 100), "/usr/sbin")),
+        ("app", ImageUser(1000, 100, (100, 42), "/")),
+        ("1000", ImageUser(7, 7, (7,), "/seven")),  # a name, though it looks like a number
+        ("app:extra", ImageUser(1000, 42, (42,), "/")),
+        ("app:5", ImageUser(1000, 5, (5,), "/")),
+        ("4711", ImageUser(4711, 0, (0,), "/")),
+        ("4711:users", ImageUser(4711, 100, (100,), "/")),
+        (":users", ImageUser(0, 100, (100,), "/root")),
     ],
 )
-def test_users_are_found_as_docker_finds_them(user: str, expected: Identity) -> None:
+def test_users_are_found_as_docker_finds_them(user: str, expected: ImageUser) -> None:
     assert resolve_user(user, PASSWD, GROUP) == expected
 
 
@@ -101,8 +101,8 @@ def _config(**fields: object) -> ImageConfig:
     return ImageConfig(Platform("linux", "amd64"), **fields)  # type: ignore[arg-type] - chosen by the test
 
 
-def _wishes(identity: Identity | None = None, **fields: object) -> Wishes:
-    root = Identity(0, 0, (0,), "/root")
+def _wishes(identity: ImageUser | None = None, **fields: object) -> Wishes:
+    root = ImageUser(0, 0, (0,), "/root")
     given_capabilities = {"capabilities": ["CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_KILL"]}
     return Wishes("box", "/id", identity or root, **(given_capabilities | fields))  # type: ignore[arg-type]
 
@@ -125,7 +125,7 @@ def test_the_images_variables_come_over_the_defaults_and_the_last_one_counts() -
 def test_a_user_gets_no_capability_and_root_none_that_we_lack() -> None:
     root = bundle(_config(cmd=("x",)), _wishes())["process"]["capabilities"]
     assert root == {name: ["CAP_CHOWN", "CAP_KILL"] for name in ("bounding", "effective", "permitted")}
-    user = bundle(_config(cmd=("x",)), _wishes(Identity(5, 5, (5,))))["process"]["capabilities"]
+    user = bundle(_config(cmd=("x",)), _wishes(ImageUser(5, 5, (5,))))["process"]["capabilities"]
     assert user == {"bounding": ["CAP_CHOWN", "CAP_KILL"], "effective": [], "permitted": []}
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import SessionError
-from .kernel.libc import AT_FDCWD
-from .kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
+from ..errors import SessionError
+from ..kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
+from ..kernel.syscall import AT_FDCWD
 
 _MARK = "_CNTR_READ_ONLY"
 _PROGRAM = "/proc/self/exe"
@@ -38,8 +38,8 @@ def _read_only_program() -> int:
     try:
         return _copy(_PROGRAM)
     except PermissionError:
-        from .rootless import enter_alone
-        from .session.helper import open_in_child
+        from ..kernel.child import open_in_child
+        from ..kernel.user_namespaces import enter_alone
 
     def make() -> int:  # an ordinary user, whose own the interpreter may be, as the container is
         enter_alone()

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..images import ImageConfig
-from .users import Identity
+from .image_user import ImageUser
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CAPABILITIES = (
@@ -32,7 +32,7 @@ class Wishes:
 
     name: str
     cgroup: str
-    identity: Identity
+    identity: ImageUser
     capabilities: Collection[str]
     command: tuple[str, ...] = ()
     host_network: bool = False

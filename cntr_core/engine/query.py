@@ -14,17 +14,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
-from .errors import CntrError, EngineError
-from .kernel import process as kernel_process
+from ..errors import CntrError, EngineError
+from ..kernel import process as kernel_process
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from . import Engine
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
+class QueryResult(Generic[T]):
     """What one engine said: a value, or the error that kept it from answering."""
 
     engine: str
@@ -32,13 +32,13 @@ class Answer(Generic[T]):
     error: CntrError | None = None
 
 
-def ask(
+def query(
     engines: Sequence[Engine],
     question: Callable[[Engine], T],
     limit: float,
     meanwhile: Callable[[], object] | None = None,
     patience: float = 0.0,
-) -> list[Answer[T]]:
+) -> list[QueryResult[T]]:
     """Put `question` to all engines at once, and give their answers in the same order within `limit` seconds, or within
     `patience` where that is more, as long as nobody has found anything.
 
@@ -99,16 +99,16 @@ class _Worker(Generic[T]):
                 kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
 
-    def answer(self, limit: float) -> Answer[T]:
+    def answer(self, limit: float) -> QueryResult[T]:
         name = self.engine.name
         if not self.finished:
             error = EngineError(f"{name} did not answer within {limit:g} s", f"look whether {name} hangs")
-            return Answer(name, None, error)
+            return QueryResult(name, None, error)
         try:
             value, known = pickle.loads(self._received)  # from a fork of this very process
         except Exception:
-            return Answer(name, None, EngineError(f"the plugin of {name} crashed", "run again with --debug"))
-        return Answer(name, value, known)
+            return QueryResult(name, None, EngineError(f"the plugin of {name} crashed", "run again with --debug"))
+        return QueryResult(name, value, known)
 
 
 def _answer(engine: Engine, question: Callable[[Engine], T], pipe: int) -> NoReturn:

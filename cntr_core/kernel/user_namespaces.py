@@ -12,12 +12,12 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from .errors import KernelFeatureMissing, PermissionMissing
-from .kernel.idmap import Extent, IdMapping
-from .kernel.libc import AT_FDCWD, AT_RECURSIVE
-from .kernel.mounts import MS_PRIVATE, mount_setattr
-from .kernel.namespaces import CLONE_NEWNS, CLONE_NEWUSER, is_initial_user_namespace, unshare
-from .kernel.process import set_dumpable, setresgid, setresuid
+from ..errors import KernelFeatureMissing, PermissionMissing
+from .idmap import Extent, IdMapping
+from .mounts import MS_PRIVATE, mount_setattr
+from .namespaces import CLONE_NEWNS, CLONE_NEWUSER, is_initial_user_namespace, unshare
+from .process import set_dumpable, setresgid, setresuid
+from .syscall import AT_FDCWD, AT_RECURSIVE
 
 _FILES = {"newuidmap": "/etc/subuid", "newgidmap": "/etc/subgid"}
 

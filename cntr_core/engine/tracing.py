@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from .errors import EngineError
+from ..errors import EngineError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..filesystem import DirectoryTree
 from ..kernel.mounts import DetachedMount
-from . import layout
+from . import root_layout
 from .target import Target
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def whole_branches(target: Target, fat: FatTree, *, scratch: bool) -> Iterator[t
     """
     with ExitStack() as stack:
         points = stack.enter_context(DetachedMount.new("tmpfs", {"mode": "755", "size": "1m"}))
-        for path in (layout.CONTAINER, *layout.SPECIAL):
+        for path in (root_layout.CONTAINER, *root_layout.SPECIAL):
             _make_directory(points.fd, path)
         fds = [target.root, points.fd, fat.root]
         if scratch:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 
-from ..kernel import libc, process
-from . import channel
+from . import channel, process, syscall
 
 
 def open_in_child(make: Callable[[], int]) -> int:
@@ -20,7 +20,7 @@ def open_in_child(make: Callable[[], int]) -> int:
     child = os.fork()
     if child == 0:
         try:
-            libc.preload()
+            syscall.preload()
             process.set_dumpable(False)
             channel.send(theirs, "opened", make())
         except BaseException as error:  # pragma: no cover - what the kernel refuses here, it would have refused before
@@ -34,3 +34,16 @@ def open_in_child(make: Callable[[], int]) -> int:
     if message is None or message.event == "error":  # pragma: no cover - as above
         raise channel.error_of(message or channel.Message("error", {"message": "a helper process died"}))
     return message.fds[0]
+
+
+def die_with(parent: int) -> None:
+    """Get SIGTERM when `parent` ends, and end at once if it has ended."""
+    process.set_pdeathsig(signal.SIGTERM)
+    if os.getppid() != parent:  # pragma: no cover - a race: the parent was killed just before
+        os._exit(125)
+
+
+def ended(pid: int) -> int | None:
+    """The wait status of a child that has ended; None while it runs."""
+    found, status = os.waitpid(pid, os.WNOHANG)
+    return status if found else None

@@ -11,17 +11,17 @@ import termios
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from .. import pty
 from ..errors import CntrError, ContainerNotRunning, SessionError
-from ..kernel import process
-from ..relay import Loop, Stream
-from . import channel, proxy
+from ..kernel import channel, process, pty
+from . import proxy
+from .builder import TerminalRequest
 from .command import Command
 from .deadlines import Deadlines
-from .nest import TerminalRequest, kill_members, run_nest
+from .monitor import kill_members, run_monitor
+from .pipes import Ends, make_streams
 from .plan import AttachPlan, host_ids
-from .steps import Nest
-from .streams import Ends, make_streams
+from .relay import Loop, Stream
+from .steps import MountContext
 from .target import Target
 
 SETUP_LIMIT = 20.0
@@ -29,7 +29,7 @@ SETUP_LIMIT = 20.0
 TERM_GRACE = 2.0
 """Seconds between a forwarded SIGTERM or SIGHUP and the end of the session."""
 END_LIMIT = 5.0
-"""Seconds that the nest may take to end the session, before this process does it."""
+"""Seconds that the monitor may take to end the session, before this process does it."""
 DRAIN_LIMIT = 1.0
 """Seconds of silence after the end for output that somebody still could write."""
 
@@ -48,10 +48,10 @@ def run_session(target: Target, plan: AttachPlan, root: int | None, server: int 
     :raises CntrError: the session could not be built, or something of ours failed while it ran.
     """
     with ExitStack() as stack:
-        return _Host(target, plan, root, server, timeout, stack).run()
+        return _Supervisor(target, plan, root, server, timeout, stack).run()
 
 
-class _Host:
+class _Supervisor:
     def __init__(
         self,
         target: Target,
@@ -75,7 +75,7 @@ class _Host:
         self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, self._proc)
         self._master = -1
-        self._nest_ended = False
+        self._monitor_ended = False
         self._deadlines = Deadlines()
         self._on_timeout = timeout
 
@@ -85,7 +85,7 @@ class _Host:
         request = self._terminal_request() if wants_terminal else None
         self._sock, theirs = channel.pair()
         self._stack.callback(self._sock.close)
-        self._nest = self._start(ends, request, theirs)
+        self._monitor = self._start(ends, request, theirs)
         self._stack.callback(self._reap)
         theirs.close()
         self._stack.enter_context(self._signals())
@@ -99,7 +99,7 @@ class _Host:
     # Starting
 
     def _terminal_request(self) -> TerminalRequest:
-        # A duplicate, because the nest puts /dev/null at 0, 1 and 2.
+        # A duplicate, because the monitor puts /dev/null at 0, 1 and 2.
         caller = os.dup(0)
         self._stack.callback(os.close, caller)
         fallback = pty.open_host_master()
@@ -108,7 +108,7 @@ class _Host:
         return TerminalRequest(caller, fallback, termios.tcgetattr(0), owner)
 
     def _start(self, ends: Ends, request: TerminalRequest | None, sock: socket.socket) -> int:
-        """Fork the nest; gives its PID. This process has one thread."""
+        """Fork the monitor; gives its PID. This process has one thread."""
         plan = self._plan
         command = Command(
             programs=plan.programs,
@@ -120,23 +120,23 @@ class _Host:
             cgroup_procs=self._target.cgroup_procs,
             adopt=plan.nested,
         )
-        # A signal between fork(2) and the nest's first step waits there: a handler inherited from us would lose it.
+        # A signal between fork(2) and the monitor's first step waits there: a handler inherited from us would lose it.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         pid = os.fork()
         if pid == 0:
             self._sock.close()
             ends.close_ours()
-            run_nest(Nest(self._target, self._root), plan.steps, command, request, sock)
+            run_monitor(MountContext(self._target, self._root), plan.steps, command, request, sock)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         ends.close_the_childs()
-        self._nest_pidfd = process.pidfd_open(pid)
-        self._stack.callback(os.close, self._nest_pidfd)
+        self._monitor_pidfd = process.pidfd_open(pid)
+        self._stack.callback(os.close, self._monitor_pidfd)
         return pid
 
     def _watch(self, ends: Ends) -> None:
         watched = self._loop.watched
         watched[self._sock.fileno()] = self._on_message
-        watched[self._nest_pidfd] = self._on_nest_end
+        watched[self._monitor_pidfd] = self._on_monitor_end
         if self._server is not None:
             watched[self._server] = self._on_server_end
         for read, sink in ends.outputs:
@@ -202,11 +202,11 @@ class _Host:
         for fd, (outside, _) in zip(fds, self._plan.forwards, strict=True):
             proxy.start(socket.socket(fileno=fd), outside)
 
-    def _on_nest_end(self) -> None:
-        del self._loop.watched[self._nest_pidfd]
-        self._nest_ended = True
+    def _on_monitor_end(self) -> None:
+        del self._loop.watched[self._monitor_pidfd]
+        self._monitor_ended = True
         self._deadlines.cancel("end")
-        status = os.waitpid(self._nest, 0)[1]
+        status = os.waitpid(self._monitor, 0)[1]
         if self._session is not None:
             kill_members(self._proc, self._session)
         self._stop_reading_stdin()
@@ -293,15 +293,15 @@ class _Host:
     # Ending
 
     def _end(self) -> None:
-        """Have the nest end the session; it takes the rest of the way itself."""
+        """Have the monitor end the session; it takes the rest of the way itself."""
         self._stop_reading_stdin()
         self._deadlines.cancel("setup", "timeout", "term")
-        if not self._nest_ended:
-            process.pidfd_send_signal(self._nest_pidfd, signal.SIGTERM)
-            self._deadlines.set("end", END_LIMIT, self._kill_nest)
+        if not self._monitor_ended:
+            process.pidfd_send_signal(self._monitor_pidfd, signal.SIGTERM)
+            self._deadlines.set("end", END_LIMIT, self._kill_monitor)
 
-    def _kill_nest(self) -> None:  # pragma: no cover - it takes a nest that hangs
-        process.pidfd_send_signal(self._nest_pidfd, signal.SIGKILL)
+    def _kill_monitor(self) -> None:  # pragma: no cover - it takes a monitor that hangs
+        process.pidfd_send_signal(self._monitor_pidfd, signal.SIGKILL)
 
     def _stop_reading_stdin(self) -> None:
         if self._stdin in self._loop.streams:
@@ -309,16 +309,16 @@ class _Host:
             self._loop.streams.remove(self._stdin)
 
     def _stop_when_done(self) -> None:
-        if self._nest_ended and all(stream.ended for stream in self._outputs):
+        if self._monitor_ended and all(stream.ended for stream in self._outputs):
             self._loop.stop()
 
     def _reap(self) -> None:
-        """Whatever went wrong here: no nest stays behind."""
-        if not self._nest_ended:
-            process.pidfd_send_signal(self._nest_pidfd, signal.SIGTERM)
-            if not _is_readable(self._nest_pidfd, END_LIMIT):  # pragma: no cover - as above
-                self._kill_nest()
-            os.waitpid(self._nest, 0)
+        """Whatever went wrong here: no monitor stays behind."""
+        if not self._monitor_ended:
+            process.pidfd_send_signal(self._monitor_pidfd, signal.SIGTERM)
+            if not _is_readable(self._monitor_pidfd, END_LIMIT):  # pragma: no cover - as above
+                self._kill_monitor()
+            os.waitpid(self._monitor, 0)
 
     def _result(self) -> int:
         if self._server in self._loop.watched and _is_readable(self._server):  # the loop had already stopped

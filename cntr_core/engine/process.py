@@ -1,0 +1,61 @@
+"""The first process of a container, and certainty that it still is the same one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import ContainerNotRunning
+from ..kernel import process as kernel_process
+from ..kernel import procfs
+from ..types import Container, ContainerProcess, ContainerState
+
+
+def running_process(container: Container) -> ContainerProcess:
+    """The init process of a container, pinned by its start time.
+
+    :raises ContainerNotRunning: it is stopped, paused, or ended just now.
+    """
+    ref = container.ref
+    if container.state is ContainerState.PAUSED:
+        raise ContainerNotRunning(f"{ref} is paused, so no command could run in it", "unpause it first")
+    if container.state is not ContainerState.RUNNING or not container.pid:
+        raise ContainerNotRunning(f"{ref} is not running ({container.state.value})", "start it first")
+    try:
+        return ContainerProcess(container, container.pid, kernel_process.start_time(container.pid))
+    except (FileNotFoundError, ProcessLookupError):
+        raise ContainerNotRunning(f"{ref} ended just now", "start it again") from None
+
+
+@contextmanager
+def pin(process: ContainerProcess) -> Iterator[int]:
+    """A pidfd of the process, and certainty that it is the one that was found, and not another with its number.
+
+    :raises ContainerNotRunning: it has ended; a zombie counts as gone, since PID 1 does not always reap.
+    """
+    gone = ContainerNotRunning(f"{process.container.ref} has ended", "start it again")
+    try:
+        pidfd = kernel_process.pidfd_open(process.pid)
+    except OSError:
+        raise gone from None
+    try:
+        if not _is_same(process):
+            raise gone
+        yield pidfd
+    finally:
+        os.close(pidfd)
+
+
+def _is_same(process: ContainerProcess) -> bool:
+    try:
+        directory = procfs.open_process(process.pid)
+    except FileNotFoundError:
+        return False
+    try:
+        stat = procfs.read_stat(directory)
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    finally:
+        os.close(directory)
+    return stat.start_time == process.start_time and stat.state not in "ZX"

@@ -1,0 +1,135 @@
+"""Which engines are here, which containers they have, which one a reference means; engines are asked side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ..errors import (
+    AmbiguousContainer,
+    CntrError,
+    ContainerNotFound,
+    EngineAbsent,
+    EngineError,
+    PluginError,
+    UsageError,
+)
+from ..types import Container, ContainerProcess, ContainerRef, EngineStatus
+from .base import Engine
+from .process import running_process
+from .query import QueryResult, query
+
+LIMIT = 2.0
+"""Seconds that an engine has for an answer."""
+
+PATIENCE = 10.0
+"""Seconds that one may take to find a container which no other has: people attach when a machine is overloaded."""
+
+LAST_RESORTS = ("pid", "command")
+"""Engines that count only where no other knows the name: a container may be called ``1234``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerList:
+    """The containers of all engines that answered, and who did not."""
+
+    containers: tuple[Container, ...]
+    failures: tuple[QueryResult[list[Container]], ...]
+
+
+def _checked(engine: Engine, containers: Iterable[Container]) -> list[Container]:
+    """What a plugin gave, if it is what was asked for; a stranger's mistake must not surface far from it."""
+    found = list(containers)
+    for container in found:
+        if not isinstance(container, Container):
+            raise EngineError(
+                f"{engine.name} lists {container!r:.60}, which is no container", "report it to its author"
+            )
+        if container.engine != engine.name:
+            raise EngineError(f"{engine.name} lists a container of {container.engine}", "report it to its author")
+    return found
+
+
+def statuses(engines: Sequence[Engine]) -> list[tuple[str, EngineStatus]]:
+    """What each engine says about itself, asked side by side; one that fails is unavailable, with its error."""
+    found = []
+    for answer in query(engines, lambda engine: engine.status(), LIMIT):
+        error = answer.error or EngineError(f"{answer.engine} answers with no status", "report it to its author")
+        status = answer.value
+        if not isinstance(status, EngineStatus):
+            status = EngineStatus(available=False, detail=error.message, hint=error.hint)
+        found.append((answer.engine, status))
+    return found
+
+
+def list_containers(engines: Sequence[Engine]) -> ContainerList:
+    """The containers of all engines, asked side by side."""
+    answers = query(engines, lambda engine: _checked(engine, engine.containers()), LIMIT)
+    found = [container for answer in answers for container in answer.value or ()]
+    return ContainerList(tuple(found), tuple(answer for answer in answers if answer.error))
+
+
+def resolve(
+    ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], object] | None = None
+) -> ContainerProcess:
+    """The process that `ref` names, among all engines, or in the one that it names. `meanwhile` as for :func:`query`.
+
+    :raises ContainerNotFound: nobody knows the name; the hint tells what each engine said.
+    :raises EngineError: nobody knows the name, and one engine could not be asked: it may be that engine's.
+    :raises AmbiguousContainer: several containers answer to it; the hint gives a reference for each.
+    :raises ContainerNotRunning: it has no process to join.
+    :raises PluginError: there is no such engine.
+    """
+    return running_process(find(ref, engines, meanwhile))
+
+
+def find(ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], object] | None = None) -> Container:
+    """The container that `ref` names; errors as :func:`resolve`, whatever its state."""
+    if not ref.name:
+        raise UsageError("the container's name is empty", "see cntr list")
+    asked = chosen(ref.engine, engines)
+    answers = query(asked, lambda engine: _checked(engine, engine.find(ref.name)), LIMIT, meanwhile, PATIENCE)
+    found = [c for answer in answers for c in answer.value or () if answer.engine not in LAST_RESORTS]
+    found = found or [c for answer in answers for c in answer.value or ()]
+    if not found:
+        raise _not_found(ref, answers)
+    if len(found) > 1:
+        candidates = ", ".join(sorted(f"{c.engine}://{_shortest(c, found)}" for c in found))
+        raise AmbiguousContainer(f"'{ref}' names {len(found)} containers", f"say which: {candidates}")
+    return found[0]
+
+
+def chosen(name: str | None, engines: Sequence[Engine]) -> Sequence[Engine]:
+    """The engine called `name`, or all for None.
+
+    :raises PluginError: there is no such engine.
+    """
+    if name is None:
+        return engines
+    found = [engine for engine in engines if engine.name == name]
+    if not found:
+        known = ", ".join(sorted(engine.name for engine in engines))
+        raise PluginError(f"there is no engine '{name}'", f"choose from {known}, or install its plugin")
+    return found
+
+
+def _not_found(ref: ContainerRef, answers: Sequence[QueryResult[list[Container]]]) -> CntrError:
+    if ref.engine is not None and (error := answers[0].error):
+        return error
+    others = [a.error for a in answers if a.engine not in LAST_RESORTS]
+    failed = [error for error in others if error and not isinstance(error, ContainerNotFound | EngineAbsent)]
+    if len(failed) == 1:  # it may be that engine's
+        cause = failed[0]
+        sentence = f"there is no container '{ref}' that could be found: {cause.message}"
+        return type(cause)(sentence, cause.hint or "see cntr engines")
+    said = "; ".join(f"{a.engine}: {a.error.message if a.error else 'no such container'}" for a in answers)
+    sentence = f"there is no container '{ref}'" + " that could be found" * bool(failed)
+    return ContainerNotFound(sentence, f"see cntr list ({said})" if said else "see cntr list")
+
+
+def _shortest(container: Container, others: Sequence[Container]) -> str:
+    """The name where it tells `container` from `others` of its engine, else enough of the id."""
+    same = [c for c in others if c.engine == container.engine and c is not container]
+    if container.name and all(container.name != c.name for c in same):
+        return container.name
+    return container.id[:12]

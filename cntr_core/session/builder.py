@@ -1,0 +1,111 @@
+"""The builder: it enters the container's namespaces, builds the session's root, and starts the reaper.
+
+It then waits as the reaper's parent, which only the host sees.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from ..errors import SessionError
+from ..kernel import channel, child, process, pty
+from .command import Command, Terminal, needed
+from .identity import limit, narrow
+from .reaper import run_reaper
+from .steps import MountContext, Step
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalRequest:
+    """A pty is wanted: the caller's terminal and its attributes, the owner of the new one (host ids), and a master of
+    the host's own for a container that has no devpts."""
+
+    caller: int
+    fallback: int
+    attributes: list[Any]
+    owner: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """What the builder has of the monitor: the host's /proc, and a socket on which it tells that the root is built."""
+
+    proc: int
+    tell: socket.socket
+
+
+def build(
+    context: MountContext,
+    steps: Sequence[Step],
+    command: Command,
+    request: TerminalRequest | None,
+    sock: socket.socket,
+    above: Above,
+) -> NoReturn:
+    """Build the root, start the reaper, and wait for it as the parent that only the host sees. Never returns."""
+    code, guard = 125, os.getppid()
+    try:
+        child.die_with(guard)
+        for step in steps:
+            _execute(step, context)
+        command = _with_terminal(command, request, sock)
+        session = [_own_mounts(above.proc)] if command.adopt else []
+        channel.send(above.tell, "built", *session)
+        channel.send(sock, "started", *session, *(listener.fileno() for listener in context.listeners))
+        limit(command.identity)
+        # The next fork is visible in the container: nothing of the host may be in its reach from its first moment on.
+        process.close_others(needed(command, sock))
+        narrow(command.identity)
+        reaper = os.fork()
+        if reaper == 0:
+            run_reaper(command, sock)
+        process.close_others({0, 1, 2, sock.fileno()})
+        _wait(reaper)
+        code = 0
+    except BaseException as error:
+        channel.send_error(sock, error)
+    finally:
+        os._exit(code)
+
+
+def _wait(reaper: int) -> None:
+    """Until the reaper has ended; SIGTERM is handed on to it."""
+    while child.ended(reaper) is None:
+        if signal.sigwait({signal.SIGTERM, signal.SIGCHLD}) == signal.SIGTERM:
+            os.kill(reaper, signal.SIGTERM)
+
+
+def _execute(step: Step, context: MountContext) -> None:
+    try:
+        step.execute(context)
+    except OSError as error:
+        raise SessionError(
+            f"cannot {step.describe()} ({channel.describe(error)})",
+            "cntr doctor tells what this machine lacks; --debug tells more",
+        ) from error
+
+
+def _with_terminal(command: Command, request: TerminalRequest | None, sock: socket.socket) -> Command:
+    if request is None:
+        return command
+    root = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    master = pty.open_master(root)
+    if master is None:
+        master = request.fallback
+    os.close(root)
+    pty.copy_window_size(request.caller, master)
+    channel.send(sock, "terminal", master)
+    return replace(command, terminal=Terminal(master, request.owner, request.attributes))
+
+
+def _own_mounts(proc: int) -> int:
+    """A descriptor of the session's mount namespace, which only a member may open where nobody is root.
+
+    Whoever means to kill its members must hold it: the number of a namespace that is gone is soon given to another.
+    """
+    return os.open("self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
