@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.cntr import PROGRAM, cntr, environment, output
 from tests.support.images import DockerRun
+from tests.support.reachable import command_as
 
 pytestmark = pytest.mark.requires("root", "docker")
 
@@ -149,7 +150,7 @@ def test_doctor_finds_this_machine_fit() -> None:
 
 
 def test_doctor_tells_an_ordinary_user_what_is_missing() -> None:
-    line = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", PROGRAM, "doctor", "--json"]
+    line = command_as(65534, PROGRAM, "doctor", "--json")
     result = subprocess.run(line, capture_output=True, env=environment({"HOME": "/"}), timeout=60)
     assert result.returncode == 125
     missing = {f["name"]: f for f in json.loads(result.stdout) if not f["ok"]}

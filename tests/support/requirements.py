@@ -91,13 +91,13 @@ def _machine(name: str) -> Probe:
 def _ordinary_user() -> str:
     """Another user may run the program under test, and its interpreter."""
     from tests.support.cntr import PROGRAM
+    from tests.support.reachable import command_as
 
-    become = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups", "--inh-caps=-all", "--"]
     try:
-        done = subprocess.run([*become, PROGRAM, "--version"], cwd="/", capture_output=True, timeout=60)
+        done = subprocess.run(command_as(4711, PROGRAM, "--version"), cwd="/", capture_output=True, timeout=60)
     except FileNotFoundError:
         return "apt-get install util-linux"
-    return "" if done.returncode == 0 else f"{PROGRAM} lies where others may not go: {done.stderr.decode()[-80:]}"
+    return "" if done.returncode == 0 else f"{PROGRAM} is not for others: {done.stderr.decode()[-80:]}"
 
 
 def _program(name: str, package: str = "") -> Probe:

@@ -20,6 +20,7 @@ import pytest
 
 from tests.support.cntr import PROGRAM, environment
 from tests.support.images import archive, docker_tag
+from tests.support.reachable import opening_script
 
 UID = 4711
 GID = 4712
@@ -44,7 +45,7 @@ driver = "overlay"
 """
 _NAMESPACE = """\
 set -e
-mount -t tmpfs -o mode=755 tmpfs {devices}
+{open}mount -t tmpfs -o mode=755 tmpfs {devices}
 mknod -m {fuse_mode} {devices}/fuse c 10 229
 mount --bind {devices}/fuse /dev/fuse
 mkdir -p /run/user
@@ -199,7 +200,12 @@ def _prepare(place: Path, *, subordinates: bool, fuse: bool) -> str:
         os.chown(path, UID, GID)
         path.chmod(0o700 if path.is_dir() else 0o600)
     return _NAMESPACE.format(
-        devices=place / "devices", etc=place / "etc", uid=UID, gid=GID, fuse_mode=666 if fuse else 600
+        open=opening_script(),
+        devices=place / "devices",
+        etc=place / "etc",
+        uid=UID,
+        gid=GID,
+        fuse_mode=666 if fuse else 600,
     )
 
 

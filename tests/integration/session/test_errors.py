@@ -13,6 +13,7 @@ import pytest
 from tests.integration.session.conftest import Containers, Running
 from tests.support.cntr import PROGRAM, cntr, docker_exec, docker_pid, environment, wait_until
 from tests.support.images import DockerRun
+from tests.support.reachable import command_as
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse")
 
@@ -184,17 +185,7 @@ def test_a_docker_that_does_not_run(tmp_path: Path) -> None:
 
 def test_no_privileges(debian: Running) -> None:
     result = subprocess.run(
-        [
-            "setpriv",
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            PROGRAM,
-            "attach",
-            f"pid://{debian.pid}",
-            "--",
-            "true",
-        ],
+        command_as(65534, PROGRAM, "attach", f"pid://{debian.pid}", "--", "true"),
         capture_output=True,
         env=environment({"HOME": "/"}),
         timeout=60,

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cntr import PROGRAM, descendants, environment, is_alive, living_in, wait_until
+from tests.support.reachable import command_as
 from tests.support.rootless import FIRST_SUBORDINATE, GID, UID, OrdinaryUser, made_user
 from tests.support.terminal import Terminal
 
@@ -314,8 +315,7 @@ def test_a_device_that_may_not_be_opened_is_named() -> None:
 
 
 def test_another_ordinary_user_is_refused(ordinary_user: OrdinaryUser, container: str) -> None:
-    become = ["setpriv", "--reuid=4713", "--regid=4713", "--clear-groups", "--inh-caps=-all", "--"]
-    line = [*become, PROGRAM, "attach", f"pid://{ordinary_user.pid(container)}", "--", "true"]
+    line = command_as(4713, PROGRAM, "attach", f"pid://{ordinary_user.pid(container)}", "--", "true")
     done = subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=60, cwd="/")
     assert done.returncode == 125
     assert "not a rootless container of yours" in done.stderr
