@@ -14,7 +14,13 @@ import pytest
 from tests.support.coverage import unpack
 from tests.support.requirements import missing
 
-pytest_plugins = ["tests.support.images", "tests.support.podman", "tests.support.containerd", "tests.support.rootless"]
+pytest_plugins = [
+    "tests.support.images",
+    "tests.support.podman",
+    "tests.support.containerd",
+    "tests.support.rootless",
+    "tests.support.flaky",
+]
 _LOG = pytest.StashKey[str]()
 """The log that this very run made for its sessions' coverage."""
 
