@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.support.containerd",
     "tests.support.rootless",
     "tests.support.flaky",
+    "tests.support.matrix",
 ]
 _LOG = pytest.StashKey[str]()
 """The log that this very run made for its sessions' coverage."""

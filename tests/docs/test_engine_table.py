@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 
+from cntr_core.testing import SessionContract
 from tests.docs.generators import engines
+from tests.support import matrix
 
 
 def test_the_page_is_made_of_the_results() -> None:
@@ -19,6 +21,8 @@ def test_the_results_are_of_what_is_tested() -> None:
     told = subprocess.run(line, cwd=engines.ROOT, check=True, capture_output=True, timeout=120).stdout
     now = json.loads(told.splitlines()[-1])
     stored = engines.stored()
+    assert set(stored) > matrix.IN_FULL
+    assert {name.partition("[")[0] for name in matrix.SMOKE} < set(dir(SessionContract))
     assert {name: set(features) for name, features in stored.items()} == {n: set(f) for n, f in now.items()}
     assert all(set(features) == set(engines.FEATURES) for features in stored.values())
     assert not [name for name, features in stored.items() if "failed" in features.values()]

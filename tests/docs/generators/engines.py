@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cntr_core.testing import SessionContract
+from tests.support.matrix import container_of, is_of_contract
 
 ROOT = os.fspath(Path(__file__).resolve().parents[3])
 PAGE = os.path.join(ROOT, "docs", "reference", "engines.md")
@@ -72,9 +72,9 @@ class _Recorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if _is_contract(item)]
+        items[:] = [item for item in items if is_of_contract(item)]
         for item in items:
-            container, feature = _container(item), _feature(item.name)
+            container, feature = container_of(item), _feature(item.name)
             self._of[item.nodeid] = container, feature
             self.results.setdefault(container, {}).setdefault(feature, "")
 
@@ -87,17 +87,6 @@ class _Recorder:
             self.results[container][feature] = "failed"
 
 
-def _is_contract(item: pytest.Item) -> bool:
-    kind = getattr(item, "cls", None)
-    return kind is not None and issubclass(kind, SessionContract)
-
-
-def _container(item: pytest.Item) -> str:
-    kind = getattr(item, "cls", None)
-    assert kind is not None and kind.container, f"{item.nodeid} does not say what its container is"
-    return str(kind.container)
-
-
 def _feature(test: str) -> str:
     name = test.removeprefix("test_")
     return name if name.startswith("filesystem") else name.partition("[")[0]
@@ -106,7 +95,7 @@ def _feature(test: str) -> str:
 def collected(*options: str) -> Results:
     """The results of the contract's tests, all "" with ``--collect-only``."""
     recorder = _Recorder()
-    words = ["-q", "-p", "no:cacheprovider", *options, os.path.join(ROOT, "tests/integration/engines")]
+    words = ["-q", "-p", "no:cacheprovider", "--matrix", *options, os.path.join(ROOT, "tests/integration/engines")]
     code = pytest.main(words, plugins=[recorder])
     assert code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), code
     return recorder.results
