@@ -98,7 +98,7 @@ class _Reader:
         request = _Filled(self._prefix + path)
         shared = [self.resolve(one) for one in _list(item.get("parameters"))]
         own = [self.resolve(one) for one in _list(described.get("parameters"))]
-        for parameter in {(one.get("in"), one.get("name")): one for one in shared + own}.values():
+        for parameter in {(str(one.get("in")), str(one.get("name"))): one for one in shared + own}.values():
             self._fill(request, parameter)
         if body := self.resolve(described.get("requestBody")):
             self._body(request, _mapping(body.get("content")), bool(body.get("required")))

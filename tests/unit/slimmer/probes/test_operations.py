@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from cntr_slimmer.probes.operations import Operation, operations
-from hypothesis import given
+from hypothesis import example, given
 
 
 def document(paths: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -152,6 +152,7 @@ _json = st.recursive(
 
 
 @given(st.dictionaries(_words.map(lambda word: f"/{word}"), st.dictionaries(_words, _json, max_size=4), max_size=3))
+@example({"/get": {"parameters": [{"in": []}], "get": None}})
 def test_no_document_is_too_odd(paths: dict[str, Any]) -> None:
     for operation in operations(document(paths), write=True):
         assert operation.path.startswith("/")
