@@ -15,7 +15,7 @@ from cntr_slimmer.rules.elf import Elf
 from tests.unit.slimmer.rules.trees import ask, plant
 
 _TRACED = re.compile(r"^\t(?:\S+ => )?(/\S+) \(0x", re.MULTILINE)
-_SYSTEM = ("bash", "curl", "gcc", "gdb", "git", "ls", "mount", "perl", "ps", "python3", "strace")
+_SYSTEM = ("bash", "curl", "findmnt", "gcc", "gdb", "git", "ls", "perl", "ps", "python3", "strace")
 
 
 def _loaded(program: str, **environment: str) -> set[str]:
