@@ -91,6 +91,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     if log is not None:
         del os.environ["CNTR_COVERAGE_LOG"]
         if os.path.getsize(log):
-            unpack(log, str(session.config.rootpath / ".coverage.sessions"))
+            data = os.environ.get("COVERAGE_FILE", str(session.config.rootpath / ".coverage"))
+            unpack(log, f"{data}.sessions")
         shutil.rmtree(os.path.dirname(log))
     return result

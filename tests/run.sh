@@ -3,7 +3,8 @@
 #
 #   tests/run.sh [PYTEST ARGUMENTS]          (as root, on Debian 12 or newer)
 #
-# With CNTR_CI=1 a missing requirement is a failure; without, the tests that need it are skipped, and say why.
+# Without arguments all tests run, in two processes side by side. With CNTR_CI=1 a missing requirement is a failure;
+# without, the tests that need it are skipped, and say why.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 # shellcheck source=evaluation/setup.sh
@@ -11,9 +12,15 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 setup tests
 
 work=$(mktemp -d /var/tmp/cntr-tests-run.XXXXXX)
+chmod 755 "$work" # programs under test run as ordinary users, too
 dockerd=""
+rest=""
 cleanup() {
     trap - EXIT INT TERM HUP
+    if [ -n "$rest" ]; then
+        kill -INT "$rest" 2>/dev/null || true
+        wait "$rest" 2>/dev/null || true
+    fi
     if [ -n "$dockerd" ]; then # ours alone, by its PID
         kill "$dockerd" 2>/dev/null || true
         wait "$dockerd" 2>/dev/null || true
@@ -53,7 +60,42 @@ check ruff check --no-cache .
 check ruff format --no-cache --check .
 check mypy cntr_core plugins slimmer
 [ -z "$failed" ] || printf '\nThese checks failed, as will the whole run:%s\n' "$failed"
+
+# What runs beside all the others: half of the time. An ordinary user, LXD and the like are in one half alone, and so
+# is what asks docker for all that runs of cntr have left.
+BESIDE="
+tests/integration/engines
+tests/integration/oci/test_rootless.py
+tests/integration/session
+tests/integration/slim/test_rootless.py
+"
+
+half() { # NAME ARGUMENTS
+    mkdir "$work/$1"
+    export COVERAGE_FILE="$work/$1/.coverage" CNTR_TESTS_LOCK="$work/lock"
+    shift
+    exec pytest --once-more --cov --cov-report= "$@" </dev/null
+}
+
+both_halves() {
+    # The words are paths.
+    # shellcheck disable=SC2046,SC2086
+    (half rest tests $(printf -- '--ignore=%s ' $BESIDE)) >"$work/rest.log" 2>&1 &
+    rest=$!
+    # shellcheck disable=SC2086
+    (half beside $BESIDE) | tee "$work/beside.log" || failed="$failed pytest"
+    wait "$rest" || failed="$failed pytest"
+    rest=""
+    cat "$work/rest.log"
+    coverage combine --quiet "$work/beside/.coverage" "$work/rest/.coverage"
+    coverage report --show-missing --skip-covered
+    grep -hE '^(=.* in .*=|FLAKY .*)$' "$work/beside.log" "$work/rest.log" || true
+}
+
 say "pytest"
-# Last, so that its summary is the last word.
-pytest --cov --cov-report=term-missing:skip-covered "$@" </dev/null || failed="$failed pytest"
+if [ $# = 0 ]; then
+    both_halves
+else
+    pytest --once-more --cov --cov-report=term-missing:skip-covered "$@" </dev/null || failed="$failed pytest"
+fi
 [ -z "$failed" ]

@@ -1,6 +1,7 @@
 """With ``--once-more``, a test that fails is run once more, alone, when all others are done; the second run counts.
 
-Alone: all fixtures are torn down, and made again for it. One that passes then is flaky: the run passes, and its last
+Alone: all fixtures are torn down, and made again for it; and where CNTR_TESTS_LOCK names a file, other test runs with
+the same one are done with their first runs. One that passes then is flaky: the run passes, and its last
 lines name it. It is a bug to mend, and listed in CONTRIBUTING.md until it is.
 
 It is of no use to somebody who waits for the first failure, so ``-x``, ``--maxfail`` and ``--pdb`` switch it off. Where
@@ -10,7 +11,10 @@ more than MOST tests fail, it is not by chance, and they are not run again.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 from _pytest.main import pytest_runtestloop as run_all
@@ -39,18 +43,24 @@ class _OnceMore:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        try:
-            run_all(session)
-        except BaseException:
-            self._let_all_count()
-            raise
-        if len(self._failed) > MOST:
-            self._let_all_count()
+        with _beside_others() as be_alone:
+            try:
+                run_all(session)
+            except BaseException:
+                self._let_all_count()
+                raise
+            if len(self._failed) > MOST:
+                self._let_all_count()
+            if self._failed:
+                be_alone()
+            self._run_again()
+        return True
+
+    def _run_again(self) -> None:
         self._is_second_run = True
         for item in self._failed:
             item._initrequest()  # type: ignore[attr-defined]  # pytest.Function's; forgets the fixtures
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-        return True
 
     def _let_all_count(self) -> None:
         for item, reports in self._failed.items():
@@ -88,6 +98,21 @@ class _OnceMore:
         terminal = session.config.pluginmanager.get_plugin("terminalreporter")
         for reports in self._flaky if terminal else ():
             terminal.write_line(f"FLAKY {reports[0].nodeid}", yellow=True)
+
+
+@contextmanager
+def _beside_others() -> Iterator[Callable[[], None]]:
+    """Others may run, too, until what is given is called; it waits for them."""
+    path = os.environ.pop("CNTR_TESTS_LOCK", None)  # is not for a pytest that a test runs
+    if path is None:
+        yield lambda: None
+        return
+    with open(path, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        try:
+            yield lambda: fcntl.flock(file, fcntl.LOCK_EX)
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)  # a process that a test forked may have the file open
 
 
 def _log(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.support.cntr import wait_until
 from tests.support.flaky import MOST
 from tests.support.reachable import ROOT
 
@@ -111,3 +113,17 @@ def test_an_interrupted_run_tells_what_had_failed(tmp_path: Path) -> None:
     code, said = run(tmp_path, _TROUBLE["call"] + "def test_other():\n    raise KeyboardInterrupt\n")
     assert code == 2
     assert "1 failed" in said[-1]
+
+
+def test_it_waits_for_runs_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNTR_TESTS_LOCK", str(tmp_path / "lock"))
+    other = tmp_path / "other"
+    other.mkdir()
+    slow = "import time\ndef test_it():\n    time.sleep(1)\n    pathlib.Path('done').touch()\n"
+    quick = "def test_it():\n    assert not first('here') and pathlib.Path('other/done').exists()\n"
+    with ThreadPoolExecutor() as pool:
+        beside = pool.submit(run, other, slow)
+        wait_until(lambda: (tmp_path / "lock").exists(), "the other has begun")
+        code, said = run(tmp_path, quick, "--ignore=other")
+    assert (code, said[-1]) == (0, "FLAKY test_it.py::test_it")
+    assert beside.result()[0] == 0
