@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -121,11 +122,14 @@ def test_its_containers_are_listed(installed: Installation) -> None:
 
 
 @pytest.mark.requires("root", "docker", "docker-cli", "busybox")
-@pytest.mark.parametrize("reference", ["sample://web", "web", "sample-web"])
+@pytest.mark.parametrize("reference", ["sample://{name}", "{name}", "sample-{name}"])
 def test_attach_enters_its_container(installed: Installation, docker_run: DockerRun, reference: str) -> None:
+    name = f"web-{uuid.uuid4().hex}"  # other engines of the machine may have a web, too
     container = docker_run("busybox", "--hostname", "from-the-sample")
-    installed.name("web", docker_pid(container))
-    printed = installed.run("cntr", "attach", reference, "--", "sh", "-c", "hostname; cat /proc/1/comm")
+    installed.name(name, docker_pid(container))
+    printed = installed.run(
+        "cntr", "attach", reference.format(name=name), "--", "sh", "-c", "hostname; cat /proc/1/comm"
+    )
     assert printed == "from-the-sample\nbusybox\n"
 
 

@@ -98,7 +98,10 @@ class State:
     container_fds: list[str]
 
 
-_TESTS_OWN = ("cntr-coverage-", "cntr-test-")
+_NOT_OF_SESSIONS = ("cntr-coverage-", "cntr-test-", "cntr-gate-", "cntr-run-", "cntr-import-")
+"""What the tests make in /tmp, and what a ``cntr slim`` does that runs at the same time."""
+_OF_OTHERS = (b"/pytest-of-", b"/cntr-test", b"/docker/", b"/containers/", b"/containerd/", b"/netns/")
+"""What the mounts of other tests and other containers have in their paths; both may come and go at any time."""
 
 
 def _whole(path: str) -> bytes:
@@ -111,15 +114,14 @@ def state_of(pid: int) -> State:
 
     def read(path: str) -> bytes:
         with open(path, "rb") as file:
-            # Other tests may run at the same time, and so may other containers: their mounts are not ours.
-            return b"".join(line for line in file if b"/pytest-of-" not in line and b"/docker/" not in line)
+            return b"".join(line for line in file if not any(word in line for word in _OF_OTHERS))
 
     tmp = f"/proc/{pid}/root/tmp"
     return State(
         container_mounts=_whole(f"/proc/{pid}/mountinfo"),
         host_mounts=read("/proc/self/mountinfo"),
         container_tmp=sorted(os.listdir(tmp)) if os.path.isdir(tmp) else [],
-        host_tmp=sorted(n for n in os.listdir("/tmp") if "cntr" in n and not n.startswith(_TESTS_OWN)),
+        host_tmp=sorted(n for n in os.listdir("/tmp") if "cntr" in n and not n.startswith(_NOT_OF_SESSIONS)),
         container_fds=sorted(os.listdir(f"/proc/{pid}/fd")),
         container_processes=living_in(pid),
     )

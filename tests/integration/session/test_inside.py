@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.integration.session.conftest import Containers, Running
+from tests.integration.session.conftest import Containers, Running, state_of
 from tests.support.cntr import PROGRAM, cntr, docker_exec, environment, output, wait_until
 from tests.support.images import DockerRun
 
@@ -93,7 +93,7 @@ def test_the_tools_are_read_only_unless_wanted(debian: Running, fs: str) -> None
 
 
 def test_the_sessions_own_tmp_is_private(debian: Running) -> None:
-    before = sorted(os.listdir("/tmp"))
+    before = state_of(debian.pid).host_tmp
     assert attach(debian, "sh", "-c", "ls -A /tmp /var/tmp /run; echo x > /tmp/private-file; ls /tmp").split() == [
         "/run:",
         "/tmp:",
@@ -102,7 +102,7 @@ def test_the_sessions_own_tmp_is_private(debian: Running) -> None:
     ]
     assert "private-file" not in os.listdir("/tmp")
     assert "private-file" not in os.listdir(f"/proc/{debian.pid}/root/tmp")
-    assert sorted(os.listdir("/tmp")) == before
+    assert state_of(debian.pid).host_tmp == before
 
 
 def test_namespaces_are_the_targets_but_for_mnt(container: Running) -> None:

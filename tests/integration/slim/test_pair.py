@@ -128,17 +128,17 @@ def test_what_the_slim_image_needs_and_the_trace_lacked_is_learned(slim: Slim, a
 def test_a_slim_container_runs_and_shows_its_other_half(slim: Slim) -> None:
     assert slim.cntr("run", "--detach", "--name", "web", SLIM).returncode == 0
     try:
-        assert slim.cntr("exec", "web", "--", "cat", "/data/extra").returncode != 0
-        whole = slim.cntr("attach", "web", "--fat", "--", "cat", "/data/used", "/data/extra", "/data/link")
+        assert slim.cntr("exec", "oci://web", "--", "cat", "/data/extra").returncode != 0
+        whole = slim.cntr("attach", "oci://web", "--fat", "--", "cat", "/data/used", "/data/extra", "/data/link")
         assert (whole.returncode, whole.stdout) == (0, "usedextraextra"), whole.stderr
-        slim.cntr("attach", "web", "--fat", "--", "sh", "-c", "echo new > /data/new; rm /data/later")
-        assert slim.cntr("attach", "web", "--", "cat", "/var/lib/cntr/data/new").stdout == "new\n"
-        again = slim.cntr("attach", "web", "--fat", "--fs", "direct", "--", "ls", "/data")
+        slim.cntr("attach", "oci://web", "--fat", "--", "sh", "-c", "echo new > /data/new; rm /data/later")
+        assert slim.cntr("attach", "oci://web", "--", "cat", "/var/lib/cntr/data/new").stdout == "new\n"
+        again = slim.cntr("attach", "oci://web", "--fat", "--fs", "direct", "--", "ls", "/data")
         assert again.stdout.split() == ["extra", "link", "new", "used"]
-        thrown = slim.cntr("attach", "web", "--fat", "--scratch", "--", "sh", "-c", "rm /data/new; ls /data")
+        thrown = slim.cntr("attach", "oci://web", "--fat", "--scratch", "--", "sh", "-c", "rm /data/new; ls /data")
         assert thrown.stdout.split() == ["extra", "link", "used"]
-        assert slim.cntr("attach", "web", "--", "cat", "/var/lib/cntr/data/new").stdout == "new\n"
-        wrong = slim.cntr("attach", "web", "--fat-image", "nowhere.tar", "--", "true")
+        assert slim.cntr("attach", "oci://web", "--", "cat", "/var/lib/cntr/data/new").stdout == "new\n"
+        wrong = slim.cntr("attach", "oci://web", "--fat-image", "nowhere.tar", "--", "true")
         assert wrong.returncode == 125 and "--fat-image" in wrong.stderr
     finally:
         assert slim.cntr("stop", "--timeout", "1", "web").returncode == 0
@@ -147,9 +147,9 @@ def test_a_slim_container_runs_and_shows_its_other_half(slim: Slim) -> None:
 def test_attaching_with_a_fat_half_wants_a_slim_image(slim: Slim, pair: str) -> None:
     assert slim.cntr("run", "--detach", "--name", "whole", pair).returncode == 0
     try:
-        done = slim.cntr("attach", "whole", "--fat", "--", "true")
+        done = slim.cntr("attach", "oci://whole", "--fat", "--", "true")
         assert done.returncode == 125 and "not of a slim image" in done.stderr
-        clash = slim.cntr("attach", "whole", "--fat", "--rw-tools", "--", "true")
+        clash = slim.cntr("attach", "oci://whole", "--fat", "--rw-tools", "--", "true")
         assert clash.returncode == 125
     finally:
         assert slim.cntr("stop", "--timeout", "1", "whole").returncode == 0
@@ -159,7 +159,7 @@ def test_a_container_on_both_halves_notes_what_came_from_the_fat_one(slim: Slim,
     start = ("run", "--detach", "--name", "web", "--fallback", "--misses", "misses", SLIM)
     assert slim.cntr(*start).returncode == 0
     try:
-        assert slim.cntr("exec", "web", "--", "cat", "/data/link", "/data/used").stdout == "extraused"
+        assert slim.cntr("exec", "oci://web", "--", "cat", "/data/link", "/data/used").stdout == "extraused"
     finally:
         assert slim.cntr("stop", "--timeout", "1", "web").returncode == 0
     misses = (slim.place / "misses").read_text().splitlines()
