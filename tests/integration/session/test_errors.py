@@ -109,7 +109,8 @@ def test_the_same_name_in_two_engines_is_ambiguous(docker_run: DockerRun, tmp_pa
         assert f"oci://{name}" in message
         assert cntr("exec", f"oci://{name}", "--", "/bin/busybox", "true", env=env).returncode == 0
     finally:
-        subprocess.run([PROGRAM, "stop", name], check=True, env=environment(env), timeout=60, stdout=subprocess.DEVNULL)
+        stop = [PROGRAM, "stop", "--timeout", "0", name]
+        subprocess.run(stop, check=True, env=environment(env), timeout=60, stdout=subprocess.DEVNULL)
 
 
 def test_a_stopped_container(docker_run: DockerRun) -> None:
