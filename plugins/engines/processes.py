@@ -56,3 +56,17 @@ def first_child(pid: int) -> int | None:
     """:raises FileNotFoundError, ProcessLookupError: the process has ended."""
     with process(pid) as directory:
         return next(iter(procfs.read_children(directory)), None)
+
+
+def is_ours(pid: int, container: str) -> bool:
+    """Whether process `pid` of this machine belongs to the container: its cgroup or its mounts name the id."""
+    try:
+        directory = procfs.open_process(pid)
+    except FileNotFoundError:
+        return False
+    try:
+        return any(container.encode() in procfs.read(directory, name) for name in ("cgroup", "mountinfo"))
+    except OSError:
+        return True  # it may not be looked into, and the session will say so
+    finally:
+        os.close(directory)

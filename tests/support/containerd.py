@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cntr_plugins.engines.grpc_api import connected
-from cntr_plugins.engines.messages import message_types
+from cntr_plugins.engines.containerd.grpc import connected
+from cntr_plugins.engines.containerd.messages import message_types
 
 from tests.support.cntr import is_alive, wait_until
 from tests.support.images import archive, docker_tag

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cntr_plugins.engines import containerd_images
-from cntr_plugins.engines.containerd import ContainerdEngine
+from cntr_plugins.engines.containerd import images as containerd_images
+from cntr_plugins.engines.containerd.engine import ContainerdEngine
 
 from cntr_core import Container, ContainerRef, ContainerState, Engine
 from cntr_core.engine import find, resolve

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from cntr_plugins.engines.docker import DockerEngine
+from cntr_plugins.engines.docker.engine import DockerEngine
 from cntr_plugins.engines.pid import PidEngine
-from cntr_plugins.engines.podman import PodmanEngine
+from cntr_plugins.engines.podman.engine import PodmanEngine
 
 from cntr_core import Engine
 from cntr_core.plugins import load

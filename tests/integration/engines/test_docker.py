@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
-from cntr_plugins.engines.docker import DockerEngine
-from cntr_plugins.engines.docker_api import is_ours
+from cntr_plugins.engines.docker.engine import DockerEngine
 from cntr_plugins.engines.pid import PidEngine
+from cntr_plugins.engines.processes import is_ours
 
 from cntr_core import Container, ContainerRef, ContainerState
 from cntr_core.engine import find, resolve, statuses

@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from cntr_plugins.engines import kubernetes
-from cntr_plugins.engines.kubernetes import KubernetesEngine
+from cntr_plugins.engines.containerd import kubernetes
+from cntr_plugins.engines.containerd.kubernetes import KubernetesEngine
 
 from cntr_core import Container, ContainerRef, ContainerState, Engine
 from cntr_core.engine import find, resolve

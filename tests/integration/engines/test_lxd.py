@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cntr_plugins.engines.incus import IncusEngine
-from cntr_plugins.engines.lxd import LxdEngine
+from cntr_plugins.engines.lxd.engine import LxdEngine
+from cntr_plugins.engines.lxd.incus import IncusEngine
 
 from cntr_core import ContainerRef, ContainerState, Engine
 from cntr_core.engine import find, resolve

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cntr_plugins.engines.nspawn import NspawnEngine
+from cntr_plugins.engines.nspawn.engine import NspawnEngine
 
 from cntr_core import ContainerRef, ContainerState, Engine
 from cntr_core.engine import find, resolve, statuses
@@ -191,7 +191,7 @@ def test_machines_that_do_not_run_are_listed(place: Path, monkeypatch: pytest.Mo
     for name in ("a-directory", ".#snapshot"):
         (images / name).mkdir(parents=True)
     (images / "an-image.raw").touch()
-    monkeypatch.setattr("cntr_plugins.engines.nspawn._IMAGES", str(images))
+    monkeypatch.setattr("cntr_plugins.engines.nspawn.engine._IMAGES", str(images))
     listed = {c.name: c.state for c in NspawnEngine().containers() if c.state is ContainerState.EXITED}
     assert set(listed) == {"a-directory", "an-image"}
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cntr_plugins.engines.containerd import ContainerdEngine
-from cntr_plugins.engines.docker import DockerEngine
-from cntr_plugins.engines.docker_api import ApiEngine
-from cntr_plugins.engines.podman import PodmanEngine
+from cntr_plugins.engines.containerd.engine import ContainerdEngine
+from cntr_plugins.engines.docker.api import ApiEngine
+from cntr_plugins.engines.docker.engine import DockerEngine
+from cntr_plugins.engines.podman.engine import PodmanEngine
 from cntr_plugins.fs.direct import DirectFilesystem
 from cntr_slimmer.runs.embedded import RunRequest
 from cntr_slimmer.runs.engine import EngineRun, running_in_engine

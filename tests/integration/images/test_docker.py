@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cntr_plugins.engines.docker import DockerEngine
+from cntr_plugins.engines.docker.engine import DockerEngine
 
 from cntr_core.errors import EngineError, ImageError
 from cntr_core.images import Budget, open_image

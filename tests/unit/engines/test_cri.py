@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from cntr_plugins.engines import cri, kubernetes
-from cntr_plugins.engines.kubernetes import KubernetesEngine, named
-from cntr_plugins.engines.messages import message_types
+from cntr_plugins.engines.containerd import cri, kubernetes
+from cntr_plugins.engines.containerd.kubernetes import KubernetesEngine, named
+from cntr_plugins.engines.containerd.messages import message_types
 from google.protobuf.json_format import ParseDict
 
 from cntr_core import ContainerState

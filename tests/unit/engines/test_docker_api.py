@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from cntr_plugins.engines.docker import DockerEngine
-from cntr_plugins.engines.podman import PodmanEngine
+from cntr_plugins.engines.docker.engine import DockerEngine
+from cntr_plugins.engines.podman.engine import PodmanEngine
 
 from cntr_core import ContainerState
 from cntr_core.errors import EngineError

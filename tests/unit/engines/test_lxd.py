@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from cntr_plugins.engines.incus import IncusEngine
-from cntr_plugins.engines.lxd import LxdEngine
+from cntr_plugins.engines.lxd.engine import LxdEngine
+from cntr_plugins.engines.lxd.incus import IncusEngine
 
 from cntr_core import ContainerState
 from cntr_core.engine import statuses

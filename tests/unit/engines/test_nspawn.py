@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from cntr_plugins.engines.nspawn import NspawnEngine, name_by_mounts
+from cntr_plugins.engines.nspawn.engine import NspawnEngine, name_by_mounts
 
 from cntr_core.engine import statuses
 from cntr_core.kernel.procfs import parse_mountinfo

@@ -14,8 +14,8 @@ from cntr_core.images import Layer
 from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.mounts import DetachedMount
 
-from .containerd_api import Namespace
-from .grpc_api import Refused
+from .grpc import Refused
+from .namespace import Namespace
 
 
 def snapshotter() -> str:

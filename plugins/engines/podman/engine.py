@@ -16,12 +16,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from cntr_core import Container, Engine, hookimpl
+from cntr_core import Container
 from cntr_core.errors import EngineError
 from cntr_core.kernel.capabilities import capget, names
 
-from .docker_api import LOCAL, ApiEngine
-from .podman_service import Owner, Service, answers, invoking_user, ourselves
+from ..docker.api import ApiEngine
+from ..sockets import LOCAL
+from .service import Owner, Service, answers, invoking_user, ourselves
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -106,8 +107,3 @@ def _endpoints(owners: Sequence[Owner]) -> Iterator[list[Callable[[], str]]]:
             partial(str, LOCAL + owner.socket) if answers(owner.socket) else stack.enter_context(Service(owner)).wait
             for owner in owners
         ]
-
-
-@hookimpl
-def cntr_register_engine() -> Engine:
-    return PodmanEngine()

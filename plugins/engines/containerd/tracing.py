@@ -24,12 +24,11 @@ from cntr_core.images.read.blobs import spool_directory
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.runtime import stop_signal
 
-from .containerd import check_pid
-from .containerd_api import Namespace
-from .containerd_images import Store
-from .containerd_snapshots import Snapshots, look_into, snapshotter
-from .containerd_spec import specification
-from .grpc_api import Refused
+from .grpc import Refused
+from .images import Store
+from .namespace import Namespace, check_pid
+from .runtime_config import specification
+from .snapshots import Snapshots, look_into, snapshotter
 
 _DEATH = 10.0
 """Seconds between SIGKILL and the end of a process."""

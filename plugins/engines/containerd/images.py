@@ -18,8 +18,8 @@ from cntr_core.images.read.blobs import ArchiveBlobs, Blobs, spooled_archive
 from cntr_core.images.read.layout import read_layout
 from cntr_core.images.streams import Reader
 
-from .containerd_api import Namespace
-from .grpc_api import Refused
+from .grpc import Refused
+from .namespace import Namespace
 
 CHUNK = 1 << 22
 """Bytes that are asked for, or sent, at once: containerd takes messages of up to 16 MiB."""

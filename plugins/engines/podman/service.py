@@ -20,7 +20,7 @@ from cntr_core.kernel.mounts import DetachedMount
 from cntr_core.kernel.process import pidfd_open, set_pdeathsig
 from cntr_core.kernel.user_namespaces import enter_alone, user_outside
 
-from .docker_api import LOCAL
+from ..sockets import LOCAL
 
 _PATIENCE = 10.0
 """Seconds that the service may take to start."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from cntr_core import Engine, hookimpl
 from cntr_core.errors import EngineError
 
-from .docker_api import LOCAL, ApiEngine
+from ..sockets import LOCAL
+from .api import ApiEngine
 
 _CONTEXTS = "see docker context ls"
 
@@ -59,8 +59,3 @@ def _context_host() -> str:
     if context is None:
         raise EngineError(f"docker has no context '{name}'" if name else "docker's context is missing", _CONTEXTS)
     return str(context.Host or "")
-
-
-@hookimpl
-def cntr_register_engine() -> Engine:
-    return DockerEngine()

@@ -16,7 +16,7 @@ from cntr_core import Container, ContainerState, Engine, EngineStatus
 from cntr_core.engine import LIMIT, matching
 from cntr_core.errors import EngineError
 
-from .docker_api import check_socket
+from ..sockets import check_socket
 
 if TYPE_CHECKING:
     from httpx import Client

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from cntr_core import Engine, hookimpl
 
-from .lxd_api import RestEngine, first_socket
+from .api import RestEngine, first_socket
 
 
 class IncusEngine(RestEngine):

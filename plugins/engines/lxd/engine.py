@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from cntr_core import Engine, hookimpl
-
-from .lxd_api import RestEngine, first_socket
+from .api import RestEngine, first_socket
 
 
 class LxdEngine(RestEngine):
@@ -18,8 +16,3 @@ class LxdEngine(RestEngine):
     def socket(self) -> str:
         usual = ("/var/snap/lxd/common/lxd/unix.socket", "/var/lib/lxd/unix.socket")
         return first_socket(self.variable, "LXD_DIR", usual)
-
-
-@hookimpl
-def cntr_register_engine() -> Engine:
-    return LxdEngine()

@@ -10,7 +10,10 @@ import datetime
 import functools
 from typing import Any
 
-from .grpc_api import Client, Refused
+from cntr_core.errors import EngineError
+
+from ..processes import is_ours
+from .grpc import Client, Refused
 
 _LEASE = datetime.timedelta(hours=1)
 """How long what is being made is safe from containerd's garbage collection, should we die."""
@@ -127,6 +130,15 @@ class Namespace:
         """End the lease, also another process's; with `collect` what nothing holds any more is gone afterwards."""
         self._metadata.pop("containerd-lease", None)
         self.knows("leases.v1.Leases/Delete", "DeleteLeaseRequest", id=name, sync=collect)
+
+
+def check_pid(pid: int, identifier: str, name: str) -> None:
+    """:raises EngineError: process `pid` is not of the container `name` with that id, but another machine's."""
+    if not is_ours(pid, identifier):
+        raise EngineError(
+            f"containerd says that {name} is process {pid}, which is something else here",
+            "run cntr where containerd runs: on its machine, outside of any container",
+        )
 
 
 def _full(method: str) -> str:

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import ClassVar
 
-from cntr_core import Container, ContainerState, Engine, EngineStatus, hookimpl
+from cntr_core import Container, ContainerState, Engine, EngineStatus
 from cntr_core.errors import EngineAbsent, EngineError
 from cntr_core.kernel import cgroups, procfs
 
+from ..processes import called, child_in_new_namespace, first_child, name_of, process
 from .machined import Machine, machines
-from .processes import called, child_in_new_namespace, first_child, name_of, process
 
 _IMAGES = "/var/lib/machines"
 _STUB_INIT = b"(sd-stubinit)"
@@ -115,8 +115,3 @@ def _images() -> Iterator[str]:
 
 def _stopped(name: str) -> Container:
     return Container(NspawnEngine.name, name, name, ContainerState.EXITED, image=f"{_IMAGES}/{name}")
-
-
-@hookimpl
-def cntr_register_engine() -> Engine:
-    return NspawnEngine()

@@ -15,8 +15,9 @@ from cntr_core import GatedContainer, GatedEntry, GatedOptions
 from cntr_core.errors import EngineError, UsageError
 from cntr_core.kernel.process import pidfd_open
 
-from .docker_api import LOCAL, ApiEngine, remove_container
-from .docker_exec import run_exec
+from ..sockets import LOCAL
+from .client import ApiClient, remove_container
+from .execute import run_exec
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -30,7 +31,7 @@ _PATIENCE = 60.0
 class ApiContainer(GatedContainer):
     """The container `name` of an engine; `owned` is given up when it is removed."""
 
-    def __init__(self, engine: ApiEngine, endpoint: str, name: str) -> None:
+    def __init__(self, engine: ApiClient, endpoint: str, name: str) -> None:
         self._engine = engine
         self._endpoint = endpoint
         self._name = name
@@ -103,7 +104,7 @@ class ApiContainer(GatedContainer):
                 remove_container(client, self._name)
 
 
-def _creation(engine: ApiEngine, client: APIClient, image: str, entry: GatedEntry) -> dict[str, Any]:
+def _creation(engine: ApiClient, client: APIClient, image: str, entry: GatedEntry) -> dict[str, Any]:
     """The arguments of the docker package's call that creates the container.
 
     Where an entrypoint is given the image's command does not count, and everything else of the image does.

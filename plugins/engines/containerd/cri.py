@@ -15,8 +15,8 @@ from typing import Any
 from cntr_core import ContainerState
 from cntr_core.errors import EngineAbsent, EngineError
 
-from .docker_api import check_socket
-from .grpc_api import Client, Refused, connected
+from ..sockets import check_socket
+from .grpc import Client, Refused, connected
 
 _TABLE = {
     "VersionRequest": ("string version = 1",),

@@ -14,8 +14,9 @@ from cntr_core import Container, Engine, EngineStatus, hookimpl
 from cntr_core.engine import LIMIT, SHORTEST_PREFIX
 from cntr_core.errors import EngineAbsent, EngineError
 
-from .docker import DockerEngine
-from .docker_api import LOCAL, is_ours
+from ..docker.engine import DockerEngine
+from ..processes import is_ours
+from ..sockets import LOCAL
 
 if TYPE_CHECKING:
     from .cri import PodContainer, Runtime

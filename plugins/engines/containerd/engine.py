@@ -22,17 +22,16 @@ from cntr_core import (
     GatedContainer,
     GatedEngine,
     GatedEntry,
-    hookimpl,
 )
 from cntr_core.engine import LIMIT, SHORTEST_PREFIX
 from cntr_core.errors import EngineError
 
-from .docker_api import LOCAL, check_socket, is_ours
+from ..sockets import LOCAL, check_socket
 
 if TYPE_CHECKING:
-    from .containerd_api import Namespace
-    from .containerd_images import Store
-    from .grpc_api import Client
+    from .grpc import Client
+    from .images import Store
+    from .namespace import Namespace
 
 _DEFAULT = "/run/containerd/containerd.sock"
 _PATIENCE = 60.0
@@ -95,6 +94,8 @@ class ContainerdEngine(Engine, GatedEngine):
         return [found.container for found in self._all() if not found.is_others]
 
     def find(self, name: str) -> Sequence[Container]:
+        from .namespace import check_pid
+
         known = self._all()
         own = [found for found in known if not found.is_others]
         classes = (
@@ -122,7 +123,7 @@ class ContainerdEngine(Engine, GatedEngine):
             store.remove(name)
 
     def create_gated(self, image: str, entry: GatedEntry) -> GatedContainer:
-        from .containerd_gated import TaskContainer
+        from .tracing import TaskContainer
 
         namespace = self._holder(image)
         if namespace is None:
@@ -133,8 +134,8 @@ class ContainerdEngine(Engine, GatedEngine):
         return container
 
     def remove_gated(self, name: str) -> None:
-        from .containerd_api import Namespace
-        from .containerd_gated import remove_directory, remove_parts
+        from .namespace import Namespace
+        from .tracing import remove_directory, remove_parts
 
         with self.connected(_PATIENCE) as client:
             for namespace in _namespaces(client):
@@ -147,8 +148,8 @@ class ContainerdEngine(Engine, GatedEngine):
 
     def _holder(self, image: str) -> str | None:
         """The namespace that has an image, the default one first."""
-        from .containerd_api import Namespace
-        from .containerd_images import Store
+        from .images import Store
+        from .namespace import Namespace
 
         with self.connected() as client:
             namespaces = sorted(_namespaces(client), key=lambda one: one != _default_namespace())
@@ -156,14 +157,14 @@ class ContainerdEngine(Engine, GatedEngine):
 
     @contextmanager
     def _space(self, namespace: str, limit: float = _PATIENCE) -> Iterator[Namespace]:
-        from .containerd_api import Namespace
+        from .namespace import Namespace
 
         with self.connected(limit) as client:
             yield Namespace(client, namespace)
 
     @contextmanager
     def _store(self, namespace: str) -> Iterator[Store]:
-        from .containerd_images import Store
+        from .images import Store
 
         with self._space(namespace) as space:
             yield Store(space)
@@ -196,21 +197,12 @@ class ContainerdEngine(Engine, GatedEngine):
     @contextmanager
     def connected(self, limit: float = LIMIT) -> Iterator[Client]:
         """A client; `limit` is in seconds, for each call. :raises EngineError: there is no daemon to be asked."""
-        from .grpc_api import connected
+        from .grpc import connected
 
         path = _endpoint().removeprefix(LOCAL)
         check_socket(self.name, path, "start it, or set CONTAINERD_ADDRESS")
         with connected(self.name, path, limit) as client:
             yield client
-
-
-def check_pid(pid: int, identifier: str, name: str) -> None:
-    """:raises EngineError: process `pid` is not of the container `name` with that id, but another machine's."""
-    if not is_ours(pid, identifier):
-        raise EngineError(
-            f"containerd says that {name} is process {pid}, which is something else here",
-            "run cntr where containerd runs: on its machine, outside of any container",
-        )
 
 
 def _endpoint() -> str:
@@ -239,8 +231,3 @@ def _call(client: Client, method: str, reply: str, namespace: str = "") -> Any:
     types = _types()
     metadata = {"containerd-namespace": namespace} if namespace else None
     return client.call(f"/containerd.services.{method}", types["Empty"](), types[reply], metadata)
-
-
-@hookimpl
-def cntr_register_engine() -> Engine:
-    return ContainerdEngine()

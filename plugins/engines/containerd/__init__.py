@@ -1,0 +1,18 @@
+"""containerd, and Kubernetes, whose runtimes are asked over gRPC as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cntr_core import hookimpl
+
+if TYPE_CHECKING:
+    from cntr_core import Engine
+
+
+@hookimpl
+def cntr_register_engine() -> Engine:
+    """The engine ``containerd``."""
+    from .engine import ContainerdEngine
+
+    return ContainerdEngine()

@@ -1,0 +1,118 @@
+"""Connections to docker's API, whose errors become sentences."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+from cntr_core.engine import LIMIT
+from cntr_core.errors import EngineError
+
+from ..processes import is_ours
+from ..sockets import LOCAL, check_socket
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_NOTICE = 1
+"""Seconds within which a daemon notices that a container has ended."""
+
+
+class ApiClient(ABC):
+    """A unix socket where docker's API is spoken."""
+
+    name: ClassVar[str]
+
+    api_version: ClassVar[str | None] = None
+    """The version to speak; None to agree on one, which costs a question."""
+
+    variable: ClassVar[str]
+    """What names the socket in the environment, for a hint."""
+
+    @abstractmethod
+    def endpoint(self) -> AbstractContextManager[str]:
+        """The URL of the socket, good for the block.
+
+        :raises EngineError: it cannot be known, or is no socket of this machine.
+        """
+
+    def ulimits(self) -> Mapping[str, tuple[int, int]]:
+        """Limits that containers of ours must be given, soft and hard, by name."""
+        return {}
+
+    @contextmanager
+    def connected(self, timeout: float = LIMIT) -> Iterator[APIClient]:
+        """A client, wherever the socket is; as :meth:`client`."""
+        with self.endpoint() as endpoint, self.client(endpoint, timeout) as client:
+            yield client
+
+    @contextmanager
+    def client(self, endpoint: str, timeout: float = LIMIT) -> Iterator[APIClient]:
+        """A client of the API, whose errors become one sentence each; `timeout` is in seconds of silence."""
+        path = endpoint.removeprefix(LOCAL)
+        check_socket(self.name, path, f"start it, or set {self.variable}")
+        from docker import APIClient  # 150 ms, and only worth them where there is somebody to ask
+        from docker.errors import APIError, DockerException
+        from requests.exceptions import RequestException
+
+        try:
+            client = APIClient(base_url=endpoint, version=self.api_version, timeout=int(timeout))
+            try:
+                yield client
+            finally:
+                client.close()
+        except APIError as error:
+            raise EngineError(f"{self.name} refused: {error.explanation or error}", "see the daemon's log") from None
+        except (DockerException, RequestException) as error:
+            raise self._unanswered(path, error) from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._nonsense(error) from None
+
+    def checked_pid(self, client: APIClient, pid: int, container: str, name: str) -> int | None:
+        """The process `pid` that the daemon told of the container with that full id; None where that was 0, or the
+        container has ended meanwhile.
+
+        :raises EngineError: the container runs, and `pid` is something else on this machine.
+        """
+        from docker.errors import NotFound
+        from requests.exceptions import RequestException
+
+        if not pid or is_ours(pid, container):
+            return pid or None
+        try:
+            client.wait(container, timeout=_NOTICE)
+        except NotFound:
+            return None
+        except RequestException:  # it has not ended
+            raise EngineError(
+                f"{self.name} says that {name} is process {pid}, which is something else on this machine",
+                "run cntr where the daemon runs: on its machine, outside of any container",
+            ) from None
+        return None
+
+    def _unanswered(self, path: str, error: Exception) -> EngineError:
+        """The innermost reason of a failed request, without the layers that wrap it."""
+        innermost: BaseException = error
+        while cause := innermost.__cause__ or innermost.__context__:
+            if isinstance(cause, (KeyError, ValueError)):
+                return self._nonsense(cause)
+            innermost = cause
+        reason = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
+        sentence = f"{self.name} does not answer at {path} ({reason:.100})"
+        return EngineError(sentence, "look whether it runs, and see its log")
+
+    def _nonsense(self, error: BaseException) -> EngineError:
+        text = f"{self.name}'s answer cannot be understood ({type(error).__name__}: {error!s:.60})"
+        return EngineError(text, "look which program serves that socket")
+
+
+def remove_container(client: APIClient, name: str) -> None:
+    """End and remove a container with its nameless volumes; nothing happens where it is unknown."""
+    from docker.errors import NotFound
+
+    try:
+        client.remove_container(name, v=True, force=True)
+    except NotFound:
+        return

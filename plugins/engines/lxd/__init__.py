@@ -1,0 +1,18 @@
+"""LXD and Incus, which share a REST API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cntr_core import hookimpl
+
+if TYPE_CHECKING:
+    from cntr_core import Engine
+
+
+@hookimpl
+def cntr_register_engine() -> Engine:
+    """The engine ``lxd``."""
+    from .engine import LxdEngine
+
+    return LxdEngine()

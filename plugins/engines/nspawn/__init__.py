@@ -1,0 +1,18 @@
+"""systemd-nspawn, and systemd-machined, which knows most of its machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cntr_core import hookimpl
+
+if TYPE_CHECKING:
+    from cntr_core import Engine
+
+
+@hookimpl
+def cntr_register_engine() -> Engine:
+    """The engine ``nspawn``."""
+    from .engine import NspawnEngine
+
+    return NspawnEngine()

@@ -1,0 +1,18 @@
+"""Podman."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cntr_core import hookimpl
+
+if TYPE_CHECKING:
+    from cntr_core import Engine
+
+
+@hookimpl
+def cntr_register_engine() -> Engine:
+    """The engine ``podman``."""
+    from .engine import PodmanEngine
+
+    return PodmanEngine()
