@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from cntr_core.engine.tracing import GatedEngine, GatedOptions
 
-from .choose import Wishes
 from .probes.spec import Probe
+from .selection import SelectionOptions
 from .trace.record import AccessTrace
 
 
 @dataclass(frozen=True, slots=True)
-class RunWishes:
+class RunOptions:
     """How the image runs, and what drives it. Without `probes` it is the image's own default. `timeout` is in seconds,
     for all probes of one run; `stop_limit` those between the stop signal and SIGKILL. With an `engine` it runs in
     containers of that one, as `options` say, else in ours."""
@@ -33,9 +33,9 @@ class SlimRequest:
     earlier runs, whose files are kept, too; `repairs` is how often a slim image that fails may learn. With `squash` the
     slim half has one layer."""
 
-    run: RunWishes = field(default_factory=RunWishes)
+    run: RunOptions = field(default_factory=RunOptions)
     verify_probes: tuple[Probe, ...] = ()
-    wishes: Wishes = field(default_factory=Wishes)
+    selection: SelectionOptions = field(default_factory=SelectionOptions)
     traces: tuple[AccessTrace, ...] = ()
     verify: bool = True
     repairs: int = 3

@@ -59,8 +59,8 @@ def check_join(pair: Pair) -> None:
     :raises ImageError: it is not the original: somebody wrote to that meanwhile.
     """
     with ExitStack() as stack:
-        for number, (theirs, layer) in enumerate(zip(pair.fat.layers, pair.recipe.layers, strict=False)):
-            if number == 0 or not pair.recipe.squashed:
+        for number, (theirs, layer) in enumerate(zip(pair.fat.layers, pair.split_map.layers, strict=False)):
+            if number == 0 or not pair.split_map.squashed:
                 one = stack.enter_context(open(pair.slim.layers[number].path, "rb"))
             with open(theirs.path, "rb") as other:
                 _check_layer(number + 1, join(one, other, layer))

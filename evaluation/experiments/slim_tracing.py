@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cntr_slimmer.trace.watch import Watch
+from cntr_slimmer.trace.observer import Watch
 from slim_runs import archive, write
 
 Work = Callable[[bytes], object]

@@ -12,7 +12,7 @@ from cntr_core import Container, Engine, EngineStatus, hookimpl
 from cntr_core.errors import EngineAbsent, EngineError
 
 from .pid import PidEngine
-from .tools import printed
+from .programs import printed
 
 _VARIABLE = "CNTR_COMMAND"
 

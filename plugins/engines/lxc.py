@@ -14,7 +14,7 @@ from typing import ClassVar
 from cntr_core import Container, ContainerState, Engine, EngineStatus, hookimpl
 from cntr_core.errors import EngineError
 
-from .tools import printed
+from .programs import printed
 
 _VARIABLE = "LXCPATH"
 _FIELDS = ("NAME", "STATE", "PID", "GROUPS", "UNPRIVILEGED")

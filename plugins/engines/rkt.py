@@ -17,7 +17,7 @@ from cntr_core.engine import matching
 from cntr_core.errors import EngineError
 
 from .processes import child_in_new_namespace
-from .tools import printed
+from .programs import printed
 
 _CELL = re.compile(r"\t+| {2,}")  # tabs, which a terminal's copy shows as blanks
 _LEGEND = re.compile(r"UUID\s+APP\s+IMAGE NAME\s+IMAGE ID\s+STATE\b")

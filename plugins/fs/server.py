@@ -20,7 +20,7 @@ from cntr_core.kernel.process import close_others, pidfd_open, set_name
 from cntr_core.types import Missing
 
 from .branches import branch_of
-from .logic.identity import prepare_credentials
+from .logic.caller import prepare_credentials
 from .logic.observed import operations
 from .logic.operations import Operations
 from .logic.policy import Policy

@@ -15,7 +15,7 @@ from cntr_core.cli import output
 from . import options
 
 if TYPE_CHECKING:
-    from ..split.whole import Halves
+    from ..split.joined import OpenPair
 
 Slim = Annotated[str, typer.Argument(metavar="SLIM", help="The slim image, as for cntr slim.", show_default=False)]
 Fat = Annotated[
@@ -62,7 +62,7 @@ def join(
     from cntr_core.images.write.destination import parse_destination
     from cntr_core.images.write.pack import pack
 
-    from ..runs.guard import scratch
+    from ..runs.cleanup import scratch
     from .progress import display
 
     if not target:
@@ -73,12 +73,12 @@ def join(
     with (
         display() as shown,
         scratch("cntr-join-") as directory,
-        _opened(slim, fat, platform) as halves,
+        _opened(slim, fat, platform) as pair,
     ):
-        whole = halves.whole(directory, shown.counting("joining", halves.recipe.size))
-        shown.expect("compressing", halves.recipe.size)
+        original = pair.original(directory, shown.counting("joining", pair.split_map.size))
+        shown.expect("compressing", pair.split_map.size)
         called = name or ("" if "://" in target else "joined:latest")
-        images = [(called, pack(whole, directory, destination.compression, shown.moved))]
+        images = [(called, pack(original, directory, destination.compression, shown.moved))]
         shown.expect_saved(images)
         destination.save(images, shown.moved)
     typer.echo(target)
@@ -96,9 +96,9 @@ def verify(
     from .progress import display
 
     options.end_by_signals()
-    with display() as shown, _opened(slim, fat, platform) as halves:
-        halves.check(shown.counting("joining", halves.recipe.size))
-        layers = [layer.diff_id for layer in halves.recipe.layers]
+    with display() as shown, _opened(slim, fat, platform) as pair:
+        pair.check(shown.counting("joining", pair.split_map.size))
+        layers = [layer.diff_id for layer in pair.split_map.layers]
     if json:
         output.print_json({"ok": True, "layers": layers})
     else:
@@ -107,12 +107,12 @@ def verify(
 
 
 @contextmanager
-def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[Halves]:
+def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[OpenPair]:
     from cntr_core.errors import UsageError
     from cntr_core.images import beside
     from cntr_core.labels import FAT_NAME, FAT_ROLE, ROLE
 
-    from ..split.whole import Halves
+    from ..split.joined import OpenPair
 
     with options.opened(slim, platform) as image:
         if fat is None:
@@ -123,4 +123,4 @@ def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[Halves
                 raise UsageError(f"{slim} does not name its fat half", "give the fat image, too")
             fat = beside(slim, known)
         with options.opened(fat, platform) as other:
-            yield Halves.of(image, other)
+            yield OpenPair.of(image, other)

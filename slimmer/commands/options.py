@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cntr_core.images import Platform
 
     from ..probes.spec import Probe
-    from ..request import RunWishes
+    from ..request import RunOptions
 
 RUN, KEEP, OUTPUT = "Running", "What is kept", "Output"
 
@@ -163,7 +163,7 @@ def engines() -> Sequence[Engine]:
     return load().engines
 
 
-def run_wishes(
+def run_options(
     *,
     probe: Sequence[str] | None,
     until: str | None,
@@ -178,7 +178,7 @@ def run_wishes(
     volume: Sequence[str] | None,
     publish: Sequence[str] | None,
     network: str,
-) -> RunWishes:
+) -> RunOptions:
     """How the image runs, from the options above.
 
     :raises CntrError: a probe is malformed, there is no such engine, it cannot trace, or the options want one.
@@ -187,12 +187,12 @@ def run_wishes(
     from cntr_core.engine.tracing import GatedOptions, gated_engine
     from cntr_core.errors import UsageError
 
-    from ..request import RunWishes
+    from ..request import RunOptions
 
     told = GatedOptions(tuple(env or ()), tuple(volume or ()), publish=tuple(publish or ()), network=network)
     if engine is None and told != GatedOptions():
         raise UsageError("--env, --volume, --publish and --network are an engine's", "add --engine docker")
-    return RunWishes(
+    return RunOptions(
         probes=probes_of(probe, until, manual),
         command=tuple(command or ()),
         host_network=host_network,

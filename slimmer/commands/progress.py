@@ -17,7 +17,7 @@ _PAUSE = 0.1
 """Seconds between two refreshes while bytes flow."""
 
 
-class Display:
+class TerminalDisplay:
     """Shows what is being done; where that has a size, also a bar, and how much of it is done."""
 
     def __init__(self, progress: Progress | None) -> None:
@@ -80,10 +80,10 @@ class Display:
 
 
 @contextmanager
-def display() -> Iterator[Display]:
+def display() -> Iterator[TerminalDisplay]:
     """A display on stderr, if that is a terminal."""
     if not sys.stderr.isatty():
-        yield Display(None)
+        yield TerminalDisplay(None)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -96,4 +96,4 @@ def display() -> Iterator[Display]:
     )
     # Refreshed by hand: the library's own way is a thread, and processes are forked meanwhile.
     with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
-        yield Display(progress)
+        yield TerminalDisplay(progress)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from cntr_core.images.write.compress import Compression
     from cntr_core.images.write.new_image import Named
 
-    from ..report.values import Report
+    from ..pipeline import Slimmed
+    from ..report.schema import Report
     from ..request import SlimRequest
-    from ..slim import Slimmed
-    from .progress import Display
+    from .progress import TerminalDisplay
 
 _KEEP = options.KEEP
 _OUTPUT = options.OUTPUT
@@ -156,12 +156,12 @@ def slim(
     The image runs on a filesystem that watches; the slim half then does the same again, and must do it as well. Nothing
     is lost: [bold]cntr join[/] gives the original back, [bold]cntr attach --fat[/] shows it in the running container.
     """
-    from ..choose import Wishes
     from ..request import SlimRequest
+    from ..selection import SelectionOptions
     from ..trace.file import read
 
     options.end_by_signals()
-    wishes = Wishes(
+    wishes = SelectionOptions(
         include=(*(include or ()), *options.listed(include_from)),
         exclude=tuple(exclude or ()),
         preserve=tuple(preserve or ()),
@@ -171,7 +171,7 @@ def slim(
         without_rules=tuple(no_rule or ()),
     )
     named = names.chosen(image, target or "", slim_name, fat_name)
-    run = options.run_wishes(
+    run = options.run_options(
         probe=probe,
         until=until,
         manual=manual,
@@ -189,7 +189,7 @@ def slim(
     request = SlimRequest(
         run=run,
         verify_probes=options.probes_of(verify_probe, None, False),
-        wishes=wishes,
+        selection=wishes,
         traces=tuple(read(path) for path in add_trace or ()),
         verify=not no_verify,
         repairs=repairs,
@@ -221,11 +221,11 @@ def _carry_out(order: _Order, request: SlimRequest) -> None:
     from cntr_core.plugins import load
 
     from ..background import background
+    from ..pipeline import Unfit, slimmed
     from ..probes.defaults import default_probes
     from ..report.memory import remember
     from ..report.terminal import show
     from ..report.write import write_report
-    from ..slim import Unfit, slimmed
     from .progress import display
 
     plugins = load()
@@ -271,7 +271,7 @@ def _compression(word: str | None) -> Compression | None:
         raise UsageError(f"there is no compression '{word}'", f"choose from {', '.join(Compression)}") from None
 
 
-def _packed(result: Slimmed, named: tuple[str, str], how: Compression, shown: Display) -> tuple[Named, ...]:
+def _packed(result: Slimmed, named: tuple[str, str], how: Compression, shown: TerminalDisplay) -> tuple[Named, ...]:
     """Both halves as they will be saved, the fat one with the slim one as its subject."""
     from cntr_core.images.write.pack import pack
 

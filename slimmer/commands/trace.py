@@ -19,7 +19,7 @@ TraceFile = Annotated[str, typer.Argument(metavar="TRACE", help="A file that cnt
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="Watch what an image uses, and keep it as a file.", no_args_is_help=True, rich_markup_mode="rich"
+        help="TraceObserver what an image uses, and keep it as a file.", no_args_is_help=True, rich_markup_mode="rich"
     )
     group.command("run")(run)
     group.command("show")(show)
@@ -51,12 +51,12 @@ def run(
     debug: output.Debug = False,
 ) -> int:
     """Run an image, drive it by probes, and write which files it used."""
-    from ..slim import traced
+    from ..pipeline import traced
     from ..trace.file import write
     from .progress import display
 
     options.end_by_signals()
-    wishes = options.run_wishes(
+    wishes = options.run_options(
         probe=probe,
         until=until,
         manual=manual,

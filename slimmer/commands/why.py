@@ -14,7 +14,7 @@ from cntr_core.cli import output
 from . import options
 
 if TYPE_CHECKING:
-    from ..report.values import Report
+    from ..report.schema import Report
 
 
 def register(app: typer.Typer) -> None:

@@ -11,9 +11,9 @@
 """
 
 from .defaults import default_probes, tcp_ports
+from .drive import run_probes
 from .prober import Prober
 from .result import Difference, Observation, Outcome, compare
-from .run import run_probes
 from .running import Executed, Running
 from .spec import Probe, parse
 

@@ -19,7 +19,7 @@ from cntr_core.kernel.process import set_child_subreaper, set_pdeathsig
 
 from .attempt import Attempt, NoAnswer, NotReady
 from .listening import addresses, listeners
-from .network import Network, Target
+from .network import Endpoint, Network
 from .result import Observation
 
 _LOOK = 0.005
@@ -184,7 +184,7 @@ class _Server:
             return Attempt(True, f"port {port} took a connection", [_spoken(port, spoken)])
         from .crawl import crawl
 
-        pages = crawl(self._web, Target(target.address, port, spoken == "https"), "/", seconds)
+        pages = crawl(self._web, Endpoint(target.address, port, spoken == "https"), "/", seconds)
         return Attempt(pages.ok, pages.detail, [_spoken(port, spoken), *pages.observations])
 
     def _script(self, file: str, environment: Mapping[str, str], ports: list[int], seconds: float) -> Attempt:

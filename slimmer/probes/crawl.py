@@ -7,7 +7,7 @@ from collections import deque
 
 from . import links
 from .attempt import Attempt, NoAnswer, NotReady
-from .network import Target
+from .network import Endpoint
 from .result import Fact, Observation
 from .spec import SUCCESS
 from .web import Page, Request, Web, accepted, entrance
@@ -17,7 +17,7 @@ MOST_STEPS = 5
 _PAGES = ("text/html", "application/xhtml+xml")
 
 
-def crawl(web: Web, target: Target, path: str, seconds: float) -> Attempt:
+def crawl(web: Web, target: Endpoint, path: str, seconds: float) -> Attempt:
     """Visit the page and what it links to on the same server, up to 100 pages, 5 steps away.
 
     The first page must succeed. A link that leads nowhere is a fact, and no failure.
@@ -36,7 +36,7 @@ def crawl(web: Web, target: Target, path: str, seconds: float) -> Attempt:
 
 
 class _Crawler:
-    def __init__(self, web: Web, target: Target, end: float) -> None:
+    def __init__(self, web: Web, target: Endpoint, end: float) -> None:
         self._web = web
         self._target = target
         self._end = end
@@ -87,7 +87,7 @@ class _Crawler:
                 self._waiting.append((below, steps + 1))
 
 
-def visit(web: Web, target: Target, request: Request, seconds: float) -> Page | None:
+def visit(web: Web, target: Endpoint, request: Request, seconds: float) -> Page | None:
     """One more page of a server that has answered before; None where this page has no answer.
 
     A server may close a connection that was kept at the very moment when it is used: reads are tried once more.

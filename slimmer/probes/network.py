@@ -16,7 +16,7 @@ _GREETING = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: cntr\r\nAccept: *
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Endpoint:
     """A port of the container at an address where it can be reached."""
 
     address: str
@@ -66,7 +66,7 @@ class Network:
         """The ports that are listened on; none where the host's own cannot be told apart."""
         return [] if self._shared else sorted({listener.port for listener in listening.listeners()})
 
-    def connect(self, port: int, seconds: float) -> Target:
+    def connect(self, port: int, seconds: float) -> Endpoint:
         """Connect once to `port` wherever it is listened on.
 
         :raises NotReady: nobody listens, or nobody accepts.
@@ -76,7 +76,7 @@ class Network:
                 socket.create_connection((address, port), seconds).close()
             except OSError:
                 continue
-            return Target(address, port)
+            return Endpoint(address, port)
         found = self.open_ports()
         raise NotReady(f"nobody listens on port {port}" + (f", only on {_list(found)}" if found else ""))
 
@@ -94,7 +94,7 @@ class Network:
             raise NotReady("nobody listens on any port")
         return found
 
-    def http_target(self, ports: list[int], secure: bool | None, seconds: float) -> Target:
+    def http_target(self, ports: list[int], secure: bool | None, seconds: float) -> Endpoint:
         """The first port that speaks HTTP, as wanted: `secure`, or not, or either (None).
 
         :raises NotReady: none does yet.
@@ -108,14 +108,14 @@ class Network:
                 reasons.append(str(error))
                 continue
             if secure is not None and len(wanted) == 1:  # the request itself will tell
-                return Target(target.address, port, secure)
+                return Endpoint(target.address, port, secure)
             found = self.protocol(target, seconds)
             if found != "tcp" and secure in (None, found == "https"):
-                return Target(target.address, port, found == "https")
+                return Endpoint(target.address, port, found == "https")
             reasons.append(f"port {port} speaks {'no HTTP' if found == 'tcp' else found.upper()}")
         raise NotReady("; ".join(reasons))
 
-    def protocol(self, target: Target, seconds: float) -> str:
+    def protocol(self, target: Endpoint, seconds: float) -> str:
         """``http``, ``https`` or ``tcp``, found out by speaking; who has answered is not asked again."""
         if found := self._spoken.get(target.port):
             return found
@@ -124,13 +124,13 @@ class Network:
             self._spoken[target.port] = found
         return found
 
-    def speaks_otherwise(self, target: Target, seconds: float) -> str:
+    def speaks_otherwise(self, target: Endpoint, seconds: float) -> str:
         """What is spoken instead of what the target was thought to speak; empty where that is right, or unknown."""
         found = self.protocol(target, seconds)
         return found if found != target.scheme and target.port in self._spoken else ""
 
 
-def _protocol(target: Target, seconds: float) -> tuple[str, bool]:
+def _protocol(target: Endpoint, seconds: float) -> tuple[str, bool]:
     """What is spoken, and whether that is certain: a server may close connections until it is ready.
 
     One for HTTPS may well answer a plain request, by HTTP's status 400; it never waits for more.
@@ -145,7 +145,7 @@ def _protocol(target: Target, seconds: float) -> tuple[str, bool]:
     return "http" if answer.startswith(b"HTTP/") else "tcp", bool(answer)
 
 
-def _greet(target: Target, seconds: float) -> bytes | None:
+def _greet(target: Endpoint, seconds: float) -> bytes | None:
     """The beginning of the answer to an HTTP request: the version and the status. None: there was only silence."""
     answer = b""
     try:
@@ -160,7 +160,7 @@ def _greet(target: Target, seconds: float) -> bytes | None:
     return answer
 
 
-def _speaks_tls(target: Target, seconds: float) -> bool:
+def _speaks_tls(target: Endpoint, seconds: float) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -7,8 +7,8 @@ import time
 
 from .attempt import Attempt, NoAnswer
 from .crawl import visit
-from .network import Target
-from .operations import READS, Operation, operations
+from .network import Endpoint
+from .openapi_requests import READS, Operation, operations
 from .result import Observation
 from .spec import SUCCESS
 from .web import Page, Request, Web, accepted, entrance
@@ -16,7 +16,7 @@ from .web import Page, Request, Web, accepted, entrance
 _LARGEST = 2 << 20
 
 
-def call_all(web: Web, target: Target, path: str, write: bool, seconds: float) -> Attempt:
+def call_all(web: Web, target: Endpoint, path: str, write: bool, seconds: float) -> Attempt:
     """Read the document and call each operation once.
 
     An operation fails by a status that is neither a success nor foreseen by the document; where a parameter had to be
@@ -65,7 +65,7 @@ def _read(name: str, page: Page, write: bool) -> list[Operation]:
     return found
 
 
-def _observed(target: Target, operation: Operation, answer: Page | None) -> Observation:
+def _observed(target: Endpoint, operation: Operation, answer: Page | None) -> Observation:
     subject = f"{operation.method} {target.name(operation.path)}"
     return Observation(
         subject, answer.facts() if answer else {"status": None}, once=operation.method.lower() not in READS

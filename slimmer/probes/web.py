@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from .attempt import NoAnswer, NotReady
-from .network import Target
+from .network import Endpoint
 from .result import EXCERPT, Fact
 
 _LIMIT = 30.0  # seconds for one request
@@ -70,7 +70,7 @@ class Web:
     def __init__(self) -> None:
         self._client = httpx.Client(verify=False, trust_env=False, headers={"User-Agent": _AGENT})
 
-    def fetch(self, target: Target, request: Request, seconds: float) -> Page:
+    def fetch(self, target: Endpoint, request: Request, seconds: float) -> Page:
         """Make one request; redirects are not followed.
 
         :raises NotReady: nobody answers, or the connection breaks before an answer.
@@ -92,7 +92,7 @@ class Web:
             self._client.cookies.clear()  # every request is like the first, so that all can be repeated
 
 
-def _refusal(error: Exception, target: Target, request: Request) -> Exception:
+def _refusal(error: Exception, target: Endpoint, request: Request) -> Exception:
     if isinstance(error, httpx.ConnectError) and "SSL" in str(error):
         return NoAnswer(f"port {target.port} does not speak TLS: {error}")
     if isinstance(error, httpx.NetworkError) or "disconnected" in str(error):
@@ -125,7 +125,7 @@ def accepted(status: int, statuses: Iterable[Sequence[int]]) -> bool:
     return any(low <= status <= high for low, high in statuses)
 
 
-def entrance(web: Web, target: Target, path: str, statuses: Iterable[Sequence[int]], seconds: float) -> Page:
+def entrance(web: Web, target: Endpoint, path: str, statuses: Iterable[Sequence[int]], seconds: float) -> Page:
     """A probe's first page.
 
     :raises NotReady: nobody answers, or the server says that it is not ready yet (RFC 9110, 15.6.4).

@@ -13,9 +13,9 @@ from cntr_core.images.tree.layers import open_layers
 from cntr_core.images.write.new_image import Named, PackedImage
 from cntr_core.rules import ImageView
 
+from ..pipeline import Slimmed
 from ..rules.package import read_packages
-from ..slim import Slimmed
-from . import sums, values
+from . import schema, sums
 from .files import files
 from .findings import findings
 from .text import plain, shown, words
@@ -23,7 +23,7 @@ from .text import plain, shown, words
 _ROLES = ("slim", "fat")
 
 
-def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: str) -> values.Report:
+def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: str) -> schema.Report:
     """The report of `result`. `saved` are the slim and the fat image as they went to `destination`; nothing where they
     were not saved.
 
@@ -34,7 +34,7 @@ def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: 
     found = tuple(files(result, packages))
     directories = sums.by_directory(found)
     root = directories["/"]
-    return values.Report(
+    return schema.Report(
         image=words(image.reference),
         digest=image.digest,
         platform=words(str(image.config.platform)),
@@ -44,7 +44,7 @@ def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: 
         ok=not result.verdict.differences,
         trouble=_trouble(result),
         verified="verify" in result.phases,
-        content=values.Share(
+        content=schema.Share(
             files=root.files, kept_files=root.kept_files, bytes=root.bytes, kept_bytes=root.kept_bytes
         ),
         destination=words(destination),
@@ -58,7 +58,7 @@ def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: 
         findings=findings({file.path: file for file in found}, result.layers),
         probes=_probes(result),
         repairs=tuple(tuple(map(shown, learnt)) for learnt in result.verdict.repaired),
-        unmatched=tuple(map(words, result.choice.unmatched)),
+        unmatched=tuple(map(words, result.selection.unmatched)),
         phases=dict(result.phases),
         absent=tuple(sorted(map(shown, result.trace.absent()))),
         files=found,
@@ -75,9 +75,9 @@ def _readable(result: Slimmed, image: Image) -> Iterator[ImageView]:
             yield layers.view
 
 
-def _half(role: str, name: str, packed: PackedImage) -> values.Half:
+def _half(role: str, name: str, packed: PackedImage) -> schema.Half:
     size = sum(layer.descriptor.size for layer in packed.layers)
-    return values.Half(role=role, name=words(name), digest=packed.descriptor.digest, compressed=size)
+    return schema.Half(role=role, name=words(name), digest=packed.descriptor.digest, compressed=size)
 
 
 def _trouble(result: Slimmed) -> str:
@@ -88,9 +88,9 @@ def _trouble(result: Slimmed) -> str:
     return words(f"the slim image does not do what the original does: {differences[0]}{more}")
 
 
-def _probes(result: Slimmed) -> values.Probes:
+def _probes(result: Slimmed) -> schema.Probes:
     verdict = result.verdict
-    return values.Probes(
+    return schema.Probes(
         original=tuple(plain(outcome.to_json()) for outcome in result.original.outcomes),
         slim=tuple(plain(outcome.to_json()) for outcome in verdict.outcomes),
         differences=tuple(plain(difference.to_json()) for difference in verdict.differences),

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from cntr_core.images.tree.tree import NO_MEMBER, File, Name
 
+from ..pipeline import Slimmed
 from ..rules.closure import Reason
 from ..rules.package import PackageDatabase
-from ..slim import Slimmed
-from . import values
+from . import schema
 from .text import shown, words
 
 _SKELETON = Reason("directories", "every directory stays, with its owner and mode")
@@ -17,14 +17,14 @@ _PLACE = Reason("split", "the layers need it to put kept files where they belong
 _LEFT_OUT = "used by the run, and left out as --exclude asks"
 
 
-def files(result: Slimmed, packages: PackageDatabase) -> Iterator[values.File]:
+def files(result: Slimmed, packages: PackageDatabase) -> Iterator[schema.File]:
     """All names below the root, parents first, sorted."""
     used = result.trace.used()
     for name in result.layers.tree.walk():
         path = name.path
-        reason = _reason(name, path, result.choice.reasons) if _kept(name, result) else None
+        reason = _reason(name, path, result.selection.reasons) if _kept(name, result) else None
         package = packages.owner_of(path)
-        yield values.File(
+        yield schema.File(
             path=shown(path),
             type=_type(name),
             bytes=0 if _is_further(name) else name.file.entry.size,
@@ -45,11 +45,11 @@ def _reason(name: Name, path: bytes, reasons: Mapping[bytes, Reason]) -> Reason:
     if path in reasons:
         return reasons[path]
     known = (reasons[other.path] for other in name.file.names if other.path in reasons)
-    return next(known, _SKELETON if _type(name) == values.DIRECTORY else _PLACE)
+    return next(known, _SKELETON if _type(name) == schema.DIRECTORY else _PLACE)
 
 
 def _type(name: Name) -> str:
-    return values.HARD_LINK if _is_further(name) else name.file.entry.kind.value
+    return schema.HARD_LINK if _is_further(name) else name.file.entry.kind.value
 
 
 def _is_further(name: Name) -> bool:

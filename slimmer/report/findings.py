@@ -11,7 +11,7 @@ from cntr_core.images.tar.index import Entry
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.kernel import capabilities
 
-from . import values
+from . import schema
 from .text import path_of
 
 _SHELLS = frozenset(
@@ -36,22 +36,22 @@ _MANAGERS = frozenset(
     )
 )
 _SETUID, _SETGID, _GROUP_EXECUTE = 0o4000, 0o2000, 0o010
-_PROGRAMS = ("file", values.SYMLINK, values.HARD_LINK)
+_PROGRAMS = ("file", schema.SYMLINK, schema.HARD_LINK)
 _MAGIC, _SETS = "<I", "<IIII"  # struct vfs_ns_cap_data, linux/capability.h: permitted and inheritable, low then high
 
 
-def findings(files: Mapping[str, values.File], layers: OpenLayers) -> tuple[values.Finding, ...]:
+def findings(files: Mapping[str, schema.File], layers: OpenLayers) -> tuple[schema.Finding, ...]:
     """All of them, those that went as well, by kind and path."""
     found = [finding for file in files.values() if file.type in _PROGRAMS for finding in _of(file, layers)]
     return tuple(sorted(found, key=lambda each: (each.kind, each.path)))
 
 
-def _of(file: values.File, layers: OpenLayers) -> Iterator[values.Finding]:
+def _of(file: schema.File, layers: OpenLayers) -> Iterator[schema.Finding]:
     for kind, detail in (*_by_name(file), *_by_mode(file, layers)):
-        yield values.Finding(kind=kind, path=file.path, kept=file.kept, detail=detail, package=file.package)
+        yield schema.Finding(kind=kind, path=file.path, kept=file.kept, detail=detail, package=file.package)
 
 
-def _by_name(file: values.File) -> Iterator[tuple[str, str]]:
+def _by_name(file: schema.File) -> Iterator[tuple[str, str]]:
     directory, name = posixpath.split(file.path)
     if posixpath.basename(directory) in ("bin", "sbin"):
         leads = f"→ {file.target}" if file.target else ""
@@ -61,7 +61,7 @@ def _by_name(file: values.File) -> Iterator[tuple[str, str]]:
             yield "package manager", leads
 
 
-def _by_mode(file: values.File, layers: OpenLayers) -> Iterator[tuple[str, str]]:
+def _by_mode(file: schema.File, layers: OpenLayers) -> Iterator[tuple[str, str]]:
     """What execve(2) gives to whoever starts it."""
     entry = layers.tree.resolve(path_of(file.path), follow=False).file.entry
     if entry.kind is not Kind.FILE:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from . import numbers
-from .values import Report
+from . import amounts
+from .schema import Report
 
 if TYPE_CHECKING:
     import jinja2
@@ -60,8 +60,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
-    environment.filters |= {"size": numbers.size, "seconds": numbers.seconds, "count": "{:,}".format, "fact": _said}
-    environment.globals["percent"] = numbers.percent
+    environment.filters |= {"size": amounts.size, "seconds": amounts.seconds, "count": "{:,}".format, "fact": _said}
+    environment.globals["percent"] = amounts.percent
     return environment
 
 
@@ -167,7 +167,7 @@ def _subjects(original: Any, slim: Any) -> Iterator[tuple[str, Mapping[str, Any]
 
 
 def _said(fact: Any) -> str:
-    return numbers.UNKNOWN if fact is None else str(fact).lower() if isinstance(fact, bool) else str(fact)
+    return amounts.UNKNOWN if fact is None else str(fact).lower() if isinstance(fact, bool) else str(fact)
 
 
 def _shown(original: Any, slim: Any) -> Iterator[tuple[str, str, str]]:

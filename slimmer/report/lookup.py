@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from . import values
+from . import schema
 from .text import shown
 
 _MOST_LINKS = 40  # links that path_resolution(7) follows
@@ -17,7 +17,7 @@ State = Literal["kept", "gone", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Explanation:
     """What became of `path`: it is ``kept``, ``gone`` to the fat half, or ``missing`` in the original. `links` are the
     links on the way from what was asked, `share` is what a directory has, `hint` what would keep it."""
 
@@ -29,8 +29,8 @@ class Answer:
     type: str = ""
     bytes: int = 0
     package: str = ""
-    links: tuple[values.File, ...] = ()
-    share: values.Share = field(default_factory=values.Share)
+    links: tuple[schema.File, ...] = ()
+    share: schema.Share = field(default_factory=schema.Share)
     hint: str = ""
 
     def lines(self) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ class Answer:
 _SAID: Mapping[State, str] = {"kept": "kept", "gone": "not kept", "missing": "not in the image"}
 
 
-def why(report: values.Report, path: str) -> Answer:
+def why(report: schema.Report, path: str) -> Explanation:
     """What became of `path` in the original image, and why. It may be as the report shows it, or as it is."""
     files = {file.path: file for file in report.files}
     absolute = "/" + path.lstrip("/")
@@ -69,15 +69,15 @@ def why(report: values.Report, path: str) -> Answer:
     if not way.exists:
         return _missing(report, asked, way)
     if way.path == "/":
-        return Answer(asked, "/", "kept", "the root always stays", "", values.DIRECTORY, share=report.content)
+        return Explanation(asked, "/", "kept", "the root always stays", "", schema.DIRECTORY, share=report.content)
     return _found(report, asked, way, files[way.path])
 
 
 class _Way:
     """Where a path leads in the original image: `path` without links, as far as there is something."""
 
-    def __init__(self, files: Mapping[str, values.File], asked: str) -> None:
-        self.links: list[values.File] = []
+    def __init__(self, files: Mapping[str, schema.File], asked: str) -> None:
+        self.links: list[schema.File] = []
         self.path, self.exists = "/", True
         pending = asked.split("/")[::-1]
         while pending and self.exists:
@@ -89,44 +89,44 @@ class _Way:
                 self._enter(files.get(self.path), pending)
         self.path = posixpath.join(self.path, *reversed(pending))
 
-    def _enter(self, file: values.File | None, pending: list[str]) -> None:
+    def _enter(self, file: schema.File | None, pending: list[str]) -> None:
         if file is None or len(self.links) >= _MOST_LINKS:
             self.exists = False
-        elif file.type == values.SYMLINK:
+        elif file.type == schema.SYMLINK:
             self.links.append(file)
             pending += file.target.split("/")[::-1]
             self.path = "/" if file.target.startswith("/") else posixpath.dirname(self.path)
-        elif file.type != values.DIRECTORY and any(pending):
+        elif file.type != schema.DIRECTORY and any(pending):
             self.exists = False
 
 
-def _state(file: values.File) -> State:
+def _state(file: schema.File) -> State:
     return "kept" if file.kept else "gone"
 
 
-def _missing(report: values.Report, asked: str, way: _Way) -> Answer:
+def _missing(report: schema.Report, asked: str, way: _Way) -> Explanation:
     because = "the original image has no such file"
     if way.path in report.absent or asked in report.absent:
         because += "; the run looked for it in vain"
     if len(way.links) >= _MOST_LINKS:
         because = "its links go in circles"
-    return Answer(asked, way.path, "missing", because, links=tuple(way.links))
+    return Explanation(asked, way.path, "missing", because, links=tuple(way.links))
 
 
-def _found(report: values.Report, asked: str, way: _Way, file: values.File) -> Answer:
+def _found(report: schema.Report, asked: str, way: _Way, file: schema.File) -> Explanation:
     because = file.because or "the run never used it, and no rule asks for it"
     links = tuple(way.links)
-    share = _share(report, file.path) if file.type == values.DIRECTORY else values.Share()
+    share = _share(report, file.path) if file.type == schema.DIRECTORY else schema.Share()
     hint = "" if file.kept and not (share.files - share.kept_files) else _hint(file)
-    return Answer(
+    return Explanation(
         asked, file.path, _state(file), because, file.rule, file.type, file.bytes, file.package, links, share, hint
     )
 
 
-def _share(report: values.Report, path: str) -> values.Share:
+def _share(report: schema.Report, path: str) -> schema.Share:
     below = [file for file in report.files if file.counts and file.path.startswith(path + "/")]
     kept = [file for file in below if file.kept]
-    return values.Share(
+    return schema.Share(
         files=len(below),
         kept_files=len(kept),
         bytes=sum(file.bytes for file in below),
@@ -134,10 +134,10 @@ def _share(report: values.Report, path: str) -> values.Share:
     )
 
 
-def _hint(file: values.File) -> str:
+def _hint(file: schema.File) -> str:
     path = shlex.quote(file.path)
     if not file.kept and file.because:
         return f"keep it by --preserve {path}, or leave out less"
-    what = "all of it" if file.type == values.DIRECTORY else "it"
+    what = "all of it" if file.type == schema.DIRECTORY else "it"
     by_package = f", or its package by --include-package {file.package}" if file.package else ""
     return f"keep {what} by --include {path}{by_package}, or by a probe that uses it"

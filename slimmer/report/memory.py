@@ -9,7 +9,7 @@ import msgspec
 from cntr_core.images.cache import cache_directory
 from cntr_core.images.write.atomic import replacing, writing
 
-from .values import Report
+from .schema import Report
 from .write import read_report
 
 

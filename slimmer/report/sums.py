@@ -13,10 +13,10 @@ from cntr_core.images.members import Kind, split_path
 from cntr_core.images.tar.index import Entry, LayerIndex
 from cntr_core.images.write.new_image import Named
 
+from ..pipeline import Slimmed
 from ..rules.package import PackageDatabase
-from ..slim import Slimmed
-from ..split.selection import is_whiteout
-from . import values
+from ..split.members import is_whiteout
+from . import schema
 from .text import words
 
 _DEPTH = 2
@@ -28,7 +28,7 @@ _MOST = 50
 
 @dataclass(slots=True)
 class _Sum:
-    """A :class:`values.Share` that grows."""
+    """A :class:`schema.Share` that grows."""
 
     files: int = 0
     kept_files: int = 0
@@ -46,10 +46,10 @@ class _Sum:
         return {field: getattr(self, field) for field in self.__slots__}
 
 
-Directories = Mapping[str, values.Directory]
+Directories = Mapping[str, schema.Directory]
 
 
-def by_directory(files: Iterable[values.File]) -> Directories:
+def by_directory(files: Iterable[schema.File]) -> Directories:
     """Every directory that has files, by its path; the root is ``/``."""
     sums: defaultdict[str, _Sum] = defaultdict(_Sum)
     for file in files:
@@ -57,7 +57,7 @@ def by_directory(files: Iterable[values.File]) -> Directories:
             for above in _above(file.path):
                 sums[above].add(file.bytes, file.kept)
     sums["/"]  # even of an empty image
-    return {path: values.Directory(path=path, **sums[path].numbers()) for path in sorted(sums)}
+    return {path: schema.Directory(path=path, **sums[path].numbers()) for path in sorted(sums)}
 
 
 def _above(path: str) -> Iterator[str]:
@@ -66,12 +66,12 @@ def _above(path: str) -> Iterator[str]:
         yield path
 
 
-def top(directories: Directories) -> tuple[values.Directory, ...]:
+def top(directories: Directories) -> tuple[schema.Directory, ...]:
     """The root, and the directories of the first levels."""
     return tuple(each for path, each in directories.items() if path.rstrip("/").count("/") <= _DEPTH)
 
 
-def gone_directories(directories: Directories) -> tuple[values.Directory, ...]:
+def gone_directories(directories: Directories) -> tuple[schema.Directory, ...]:
     """The directories of which nothing is left but themselves, the largest first, without what is below them."""
     gone = [
         each
@@ -81,13 +81,13 @@ def gone_directories(directories: Directories) -> tuple[values.Directory, ...]:
     return tuple(sorted(gone, key=lambda each: -each.bytes)[:_MOST])
 
 
-def largest_gone(files: Iterable[values.File]) -> tuple[values.File, ...]:
+def largest_gone(files: Iterable[schema.File]) -> tuple[schema.File, ...]:
     """The files that went, the largest first."""
     gone = [file for file in files if not file.kept and file.bytes]
     return tuple(sorted(gone, key=lambda file: -file.bytes)[:_MOST])
 
 
-def by_package(files: Iterable[values.File], packages: PackageDatabase) -> tuple[values.Package, ...]:
+def by_package(files: Iterable[schema.File], packages: PackageDatabase) -> tuple[schema.Package, ...]:
     """Every installed package, also one without files; by name."""
     sums: defaultdict[str, _Sum] = defaultdict(_Sum)
     for file in files:
@@ -95,21 +95,21 @@ def by_package(files: Iterable[values.File], packages: PackageDatabase) -> tuple
             sums[file.package].add(file.bytes, file.kept)
     known = {words(package.name): package for package in packages}
     return tuple(
-        values.Package(name=name, version=words(package.version), manager=package.manager, **sums[name].numbers())
+        schema.Package(name=name, version=words(package.version), manager=package.manager, **sums[name].numbers())
         for name, package in sorted(known.items())
     )
 
 
-def by_layer(result: Slimmed, image: Image, halves: Sequence[Named]) -> tuple[values.Layer, ...]:
+def by_layer(result: Slimmed, image: Image, halves: Sequence[Named]) -> tuple[schema.Layer, ...]:
     """The original's layers, the lowest first."""
     packed = [half.layers for _, half in halves] or [(), ()]
     pair = result.pair
-    squashed = pair.recipe.squashed
+    squashed = pair.split_map.squashed
     slim = [*[None] * (len(image.layers) - 1), 0] if squashed else range(len(image.layers))
     commands = _commands(image.config, len(image.layers))
     return tuple(
-        values.Layer(
-            diff_id=pair.recipe.layers[number].diff_id,
+        schema.Layer(
+            diff_id=pair.split_map.layers[number].diff_id,
             created_by=commands[number],
             tar=result.layers.tars[number].size,
             slim_tar=0 if ours is None else pair.slim.layers[ours].size,

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from .numbers import UNKNOWN, percent, seconds, size
-from .values import Report
+from .amounts import UNKNOWN, percent, seconds, size
+from .schema import Report
 from .write import HTML
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from cntr_core.images.write.atomic import replacing, writing
 from ..trace import file as traces
 from ..trace.record import AccessTrace
 from . import html
-from .values import Report
+from .schema import Report
 
 JSON, HTML, TRACE = "report.json", "report.html", "trace.jsonl.zst"
 

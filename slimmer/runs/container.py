@@ -16,9 +16,9 @@ from cntr_core.kernel.procfs import ProcessStatus, open_process, read_status
 from cntr_core.runtime import Runtime, Streams
 
 from ..probes.running import Executed
+from ..trace.observer import TraceObserver
 from ..trace.record import Phase
-from ..trace.watch import Watch
-from .keeper import Output, await_copied
+from .output_collector import Output, await_copied
 
 STOP_LIMIT = 10.0
 """Seconds between the stop signal and SIGKILL, as docker has it."""
@@ -26,7 +26,7 @@ _DEATH = 10.0
 _POLL = 0.05
 
 
-class Container:
+class OwnContainer:
     """A started container; the process that asks must be the parent of its first process, by birth or as subreaper."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Container:
         environment: Mapping[str, str],
         output: Output,
         streams: Streams,
-        watch: Watch | None,
+        observer: TraceObserver | None,
         stop_signal: int,
         server: int | None,
     ) -> None:
@@ -46,7 +46,7 @@ class Container:
         self._runtime = runtime
         self._output = output
         self._streams = streams
-        self._watch = watch
+        self._observer = observer
         self._stop_signal = stop_signal
         self._server = server
         self._pidfd = pidfd_open(pid)
@@ -102,12 +102,12 @@ class Container:
 
     def activity(self) -> int:
         """A counter that grows with every first access to a file; it stands still where nobody watches."""
-        return self._watch.activity() if self._watch else 0
+        return self._observer.activity() if self._observer else 0
 
     def end(self, limit: float = STOP_LIMIT) -> int:
         """End it by its stop signal, after `limit` seconds by SIGKILL; its exit code."""
-        if self._watch is not None and self._reaped() is None:
-            self._watch.enter(Phase.SHUTDOWN)
+        if self._observer is not None and self._reaped() is None:
+            self._observer.enter(Phase.SHUTDOWN)
         for number, patience in ((self._stop_signal, limit), (signal.SIGKILL, _DEATH)):
             if self._reaped() is not None:
                 break

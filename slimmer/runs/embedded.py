@@ -24,14 +24,14 @@ from cntr_core.kernel.syscall import AT_FDCWD
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.runtime import BundleRequest, Runtime, need_runtime, stop_signal, write_bundle
 
+from ..trace.observer import TraceObserver
 from ..trace.record import Phase
-from ..trace.watch import Watch
-from .container import Container
-from .keeper import Output, kept
+from .container import OwnContainer
+from .output_collector import Output, collected_output
 
 
 @dataclass(frozen=True, slots=True)
-class RunRequest:
+class Launch:
     """What runs: the image's configuration, and what the user says beside it. `name` becomes the host name."""
 
     config: ImageConfig
@@ -57,8 +57,8 @@ def become_private() -> None:
 
 @contextmanager
 def running(
-    branches: Sequence[Branch[Node]], request: RunRequest, filesystem: Filesystem, watch: Watch | None = None
-) -> Iterator[Container]:
+    branches: Sequence[Branch[Node]], launch: Launch, filesystem: Filesystem, observer: TraceObserver | None = None
+) -> Iterator[OwnContainer]:
     """The image's program, started, on the union of `branches`. Leaving the block ends it, by its stop signal.
 
     Call :func:`become_private` once before, and this while the process has one thread.
@@ -66,33 +66,37 @@ def running(
     :raises CntrError: it cannot be started.
     """
     program = need_runtime()
-    number = stop_signal(request.config.stop_signal)
+    number = stop_signal(launch.config.stop_signal)
     with ExitStack() as stack:
         bundle = tempfile.mkdtemp(prefix="cntr-run-", dir=spool_directory())
         stack.callback(remove_tree, bundle)
         runtime = Runtime(program, os.path.join(bundle, "runtime"), uuid.uuid4().hex)
-        server = _mount_root(bundle, branches, filesystem, watch, stack)
-        _describe(bundle, request)
+        server = _mount_root(bundle, branches, filesystem, observer, stack)
+        _describe(bundle, launch)
         output = Output.below(bundle)
-        streams = stack.enter_context(kept(output, lambda: _clean(runtime, bundle)))
+        streams = stack.enter_context(collected_output(output, lambda: _clean(runtime, bundle)))
         stack.callback(runtime.delete)
         pid = runtime.create(bundle, streams)
-        container = Container(runtime, pid, _environment(request.config), output, streams, watch, number, server)
+        container = OwnContainer(runtime, pid, _environment(launch.config), output, streams, observer, number, server)
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
-        if watch is not None:
-            watch.enter(Phase.START)
+        if observer is not None:
+            observer.enter(Phase.START)
         runtime.start()
         yield container
 
 
 def _mount_root(
-    bundle: str, branches: Sequence[Branch[Node]], filesystem: Filesystem, watch: Watch | None, stack: ExitStack
+    bundle: str,
+    branches: Sequence[Branch[Node]],
+    filesystem: Filesystem,
+    observer: TraceObserver | None,
+    stack: ExitStack,
 ) -> int | None:
     """The image's tree at ``rootfs`` in the bundle, writable; gives a pidfd of its server."""
     for name in ("lower", "changes", "rootfs"):
         os.mkdir(os.path.join(bundle, name))
-    wanted = MountRequest(branches=branches, immutable=True, source="cntr-image", observer=watch)
+    wanted = MountRequest(branches=branches, immutable=True, source="cntr-image", observer=observer)
     served = stack.enter_context(filesystem.mount(wanted))
     lower, changes, root = (os.path.join(bundle, name) for name in ("lower", "changes", "rootfs"))
     DetachedMount(served.fd).attach(AT_FDCWD, lower)
@@ -127,17 +131,17 @@ def _copy_directory(source: str, target: str) -> None:
     os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
-def _describe(bundle: str, request: RunRequest) -> None:
+def _describe(bundle: str, launch: Launch) -> None:
     root = os.open(os.path.join(bundle, "rootfs"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         wanted = BundleRequest(
-            name=request.name,
+            name=launch.name,
             cgroup=f"/{os.path.basename(bundle)}",
-            command=request.command,
-            host_network=request.host_network,
-            read_only=request.read_only,
+            command=launch.command,
+            host_network=launch.host_network,
+            read_only=launch.read_only,
         )
-        write_bundle(bundle, root, request.config, wanted)
+        write_bundle(bundle, root, launch.config, wanted)
     finally:
         os.close(root)
 
@@ -147,7 +151,7 @@ def _environment(config: ImageConfig) -> dict[str, str]:
 
 
 def _clean(runtime: Runtime, bundle: str) -> None:
-    """In the keeper, whose mount namespace is ours, and now its alone."""
+    """In the output collector, whose mount namespace is ours, and now its alone."""
     with suppress(CntrError):
         runtime.delete()
     for name in ("rootfs", "changes", "lower"):

@@ -19,16 +19,16 @@ from cntr_core.images.read.blobs import spool_directory
 from cntr_core.runtime import arguments
 
 from ..probes.running import Executed
+from ..trace.observer import TraceObserver
 from ..trace.record import Phase
-from ..trace.watch import Watch
+from .cleanup import cleanup_process
 from .container import STOP_LIMIT
-from .embedded import RunRequest
-from .gate import gate, gate_arguments
-from .guard import guarded
-from .pivot import gated_root, watched_root
+from .embedded import Launch
+from .entrypoint_shim import shim, shim_arguments
+from .pivot import observed_root, waiting_root
 
 _PATIENCE = 30.0
-"""Seconds that the gate may take from the container's start until it waits."""
+"""Seconds that the shim may take from the container's start until it waits."""
 _POLL = 0.002
 _DEATH = 0.1
 """Seconds between a container's death and that of the server which it died with, at most."""
@@ -38,11 +38,13 @@ _GO = b"g"
 class EngineRun:
     """A container of an engine's that runs, as probes see it, and its end."""
 
-    def __init__(self, container: GatedContainer, environment: Mapping[str, str], watch: Watch | None) -> None:
+    def __init__(
+        self, container: GatedContainer, environment: Mapping[str, str], observer: TraceObserver | None
+    ) -> None:
         self.environment = environment
         self.server: int | None = None
         self._container = container
-        self._watch = watch
+        self._observer = observer
         self._code: int | None = None
 
     @property
@@ -79,15 +81,15 @@ class EngineRun:
 
     def activity(self) -> int:
         """A counter that grows with every first access to a file; it stands still where nobody watches."""
-        return self._watch.activity() if self._watch else 0
+        return self._observer.activity() if self._observer else 0
 
     def end(self, limit: float = STOP_LIMIT) -> int:
         """End it by its stop signal, after `limit` seconds by SIGKILL; its exit code."""
         code = self._container.ended()
         if code is not None:
             return code
-        if self._watch is not None:
-            self._watch.enter(Phase.SHUTDOWN)
+        if self._observer is not None:
+            self._observer.enter(Phase.SHUTDOWN)
         return self._container.stop(limit)
 
 
@@ -95,10 +97,10 @@ class EngineRun:
 def running_in_engine(
     engine: GatedEngine,
     image: str,
-    request: RunRequest,
+    launch: Launch,
     options: GatedOptions,
     filesystem: Filesystem,
-    watch: Watch | None = None,
+    observer: TraceObserver | None = None,
 ) -> Iterator[EngineRun]:
     """The program of `image`, which the engine has under that name, started in a new container of the engine's.
 
@@ -106,30 +108,30 @@ def running_in_engine(
 
     :raises CntrError: it cannot be started, or not be watched.
     """
-    line = arguments(request.config, request.command)
-    environment = _environment([*request.config.env, *options.environment])
-    program = gate(request.config.platform)
+    line = arguments(launch.config, launch.command)
+    environment = _environment([*launch.config.env, *options.environment])
+    program = shim(launch.config.platform)
     with ExitStack() as stack:
         name = f"cntr-run-{uuid.uuid4().hex}"
-        directory, writer = _gate_directory(program, stack)
+        directory, writer = _shim_directory(program, stack)
         target = f"/.{name}"
-        words = gate_arguments(f"{target}/fifo", request.config.working_dir or "/", line, environment.get("PATH"))
+        words = shim_arguments(f"{target}/fifo", launch.config.working_dir or "/", line, environment.get("PATH"))
         entry = GatedEntry(
             name=name,
-            hostname=request.name,
+            hostname=launch.name,
             directory=directory,
             target=target,
-            arguments=(f"{target}/gate", *words),
-            options=_with(options, request),
+            arguments=(f"{target}/shim", *words),
+            options=_with(options, launch),
         )
-        stack.enter_context(guarded(lambda: _clean(engine, name, os.path.dirname(directory))))
+        stack.enter_context(cleanup_process(lambda: _clean(engine, name, os.path.dirname(directory))))
         container = _created(engine, image, entry, stack)
-        run = EngineRun(container, environment, watch)
-        _await_gate(container, os.path.join(directory, "fifo"))
-        root = stack.enter_context(gated_root(container.pid, target))
-        if watch is not None:
-            run.server = stack.enter_context(watched_root(root, filesystem, watch)).server
-            watch.enter(Phase.START)
+        run = EngineRun(container, environment, observer)
+        _await_shim(container, os.path.join(directory, "fifo"))
+        root = stack.enter_context(waiting_root(container.pid, target))
+        if observer is not None:
+            run.server = stack.enter_context(observed_root(root, filesystem, observer)).server
+            observer.enter(Phase.START)
         stack.push(_quietly(lambda: run.end(0)))  # whoever wants a graceful end asks for it within the block
         os.write(writer, _GO)
         yield run
@@ -139,23 +141,23 @@ def _environment(lines: Sequence[str]) -> dict[str, str]:
     return dict(line.partition("=")[::2] for line in lines)
 
 
-def _with(options: GatedOptions, request: RunRequest) -> GatedOptions:
+def _with(options: GatedOptions, launch: Launch) -> GatedOptions:
     """The options, with what the request says in words of its own."""
-    network = "host" if request.host_network else options.network
-    return replace(options, network=network, read_only=options.read_only or request.read_only)
+    network = "host" if launch.host_network else options.network
+    return replace(options, network=network, read_only=options.read_only or launch.read_only)
 
 
-def _gate_directory(program: bytes, stack: ExitStack) -> tuple[str, int]:
-    """A directory with the gate and its FIFO, and a descriptor to open the gate by.
+def _shim_directory(program: bytes, stack: ExitStack) -> tuple[str, int]:
+    """A directory with the shim and its FIFO, and a descriptor that lets the shim go on.
 
     Only root reaches it on the host, and whoever runs in the container may read it there. While we have the FIFO open
-    the gate waits, and no longer.
+    the shim waits, and no longer.
     """
-    private = tempfile.mkdtemp(prefix="cntr-gate-", dir=spool_directory())
+    private = tempfile.mkdtemp(prefix="cntr-shim-", dir=spool_directory())
     stack.callback(remove_tree, private)
     directory = os.path.join(private, "shared")
     os.mkdir(directory)
-    path, fifo = os.path.join(directory, "gate"), os.path.join(directory, "fifo")
+    path, fifo = os.path.join(directory, "shim"), os.path.join(directory, "fifo")
     with open(path, "xb") as file:
         file.write(program)
     os.mkfifo(fifo)
@@ -190,10 +192,10 @@ def _quietly(undo: Callable[[], object]) -> Callable[[type[BaseException] | None
     return leave
 
 
-def _await_gate(container: GatedContainer, fifo: str) -> None:
-    """Until the gate has the FIFO open: from then on it needs nothing of its directory.
+def _await_shim(container: GatedContainer, fifo: str) -> None:
+    """Until the shim has the FIFO open: from then on it needs nothing of its directory.
 
-    :raises EngineError: the container ended, or the gate did not come so far.
+    :raises EngineError: the container ended, or the shim did not come so far.
     """
     wanted = os.stat(fifo)
     deadline = time.monotonic() + _PATIENCE
@@ -219,7 +221,7 @@ def _has_open(pid: int, wanted: os.stat_result) -> bool:
 
 
 def _clean(engine: GatedEngine, name: str, directory: str) -> None:
-    """In the guard."""
+    """In the cleanup process."""
     with suppress(CntrError):
         engine.remove_gated(name)
     remove_tree(directory)

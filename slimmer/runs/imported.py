@@ -19,7 +19,7 @@ from cntr_core.images.write.compress import Compression
 from cntr_core.images.write.new_image import NewImage, PlainLayer
 from cntr_core.images.write.pack import pack
 
-from .guard import guarded
+from .cleanup import cleanup_process
 
 _CHUNK = 1 << 20
 
@@ -33,7 +33,7 @@ def imported(engine: GatedEngine, make: Callable[[str], NewImage]) -> Iterator[s
     name = f"cntr-run-{uuid.uuid4().hex}:latest"
     directory = tempfile.mkdtemp(prefix="cntr-import-", dir=spool_directory())
     try:
-        with guarded(lambda: _clean(engine, name, directory)):
+        with cleanup_process(lambda: _clean(engine, name, directory)):
             try:
                 engine.import_image(archive([(name, pack(make(directory), directory, Compression.NONE))]))
                 yield name
@@ -44,7 +44,7 @@ def imported(engine: GatedEngine, make: Callable[[str], NewImage]) -> Iterator[s
 
 
 def _clean(engine: GatedEngine, name: str, directory: str) -> None:
-    """In the guard."""
+    """In the cleanup process."""
     with suppress(CntrError):
         engine.remove_image(name)
     remove_tree(directory)

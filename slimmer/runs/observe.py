@@ -7,15 +7,15 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..probes.drive import run_probes
 from ..probes.prober import Prober
 from ..probes.result import Outcome
-from ..probes.run import run_probes
 from ..probes.running import Running
 from ..probes.spec import Probe
+from ..trace.observer import TraceObserver
 from ..trace.record import Access, Phase, Process
-from ..trace.watch import Watch
 
-Progress = Callable[[str], object]
+Say = Callable[[str], object]
 
 
 class Started(Running, Protocol):
@@ -25,7 +25,7 @@ class Started(Running, Protocol):
         """End it by its stop signal, after `limit` seconds by SIGKILL; its exit code."""
 
 
-Start = Callable[[Watch | None], AbstractContextManager[Started]]
+Start = Callable[[TraceObserver | None], AbstractContextManager[Started]]
 """Starts the container, watched or not; it is gone when the context is left. Called while there is one thread."""
 
 
@@ -52,7 +52,7 @@ def observe(
     probes: Sequence[Probe],
     *,
     timeout: float,
-    progress: Progress,
+    progress: Say,
     watched: bool = True,
     against: Sequence[Outcome] = (),
     stop_limit: float,
@@ -64,16 +64,16 @@ def observe(
 
     :raises CntrError: it cannot be started or stopped, or the trace is not complete.
     """
-    watch = Watch() if watched else None
+    observer = TraceObserver() if watched else None
     with ExitStack() as stack:
-        if watch is not None:
-            stack.callback(watch.release)
-        with Prober(probes, ports) as prober, start(watch) as container:
-            if watch is not None:
-                watch.enter(Phase.PROBE)
+        if observer is not None:
+            stack.callback(observer.release)
+        with Prober(probes, ports) as prober, start(observer) as container:
+            if observer is not None:
+                observer.enter(Phase.PROBE)
             outcomes = run_probes(container, prober, timeout=timeout, progress=progress, against=against)
             progress("stopping")
             code = container.end(stop_limit)
             log = container.log()
-        accesses, processes = watch.records() if watch is not None else ((), ())
+        accesses, processes = observer.records() if observer is not None else ((), ())
         return Observed(tuple(outcomes), code, log, accesses, processes)

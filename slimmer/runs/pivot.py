@@ -1,4 +1,4 @@
-"""Putting a watching filesystem below a container that waits at its gate, in the container's own mount namespace.
+"""Putting a watching filesystem below a container whose entrypoint shim waits, in the container's own mount namespace.
 
 A copy of its root mount is what the server reads and writes, a new FUSE mount becomes the root, and what was mounted on
 the old root moves over. pivot_root(2) changes the root of the waiting processes, too: so the image's program starts
@@ -20,11 +20,11 @@ from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
 from cntr_core.kernel.syscall import AT_FDCWD
 
-from ..trace.watch import Watch
+from ..trace.observer import TraceObserver
 
 
 @dataclass(frozen=True, slots=True)
-class GatedRoot:
+class WaitingRoot:
     """The root of a container that waits: its mount namespace, whether it is read-only, what is mounted on it; and
     `backing`, a copy of it without that."""
 
@@ -35,23 +35,23 @@ class GatedRoot:
 
 
 @contextmanager
-def gated_root(pid: int, gate: str) -> Iterator[GatedRoot]:
-    """The root of process `pid`, from which the directory `gate` is removed, with what is mounted there.
+def waiting_root(pid: int, shim: str) -> Iterator[WaitingRoot]:
+    """The root of process `pid`, from which the directory `shim` is removed, with what is mounted there.
 
     :raises SessionError: the kernel refuses.
     """
     namespace = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        read_only, points = _mounts(pid, os.fsencode(gate))
+        read_only, points = _mounts(pid, os.fsencode(shim))
         with DetachedMount(open_in_child(lambda: _copy_root(namespace))) as backing:
-            _remove(backing, gate.lstrip("/"), read_only)
-            yield GatedRoot(namespace, read_only, points, backing)
+            _remove(backing, shim.lstrip("/"), read_only)
+            yield WaitingRoot(namespace, read_only, points, backing)
     finally:
         os.close(namespace)
 
 
 @contextmanager
-def watched_root(root: GatedRoot, filesystem: Filesystem, watch: Watch) -> Iterator[ServedMount]:
+def observed_root(root: WaitingRoot, filesystem: Filesystem, observer: TraceObserver) -> Iterator[ServedMount]:
     """Have `filesystem` serve the container's root. Whoever was there before sees it from now on.
 
     Nobody else writes to the container's layer meanwhile, so that the kernel may keep what it was told.
@@ -59,13 +59,13 @@ def watched_root(root: GatedRoot, filesystem: Filesystem, watch: Watch) -> Itera
     :raises CntrError: the mount cannot be made.
     """
     trees = [DirectoryTree(root.backing.fd)]
-    wanted = MountRequest(trees, read_only=root.read_only, immutable=True, source="cntr-image", observer=watch)
+    wanted = MountRequest(trees, read_only=root.read_only, immutable=True, source="cntr-image", observer=observer)
     with filesystem.mount(wanted) as served:
         os.close(open_in_child(lambda: _pivot(root, served.fd)))
         yield served
 
 
-def _mounts(pid: int, gate: bytes) -> tuple[bool, tuple[bytes, ...]]:
+def _mounts(pid: int, shim: bytes) -> tuple[bool, tuple[bytes, ...]]:
     """Whether the root of a process is read-only, and where something is mounted on that very mount; each place once,
     for only the topmost mount of several can be seen."""
     directory = procfs.open_process(pid)
@@ -74,16 +74,16 @@ def _mounts(pid: int, gate: bytes) -> tuple[bool, tuple[bytes, ...]]:
     finally:
         os.close(directory)
     root = [mount for mount in table if mount.point == b"/"][-1]
-    points = dict.fromkeys(mount.point for mount in table if mount.parent == root.id and mount.point != gate)
+    points = dict.fromkeys(mount.point for mount in table if mount.parent == root.id and mount.point != shim)
     return b"ro" in root.options, tuple(points)
 
 
-def _remove(backing: DetachedMount, gate: str, read_only: bool) -> None:
-    """Remove the directory that the engine made to mount the gate on. That unmounts it in other namespaces, too
+def _remove(backing: DetachedMount, shim: str, read_only: bool) -> None:
+    """Remove the directory that the engine made to mount the shim on. That unmounts it in other namespaces, too
     (rmdir(2) since Linux 3.13); the program that runs from there goes on."""
     if read_only:
         backing.set_attributes(clear=MOUNT_ATTR_RDONLY)
-    os.rmdir(gate, dir_fd=backing.fd)
+    os.rmdir(shim, dir_fd=backing.fd)
     if read_only:
         backing.set_attributes(set=MOUNT_ATTR_RDONLY)
 
@@ -99,7 +99,7 @@ def _copy_root(namespace: int) -> int:
         raise _refused("copy the container's root", error) from error
 
 
-def _pivot(root: GatedRoot, mount: int) -> int:
+def _pivot(root: WaitingRoot, mount: int) -> int:
     """Make `mount` the root; gives a descriptor of it."""
     try:
         namespaces.setns(root.namespace, namespaces.CLONE_NEWNS)

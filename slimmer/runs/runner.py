@@ -14,27 +14,27 @@ from cntr_core.images.write.new_image import NewImage
 from ..probes.defaults import default_probes, tcp_ports
 from ..probes.result import Outcome
 from ..probes.spec import Probe
-from ..request import RunWishes
+from ..request import RunOptions
 from ..trace.record import AccessTrace
-from .embedded import RunRequest
-from .observe import Observed, Progress, observe
-from .places import place_of
+from .backends import backend_of
+from .embedded import Launch
+from .observe import Observed, Say, observe
 
 
 class Runner:
-    """Runs `image` as `wishes` say, on whichever layers it is given."""
+    """Runs `image` as `options` say, on whichever layers it is given."""
 
-    def __init__(self, image: Image, wishes: RunWishes, filesystem: Filesystem, say: Progress) -> None:
+    def __init__(self, image: Image, options: RunOptions, filesystem: Filesystem, say: Say) -> None:
         self.image = image
         self.digest = image_digest(image)
-        self.probes = wishes.probes or default_probes(image.config)[0]
-        self._wishes = wishes
-        self._place = place_of(image, wishes, filesystem)
+        self.probes = options.probes or default_probes(image.config)[0]
+        self._options = options
+        self._backend = backend_of(image, options, filesystem)
         self._say = say
 
     def close(self) -> None:
         """Give up what was made for all runs."""
-        self._place.close()
+        self._backend.close()
 
     def run(
         self,
@@ -51,23 +51,23 @@ class Runner:
 
         :raises CntrError: it cannot be started or stopped.
         """
-        wishes, config = self._wishes, self.image.config
-        request = RunRequest(config, self.digest[7:19], wishes.command, wishes.host_network, wishes.read_only)
+        options, config = self._options, self.image.config
+        request = Launch(config, self.digest[7:19], options.command, options.host_network, options.read_only)
         return observe(
-            lambda watch: self._place.start(request, layers, half, watch),
+            lambda observer: self._backend.start(request, layers, half, observer),
             tcp_ports(config),
             self.probes if probes is None else probes,
-            timeout=wishes.timeout,
+            timeout=options.timeout,
             progress=lambda step: self._say(f"{what}: {step}"),
             watched=watched,
             against=against,
-            stop_limit=wishes.stop_limit,
+            stop_limit=options.stop_limit,
         )
 
     def trace(self, observed: Observed) -> AccessTrace:
         """The trace of a run that was watched."""
         run = {
-            "command": [*self.image.config.entrypoint, *(self._wishes.command or self.image.config.cmd)],
+            "command": [*self.image.config.entrypoint, *(self._options.command or self.image.config.cmd)],
             "probes": [outcome.to_json() for outcome in observed.outcomes],
             "code": observed.code,
         }

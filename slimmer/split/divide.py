@@ -12,7 +12,7 @@ from cntr_core.images.tar.index import LayerIndex
 from cntr_core.images.tar.plain import PlainTar
 from cntr_core.images.write.new_image import PlainLayer
 
-from .recipe import BOTH, FAT, LARGEST_TAIL, SLIM, LayerRecipe, Run
+from .split_map import BOTH, FAT, LARGEST_TAIL, SLIM, LayerMap, Run
 
 END = bytes(1024)
 """The end mark of a tar: two records of zeros."""
@@ -22,7 +22,7 @@ _CHUNK = 1 << 20
 Progress = Callable[[int], None]
 
 
-class Half:
+class LayerWriter:
     """A tar that grows; a context manager."""
 
     def __init__(self, path: str) -> None:
@@ -60,7 +60,7 @@ def divide(
     index: LayerIndex,
     slim: Collection[int],
     fat: Collection[int],
-    halves: tuple[Half, Half],
+    halves: tuple[LayerWriter, LayerWriter],
     progress: Progress | None = None,
 ) -> tuple[tuple[Run, ...], bytes]:
     """Copy the members numbered in `slim` to the first of `halves`, and those in `fat` to the second.
@@ -124,28 +124,29 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def join(slim: Readable, fat: Readable, recipe: LayerRecipe) -> Iterator[bytes]:
+def join(slim: Readable, fat: Readable, split_map: LayerMap) -> Iterator[bytes]:
     """The original layer's tar, in pieces.
 
     :raises ImageError: the halves do not belong together; all pieces were given by then.
     """
-    whole = hashlib.sha256()
-    for piece in _joined(slim, fat, recipe):
-        whole.update(piece)
+    joined = hashlib.sha256()
+    for piece in _joined(slim, fat, split_map):
+        joined.update(piece)
         yield piece
-    if f"sha256:{whole.hexdigest()}" != recipe.diff_id:
+    if f"sha256:{joined.hexdigest()}" != split_map.diff_id:
         raise ImageError(
-            f"the halves make another layer than {recipe.diff_id}", "check that the slim and the fat image are a pair"
+            f"the halves make another layer than {split_map.diff_id}",
+            "check that the slim and the fat image are a pair",
         )
 
 
-def _joined(slim: Readable, fat: Readable, recipe: LayerRecipe) -> Iterator[bytes]:
-    for where, size in recipe.runs:
+def _joined(slim: Readable, fat: Readable, split_map: LayerMap) -> Iterator[bytes]:
+    for where, size in split_map.runs:
         yield from _exactly(fat if where == FAT else slim, size)
         if where == BOTH:
             for _ in _exactly(fat, size):
                 pass  # the other copy
-    yield recipe.tail
+    yield split_map.tail
 
 
 def _exactly(half: Readable, size: int) -> Iterator[bytes]:

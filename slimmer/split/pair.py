@@ -18,13 +18,13 @@ from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.tree.tree import File
 from cntr_core.images.write.new_image import NewImage, PlainLayer
 
-from .divide import Half, divide
-from .recipe import LayerRecipe, Recipe, Run
-from .selection import Members, fat_members, lost_directories, slim_members
+from .divide import LayerWriter, divide
+from .members import Members, fat_members, lost_directories, slim_members
+from .split_map import LayerMap, Run, SplitMap
 from .squash import as_one, squashed_members
 
-RECIPE_PATH = ".cntr/recipe.json.zst"
-"""Where the fat image's last layer has the recipe."""
+SPLIT_MAP_PATH = ".cntr/recipe.json.zst"
+"""Where the fat image's last layer has the split map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Pair:
 
     slim: NewImage
     fat: NewImage
-    recipe: Recipe
+    split_map: SplitMap
     members: tuple[frozenset[int], ...]
 
 
@@ -61,10 +61,10 @@ def make_pair(
     halves = _squashed if squash else _layered
     slim_layers, fat_layers, orders = halves(layers, members, directory, progress)
     diff_ids = config.diff_ids or [tar.digest() for tar in layers.tars]  # a bare root has none
-    recipes = (LayerRecipe(diff_id, *order) for diff_id, order in zip(diff_ids, orders, strict=True))
-    recipe = Recipe(config.raw, tuple(recipes), squash)
-    packed = recipe.pack()
-    extra = _recipe_layer(packed, os.path.join(directory, "recipe.tar"))
+    layer_maps = (LayerMap(diff_id, *order) for diff_id, order in zip(diff_ids, orders, strict=True))
+    split_map = SplitMap(config.raw, tuple(layer_maps), squash)
+    packed = split_map.pack()
+    extra = _split_map_layer(packed, os.path.join(directory, "recipe.tar"))
     common = {
         labels.PAIR: f"sha256:{hashlib.sha256(packed).hexdigest()}",
         labels.ORIGINAL: f"sha256:{hashlib.sha256(config.raw).hexdigest()}",
@@ -74,7 +74,7 @@ def make_pair(
     if fat_name:
         named[labels.FAT_NAME] = fat_name
     slim_image = _half(config, slim_layers, {labels.ROLE: labels.SLIM_ROLE, **common, **named})
-    return Pair(slim_image, fat_image, recipe, tuple(map(frozenset, slim)))
+    return Pair(slim_image, fat_image, split_map, tuple(map(frozenset, slim)))
 
 
 _Order = tuple[tuple[Run, ...], bytes]
@@ -113,8 +113,8 @@ def _squashed(
     return made
 
 
-def _new_half(directory: str, role: str, number: int) -> Half:
-    return Half(os.path.join(directory, f"{role}-{number}.tar"))
+def _new_half(directory: str, role: str, number: int) -> LayerWriter:
+    return LayerWriter(os.path.join(directory, f"{role}-{number}.tar"))
 
 
 def _half(config: ImageConfig, layers: list[PlainLayer], own: Mapping[str, str]) -> NewImage:
@@ -156,14 +156,14 @@ def _directory(path: bytes) -> bytes:
     return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
-def _recipe_layer(packed: bytes, path: str) -> PlainLayer:
-    """A layer with nothing but the recipe."""
+def _split_map_layer(packed: bytes, path: str) -> PlainLayer:
+    """A layer with nothing but the split map."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        directory = tarfile.TarInfo(os.path.dirname(RECIPE_PATH))
+        directory = tarfile.TarInfo(os.path.dirname(SPLIT_MAP_PATH))
         directory.type, directory.mode = tarfile.DIRTYPE, 0o755
         archive.addfile(directory)
-        member = tarfile.TarInfo(RECIPE_PATH)
+        member = tarfile.TarInfo(SPLIT_MAP_PATH)
         member.size = len(packed)
         archive.addfile(member, io.BytesIO(packed))
     with open(path, "xb") as file:

@@ -9,7 +9,7 @@ from cntr_core.images.tar.index import Entry, LayerIndex
 from cntr_core.images.tree.merge import merge
 from cntr_core.images.tree.tree import NO_MEMBER, Directory, Tree
 
-from .selection import Members, part
+from .members import Members, part
 
 _HINT = "leave --squash out: the layers as they are can always be split"
 

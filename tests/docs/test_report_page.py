@@ -7,7 +7,7 @@ import re
 
 import msgspec
 import pytest
-from cntr_slimmer.report import values
+from cntr_slimmer.report import schema as values
 from cntr_slimmer.report.write import HTML, JSON, TRACE
 
 from tests.docs.generators import hooks

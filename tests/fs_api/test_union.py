@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cntr_plugins.fs.logic.caller import Caller
 from cntr_plugins.fs.logic.directory import DirectoryBranch
-from cntr_plugins.fs.logic.identity import Caller
 from cntr_plugins.fs.logic.inodes import ROOT, Inode
 from cntr_plugins.fs.logic.operations import Operations
 from cntr_plugins.fs.logic.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cntr_slimmer.trace.observer import TraceObserver
 from cntr_slimmer.trace.record import Access
-from cntr_slimmer.trace.watch import Watch
 
 from cntr_core import MountRequest
 from cntr_core.errors import SessionError
@@ -26,7 +26,9 @@ TRANSPORTS = ["direct", "pyfuse3"]
 
 
 @contextmanager
-def mounted(transport: str, place: Path, *layers: OpenLayers, watch: Watch | None = None) -> Iterator[int | None]:
+def mounted(
+    transport: str, place: Path, *layers: OpenLayers, watch: TraceObserver | None = None
+) -> Iterator[int | None]:
     """The layers at `place`, several images as a union; gives a pidfd of the server."""
     place.mkdir()
     request = MountRequest([one.branch() for one in layers], immutable=True, observer=watch)
@@ -65,7 +67,7 @@ def test_a_union_of_two_images_has_the_first_on_top(transport: str, tmp_path: Pa
 
 def _watched(transport: str, tmp_path: Path, layer: bytes, *commands: Sequence[str]) -> list[Access]:
     with open_image(layout(tmp_path / "image", layer)) as image, open_layers(image) as layers:
-        watch = Watch()
+        watch = TraceObserver()
         with mounted(transport, tmp_path / "mounted", layers, watch=watch):
             for command in commands:
                 subprocess.run(command, cwd=tmp_path / "mounted", capture_output=True)
@@ -120,7 +122,7 @@ def test_what_was_listed_first_is_still_noticed(transport: str, tmp_path: Path) 
 
 def test_a_trace_whose_server_was_killed_is_refused(tmp_path: Path) -> None:
     with open_image(layout(tmp_path / "image", LAYER)) as image, open_layers(image) as layers:
-        watch = Watch()
+        watch = TraceObserver()
         with mounted("direct", tmp_path / "mounted", layers, watch=watch) as server:
             os.stat(tmp_path / "mounted/other")
             assert server is not None

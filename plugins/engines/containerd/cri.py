@@ -63,7 +63,7 @@ class PodContainer:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class ContainerStatus:
     """What only a question about one container tells. `pid` is 0 without a process, None where no number is told."""
 
     pid: int | None
@@ -71,7 +71,7 @@ class Status:
     state: ContainerState
 
 
-class Runtime:
+class PodRuntime:
     """A runtime of this node. Made by :func:`runtime`."""
 
     def __init__(self, client: Client) -> None:
@@ -89,23 +89,23 @@ class Runtime:
         listed = self._call("ListContainers", "ListContainersRequest", "ListContainersResponse").containers
         return [_container(one, pods[one.pod_sandbox_id]) for one in listed if one.pod_sandbox_id in pods]
 
-    def status(self, identifier: str) -> Status:
+    def status(self, identifier: str) -> ContainerStatus:
         """One container, by its full id."""
-        wishes = {"container_id": identifier, "verbose": True}
-        answer = self._call("ContainerStatus", "ContainerStatusRequest", "ContainerStatusResponse", wishes)
-        return Status(
+        fields = {"container_id": identifier, "verbose": True}
+        answer = self._call("ContainerStatus", "ContainerStatusRequest", "ContainerStatusResponse", fields)
+        return ContainerStatus(
             _pid(answer.info.get("info", "")),
             answer.status.image.image,
             _STATES.get(answer.status.state, ContainerState.UNKNOWN),
         )
 
-    def _call(self, method: str, request: str, reply: str, wishes: Mapping[str, Any] | None = None) -> Any:
+    def _call(self, method: str, request: str, reply: str, fields: Mapping[str, Any] | None = None) -> Any:
         types = _types()
-        return self._client.call(f"/runtime.v1.RuntimeService/{method}", types[request](**wishes or {}), types[reply])
+        return self._client.call(f"/runtime.v1.RuntimeService/{method}", types[request](**fields or {}), types[reply])
 
 
 @contextmanager
-def runtime(path: str, limit: float) -> Iterator[Runtime]:
+def runtime(path: str, limit: float) -> Iterator[PodRuntime]:
     """The runtime behind the socket `path`, which has `limit` seconds for each answer.
 
     :raises EngineAbsent: there is no socket, or nobody there who serves the interface.
@@ -114,7 +114,7 @@ def runtime(path: str, limit: float) -> Iterator[Runtime]:
     check_socket("kubernetes", path, "start the node's container runtime")
     try:
         with connected("kubernetes", path, limit) as client:
-            yield Runtime(client)
+            yield PodRuntime(client)
     except Refused as error:
         if error.status != "UNIMPLEMENTED":
             raise

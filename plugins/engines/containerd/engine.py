@@ -31,7 +31,7 @@ from ..sockets import LOCAL, check_socket
 if TYPE_CHECKING:
     from .grpc import Client
     from .images import Store
-    from .namespace import Namespace
+    from .namespace import ContainerdNamespace
 
 _DEFAULT = "/run/containerd/containerd.sock"
 _PATIENCE = 60.0
@@ -63,7 +63,7 @@ _STATES = {  # enum Status
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NamedContainer:
     """A container, its namespace, the name in that namespace, and whether another engine takes care of it."""
 
     container: Container
@@ -134,12 +134,12 @@ class ContainerdEngine(Engine, GatedEngine):
         return container
 
     def remove_gated(self, name: str) -> None:
-        from .namespace import Namespace
+        from .namespace import ContainerdNamespace
         from .tracing import remove_directory, remove_parts
 
         with self.connected(_PATIENCE) as client:
             for namespace in _namespaces(client):
-                remove_parts(Namespace(client, namespace), name)
+                remove_parts(ContainerdNamespace(client, namespace), name)
         remove_directory(name)
 
     def _export(self, namespace: str, name: str) -> Iterator[bytes]:
@@ -149,18 +149,20 @@ class ContainerdEngine(Engine, GatedEngine):
     def _holder(self, image: str) -> str | None:
         """The namespace that has an image, the default one first."""
         from .images import Store
-        from .namespace import Namespace
+        from .namespace import ContainerdNamespace
 
         with self.connected() as client:
             namespaces = sorted(_namespaces(client), key=lambda one: one != _default_namespace())
-            return next((one for one in namespaces if Store(Namespace(client, one)).target(image) is not None), None)
+            return next(
+                (one for one in namespaces if Store(ContainerdNamespace(client, one)).target(image) is not None), None
+            )
 
     @contextmanager
-    def _space(self, namespace: str, limit: float = _PATIENCE) -> Iterator[Namespace]:
-        from .namespace import Namespace
+    def _space(self, namespace: str, limit: float = _PATIENCE) -> Iterator[ContainerdNamespace]:
+        from .namespace import ContainerdNamespace
 
         with self.connected(limit) as client:
-            yield Namespace(client, namespace)
+            yield ContainerdNamespace(client, namespace)
 
     @contextmanager
     def _store(self, namespace: str) -> Iterator[Store]:
@@ -169,17 +171,17 @@ class ContainerdEngine(Engine, GatedEngine):
         with self._space(namespace) as space:
             yield Store(space)
 
-    def _all(self) -> list[Found]:
+    def _all(self) -> list[NamedContainer]:
         with self.connected() as client:
             return [found for namespace in _namespaces(client) for found in self._in(client, namespace)]
 
-    def _in(self, client: Client, namespace: str) -> list[Found]:
+    def _in(self, client: Client, namespace: str) -> list[NamedContainer]:
         containers = _call(client, "containers.v1.Containers/List", "ListContainersResponse", namespace).containers
         tasks = _call(client, "tasks.v1.Tasks/List", "ListTasksResponse", namespace).tasks
         processes = {task.id: task for task in tasks}
         return [self._found(one, processes.get(one.id), namespace) for one in containers]
 
-    def _found(self, one: Any, process: Any, namespace: str) -> Found:
+    def _found(self, one: Any, process: Any, namespace: str) -> NamedContainer:
         name = one.labels.get(_NERDCTL) or one.id
         state = _STATES.get(process.status, ContainerState.UNKNOWN) if process else ContainerState.CREATED
         alive = state in (ContainerState.RUNNING, ContainerState.PAUSED)
@@ -192,7 +194,7 @@ class ContainerdEngine(Engine, GatedEngine):
             image=one.image,
             labels=dict(one.labels),
         )
-        return Found(container, namespace, name, any(label in one.labels for label in _OTHERS))
+        return NamedContainer(container, namespace, name, any(label in one.labels for label in _OTHERS))
 
     @contextmanager
     def connected(self, limit: float = LIMIT) -> Iterator[Client]:

@@ -19,7 +19,7 @@ from cntr_core.images.read.layout import read_layout
 from cntr_core.images.streams import Reader
 
 from .grpc import Refused
-from .namespace import Namespace
+from .namespace import ContainerdNamespace
 
 CHUNK = 1 << 22
 """Bytes that are asked for, or sent, at once: containerd takes messages of up to 16 MiB."""
@@ -31,7 +31,7 @@ _WRITE, _COMMIT = 1, 2  # enum WriteAction
 class Store:
     """The images of one namespace."""
 
-    def __init__(self, space: Namespace) -> None:
+    def __init__(self, space: ContainerdNamespace) -> None:
         self._space = space
 
     def target(self, name: str) -> Any:
@@ -173,7 +173,7 @@ class Store:
 class _Parts(Blobs):
     """The documents of one image, as a layout has them."""
 
-    def __init__(self, space: Namespace, target: Any) -> None:
+    def __init__(self, space: ContainerdNamespace, target: Any) -> None:
         self._space = space
         entry = {"mediaType": target.media_type, "digest": target.digest, "size": target.size}
         self._index = json.dumps({"manifests": [entry]}).encode()

@@ -19,7 +19,7 @@ from ..processes import is_ours
 from ..sockets import LOCAL
 
 if TYPE_CHECKING:
-    from .cri import PodContainer, Runtime
+    from .cri import PodContainer, PodRuntime
 
 T = TypeVar("T")
 
@@ -55,13 +55,13 @@ class KubernetesEngine(Engine):
         lists = _of_each(lambda runtime: self._found(runtime, name), _paths())
         return [container for found in lists for container in found]
 
-    def _found(self, runtime: Runtime, name: str) -> list[Container]:
+    def _found(self, runtime: PodRuntime, name: str) -> list[Container]:
         return [self._inspected(runtime, one) for one in named(name, runtime.containers())]
 
     def _listed(self, one: PodContainer) -> Container:
         return Container(self.name, one.id, one.full_name, one.state, image=one.image, labels=one.labels)
 
-    def _inspected(self, runtime: Runtime, one: PodContainer) -> Container:
+    def _inspected(self, runtime: PodRuntime, one: PodContainer) -> Container:
         """The container with its process, which only its status tells."""
         status = runtime.status(one.id)
         pid = _docker_pid(one.id) if status.pid is None else status.pid
@@ -95,7 +95,7 @@ def _docker_pid(container: str) -> int | None:
     return next((found.pid for found in DockerEngine().find(container)), None)
 
 
-def _of_each(question: Callable[[Runtime], T], paths: Sequence[str]) -> list[T]:
+def _of_each(question: Callable[[PodRuntime], T], paths: Sequence[str]) -> list[T]:
     """The answers of all runtimes that have one. They share the time that an engine has: a silent one loses its part.
 
     :raises EngineError: none has; the error is that of the first which is there.

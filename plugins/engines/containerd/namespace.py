@@ -83,7 +83,7 @@ _TABLE = {
 }
 
 
-class Namespace:
+class ContainerdNamespace:
     """Calls at `client` in the namespace `name`."""
 
     def __init__(self, client: Client, name: str) -> None:

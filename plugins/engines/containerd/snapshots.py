@@ -15,7 +15,7 @@ from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.mounts import DetachedMount
 
 from .grpc import Refused
-from .namespace import Namespace
+from .namespace import ContainerdNamespace
 
 
 def snapshotter() -> str:
@@ -26,7 +26,7 @@ def snapshotter() -> str:
 class Snapshots:
     """The snapshots of one namespace."""
 
-    def __init__(self, space: Namespace) -> None:
+    def __init__(self, space: ContainerdNamespace) -> None:
         self._space = space
         self._snapshotter = snapshotter()
 

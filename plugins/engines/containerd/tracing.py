@@ -26,7 +26,7 @@ from cntr_core.runtime import stop_signal
 
 from .grpc import Refused
 from .images import Store
-from .namespace import Namespace, check_pid
+from .namespace import ContainerdNamespace, check_pid
 from .runtime_config import specification
 from .snapshots import Snapshots, look_into, snapshotter
 
@@ -37,7 +37,7 @@ _RUNTIME = "io.containerd.runc.v2"
 _TYPE = "types.containerd.io/opencontainers/runtime-spec/1/"
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as shells and docker have it
 
-Connect = Callable[[], AbstractContextManager[Namespace]]
+Connect = Callable[[], AbstractContextManager[ContainerdNamespace]]
 """Gives calls in the container's namespace, good for a block."""
 
 
@@ -54,7 +54,7 @@ class TaskContainer(GatedContainer):
         self._pidfd = -1
         self._code: int | None = None
 
-    def start(self, space: Namespace, image: str, entry: GatedEntry) -> None:
+    def start(self, space: ContainerdNamespace, image: str, entry: GatedEntry) -> None:
         """Create all its parts, and start it; whoever called removes them where that fails.
 
         :raises CntrError: one of them cannot be made.
@@ -74,7 +74,7 @@ class TaskContainer(GatedContainer):
             os.close(self._pidfd)
             raise
 
-    def _create(self, space: Namespace, image: str, entry: GatedEntry) -> Sequence[Any]:
+    def _create(self, space: ContainerdNamespace, image: str, entry: GatedEntry) -> Sequence[Any]:
         """The container, which has no process yet; gives the mounts of its root."""
         digest, config, layers = Store(space).read(image)
         self._signal = stop_signal(config.stop_signal)
@@ -132,7 +132,7 @@ class TaskContainer(GatedContainer):
                 os.unlink(path)
 
     def _executed(
-        self, space: Namespace, name: str, command: Sequence[str], paths: Sequence[str], deadline: float
+        self, space: ContainerdNamespace, name: str, command: Sequence[str], paths: Sequence[str], deadline: float
     ) -> int | None:
         """The exit code of the command, None where it had to be killed at the deadline."""
         process = {"container_id": self._name, "exec_id": name}
@@ -172,7 +172,7 @@ class TaskContainer(GatedContainer):
         remove_directory(self._name)
 
 
-def remove_parts(space: Namespace, name: str) -> None:
+def remove_parts(space: ContainerdNamespace, name: str) -> None:
     """End and remove the container `name` of a namespace, or what is made of it so far; nothing happens where it is
     unknown."""
     deadline = time.monotonic() + _DEATH
@@ -183,7 +183,7 @@ def remove_parts(space: Namespace, name: str) -> None:
     space.end_lease(name, collect=True)
 
 
-def _remove_task(space: Namespace, name: str, is_last: bool) -> bool:
+def _remove_task(space: ContainerdNamespace, name: str, is_last: bool) -> bool:
     """Whether the container's task is gone. It cannot be removed for a moment after its shim has died.
 
     :raises Refused: it is not, and this is the last try.

@@ -131,17 +131,17 @@ def _creation(engine: ApiClient, client: APIClient, image: str, entry: GatedEntr
             port_bindings=ports,
             ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in engine.ulimits().items()],
             log_config=LogConfig(type=LogConfig.types.JSON),  # whatever the daemon's default is: its log is read again
-            **_wishes(options),
+            **_chosen_options(options),
         ),
     }
 
 
-def _wishes(options: GatedOptions) -> dict[str, Any]:
+def _chosen_options(options: GatedOptions) -> dict[str, Any]:
     """What stays the engine's own default where the user says nothing."""
-    wishes = {
+    chosen = {
         "network_mode": options.network or None,
         "tmpfs": {path: rest for path, _, rest in (text.partition(":") for text in options.tmpfs)} or None,
         "read_only": options.read_only or None,
         "init": options.init or None,
     }
-    return {name: value for name, value in wishes.items() if value is not None}
+    return {name: value for name, value in chosen.items() if value is not None}

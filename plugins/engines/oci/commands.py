@@ -73,9 +73,9 @@ def run(
     from cntr_core.errors import UsageError
     from cntr_core.plugins import load
 
-    from .prepare import RunRequest, fill, new_directory
+    from .lifetime import run_detached, run_foreground
+    from .prepare import ContainerOptions, fill, new_directory
     from .remove import discard
-    from .run import run_detached, run_foreground
 
     if detach and interactive:
         raise UsageError("--detach and --interactive contradict each other")
@@ -84,7 +84,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_by_signal)
     below = fat_image if fat_image is not None else "" if fallback else None
-    request = RunRequest(image, name, tuple(command or ()), network is Network.HOST, read_only, below, misses)
+    request = ContainerOptions(image, name, tuple(command or ()), network is Network.HOST, read_only, below, misses)
     directory = new_directory(request)
     with directory.lock(0):
         try:

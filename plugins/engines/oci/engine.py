@@ -9,7 +9,7 @@ from cntr_core import Container, ContainerState, Engine, EngineStatus
 from cntr_core.errors import EngineError, PermissionMissing
 from cntr_core.kernel.cgroups import frozen
 
-from .state import Directory, Record, directories, state_directory
+from .state import ContainerDirectory, ContainerRecord, directories, state_directory
 
 
 class OciEngine(Engine):
@@ -34,7 +34,7 @@ class OciEngine(Engine):
         return [_container(directory) for directory in known]
 
 
-def _container(directory: Directory) -> Container:
+def _container(directory: ContainerDirectory) -> Container:
     try:
         record = directory.read()
     except EngineError:
@@ -47,7 +47,7 @@ def _container(directory: Directory) -> Container:
     return Container("oci", record.id, record.name, state, pid, record.image, record.labels)
 
 
-def _state(record: Record) -> ContainerState:
+def _state(record: ContainerRecord) -> ContainerState:
     if not record.pid:
         return ContainerState.CREATED
     if not record.runs:

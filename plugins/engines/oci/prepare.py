@@ -15,13 +15,13 @@ from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.runtime import BundleRequest, arguments, need_runtime, stop_signal, write_bundle
 
 from . import state
-from .state import Directory, Record
+from .state import ContainerDirectory, ContainerRecord
 
 _LONGEST_BASE = 40
 
 
 @dataclass(frozen=True, slots=True)
-class RunRequest:
+class ContainerOptions:
     """What the user asked for; an empty `name` is derived from the image's. `fallback` is None, or the fat half to
     serve below: a reference, "" for what the image's labels name; `misses` is the file for what came from it."""
 
@@ -34,48 +34,48 @@ class RunRequest:
     misses: str = ""
 
 
-def new_directory(request: RunRequest) -> Directory:
+def new_directory(options: ContainerOptions) -> ContainerDirectory:
     """A directory with the name asked for, or the first free one that tells the image.
 
     :raises UsageError: the name is taken or malformed.
     """
-    if request.name:
-        return state.create(request.name)
-    base = _base_name(request.image)
+    if options.name:
+        return state.create(options.name)
+    base = _base_name(options.image)
     taken = {directory.name for directory in state.directories()}
     candidates = (base if number == 1 else f"{base}-{number}" for number in range(1, len(taken) + 2))
     return state.create(next(name for name in candidates if name not in taken))
 
 
-def fill(directory: Directory, request: RunRequest, engines: Sequence[ImageHolder]) -> Record:
+def fill(directory: ContainerDirectory, options: ContainerOptions, engines: Sequence[ImageHolder]) -> ContainerRecord:
     """Unpack the image and write the bundle. An ordinary user becomes root of a user namespace in between, for good:
     engines are asked for the image outside of it.
 
     :raises CntrError: the image cannot be read, or not be run; what was written stays, for the caller to remove.
     """
     program = need_runtime()
-    with open_image(request.image, engines=engines) as image:
-        arguments(image.config, request.command)  # better now than after a minute of unpacking
+    with open_image(options.image, engines=engines) as image:
+        arguments(image.config, options.command)  # better now than after a minute of unpacking
         record = _record(directory, image, program)
         if os.geteuid() != 0:
             enter_with_subordinates()
-        if request.fallback is not None:
-            record = _with_fat(directory, record, request, engines)
+        if options.fallback is not None:
+            record = _with_fat(directory, record, options, engines)
         unpack(image, directory.file("rootfs"))
     with _opened(directory.file("rootfs")) as root:
         wanted = BundleRequest(
             name=directory.name,
             cgroup=f"/{record.id}",
-            command=request.command,
-            host_network=request.host_network,
-            read_only=request.read_only,
+            command=options.command,
+            host_network=options.host_network,
+            read_only=options.read_only,
         )
         write_bundle(directory.path, root, image.config, wanted)
     return record
 
 
-def _record(directory: Directory, image: Image, program: str) -> Record:
-    return Record(
+def _record(directory: ContainerDirectory, image: Image, program: str) -> ContainerRecord:
+    return ContainerRecord(
         id=uuid.uuid4().hex,
         name=directory.name,
         image=image.reference,
@@ -85,9 +85,11 @@ def _record(directory: Directory, image: Image, program: str) -> Record:
     )
 
 
-def _with_fat(directory: Directory, record: Record, request: RunRequest, engines: Sequence[ImageHolder]) -> Record:
-    with open_fat(f"image {record.image}", record.image, record.labels, request.fallback or "", engines) as fat:
-        misses = os.path.abspath(request.misses) if request.misses else directory.file("misses")
+def _with_fat(
+    directory: ContainerDirectory, record: ContainerRecord, options: ContainerOptions, engines: Sequence[ImageHolder]
+) -> ContainerRecord:
+    with open_fat(f"image {record.image}", record.image, record.labels, options.fallback or "", engines) as fat:
+        misses = os.path.abspath(options.misses) if options.misses else directory.file("misses")
         return dataclasses.replace(record, fat=fat.path, misses=misses)
 
 

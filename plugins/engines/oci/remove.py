@@ -15,12 +15,12 @@ from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_dumpable
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 
-from .state import Directory, Record, directories, runtime_of, tidy
+from .state import ContainerDirectory, ContainerRecord, directories, runtime_of, tidy
 
 _DEATH = 10.0  # seconds a killed process may take to die, and its watcher to note it
 
 
-def find(name: str) -> Directory:
+def find(name: str) -> ContainerDirectory:
     """The container with this name, id, or unambiguous beginning of an id.
 
     :raises ContainerNotFound, AmbiguousContainer: there is none, or several.
@@ -34,7 +34,7 @@ def find(name: str) -> Directory:
     return found[0]
 
 
-def stop(directory: Directory, timeout: float) -> None:
+def stop(directory: ContainerDirectory, timeout: float) -> None:
     """End the container by its stop signal, after `timeout` seconds by SIGKILL, and remove it.
 
     Works on what a crash of ours left, in whatever state.
@@ -51,7 +51,7 @@ def stop(directory: Directory, timeout: float) -> None:
         discard(directory, record)
 
 
-def discard(directory: Directory, record: Record | None) -> None:
+def discard(directory: ContainerDirectory, record: ContainerRecord | None) -> None:
     """Remove the container: its processes, cgroups, files. `record` is None where it never came to the runtime.
 
     :raises EngineError: something of it cannot be removed.
@@ -83,7 +83,7 @@ def _remove_as_root(path: str) -> int:
     return os.open("/", os.O_PATH | os.O_CLOEXEC)
 
 
-def _end(record: Record, timeout: float) -> None:
+def _end(record: ContainerRecord, timeout: float) -> None:
     try:
         pidfd = pidfd_open(record.pid)
     except ProcessLookupError:
@@ -108,7 +108,7 @@ def _signal(pidfd: int, number: int, patience: float) -> bool:
     return bool(poll.poll(patience * 1000))
 
 
-def _has_id(directory: Directory, prefix: str) -> bool:
+def _has_id(directory: ContainerDirectory, prefix: str) -> bool:
     with contextlib.suppress(EngineError):
         record = directory.read()
         return len(prefix) >= 3 and record is not None and record.id.startswith(prefix)

@@ -28,7 +28,7 @@ _OF_ROOT = "/var/lib/cntr-oci"
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ContainerRecord:
     """A container as its directory's state.json has it. `pid` is 0 until it was started. `fat` is the unpacked fat half
     that is served below a slim root, "" where none is; `misses` the file that tells what came from it."""
 
@@ -50,7 +50,7 @@ class Record:
         return self.pid != 0 and self.exit_code is None and _lives(self.pid, self.start_time)
 
 
-class Directory:
+class ContainerDirectory:
     """A container's directory."""
 
     def __init__(self, name: str) -> None:
@@ -61,21 +61,21 @@ class Directory:
         """The path of one of its files: rootfs, config.json, log, state.json …"""
         return os.path.join(self.path, name)
 
-    def write(self, record: Record) -> None:
+    def write(self, record: ContainerRecord) -> None:
         """Remember; a reader sees the old or the new state, never half of one."""
         temporary = self.file("state.json.new")
         with open(temporary, "w", encoding="utf-8") as file:
             json.dump(dataclasses.asdict(record), file)
         os.replace(temporary, self.file("state.json"))
 
-    def read(self) -> Record | None:
+    def read(self) -> ContainerRecord | None:
         """What is remembered; None where the container did not come that far.
 
         :raises EngineError: the file is damaged.
         """
         try:
             with open(self.file("state.json"), encoding="utf-8") as file:
-                return Record(**json.load(file))
+                return ContainerRecord(**json.load(file))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
@@ -112,21 +112,21 @@ def runtime_root() -> str:
     return os.path.join(state_directory(), _RUNTIME_ROOT)
 
 
-def runtime_of(record: Record) -> Runtime:
+def runtime_of(record: ContainerRecord) -> Runtime:
     """The OCI runtime, for this container."""
     from cntr_core.runtime import Runtime
 
     return Runtime(record.runtime, runtime_root(), record.id)
 
 
-def create(name: str) -> Directory:
+def create(name: str) -> ContainerDirectory:
     """The directory of a new container.
 
     :raises UsageError: the name is taken, or cannot be one.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be a container's name", "Use letters, digits, and _ . - inside.")
-    directory = Directory(name)
+    directory = ContainerDirectory(name)
     while True:
         # 0700: set-user-id programs of an image are no business of the host's users.
         os.makedirs(state_directory(), mode=0o700, exist_ok=True)
@@ -141,13 +141,13 @@ def create(name: str) -> Directory:
         return directory
 
 
-def directories() -> list[Directory]:
+def directories() -> list[ContainerDirectory]:
     """All containers, in the order of their names."""
     try:
         names = os.listdir(state_directory())
     except FileNotFoundError:
         return []
-    return [Directory(name) for name in sorted(names) if _NAME.fullmatch(name)]
+    return [ContainerDirectory(name) for name in sorted(names) if _NAME.fullmatch(name)]
 
 
 def tidy() -> None:

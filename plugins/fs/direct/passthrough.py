@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 from dataclasses import dataclass
 
-from ..logic.identity import keeping_set_id
+from ..logic.caller import keeping_set_id
 from .protocol import BACKING_CLOSE, BACKING_ID, BACKING_MAP, BACKING_OPEN, Fopen
 
 

@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple
 
 from cntr_core.filesystem import NOW, Changes, N, Stat
 
-from ..logic.identity import Caller
+from ..logic.caller import Caller
 from ..logic.inodes import Inode
 from ..logic.observed import ObservedOperations
 from ..logic.operations import Operations

@@ -9,7 +9,7 @@ from typing import Any
 
 from cntr_core.filesystem import Branch, Changes, OpenFile, Stat
 
-from .identity import keeping_set_id
+from .caller import keeping_set_id
 from .whiteouts import is_private
 
 _BLOCK = 1 << 17

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from cntr_core.filesystem import AccessEvent, Branch, Changes, DirEntry, N, Node, Observer, Stat
 
-from .identity import Caller
+from .caller import Caller
 from .inodes import Inode
 from .operations import Operations
 

@@ -16,8 +16,8 @@ from typing import Generic
 from cntr_core.filesystem import Branch, Changes, DirEntry, N, Stat
 
 from . import syscalls
+from .caller import Caller, acting_as, keeping_set_id, writing_as
 from .handles import Handle, Handles, Listing
-from .identity import Caller, acting_as, keeping_set_id, writing_as
 from .inodes import Inode, InodeTable
 from .syscalls import RENAME_EXCHANGE
 

@@ -33,7 +33,7 @@ class UnionNode(Node):
         return self.layers[0][0] == 0
 
 
-class Found(NamedTuple):
+class UnionEntry(NamedTuple):
     """What a name stands for."""
 
     layers: Layers
@@ -63,7 +63,7 @@ class UnionBranch(Branch[UnionNode]):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
         return self._node(found, parent, name), found.status
 
-    def _find(self, parent: UnionNode, name: bytes, *, below_top: bool = False) -> Found | None:
+    def _find(self, parent: UnionNode, name: bytes, *, below_top: bool = False) -> UnionEntry | None:
         """What `name` is; with `below_top`, what it would be without the topmost branch."""
         layers: Layers = []
         first: Stat | None = None
@@ -83,9 +83,9 @@ class UnionBranch(Branch[UnionNode]):
             layers.append((index, node))
             if not is_directory or (index < last and is_opaque(branch, node)):
                 break
-        return None if first is None else Found(layers, first)
+        return None if first is None else UnionEntry(layers, first)
 
-    def _node(self, found: Found, parent: UnionNode, name: bytes) -> UnionNode:
+    def _node(self, found: UnionEntry, parent: UnionNode, name: bytes) -> UnionNode:
         index, node = found.layers[0]
         key, ino = self._identity(index, node)
         return UnionNode(key, ino, parent, name, found.layers)

@@ -16,7 +16,7 @@ from cntr_core.filesystem import OpenFile, Stat
 
 from .copying import CopyingUnion
 from .syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT
-from .union import Found, Layers, UnionNode
+from .union import Layers, UnionEntry, UnionNode
 from .whiteouts import is_whiteout, listed, make_opaque, make_whiteout
 
 
@@ -52,7 +52,7 @@ class WritableUnion(CopyingUnion):
             raise
 
     def _own(self, inner: Any, parent: UnionNode, name: bytes, status: Stat) -> tuple[UnionNode, Stat]:
-        return self._node(Found([(0, inner)], status), parent, name), status
+        return self._node(UnionEntry([(0, inner)], status), parent, name), status
 
     def create(self, parent: UnionNode, name: bytes, flags: int, mode: int) -> tuple[UnionNode, Stat, OpenFile]:
         inner, status, file = self._made(parent, name, lambda directory: self._top.create(directory, name, flags, mode))
@@ -106,7 +106,7 @@ class WritableUnion(CopyingUnion):
         self._cover(parent, name)
 
     @contextmanager
-    def _using(self, kept: UnionNode | None, found: Found, parent: UnionNode, name: bytes) -> Iterator[UnionNode]:
+    def _using(self, kept: UnionNode | None, found: UnionEntry, parent: UnionNode, name: bytes) -> Iterator[UnionNode]:
         """The node that is kept for what was found, or one for the meantime."""
         node = kept or self._node(found, parent, name)
         try:
@@ -115,7 +115,7 @@ class WritableUnion(CopyingUnion):
             if kept is None:
                 self.forget(node)
 
-    def _existing(self, parent: UnionNode, name: bytes) -> Found:
+    def _existing(self, parent: UnionNode, name: bytes) -> UnionEntry:
         found = self._find(parent, name)
         if found is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
@@ -132,7 +132,7 @@ class WritableUnion(CopyingUnion):
         if self._find(parent, name, below_top=True) is not None:
             make_whiteout(self._top, self._top_directory(parent), name)
 
-    def _gone(self, victim: UnionNode | None, found: Found) -> None:
+    def _gone(self, victim: UnionNode | None, found: UnionEntry) -> None:
         """The name of `victim`, which may be open, is gone."""
         if victim is None:
             return
@@ -144,7 +144,7 @@ class WritableUnion(CopyingUnion):
         elif not victim.is_top and found.status.st_nlink == 1:
             victim.removed = True
 
-    def _forget_origin(self, found: Found) -> None:
+    def _forget_origin(self, found: UnionEntry) -> None:
         """A name of the file is gone; if it was the last, the inode number on top may be used again."""
         index, inner = found.layers[0]
         if not index and (found.status.st_nlink == 1 or stat.S_ISDIR(found.status.st_mode)):
@@ -196,7 +196,7 @@ class WritableUnion(CopyingUnion):
         if exchanged is not None:
             exchanged.parent, exchanged.name = old[1:]
 
-    def _check_rename(self, source: Found, target: Found | None, flags: int) -> None:
+    def _check_rename(self, source: UnionEntry, target: UnionEntry | None, flags: int) -> None:
         if flags & RENAME_WHITEOUT:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         if flags & RENAME_NOREPLACE and target is not None:
@@ -236,6 +236,6 @@ def _only_on_top(layers: Layers) -> bool:
     return len(layers) == 1 and layers[0][0] == 0
 
 
-def _same(one: Found, other: Found) -> bool:
+def _same(one: UnionEntry, other: UnionEntry) -> bool:
     (index, node), (other_index, other_node) = one.layers[0], other.layers[0]
     return index == other_index and node.key == other_node.key and not stat.S_ISDIR(one.status.st_mode)

@@ -17,7 +17,7 @@ from pyfuse3 import EntryAttributes, FileInfo, FUSEError, ReaddirToken, RequestC
 
 from cntr_core.filesystem import Changes, Stat
 
-from ..logic.identity import Caller
+from ..logic.caller import Caller
 from ..logic.inodes import ROOT, Inode
 from ..logic.observed import ObservedOperations
 from ..logic.operations import Operations

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cntr_slimmer.report.data import collect
-from cntr_slimmer.report.values import Report
+from cntr_slimmer.report.schema import Report
 from cntr_slimmer.report.write import read_report, render, write_report
 
 from tests.integration.report.browser import Visit, visit

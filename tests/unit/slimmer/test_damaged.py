@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 import zstandard
-from cntr_slimmer.split.recipe import Recipe
+from cntr_slimmer.split.split_map import SplitMap
 from cntr_slimmer.trace.file import load
+from cntr_slimmer.trace.observer import TraceObserver
 from cntr_slimmer.trace.record import Phase
-from cntr_slimmer.trace.watch import Watch
 
 from cntr_core.errors import ImageError
 from cntr_core.filesystem import AccessEvent
@@ -28,11 +28,13 @@ def _recipe(tail: object) -> bytes:
 
 @pytest.mark.parametrize("tail", [-1, 1 << 62, 1 << 70, _BOMB, "?"], ids=["negative", "huge", "endless", "bomb", "odd"])
 def test_a_recipe_whose_tail_cannot_be_is_damaged(tail: object) -> None:
-    with pytest.raises(ImageError, match="recipe is damaged"):
-        Recipe.unpack(zstandard.compress(_recipe(tail)))
+    with pytest.raises(ImageError, match="split map is damaged"):
+        SplitMap.unpack(zstandard.compress(_recipe(tail)))
 
 
-@pytest.mark.parametrize("read", [lambda data: Recipe.unpack(zstandard.compress(data)), lambda data: load(data, "it")])
+@pytest.mark.parametrize(
+    "read", [lambda data: SplitMap.unpack(zstandard.compress(data)), lambda data: load(data, "it")]
+)
 def test_a_document_nested_too_deeply_is_damaged(read: Callable[[bytes], object]) -> None:
     with pytest.raises(ImageError, match="damaged"):
         read(_DEEP)
@@ -40,7 +42,7 @@ def test_a_document_nested_too_deeply_is_damaged(read: Callable[[bytes], object]
 
 def test_a_path_longer_than_any_call_takes_is_seen() -> None:
     """A program gets there by relative steps."""
-    watch = Watch()
+    watch = TraceObserver()
     path = b"/directory" * 10_000
     try:
         watch.enter(Phase.START)

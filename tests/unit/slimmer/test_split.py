@@ -17,7 +17,7 @@ import hypothesis.strategies as st
 import pytest
 from cntr_slimmer.split.divide import join
 from cntr_slimmer.split.pair import Pair, make_pair
-from cntr_slimmer.split.recipe import Recipe
+from cntr_slimmer.split.split_map import SplitMap
 from cntr_slimmer.verify import check_files, check_join, open_plain
 from hypothesis import given
 
@@ -49,9 +49,9 @@ def split(layers: list[bytes], merged: OpenLayers, paths: set[bytes], directory:
 
 def joined(pair: Pair) -> list[bytes]:
     whole = []
-    for slim, fat, recipe in zip(pair.slim.layers, pair.fat.layers, pair.recipe.layers, strict=False):
+    for slim, fat, split_map in zip(pair.slim.layers, pair.fat.layers, pair.split_map.layers, strict=False):
         with open(slim.path, "rb") as one, open(fat.path, "rb") as other:
-            whole.append(b"".join(join(one, other, recipe)))
+            whole.append(b"".join(join(one, other, split_map)))
     return whole
 
 
@@ -184,7 +184,7 @@ def test_the_configuration_is_the_originals_but_for_layers_and_labels() -> None:
         assert rest == {**original, "rootfs": 0, "history": 0}
     assert slim["config"]["Labels"][labels.PAIR] == fat["config"]["Labels"][labels.PAIR]
     assert slim["config"]["Labels"][labels.FAT] == digest(pair.fat.config)
-    assert Recipe.unpack(pair.recipe.pack()).config == config(layers).raw
+    assert SplitMap.unpack(pair.split_map.pack()).config == config(layers).raw
 
 
 @pytest.mark.parametrize("history", [["step"], {"0": {}}, "steps"])
@@ -273,10 +273,10 @@ def test_a_bare_root_has_digests_too(tmp_path: Path) -> None:
         kept = [name.file for name in merged.tree.walk() if name.path == b"/a"]
         pair = make_pair(merged, ImageConfig(Platform.host()), kept, str(tmp_path))
         check_join(pair)
-    assert [layer.diff_id for layer in pair.recipe.layers] == [digest(layer) for layer in layers]
+    assert [layer.diff_id for layer in pair.split_map.layers] == [digest(layer) for layer in layers]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\x28\xb5\x2f\xfd", gzip.compress(b"{}", mtime=0)])
 def test_a_damaged_recipe_is_refused(damage: bytes) -> None:
-    with pytest.raises(ImageError, match="recipe"):
-        Recipe.unpack(damage)
+    with pytest.raises(ImageError, match="split map"):
+        SplitMap.unpack(damage)

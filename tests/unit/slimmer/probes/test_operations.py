@@ -7,7 +7,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from cntr_slimmer.probes.operations import Operation, operations
+from cntr_slimmer.probes.openapi_requests import Operation, operations
 from hypothesis import example, given
 
 

@@ -11,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cntr_slimmer.choose import Wishes, choose
+from cntr_slimmer.pipeline import Slimmed, Verdict
 from cntr_slimmer.probes.result import Observation, Outcome
 from cntr_slimmer.report.data import collect
-from cntr_slimmer.report.values import File, Report
+from cntr_slimmer.report.schema import File, Report
 from cntr_slimmer.rules.builtin import RULES
 from cntr_slimmer.runs.observe import Observed
 from cntr_slimmer.runs.runner import image_digest
-from cntr_slimmer.slim import Slimmed, Verdict
+from cntr_slimmer.selection import SelectionOptions, choose
 from cntr_slimmer.split.pair import make_pair
 from cntr_slimmer.trace.record import Access, AccessTrace, Phase, Process
 
@@ -81,7 +81,7 @@ def slimmed(
     *,
     used: Sequence[bytes] = USED,
     absent: Sequence[bytes] = (),
-    wishes: Wishes | None = None,
+    wishes: SelectionOptions | None = None,
     verdict: Verdict | None = None,
     history: Sequence[object] = (),
     compression: str = "",
@@ -97,11 +97,11 @@ def slimmed(
         document = {**json.loads(original.config.raw), "history": list(history)}
         image = replace(original, config=ImageConfig.parse(json.dumps(document).encode()))
         accesses = trace(image, used, absent)
-        choice = choose(opened, image.config, accesses, RULES, wishes or Wishes())
-        pair = make_pair(opened, image.config, choice.files, scratch)
+        selection = choose(opened, image.config, accesses, RULES, wishes or SelectionOptions())
+        pair = make_pair(opened, image.config, selection.files, scratch)
         phases = {"read": 0.1, "trace": 1.5, "verify": 0.75}
         observed = Observed((OUTCOME,), 0, b"", accesses.accesses, accesses.processes)
-        yield Slimmed(pair, accesses, choice, observed, verdict, (), opened, phases, scratch), image
+        yield Slimmed(pair, accesses, selection, observed, verdict, (), opened, phases, scratch), image
 
 
 def packed(result: Slimmed) -> list[Named]:

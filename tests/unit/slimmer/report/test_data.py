@@ -7,13 +7,13 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
-from cntr_slimmer.choose import Wishes, count
+from cntr_slimmer.pipeline import Verdict
 from cntr_slimmer.probes.result import Difference
 from cntr_slimmer.report.data import collect
+from cntr_slimmer.report.schema import Report
 from cntr_slimmer.report.text import path_of, shown, words
-from cntr_slimmer.report.values import Report
 from cntr_slimmer.report.write import read_report, render, write_report
-from cntr_slimmer.slim import Verdict
+from cntr_slimmer.selection import SelectionOptions, count
 from cntr_slimmer.trace import file as traces
 from cntr_slimmer.verify import open_plain
 from hypothesis import given
@@ -71,7 +71,7 @@ def test_each_kept_file_has_its_reason(tmp_path: Path) -> None:
 
 
 def test_what_was_used_and_left_out_says_so(tmp_path: Path) -> None:
-    files = by_path(report(tmp_path, wishes=Wishes(exclude=("/etc/app.conf",))))
+    files = by_path(report(tmp_path, wishes=SelectionOptions(exclude=("/etc/app.conf",))))
     assert not files["/etc/app.conf"].kept
     assert "--exclude" in files["/etc/app.conf"].because
 

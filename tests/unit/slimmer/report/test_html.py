@@ -8,9 +8,9 @@ import json
 import re
 from pathlib import Path
 
+from cntr_slimmer.pipeline import Verdict
 from cntr_slimmer.probes.result import Difference, Observation, Outcome
 from cntr_slimmer.report.html import render
-from cntr_slimmer.slim import Verdict
 
 from tests.unit.images.layouts import file, tar
 from tests.unit.slimmer.report.making import OUTCOME, report

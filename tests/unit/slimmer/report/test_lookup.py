@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.choose import Wishes
 from cntr_slimmer.report.lookup import why
-from cntr_slimmer.report.values import Report
+from cntr_slimmer.report.schema import Report
+from cntr_slimmer.selection import SelectionOptions
 
 from tests.unit.images.layouts import directory, file, symlink, tar
 from tests.unit.slimmer.report.making import report
@@ -36,7 +36,7 @@ def test_a_file_that_was_not_used(made: Report) -> None:
 
 
 def test_a_file_that_was_left_out(tmp_path: Path) -> None:
-    answer = why(report(tmp_path, wishes=Wishes(exclude=("/etc",))), "/etc/app.conf")
+    answer = why(report(tmp_path, wishes=SelectionOptions(exclude=("/etc",))), "/etc/app.conf")
     assert answer.state == "gone" and "--exclude" in answer.because
     assert "--preserve /etc/app.conf" in answer.hint and "--include" not in answer.hint
 

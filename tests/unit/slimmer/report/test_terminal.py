@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cntr_slimmer.pipeline import Verdict
 from cntr_slimmer.probes.result import Difference
+from cntr_slimmer.report.schema import Report
 from cntr_slimmer.report.terminal import show
-from cntr_slimmer.report.values import Report
-from cntr_slimmer.slim import Verdict
 
 from cntr_core.cli.output import console
 from tests.support.terminal import Terminal

@@ -27,8 +27,8 @@ def _told(alive: int) -> bool:
 
 
 @contextmanager
-def guarded(
-    clean: Callable[[], object], wait: Wait = _told, *, needs: Collection[int] = (), name: str = "cntr-guard"
+def cleanup_process(
+    clean: Callable[[], object], wait: Wait = _told, *, needs: Collection[int] = (), name: str = "cntr-cleanup"
 ) -> Iterator[None]:
     """`clean` is called in another process, called `name`, if this one dies within the block. Enter it while there is
     one thread.
@@ -38,7 +38,7 @@ def guarded(
     alive, ours = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        _guard(alive, clean, wait, needs, name)
+        _wait_and_clean(alive, clean, wait, needs, name)
     os.close(alive)
     try:
         yield
@@ -50,19 +50,20 @@ def guarded(
 
 @contextmanager
 def scratch(prefix: str) -> Iterator[str]:
-    """A new directory for large files, which goes with the block, and even where SIGKILL ends it. As :func:`guarded`.
+    """A new directory for large files, which is removed with the block, and even where SIGKILL ends it.
+    As :func:`cleanup_process`.
 
     :raises OSError: there is no room.
     """
     directory = tempfile.mkdtemp(prefix=prefix, dir=spool_directory())
     try:
-        with guarded(lambda: remove_tree(directory)):
+        with cleanup_process(lambda: remove_tree(directory)):
             yield directory
     finally:
         remove_tree(directory)
 
 
-def _guard(alive: int, clean: Callable[[], object], wait: Wait, needs: Collection[int], name: str) -> NoReturn:
+def _wait_and_clean(alive: int, clean: Callable[[], object], wait: Wait, needs: Collection[int], name: str) -> NoReturn:
     try:
         os.setsid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):

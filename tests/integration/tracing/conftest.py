@@ -18,9 +18,9 @@ from cntr_plugins.engines.docker.api import ApiEngine
 from cntr_plugins.engines.docker.engine import DockerEngine
 from cntr_plugins.engines.podman.engine import PodmanEngine
 from cntr_plugins.fs.direct import DirectFilesystem
-from cntr_slimmer.runs.embedded import RunRequest
+from cntr_slimmer.runs.embedded import Launch
 from cntr_slimmer.runs.engine import EngineRun, running_in_engine
-from cntr_slimmer.trace.watch import Watch
+from cntr_slimmer.trace.observer import TraceObserver
 
 from cntr_core.engine.tracing import GatedOptions
 from cntr_core.images import open_image
@@ -45,7 +45,7 @@ def answers(port: int) -> bool:
         return False
 
 
-class Place:
+class EngineCase:
     """One engine, its command line, and what a test made of images."""
 
     def __init__(self, engine: ApiEngine | ContainerdEngine, directory: Path) -> None:
@@ -86,12 +86,12 @@ class Place:
         image: str,
         *command: str,
         options: GatedOptions | None = None,
-        watch: Watch | None = None,
+        observer: TraceObserver | None = None,
         **wishes: Any,
     ) -> AbstractContextManager[EngineRun]:
         with open_image(image, engines=[self.engine]) as opened:
-            request = RunRequest(opened.config, "a-host", command, **wishes)
-        return running_in_engine(self.engine, image, request, options or GatedOptions(), DirectFilesystem(), watch)
+            request = Launch(opened.config, "a-host", command, **wishes)
+        return running_in_engine(self.engine, image, request, options or GatedOptions(), DirectFilesystem(), observer)
 
     def containers(self) -> list[str]:
         """The names of all containers that runs of cntr have."""
@@ -127,7 +127,7 @@ class Place:
             self.forget(tag)
 
 
-class ContainerdPlace(Place):
+class ContainerdCase(EngineCase):
     """A containerd of the tests, which has ctr for a command line."""
 
     def __init__(self, daemon: Containerd, directory: Path) -> None:
@@ -172,12 +172,12 @@ class ContainerdPlace(Place):
 DOCKER = pytest.param("docker", marks=pytest.mark.requires("docker"))
 PODMAN = pytest.param("podman", marks=pytest.mark.requires("podman", "runc"))
 CONTAINERD = pytest.param("containerd", marks=pytest.mark.requires("containerd", "runc", "nsenter", "curl"))
-networked = pytest.mark.parametrize("place", [DOCKER, PODMAN], indirect=True)
+networked = pytest.mark.parametrize("tested", [DOCKER, PODMAN], indirect=True)
 """For tests of what only engines with networks, health checks and an init of their own do."""
 
 
 @pytest.fixture(params=[DOCKER, PODMAN, CONTAINERD])
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def tested(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineCase]:
     """The engine; temporary files of runs are below the test's own directory."""
     spool = tmp_path / "spool"
     spool.mkdir()
@@ -187,17 +187,17 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if request.param == "containerd":
         daemon = request.getfixturevalue("containerd")
         monkeypatch.setenv("CONTAINERD_ADDRESS", daemon.socket)
-        place: Place = ContainerdPlace(daemon, tmp_path)
+        tested: EngineCase = ContainerdCase(daemon, tmp_path)
     else:
-        place = Place(DockerEngine() if request.param == "docker" else PodmanEngine(), tmp_path)
-    yield place
-    place.clean()
-    assert place.left() == []
+        tested = EngineCase(DockerEngine() if request.param == "docker" else PodmanEngine(), tmp_path)
+    yield tested
+    tested.clean()
+    assert tested.left() == []
 
 
 @pytest.fixture
-def watch() -> Iterator[Watch]:
+def observer() -> Iterator[TraceObserver]:
     """An observer of one run."""
-    watch = Watch()
-    yield watch
-    watch.release()
+    observer = TraceObserver()
+    yield observer
+    observer.release()

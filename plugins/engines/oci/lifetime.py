@@ -18,12 +18,12 @@ from cntr_core.runtime import Streams
 from cntr_core.session.relay import Loop, Stream
 
 from .remove import discard
-from .state import Directory, Record, runtime_of
+from .state import ContainerDirectory, ContainerRecord, runtime_of
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def run_foreground(directory: Directory, record: Record, *, interactive: bool, remove: bool) -> int:
+def run_foreground(directory: ContainerDirectory, record: ContainerRecord, *, interactive: bool, remove: bool) -> int:
     """Run the container with our streams, until its first process ends; gives its exit code, 128+n for signal n.
 
     Signals that reach us reach it. Its stdin is empty unless `interactive`.
@@ -39,7 +39,7 @@ def run_foreground(directory: Directory, record: Record, *, interactive: bool, r
     return _finish(directory, record, code, remove)
 
 
-def run_detached(directory: Directory, record: Record, *, remove: bool) -> None:
+def run_detached(directory: ContainerDirectory, record: ContainerRecord, *, remove: bool) -> None:
     """Run the container in the background, its output in the file ``log``; a process of ours stays with it.
 
     :raises CntrError: it could not be started; then nothing of it is left.
@@ -70,7 +70,7 @@ def _in_child(work: Callable[[], None]) -> NoReturn:
         os._exit(0)
 
 
-def _watch(directory: Directory, record: Record, report: int, remove: bool) -> None:
+def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, remove: bool) -> None:
     """The background process: starts the container, says so, waits for its end, and keeps the exit code."""
     os.setsid()
     os.chdir("/")
@@ -101,7 +101,7 @@ def _watch(directory: Directory, record: Record, report: int, remove: bool) -> N
 
 
 @contextlib.contextmanager
-def _root(directory: Directory, record: Record) -> Iterator[None]:
+def _root(directory: ContainerDirectory, record: ContainerRecord) -> Iterator[None]:
     """Serve the fat half below the root, where one is wanted, until the container has ended."""
     if not record.fat:
         yield
@@ -120,7 +120,7 @@ def _close_inherited() -> None:
                 os.close(number)
 
 
-def _start(directory: Directory, record: Record, streams: Streams) -> Record:
+def _start(directory: ContainerDirectory, record: ContainerRecord, streams: Streams) -> ContainerRecord:
     runtime = runtime_of(record)
     try:
         directory.write(record)  # first: whoever cleans up after a crash must know the id
@@ -134,7 +134,7 @@ def _start(directory: Directory, record: Record, streams: Streams) -> Record:
     return record
 
 
-def _finish(directory: Directory, record: Record, code: int, remove: bool) -> int:
+def _finish(directory: ContainerDirectory, record: ContainerRecord, code: int, remove: bool) -> int:
     if remove:
         discard(directory, record)
     else:
@@ -165,7 +165,7 @@ def _piped(stack: contextlib.ExitStack, interactive: bool) -> tuple[Streams, Loo
     return Streams(stdin, *ends), loop
 
 
-def _carry(loop: Loop, record: Record) -> int:
+def _carry(loop: Loop, record: ContainerRecord) -> int:
     """Carry bytes until the container has ended and all its output went out; gives its exit code."""
     pidfd = pidfd_open(record.pid)
     outputs = [stream for stream in loop.streams if stream.sink in (1, 2)]

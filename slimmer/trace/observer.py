@@ -27,7 +27,7 @@ _PHASE_AT = _COUNT.size
 _BUFFER = 1 << 16
 
 
-class Watch(Observer):
+class TraceObserver(Observer):
     """The observer of one run. Make it before the mount; read it by :meth:`records` when the mount is gone."""
 
     def __init__(self) -> None:

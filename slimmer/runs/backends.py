@@ -17,14 +17,14 @@ from cntr_core.images import Image
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.write.new_image import NewImage
 
-from ..request import RunWishes
-from ..trace.watch import Watch
-from .embedded import RunRequest, become_private, running
+from ..request import RunOptions
+from ..trace.observer import TraceObserver
+from .embedded import Launch, become_private, running
 from .imported import imported, whole_image
 from .observe import Started
 
 
-class Place(ABC):
+class RunBackend(ABC):
     """Runs one image, or a half of it, as often as it is asked to."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to give up
@@ -32,26 +32,26 @@ class Place(ABC):
 
     @abstractmethod
     def start(
-        self, request: RunRequest, layers: OpenLayers, half: NewImage | None, watch: Watch | None
+        self, launch: Launch, layers: OpenLayers, half: NewImage | None, observer: TraceObserver | None
     ) -> AbstractContextManager[Started]:
         """A container of `layers`, which are those of `half`, or the original's where that is None."""
 
 
 @dataclass(frozen=True, slots=True)
-class OwnContainers(Place):
+class OwnContainers(RunBackend):
     """Containers of our own: the layers are not even unpacked."""
 
     filesystem: Filesystem
 
     def start(
-        self, request: RunRequest, layers: OpenLayers, half: NewImage | None, watch: Watch | None
+        self, launch: Launch, layers: OpenLayers, half: NewImage | None, observer: TraceObserver | None
     ) -> AbstractContextManager[Started]:
         del half  # its layers are all that counts here
         branches: list[Branch[Any]] = [layers.branch()]
-        return running(branches, request, self.filesystem, watch)
+        return running(branches, launch, self.filesystem, observer)
 
 
-class EngineContainers(Place):
+class EngineContainers(RunBackend):
     """Containers of `engine`, which knows the original as `name`, or is given it once where that is empty."""
 
     def __init__(self, filesystem: Filesystem, engine: GatedEngine, options: GatedOptions, name: str) -> None:
@@ -66,7 +66,7 @@ class EngineContainers(Place):
 
     @contextmanager
     def start(
-        self, request: RunRequest, layers: OpenLayers, half: NewImage | None, watch: Watch | None
+        self, launch: Launch, layers: OpenLayers, half: NewImage | None, observer: TraceObserver | None
     ) -> Iterator[Started]:
         from .engine import running_in_engine  # and with it all of a session
 
@@ -74,33 +74,33 @@ class EngineContainers(Place):
             if half is not None:
                 name = stack.enter_context(imported(self._engine, lambda _: half))
             else:
-                name = self._original(request, layers)
+                name = self._original(launch, layers)
             yield stack.enter_context(
-                running_in_engine(self._engine, name, request, self._options, self._filesystem, watch)
+                running_in_engine(self._engine, name, launch, self._options, self._filesystem, observer)
             )
 
-    def _original(self, request: RunRequest, layers: OpenLayers) -> str:
+    def _original(self, launch: Launch, layers: OpenLayers) -> str:
         if not self._name:
-            make = partial(whole_image, request.config, layers)
+            make = partial(whole_image, launch.config, layers)
             self._name = self._given.enter_context(imported(self._engine, make))
         return self._name
 
 
-def place_of(image: Image, wishes: RunWishes, filesystem: Filesystem) -> Place:
+def backend_of(image: Image, options: RunOptions, filesystem: Filesystem) -> RunBackend:
     """Where `image` runs."""
-    if wishes.engine is None:
+    if options.engine is None:
         return OwnContainers(filesystem)
     scheme, separator, name = image.reference.partition("://")
-    known = name if separator and scheme == wishes.engine.name else ""
-    return EngineContainers(filesystem, wishes.engine, wishes.options, known)
+    known = name if separator and scheme == options.engine.name else ""
+    return EngineContainers(filesystem, options.engine, options.options, known)
 
 
-def prepare(wishes: RunWishes) -> None:
+def prepare(options: RunOptions) -> None:
     """Make this process ready for runs, once. An engine's mounts must not become ours alone.
 
     :raises PermissionMissing: we are not root.
     """
-    if wishes.engine is None:
+    if options.engine is None:
         become_private()
     elif os.geteuid() != 0:
         raise PermissionMissing("only root can watch an engine's containers", "run it with sudo")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.runs.gate import gate, gate_arguments
+from cntr_slimmer.runs.entrypoint_shim import shim, shim_arguments
 
 from cntr_core.errors import EngineError
 from cntr_core.images import Platform
@@ -25,7 +25,7 @@ class Gate:
 
     def __init__(self, directory: Path, platform: Platform, runner: Sequence[str]) -> None:
         self.program = directory / "gate"
-        self.program.write_bytes(gate(platform))
+        self.program.write_bytes(shim(platform))
         self.program.chmod(0o755)
         self.fifo = directory / "fifo"
         os.mkfifo(self.fifo)
@@ -74,7 +74,7 @@ def a_gate(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gate]:
 
 
 def _arguments(a_gate: Gate, line: Sequence[str], directory: str = "/", path: str | None = None) -> tuple[str, ...]:
-    return gate_arguments(str(a_gate.fifo), directory, line, path)
+    return shim_arguments(str(a_gate.fifo), directory, line, path)
 
 
 def test_it_executes_the_program_with_its_arguments_environment_and_directory(a_gate: Gate) -> None:
@@ -140,7 +140,7 @@ def test_a_program_that_is_not_there_or_is_none_has_the_codes_of_shells(a_gate: 
 
 def test_it_is_small_and_its_stack_is_not_executable() -> None:
     for platform in (Platform("linux", "amd64"), ARM):
-        program = gate(platform)
+        program = shim(platform)
         assert len(program) < 512
         assert b"\x51\xe5\x74\x64\x06\x00\x00\x00" in program  # PT_GNU_STACK, readable and writable
 
@@ -148,13 +148,13 @@ def test_it_is_small_and_its_stack_is_not_executable() -> None:
 def test_other_platforms_have_a_sentence() -> None:
     for platform in (Platform("linux", "riscv64"), Platform("windows", "amd64")):
         with pytest.raises(EngineError, match=f"{platform} cannot be traced"):
-            gate(platform)
+            shim(platform)
 
 
 @pytest.mark.skipif(machine.machine() != "x86_64", reason="the disassembler knows this machine only")
 @pytest.mark.requires("objdump")
 def test_the_instructions_are_those_of_the_comments(tmp_path: Path) -> None:
-    (tmp_path / "gate").write_bytes(gate(Platform("linux", "amd64"))[176:])
+    (tmp_path / "gate").write_bytes(shim(Platform("linux", "amd64"))[176:])
     line = ["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "-M", "intel", str(tmp_path / "gate")]
     text = subprocess.run(line, capture_output=True, text=True, check=True).stdout
     assert "(bad)" not in text

@@ -1,11 +1,11 @@
-"""The gate for x86-64 (Intel's manual, volume 2; system calls as in syscall(2)).
+"""The shim for x86-64 (Intel's manual, volume 2; system calls as in syscall(2)).
 
 At the start rsp points at argc, behind which are argv, a null and the environment. rbx keeps that place, r12 argc.
 """
 
 from __future__ import annotations
 
-from .elf import Jump, Label, Line, assemble
+from .assembler import Jump, Label, Line, assemble
 
 MACHINE = 62
 """EM_X86_64."""
@@ -40,7 +40,7 @@ def code() -> bytes:
     lines: list[Line] = [
         bytes.fromhex("4889e3"),  #          mov rbx, rsp
         bytes.fromhex("4c8b23"),  #          mov r12, [rbx]
-        bytes.fromhex("4983fc06"),  #        cmp r12, 6            gate, FIFO, WORKDIR, a candidate, "", ARGV0
+        bytes.fromhex("4983fc06"),  #        cmp r12, 6            shim, FIFO, WORKDIR, a candidate, "", ARGV0
         _if_less("near refuse"),
         # fd = open(FIFO, O_RDONLY | O_NONBLOCK | O_CLOEXEC): a FIFO without a writer must not make us wait for one.
         bytes.fromhex("488b7b10"),  #        mov rdi, [rbx+16]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cntr_slimmer.trace.file import read
 
-from tests.integration.gate.conftest import Place
+from tests.integration.tracing.conftest import EngineCase
 from tests.support.children import until
 from tests.support.cntr import cntr, is_alive, running
 from tests.support.images import archive
@@ -30,58 +30,58 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def name(place: Place) -> Iterator[str]:
+def name(tested: EngineCase) -> Iterator[str]:
     """A name for halves in the engine, which are removed after the test."""
     name = f"cntr-gate-{uuid.uuid4().hex}"
     yield name
     for half in ("slim", "fat"):
-        place.forget(f"{name}:{half}")
+        tested.forget(f"{name}:{half}")
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("held", [True, False])
 def test_nginx_slims_in_the_engine_and_the_slim_image_answers(
-    place: Place, name: str, directory: Path, held: bool
+    tested: EngineCase, name: str, directory: Path, held: bool
 ) -> None:
     """`held`: the engine has the image; else it comes from a file."""
-    image = f"{place.name}://{place.image('nginx')}" if held else archive("nginx")
+    image = f"{tested.name}://{tested.image('nginx')}" if held else archive("nginx")
     names = ("--slim-name", f"{name}:slim", "--fat-name", f"{name}:fat")
-    line = ("slim", image, "--engine", place.name, "-o", f"{place.name}://{name}:slim", *names, "--report", "report")
+    line = ("slim", image, "--engine", tested.name, "-o", f"{tested.name}://{name}:slim", *names, "--report", "report")
     done = cntr(*line, timeout=280)
     assert done.returncode == 0, done.stderr.decode()
     report = json.loads((directory / "report/report.json").read_text())
     assert report["ok"] is True
-    assert place.containers() == [] and place.tags() == []
+    assert tested.containers() == [] and tested.tags() == []
     assert os.listdir(os.environ["TMPDIR"]) == []
 
-    with place.serving(f"{name}:slim") as answers:
+    with tested.serving(f"{name}:slim") as answers:
         until(answers)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_cntr_that_is_ended_leaves_nothing(place: Place, directory: Path, number: signal.Signals) -> None:
+def test_a_cntr_that_is_ended_leaves_nothing(tested: EngineCase, directory: Path, number: signal.Signals) -> None:
     image = archive("busybox")
-    with running("trace", "run", image, "--engine", place.name, "--probe", "quiet:100s", "--", "sleep", "1000") as run:
-        until(lambda: _programs(place) == ["busybox"])
-        [container] = place.engine.find(place.containers()[0])
-        assert place.tags() and container.pid is not None
+    with running("trace", "run", image, "--engine", tested.name, "--probe", "quiet:100s", "--", "sleep", "1000") as run:
+        until(lambda: _programs(tested) == ["busybox"])
+        [container] = tested.engine.find(tested.containers()[0])
+        assert tested.tags() and container.pid is not None
         run.send_signal(number)
         run.wait(60)
-    until(lambda: not place.containers() and not place.tags() and not is_alive(container.pid or 0))
-    until(lambda: not place.left())
+    until(lambda: not tested.containers() and not tested.tags() and not is_alive(container.pid or 0))
+    until(lambda: not tested.left())
     until(lambda: os.listdir(os.environ["TMPDIR"]) == [])
     assert os.listdir(directory) == []
 
 
-def _programs(place: Place) -> list[str]:
+def _programs(tested: EngineCase) -> list[str]:
     """The names of what runs in containers of runs."""
-    found = [container for name in place.containers() for container in place.engine.find(name)]
+    found = [container for name in tested.containers() for container in tested.engine.find(name)]
     return [os.path.basename(os.readlink(f"/proc/{container.pid}/exe")) for container in found if container.pid]
 
 
-def test_options_reach_the_engine(place: Place, directory: Path) -> None:
+def test_options_reach_the_engine(tested: EngineCase, directory: Path) -> None:
     (directory / "given").write_text("")
-    line = ["trace", "run", f"{place.name}://{place.image('debian')}", "--engine", place.name, "-o", "out.jsonl"]
+    line = ["trace", "run", f"{tested.name}://{tested.image('debian')}", "--engine", tested.name, "-o", "out.jsonl"]
     line += ["--probe", "exit", "--env", "WORD=kept", "--volume", f"{directory}/given:/given", "--network", "none"]
     script = 'test "$WORD" = kept && test -e /given && ls /sys/class/net > /given && cat /etc/issue'
     done = cntr(*line, "--", "sh", "-c", script)

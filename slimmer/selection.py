@@ -30,7 +30,7 @@ _FILE_OPERATIONS = {"read": "read", "open": "opened", "readlink": "followed", "r
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SelectionOptions:
     """What the user says beside the trace: paths and patterns to keep, to leave out, and to keep whatever else is said;
     packages to keep whole; how many of the topmost layers to keep whole; rules to ask, and not to ask."""
 
@@ -44,7 +44,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """The files to keep, and why, by real paths. `unmatched` are patterns of the user that nothing fits."""
 
     files: tuple[File, ...]
@@ -53,31 +53,34 @@ class Choice:
 
 
 def choose(
-    layers: OpenLayers, config: ImageConfig, trace: AccessTrace, rules: Sequence[Rule], wishes: Wishes
-) -> Choice:
+    layers: OpenLayers, config: ImageConfig, trace: AccessTrace, rules: Sequence[Rule], options: SelectionOptions
+) -> Selection:
     """The files that the slim image has.
 
     :raises CntrError: a rule fails, or a wish names what is not there.
     """
     view = layers.view
     include, exclude, preserve = (
-        PathPatterns(view, patterns) for patterns in (wishes.include, wishes.exclude, wishes.preserve)
+        PathPatterns(view, patterns) for patterns in (options.include, options.exclude, options.preserve)
     )
     excluded = Exclusion(exclude, preserve)
     used = {path: operations for path, operations in trace.used().items() if not excluded(path)}
     used = {path: used[path] for path in used if view.lookup(path, follow=False) is not None}
     reasons = {path: closure.Reason(USED, because) for path, because in _uses(trace, used)}
     preserved = closure.Reason("preserve", "was to be preserved")
-    reasons |= {**dict.fromkeys(preserve.expand(), preserved), **_last(layers, wishes.last_layers, excluded)}
+    reasons |= {**dict.fromkeys(preserve.expand(), preserved), **_last(layers, options.last_layers, excluded)}
     kept = used | dict.fromkeys(reasons.keys() - used.keys(), frozenset[str]())
-    asked: list[Rule] = [*closure.chosen(rules, with_=wishes.with_rules, without=wishes.without_rules), Paths(include)]
-    if wishes.packages:
-        asked.append(WholePackages(view, read_packages(view), wishes.packages))
+    asked: list[Rule] = [
+        *closure.chosen(rules, with_=options.with_rules, without=options.without_rules),
+        Paths(include),
+    ]
+    if options.packages:
+        asked.append(WholePackages(view, read_packages(view), options.packages))
     found = closure.close(view, kept, trace.absent(), _environment(config), asked, excluded=excluded)
     reasons = {**_directory_links(layers, excluded), **found, **reasons}
     files = {file.ino: file for path in sorted({*reasons, *kept}) if (file := _file(layers, path)) is not None}
     unmatched = [pattern for patterns in (include, exclude, preserve) for pattern in patterns.unmatched()]
-    return Choice(tuple(files.values()), reasons, tuple(unmatched))
+    return Selection(tuple(files.values()), reasons, tuple(unmatched))
 
 
 def _file(layers: OpenLayers, path: bytes, *, follow: bool = False) -> File | None:

@@ -1,8 +1,8 @@
-"""The gate: a static program that stands in for an image's entrypoint, and waits until its root has been prepared.
+"""The entrypoint shim: a static program that stands in for an image's entrypoint until its root is prepared.
 
 ::
 
-    gate FIFO WORKDIR CANDIDATE… "" ARGV0 ARGUMENT…
+    shim FIFO WORKDIR CANDIDATE… "" ARGV0 ARGUMENT…
 
 It opens FIFO, reads one byte, changes to WORKDIR, and executes the first CANDIDATE that can be, with the arguments from
 ARGV0 on and its own environment. Whatever goes wrong before that, above all a FIFO that nobody has open for writing any
@@ -20,16 +20,16 @@ from cntr_core.errors import EngineError
 from cntr_core.images import Platform
 
 from . import aarch64, x86_64
-from .elf import executable
+from .assembler import executable
 
 REFUSED = 125
-"""The exit code of a gate that was not opened."""
+"""The exit code of a shim that was not told to go on."""
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MACHINES = {"amd64": x86_64, "arm64": aarch64}
 
 
-def gate(platform: Platform) -> bytes:
+def shim(platform: Platform) -> bytes:
     """The program for `platform`; :raises EngineError: there is none."""
     machine = _MACHINES.get(platform.architecture)
     if platform.os != "linux" or machine is None:
@@ -40,8 +40,8 @@ def gate(platform: Platform) -> bytes:
     return executable(machine.MACHINE, machine.code())
 
 
-def gate_arguments(fifo: str, directory: str, line: Sequence[str], path: str | None) -> tuple[str, ...]:
-    """What follows the gate's own name, for the command line of a container whose PATH is `path`."""
+def shim_arguments(fifo: str, directory: str, line: Sequence[str], path: str | None) -> tuple[str, ...]:
+    """What follows the shim's own name, for the command line of a container whose PATH is `path`."""
     program = line[0]
     if "/" in program:
         candidates = [program]

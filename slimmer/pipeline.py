@@ -1,4 +1,4 @@
-"""Slimming: run and watch, choose, split, prove, repair. Every step is a module of its own; this is their order."""
+"""Slimming: run and observe, select, split, prove, repair. Every step is a module of its own; this is their order."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from cntr_core.images.tree.layers import OpenLayers, open_layers
 from cntr_core.rules import Rule
 
 from .background import background
-from .choose import Choice, choose
 from .probes.log import differing
 from .probes.result import Difference, Outcome, compare
 from .probes.spec import Probe
-from .request import RunWishes, SlimRequest
-from .runs.guard import scratch
+from .request import RunOptions, SlimRequest
+from .runs.backends import prepare
+from .runs.cleanup import scratch
 from .runs.observe import Observed
-from .runs.places import prepare
 from .runs.runner import Runner, must_succeed
+from .selection import Selection, choose
 from .split.pair import Pair, make_pair
 from .trace.record import AccessTrace, merge
 from .verify import check_files, check_join, open_plain
 
 
-class Display(Protocol):
+class ProgressDisplay(Protocol):
     """Shows a person what is being done."""
 
     def say(self, text: str, /) -> None:
@@ -62,7 +62,7 @@ class Slimmed:
 
     pair: Pair
     trace: AccessTrace
-    choice: Choice
+    selection: Selection
     original: Observed
     verdict: Verdict
     probes: tuple[Probe, ...]
@@ -81,7 +81,7 @@ class Unfit(CntrError):
 
 @contextmanager
 def slimmed(
-    image: Image, request: SlimRequest, rules: Sequence[Rule], filesystem: Filesystem, shown: Display
+    image: Image, request: SlimRequest, rules: Sequence[Rule], filesystem: Filesystem, shown: ProgressDisplay
 ) -> Iterator[Slimmed]:
     """The pair for `image`; its files are gone when the block ends.
 
@@ -99,17 +99,17 @@ def slimmed(
         yield result
 
 
-def _opened(image: Image, shown: Display) -> AbstractContextManager[OpenLayers]:
+def _opened(image: Image, shown: ProgressDisplay) -> AbstractContextManager[OpenLayers]:
     return open_layers(image, shown.counting("reading the image", None))
 
 
-def traced(image: Image, wishes: RunWishes, filesystem: Filesystem, shown: Display) -> AccessTrace:
+def traced(image: Image, options: RunOptions, filesystem: Filesystem, shown: ProgressDisplay) -> AccessTrace:
     """What a run of `image` uses.
 
     :raises CntrError: the image is damaged, cannot be run, or fails its probes.
     """
-    prepare(wishes)
-    with _opened(image, shown) as layers, closing(Runner(image, wishes, filesystem, shown.say)) as runner:
+    prepare(options)
+    with _opened(image, shown) as layers, closing(Runner(image, options, filesystem, shown.say)) as runner:
         observed = runner.run(layers, "tracing")
         must_succeed(observed)
         return runner.trace(observed)
@@ -137,7 +137,7 @@ class _Slimmer:
         layers: OpenLayers,
         request: SlimRequest,
         rules: Sequence[Rule],
-        shown: Display,
+        shown: ProgressDisplay,
         clock: _Clock,
         directory: str,
     ) -> None:
@@ -190,13 +190,13 @@ class _Slimmer:
 
     def _split(self, trace: AccessTrace, original: Observed) -> Slimmed:
         self._shown.say("choosing what to keep")
-        choice = choose(self._layers, self._config, trace, self._rules, self._request.wishes)
+        selection = choose(self._layers, self._config, trace, self._rules, self._request.selection)
         self._clock.lap("choose")
         directory = tempfile.mkdtemp(dir=self._directory)
         pair = make_pair(
             self._layers,
             self._config,
-            choice.files,
+            selection.files,
             directory,
             fat_name=self._request.fat_name,
             squash=self._request.squash,
@@ -205,7 +205,7 @@ class _Slimmer:
         self._clock.lap("split")
         phases = dict(self._clock.phases)
         probes = self._runner.probes
-        return Slimmed(pair, trace, choice, original, Verdict(), probes, self._layers, phases, directory)
+        return Slimmed(pair, trace, selection, original, Verdict(), probes, self._layers, phases, directory)
 
     def _replay(self, result: Slimmed, expected: Sequence[Outcome]) -> Observed:
         """The slim half's run, while the digests of both halves together are proved."""
@@ -247,7 +247,7 @@ class _Slimmer:
 
     def _missed(self, again: Observed, result: Slimmed) -> tuple[bytes, ...]:
         """What that run used, and the slim half lacks."""
-        kept = {name.path for file in result.choice.files for name in file.names}
+        kept = {name.path for file in result.selection.files for name in file.names}
         exists = self._layers.view
         used = self._runner.trace(again).used().keys()
         return tuple(sorted(p for p in used - kept if p != b"/" and exists.lookup(p, follow=False)))

@@ -1,4 +1,4 @@
-"""A guard that stays with a run, and meanwhile keeps the container's output."""
+"""A cleanup process that stays with a run, and meanwhile collects the container's output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from functools import partial
 
 from cntr_core.runtime import Streams
 
-from .guard import DONE, guarded
+from .cleanup import DONE, cleanup_process
 
 _CHUNK = 1 << 16
 _PAUSE = 0.002
@@ -38,8 +38,8 @@ class Output:
 
 
 @contextmanager
-def kept(output: Output, clean: Callable[[], None]) -> Iterator[Streams]:
-    """The streams for a container; `clean` is called in the keeper when this process dies within the block.
+def collected_output(output: Output, clean: Callable[[], None]) -> Iterator[Streams]:
+    """The streams for a container; `clean` is called in the collector when this process dies within the block.
 
     Leaving the block waits until all output is written; the container must have ended by then. Fork while there is one
     thread.
@@ -47,7 +47,7 @@ def kept(output: Output, clean: Callable[[], None]) -> Iterator[Streams]:
     stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     out, stdout = os.pipe2(os.O_CLOEXEC)
     err, stderr = os.pipe2(os.O_CLOEXEC)
-    with guarded(clean, partial(_copy, output, (out, err)), needs=(out, err), name="cntr-keeper"):
+    with cleanup_process(clean, partial(_copy, output, (out, err)), needs=(out, err), name="cntr-collector"):
         for fd in (out, err):
             os.close(fd)
         try:
@@ -58,7 +58,7 @@ def kept(output: Output, clean: Callable[[], None]) -> Iterator[Streams]:
 
 
 def await_copied(streams: Streams) -> None:
-    """Wait until the keeper has taken all that is in the pipes, once nobody writes there any more."""
+    """Wait until the collector has taken all that is in the pipes, once nobody writes there any more."""
     deadline = time.monotonic() + _PATIENCE
     while any(_waiting(fd) for fd in (streams.stdout, streams.stderr)) and time.monotonic() < deadline:
         time.sleep(_PAUSE)

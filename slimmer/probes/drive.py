@@ -18,7 +18,7 @@ from .result import EXCERPT, Fact, Observation, Outcome, compare, merge
 from .running import Executed, Running
 from .spec import Crawl, Exec, Exit, Http, Manual, OpenApi, Ports, Probe, Quiet, Script, Tcp
 
-Progress = Callable[[str], object]
+Say = Callable[[str], object]
 """Told what is being tried, and again while it is waited for, so that a display can show the time."""
 
 _FIRST_DELAY = 0.005
@@ -36,7 +36,7 @@ def run_probes(
     probes: Sequence[Probe] | Prober,
     *,
     timeout: float,
-    progress: Progress,
+    progress: Say,
     against: Sequence[Outcome] = (),
 ) -> list[Outcome]:
     """Make all probes in order, within `timeout` seconds; the time that the user takes for ``manual`` does not count.
@@ -56,7 +56,7 @@ def run_probes(
 
 
 class _Run:
-    def __init__(self, running: Running, prober: Prober, timeout: float, progress: Progress) -> None:
+    def __init__(self, running: Running, prober: Prober, timeout: float, progress: Say) -> None:
         self._running = running
         self._prober = prober
         self._timeout = timeout

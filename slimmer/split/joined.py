@@ -17,23 +17,23 @@ from cntr_core.images.write.atomic import writing
 from cntr_core.images.write.new_image import NewImage, PlainLayer
 
 from .divide import join
-from .pair import RECIPE_PATH
-from .recipe import Recipe
+from .pair import SPLIT_MAP_PATH
+from .split_map import SplitMap
 
-_LARGEST_RECIPE = 1 << 26
+_LARGEST_SPLIT_MAP = 1 << 26
 _PAIR = "give the slim image and the fat one that were made together"
 
 
 @dataclass(frozen=True, slots=True)
-class Halves:
-    """A slim and a fat image that belong together, and their recipe."""
+class OpenPair:
+    """A slim and a fat image that belong together, and their split map."""
 
     slim: Image
     fat: Image
-    recipe: Recipe
+    split_map: SplitMap
 
     @classmethod
-    def of(cls, slim: Image, fat: Image) -> Halves:
+    def of(cls, slim: Image, fat: Image) -> OpenPair:
         """:raises ImageError: they are no pair."""
         for image, role in ((slim, labels.SLIM_ROLE), (fat, labels.FAT_ROLE)):
             found = image.config.labels.get(labels.ROLE)
@@ -43,13 +43,13 @@ class Halves:
                 )
         if slim.config.labels.get(labels.PAIR) != fat.config.labels.get(labels.PAIR):
             raise ImageError(f"{slim.reference} and {fat.reference} are halves of different pairs", _PAIR)
-        recipe = read_recipe(fat)
-        expected = 1 if recipe.squashed else len(recipe.layers)
-        if len(slim.layers) != expected or len(fat.layers) != len(recipe.layers) + 1:
+        split_map = read_split_map(fat)
+        expected = 1 if split_map.squashed else len(split_map.layers)
+        if len(slim.layers) != expected or len(fat.layers) != len(split_map.layers) + 1:
             raise ImageError(
-                f"{slim.reference} has {len(slim.layers)} layers, and its recipe {len(recipe.layers)}", _PAIR
+                f"{slim.reference} has {len(slim.layers)} layers, and its split map {len(split_map.layers)}", _PAIR
             )
-        return cls(slim, fat, recipe)
+        return cls(slim, fat, split_map)
 
     def layers(self) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Each original layer's DiffID and its tar in pieces, to be read in order; all digests are verified.
@@ -57,13 +57,13 @@ class Halves:
         :raises ImageError: while they are read: a half is damaged.
         """
         budget = Budget.of_filesystem(spool_directory())
-        last = len(self.recipe.layers) - 1
-        for number, recipe in enumerate(self.recipe.layers):
-            if number == 0 or not self.recipe.squashed:
+        last = len(self.split_map.layers) - 1
+        for number, split_map in enumerate(self.split_map.layers):
+            if number == 0 or not self.split_map.squashed:
                 slim = self.slim.open_layer(self.slim.layers[number], budget)
             fat = self.fat.open_layer(self.fat.layers[number], budget)
-            done = (fat,) if self.recipe.squashed and number < last else (slim, fat)
-            yield recipe.diff_id, _to_the_end(join(slim, fat, recipe), *done)
+            done = (fat,) if self.split_map.squashed and number < last else (slim, fat)
+            yield split_map.diff_id, _to_the_end(join(slim, fat, split_map), *done)
 
     def check(self, progress: Callable[[int], object] = lambda _: None) -> None:
         """Join all layers without keeping them; :raises ImageError: one is not the original's."""
@@ -71,7 +71,7 @@ class Halves:
             for piece in pieces:
                 progress(len(piece))
 
-    def whole(self, directory: str, progress: Callable[[int], object] = lambda _: None) -> NewImage:
+    def original(self, directory: str, progress: Callable[[int], object] = lambda _: None) -> NewImage:
         """The original image, its layers as files in `directory`.
 
         :raises ImageError: a half is damaged, or there is no room.
@@ -84,7 +84,7 @@ class Halves:
                     file.write(piece)
                     progress(len(piece))
                 joined.append(PlainLayer(path, diff_id, file.tell()))
-        return NewImage(self.recipe.config, tuple(joined))
+        return NewImage(self.split_map.config, tuple(joined))
 
 
 def _to_the_end(pieces: Iterator[bytes], *halves: LayerTar) -> Iterator[bytes]:
@@ -93,14 +93,14 @@ def _to_the_end(pieces: Iterator[bytes], *halves: LayerTar) -> Iterator[bytes]:
         half.finish()
 
 
-def read_recipe(fat: Image) -> Recipe:
-    """The recipe in the last layer of a fat image.
+def read_split_map(fat: Image) -> SplitMap:
+    """The split map in the last layer of a fat image.
 
     :raises ImageError: there is none, or it is damaged.
     """
     if not fat.layers:
-        raise ImageError(f"{fat.reference} has no recipe", _PAIR)
-    tar = fat.open_layer(fat.layers[-1], Budget(_LARGEST_RECIPE, 16))
+        raise ImageError(f"{fat.reference} has no split map", _PAIR)
+    tar = fat.open_layer(fat.layers[-1], Budget(_LARGEST_SPLIT_MAP, 16))
     content = bytearray()
     while data := tar.read(1 << 16):
         content += data
@@ -109,9 +109,9 @@ def read_recipe(fat: Image) -> Recipe:
         member = _member(archive)
         file = archive.extractfile(member) if member is not None and member.isreg() else None
         if file is None:
-            raise ImageError(f"{fat.reference} has no recipe", _PAIR)
-        return Recipe.unpack(file.read())
+            raise ImageError(f"{fat.reference} has no split map", _PAIR)
+        return SplitMap.unpack(file.read())
 
 
 def _member(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
-    return next((member for member in archive.getmembers() if member.name == RECIPE_PATH), None)
+    return next((member for member in archive.getmembers() if member.name == SPLIT_MAP_PATH), None)

@@ -1,7 +1,7 @@
-"""The recipe: how a layer's tar is put together again from its two halves, byte for byte.
+"""The split map: how a layer's tar is put together again from its two halves, byte for byte.
 
 A tar is more than its members: their order, headers as some program wrote them, global headers, padding at its end. The
-halves have the raw records; the recipe has the order, and what belongs to no member.
+halves have the raw records; the split map has the order, and what belongs to no member.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Run = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class LayerRecipe:
+class LayerMap:
     """One layer: its runs of records in order, each with its bytes, and `tail`, what follows the last member."""
 
     diff_id: str
@@ -36,12 +36,12 @@ class LayerRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class SplitMap:
     """A whole image. `config` is the original's configuration, byte for byte; empty where it was a bare root. Where it
     is `squashed`, the slim half has one layer, with the records of all."""
 
     config: bytes
-    layers: tuple[LayerRecipe, ...]
+    layers: tuple[LayerMap, ...]
     squashed: bool = False
 
     @property
@@ -50,7 +50,7 @@ class Recipe:
         return sum(sum(size for _, size in layer.runs) + len(layer.tail) for layer in self.layers)
 
     def pack(self) -> bytes:
-        """As a document, compressed; equal recipes give equal bytes."""
+        """As a document, compressed; equal maps give equal bytes."""
         document = {
             "format": FORMAT,
             "config": _packed(self.config),
@@ -63,7 +63,7 @@ class Recipe:
         return zstandard.compress(json.dumps(document, separators=(",", ":")).encode(), 19)
 
     @classmethod
-    def unpack(cls, data: bytes) -> Recipe:
+    def unpack(cls, data: bytes) -> SplitMap:
         """Read a document of :meth:`pack`.
 
         :raises ImageError: it is damaged, or of another version.
@@ -72,11 +72,11 @@ class Recipe:
             with zstandard.ZstdDecompressor().stream_reader(data) as stream:
                 document = json.loads(stream.read(_LARGEST))
             if document["format"] != FORMAT:
-                raise ImageError(f"the recipe is of the unknown format {document['format']!r}", "use a newer cntr")
+                raise ImageError(f"the split map is of the unknown format {document['format']!r}", "use a newer cntr")
             layers = tuple(_layer(layer) for layer in document["layers"])
             return cls(_unpacked(document["config"]), layers, document.get("squashed") is True)
         except (zstandard.ZstdError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ImageError(f"the fat image's recipe is damaged: {error}") from error
+            raise ImageError(f"the fat image's split map is damaged: {error}") from error
 
 
 _LARGEST = 1 << 28
@@ -90,17 +90,17 @@ def _unpacked(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
-def _rle(layer: LayerRecipe) -> str | int:
+def _rle(layer: LayerMap) -> str | int:
     """The tail: how many zeros, which it nearly always consists of, or its bytes."""
     return len(layer.tail) if not layer.tail.strip(b"\0") else _packed(zlib.compress(layer.tail, 9))
 
 
-def _layer(values: dict[str, Any]) -> LayerRecipe:
+def _layer(values: dict[str, Any]) -> LayerMap:
     tail = values["tail"]
     runs: Sequence[Any] = values["runs"]
     if not all(where in (SLIM, FAT, BOTH) and isinstance(size, int) and size > 0 for where, size in runs):
         raise ValueError("a run of records is none")
-    return LayerRecipe(str(values["diffId"]), tuple((where, size) for where, size in runs), _tail(tail))
+    return LayerMap(str(values["diffId"]), tuple((where, size) for where, size in runs), _tail(tail))
 
 
 def _tail(tail: str | int) -> bytes:

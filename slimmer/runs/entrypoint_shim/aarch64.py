@@ -1,11 +1,11 @@
-"""The gate for aarch64 (Arm's manual, DDI 0487, C6; system calls as in syscall(2)).
+"""The shim for aarch64 (Arm's manual, DDI 0487, C6; system calls as in syscall(2)).
 
 At the start sp points at argc, behind which are argv, a null and the environment. x19 keeps that place, x20 argc.
 """
 
 from __future__ import annotations
 
-from .elf import Jump, Label, Line, assemble
+from .assembler import Jump, Label, Line, assemble
 
 MACHINE = 183
 """EM_AARCH64."""
@@ -50,7 +50,7 @@ def code() -> bytes:
     lines: list[Line] = [
         _word(0x910003F3),  # mov x19, sp
         _word(0xF9400274),  # ldr x20, [x19]
-        _word(0xF1001A9F),  # cmp x20, #6               gate, FIFO, WORKDIR, a candidate, "", ARGV0
+        _word(0xF1001A9F),  # cmp x20, #6               shim, FIFO, WORKDIR, a candidate, "", ARGV0
         _if_less("refuse"),
         # fd = openat(AT_FDCWD, FIFO, O_RDONLY | O_NONBLOCK | O_CLOEXEC): a FIFO without a writer must not make us wait.
         _word(0x92800C60),  # mov x0, #-100
