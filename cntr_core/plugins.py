@@ -18,6 +18,7 @@ import pluggy
 
 from . import hookspecs
 from .engine import Engine
+from .errors import PluginError
 from .filesystem import Filesystem
 from .rules import Rule
 
@@ -50,6 +51,13 @@ class Plugins:
 
     engines: tuple[Engine, ...]
     filesystems: tuple[Filesystem, ...]
+
+    def filesystem(self, name: str) -> Filesystem:
+        """The backend called `name`; :raises PluginError: there is none."""
+        known = {filesystem.name: filesystem for filesystem in self.filesystems}
+        if name not in known:
+            raise PluginError(f"there is no filesystem backend '{name}'", f"choose from {', '.join(sorted(known))}")
+        return known[name]
 
     @property
     def rules(self) -> tuple[Rule, ...]:

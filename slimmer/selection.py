@@ -76,7 +76,7 @@ def choose(
     ]
     if options.packages:
         asked.append(WholePackages(view, read_packages(view), options.packages))
-    found = closure.close(view, kept, trace.absent(), _environment(config), asked, excluded=excluded)
+    found = closure.close(view, kept, trace.absent(), config.environment, asked, excluded=excluded)
     reasons = {**_directory_links(layers, excluded), **found, **reasons}
     files = {file.ino: file for path in sorted({*reasons, *kept}) if (file := _file(layers, path)) is not None}
     unmatched = [pattern for patterns in (include, exclude, preserve) for pattern in patterns.unmatched()]
@@ -120,10 +120,6 @@ def _last(layers: OpenLayers, count: int, excluded: Callable[[bytes], bool]) -> 
 def _directory_links(layers: OpenLayers, excluded: Callable[[bytes], bool]) -> Mapping[bytes, closure.Reason]:
     links = (file for file in layers.tree.files() if file.entry.kind is Kind.SYMLINK and not excluded(file.path))
     return {link.path: SKELETON for link in links if isinstance(_file(layers, link.path, follow=True), Directory)}
-
-
-def _environment(config: ImageConfig) -> Mapping[str, str]:
-    return dict(line.partition("=")[::2] for line in config.env)
 
 
 def count(files: Iterable[File]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import PluginError, UsageError
+from ..errors import UsageError
 from ..types import ContainerRef
 from . import output
 from .completion import complete_container, complete_filesystem
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..engine import Engine
-    from ..filesystem import Filesystem
     from ..types import ContainerProcess
 
 _WORDS = {"metavar": "[-- COMMAND [ARG]...]", "show_default": False}
@@ -161,6 +160,7 @@ def attach(
         flags += [word for name, value in given.items() if value is not None for word in (name, str(value))]
         return _attach_via_kubectl(container, [*flags, *(("--", *command) if command else ())], helper_image, dry_run)
     engines, process = _resolve(container)
+    from ..plugins import load
     from ..session import SessionOptions, describe_attach
     from ..session import attach as run
 
@@ -181,7 +181,7 @@ def attach(
         forward_sockets=tuple(forward_socket or ()),
         timeout=_seconds(timeout),
     )
-    backend = _filesystem(fs)
+    backend = load().filesystem(fs)
     if dry_run:
         output.print_lines(describe_attach(process, options, engines, backend))
         return 0
@@ -289,12 +289,3 @@ def _resolve(name: str) -> tuple[Sequence[Engine], ContainerProcess]:
 def _import_session() -> None:
     """What comes next needs this, and the engines take their time anyway."""
     from .. import session  # noqa: F401 - for sys.modules
-
-
-def _filesystem(name: str) -> Filesystem:
-    from ..plugins import load
-
-    known = {filesystem.name: filesystem for filesystem in load().filesystems}
-    if name not in known:
-        raise PluginError(f"there is no filesystem backend '{name}'", f"choose from {', '.join(sorted(known))}")
-    return known[name]

@@ -5,17 +5,17 @@ never delays or breaks the others.
 from __future__ import annotations
 
 import os
-import pickle
 import select
 import signal
 import time
+import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import CntrError, EngineError
 from ..kernel import process as kernel_process
+from ..kernel.child import ChildDied, ForkedCall
 
 if TYPE_CHECKING:
     from . import Engine
@@ -58,81 +58,62 @@ def query(
             for pipe in ready:
                 worker = open_pipes[pipe]
                 worker.read()
-                if worker.finished and worker.answer(given).value:
+                if worker.finished and worker.result(given).value:
                     given = limit
     finally:
         for worker in workers:
-            worker.close(started + given)
-    return [worker.answer(given) for worker in workers]
+            worker.end(started + given)
+    return [worker.result(given) for worker in workers]
 
 
-class _Worker(Generic[T]):
-    """A process that asks one engine."""
+class _Worker(ForkedCall[T]):
+    """A process that asks one engine. It leads a process group, so that what it starts ends with it."""
 
     def __init__(self, engine: Engine, question: Callable[[Engine], T]) -> None:
-        self.engine = engine
-        self.finished = False
-        self._received = bytearray()
-        self.pipe, theirs = os.pipe2(os.O_CLOEXEC)
-        self._pid = os.fork()
-        if self._pid == 0:
-            _answer(engine, question, theirs)
-        os.close(theirs)
+        self._name = engine.name
+        super().__init__(lambda: _checked(engine, question), _settle)
 
-    def read(self) -> None:
-        data = os.read(self.pipe, 1 << 16)
-        self._received += data
-        self.finished = not data
-
-    def close(self, deadline: float) -> None:
-        """Reap the process. One that has answered may still end by itself until `deadline`; then it is killed.
+    def end(self, deadline: float) -> None:
+        """End the process. One that has answered may still end by itself until `deadline`; then it is killed.
 
         What it has started is killed in any case: a helper that lingers would outlive every command.
         """
-        os.close(self.pipe)
         if self.finished:
-            pidfd = kernel_process.pidfd_open(self._pid)
-            select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))
-            os.close(pidfd)
-        for kill in (os.killpg, os.kill):  # before it is reaped, so the number still is its own
-            with suppress(ProcessLookupError, PermissionError):
-                kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+            self.wait(max(0.0, deadline - time.monotonic()))
+        self.close()
 
-    def answer(self, limit: float) -> QueryResult[T]:
-        name = self.engine.name
+    def result(self, limit: float) -> QueryResult[T]:
+        name = self._name
         if not self.finished:
-            error = EngineError(f"{name} did not answer within {limit:g} s", f"look whether {name} hangs")
+            error: CntrError = EngineError(f"{name} did not answer within {limit:g} s", f"look whether {name} hangs")
             return QueryResult(name, None, error)
         try:
-            value, known = pickle.loads(self._received)  # from a fork of this very process
-        except Exception:
-            return QueryResult(name, None, EngineError(f"the plugin of {name} crashed", "run again with --debug"))
-        return QueryResult(name, value, known)
+            return QueryResult(name, self.value())
+        except CntrError as refused:
+            error = refused
+        except Exception:  # its answer cannot be read
+            error = ChildDied("")
+        if isinstance(error, ChildDied):
+            error = EngineError(f"the plugin of {name} crashed", "run again with --debug")
+        return QueryResult(name, None, error)
 
 
-def _answer(engine: Engine, question: Callable[[Engine], T], pipe: int) -> NoReturn:
+def _settle() -> None:
+    os.setpgid(0, 0)
+    kernel_process.set_pdeathsig(signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+
+
+def _checked(engine: Engine, question: Callable[[Engine], T]) -> T:
+    """The engine's answer; :raises CntrError: it has none, whatever the reason."""
     try:
-        os.setpgid(0, 0)
-        kernel_process.set_pdeathsig(signal.SIGKILL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        null = os.open("/dev/null", os.O_RDWR)
-        os.dup2(null, 0)
-        os.dup2(null, 1)
-        with open(pipe, "wb") as file:
-            pickle.dump(_outcome(engine, question), file)
-    finally:
-        os._exit(0)
-
-
-def _outcome(engine: Engine, question: Callable[[Engine], T]) -> tuple[T | None, CntrError | None]:
-    try:
-        return question(engine), None
-    except CntrError as error:
-        return None, error
+        return question(engine)
+    except CntrError:
+        raise
     except Exception as error:
         if os.environ.get("CNTR_DEBUG"):
-            import traceback
-
             traceback.print_exc()
-        return None, EngineError(f"{engine.name}: {type(error).__name__}: {error}", "run again with --debug")
+        raise EngineError(f"{engine.name}: {type(error).__name__}: {error}", "run again with --debug") from None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import platform as machine
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -108,6 +108,11 @@ class ImageConfig:
     diff_ids: tuple[str, ...] = ()
     raw: bytes = b""
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """`env` by names."""
+        return environment(self.env)
+
     @classmethod
     def parse(cls, raw: bytes) -> ImageConfig:
         """Read a configuration (OCI's or docker's, they agree here).
@@ -130,6 +135,11 @@ class ImageConfig:
             diff_ids=top.record("rootfs").texts("diff_ids"),
             raw=raw,
         )
+
+
+def environment(lines: Iterable[str]) -> dict[str, str]:
+    """Lines ``NAME=VALUE`` as a dictionary: the last of a name counts."""
+    return dict(line.partition("=")[::2] for line in lines)
 
 
 class Record:

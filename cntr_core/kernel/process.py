@@ -13,6 +13,9 @@ from collections.abc import Collection, Sequence
 from .procfs import parse_stat
 from .syscall import Syscall
 
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are looked for without a PATH, as docker and shells have it."""
+
 _SETUID = "CAP_SETUID in the user namespace"
 _SETGID = "CAP_SETGID in the user namespace"
 _pidfd_open = Syscall("pidfd_open", 434, since="5.3")

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Sequence
 
 from ..errors import KernelFeatureMissing, PermissionMissing
+from . import child
 from .idmap import Extent, IdMapping
 from .mounts import MS_PRIVATE, mount_setattr
 from .namespaces import CLONE_NEWNS, CLONE_NEWUSER, is_initial_user_namespace, unshare
@@ -52,10 +53,12 @@ def enter_with_subordinates() -> None:
     """
     lines = _mappings()
     go, gone = os.pipe2(os.O_CLOEXEC)
-    mapper = os.fork()
-    if mapper == 0:
+
+    def mapper() -> None:
         os.close(gone)
         _map(lines, go)
+
+    pid = child.fork(mapper)
     os.close(go)
     try:
         unshare(CLONE_NEWUSER)
@@ -67,7 +70,7 @@ def enter_with_subordinates() -> None:
         ) from None
     finally:
         os.close(gone)
-        failed = os.waitstatus_to_exitcode(os.waitpid(mapper, 0)[1])
+        failed = child.wait(pid)
     if failed:
         raise PermissionMissing(
             f"the subordinate ids of {_name()} cannot be mapped", f"look at {' and '.join(_FILES.values())}"

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..errors import UsageError
 from ..images import ImageConfig
+from ..kernel.process import DEFAULT_PATH
 from .image_user import ImageUser
 
-DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CAPABILITIES = (
     "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL "
     "AUDIT_WRITE"
@@ -54,7 +54,7 @@ def arguments(config: ImageConfig, command: tuple[str, ...]) -> tuple[str, ...]:
 
 def environment(config: ImageConfig, wishes: Wishes) -> list[str]:
     """The image's variables, over docker's defaults, without doubles: the last one counts."""
-    defaults = [DEFAULT_PATH, f"HOSTNAME={wishes.name}", f"HOME={wishes.identity.home}"]
+    defaults = [f"PATH={DEFAULT_PATH}", f"HOSTNAME={wishes.name}", f"HOME={wishes.identity.home}"]
     variables = {line.partition("=")[0]: line for line in (*defaults, *config.env) if "=" in line}
     return list(variables.values())
 

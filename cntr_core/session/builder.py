@@ -61,9 +61,7 @@ def build(
         # The next fork is visible in the container: nothing of the host may be in its reach from its first moment on.
         process.close_others(needed(command, sock))
         narrow(command.identity)
-        reaper = os.fork()
-        if reaper == 0:
-            run_reaper(command, sock)
+        reaper = child.fork(lambda: run_reaper(command, sock))
         process.close_others({0, 1, 2, sock.fileno()})
         _wait(reaper)
         code = 0

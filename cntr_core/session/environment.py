@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ..errors import UsageError
+from ..kernel import process
 
 Environment = dict[bytes, bytes]
 
-DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_PATH = process.DEFAULT_PATH.encode()
 
 FROM_CALLER = (
     b"TERM",

@@ -39,9 +39,7 @@ def run_monitor(
     try:
         proc = _prepare(parent)
         told, tell = channel.pair()
-        builder = os.fork()
-        if builder == 0:
-            build(context, steps, command, request, sock, Above(proc, tell))
+        builder = child.fork(lambda: build(context, steps, command, request, sock, Above(proc, tell)))
         process.close_others({0, 1, 2, proc, told.fileno(), *((request.caller,) if request else ())})
         built = channel.receive(told)
         code = _guard(builder, proc, built.fds[0] if built and built.fds else None)

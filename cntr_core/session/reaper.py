@@ -12,7 +12,7 @@ import signal
 import socket
 from typing import NoReturn
 
-from ..kernel import channel, process, procfs
+from ..kernel import channel, child, process, procfs
 from .command import Command, become, own_proc
 from .identity import assume
 
@@ -49,9 +49,7 @@ class _Reaper:
         parent = os.getppid()
         if self._command.adopt:
             process.set_child_subreaper()
-        self._child = os.fork()
-        if self._child == 0:
-            become(self._command, self._sock)
+        self._child = child.fork(lambda: become(self._command, self._sock))
         self._settle(parent)
         self._wait()
         return 0
@@ -98,7 +96,7 @@ class _Reaper:
             if pid == 0:
                 return True
             if pid == self._child:
-                channel.send(self._sock, "exit", code=exit_code(status))
+                channel.send(self._sock, "exit", code=child.exit_code(status))
                 self._child = 0
                 if not self._command.adopt:
                     return False
@@ -109,12 +107,6 @@ class _Reaper:
         if self._proc is not None:
             with contextlib.suppress(OSError):
                 children.update(procfs.read_children(self._proc))
-        for child in children:
+        for pid in children:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(child, signal.SIGKILL)
-
-
-def exit_code(status: int) -> int:
-    """A wait status as shells tell it: the exit code, or 128+n for signal n."""
-    code = os.waitstatus_to_exitcode(status)
-    return 128 - code if code < 0 else code
+                os.kill(pid, signal.SIGKILL)

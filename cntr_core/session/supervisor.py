@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from ..errors import CntrError, ContainerNotRunning, SessionError
-from ..kernel import channel, process, pty
+from ..kernel import channel, child, process, pty
 from . import proxy
 from .builder import TerminalRequest
 from .command import Command
@@ -120,14 +120,13 @@ class _Supervisor:
             cgroup_procs=self._target.cgroup_procs,
             adopt=plan.nested,
         )
-        # A signal between fork(2) and the monitor's first step waits there: a handler inherited from us would lose it.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        pid = os.fork()
-        if pid == 0:
+
+        def monitor() -> None:
             self._sock.close()
             ends.close_ours()
             run_monitor(MountContext(self._target, self._root), plan.steps, command, request, sock)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+        pid = child.fork(monitor, block_signals=True)  # until the monitor's first step
         ends.close_the_childs()
         self._monitor_pidfd = process.pidfd_open(pid)
         self._stack.callback(os.close, self._monitor_pidfd)

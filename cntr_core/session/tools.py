@@ -71,7 +71,7 @@ def open_tools(
         from ..images import unpacked
 
         with unpacked(name, engines) as (directory, config), _directory(directory) as root:
-            path = next((e[5:].encode() for e in config.env if e.startswith("PATH=")), DEFAULT_PATH)
+            path = config.environment["PATH"].encode() if "PATH" in config.environment else DEFAULT_PATH
             yield Tools(root, path, _SHELLS, f"the image {name}")
     else:
         raise UsageError(f"'{spec}' names no tools", "use host, dir:PATH, container:NAME or image:REF after --tools")

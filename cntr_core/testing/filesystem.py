@@ -14,7 +14,7 @@ from typing import ClassVar
 import pytest
 
 from ..filesystem import DirectoryTree, Filesystem, MountRequest, ServedMount
-from ..kernel import process
+from ..kernel import child, process
 from ..kernel.procfs import open_process, read_mountinfo
 from ..types import Missing
 from .processes import PATIENCE
@@ -134,10 +134,7 @@ class FilesystemContract:
         os.mkdir(place)
         with _served(filesystem, tree) as mount:
             assert not os.get_inheritable(mount.fd)
-            child = os.fork()
-            if child == 0:
-                os._exit(0 if _attached(mount.fd, place) == b"content" else 1)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            assert child.wait(child.fork(lambda: _check_attached(mount.fd, place))) == 0
         assert os.listdir(place) == []
 
     def test_a_server_that_is_killed_is_noticed(self, filesystem: Filesystem, tree: str) -> None:
@@ -173,7 +170,8 @@ def _served(filesystem: Filesystem, *directories: str, read_only: bool = True) -
             os.close(fd)
 
 
-def _attached(mount: int, place: str) -> bytes:
+def _check_attached(mount: int, place: str) -> None:
+    """In a child, which gets mounts of its own."""
     from ..kernel.mounts import MS_PRIVATE, mount_setattr, move_mount
     from ..kernel.namespaces import CLONE_NEWNS, unshare
     from ..kernel.syscall import AT_FDCWD, AT_RECURSIVE
@@ -182,7 +180,7 @@ def _attached(mount: int, place: str) -> bytes:
     mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)
     move_mount(mount, "", AT_FDCWD, place)
     with open(f"{place}/file", "rb") as file:
-        return file.read()
+        assert file.read() == b"content"
 
 
 def _mounts(below: bytes) -> list[bytes]:

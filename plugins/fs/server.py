@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from cntr_core.errors import KernelFeatureMissing, PermissionMissing
 from cntr_core.filesystem import MountRequest, ServedMount
+from cntr_core.kernel.child import fork
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
 from cntr_core.kernel.process import close_others, pidfd_open, set_name
 from cntr_core.types import Missing
@@ -94,11 +95,7 @@ def served(request: MountRequest, serve: Serve, mounter: Mounter = fuse_mount) -
             parent = pidfd_open(os.getpid())
             servers.callback(os.close, parent)
             # No handler of ours may run in the server before it has its own.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            pid = os.fork()
-            if not pid:
-                _child(serve, device, filesystem, request, parent)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            pid = fork(lambda: _child(serve, device, filesystem, request, parent), block_signals=True)
         pidfd = pidfd_open(pid)
         stack.callback(os.close, pidfd)
         stack.callback(_end, pid, pidfd)

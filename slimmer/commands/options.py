@@ -147,13 +147,9 @@ def opened(reference: str, platform: str | None, progress: Callable[[int], objec
 
 def backend(name: str) -> Filesystem:
     """The filesystem backend called `name`; :raises PluginError: there is none."""
-    from cntr_core.errors import PluginError
     from cntr_core.plugins import load
 
-    known = {filesystem.name: filesystem for filesystem in load().filesystems}
-    if name not in known:
-        raise PluginError(f"there is no filesystem backend '{name}'", f"choose from {', '.join(sorted(known))}")
-    return known[name]
+    return load().filesystem(name)
 
 
 def engines() -> Sequence[Engine]:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cntr_core.errors import CntrError, UsageError
+from cntr_core.kernel.child import fork
 from cntr_core.kernel.process import pidfd_open
 
 from .attempt import Attempt
@@ -47,9 +48,7 @@ class Prober:
     def _start(self) -> None:
         parent = os.getpid()
         self._sock, theirs = socket.socketpair()
-        self._pid = os.fork()
-        if self._pid == 0:
-            serve(theirs, parent, any(isinstance(probe, _WEB) for probe in self.probes))
+        self._pid = fork(lambda: serve(theirs, parent, any(isinstance(probe, _WEB) for probe in self.probes)))
         theirs.close()
 
     def __enter__(self) -> Self:

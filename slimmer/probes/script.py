@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 
+from cntr_core.kernel.child import shell_code
 from cntr_core.kernel.process import set_pdeathsig
 from cntr_core.kernel.procfs import open_process, read_children
 
@@ -33,7 +34,7 @@ def run(file: str, environment: Mapping[str, str], seconds: float) -> Attempt:
     if code is None:
         return Attempt(False, f"it did not end within {seconds:.3g} s", output=text)
     detail = f"it ended with code {code}" if code >= 0 else f"signal {-code} ended it"
-    code = code if code >= 0 else 128 - code
+    code = shell_code(code)
     return Attempt(code == 0, detail, [Observation("script", {"code": code})], text)
 
 

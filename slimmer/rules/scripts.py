@@ -7,12 +7,12 @@ import posixpath
 import stat
 from collections.abc import Iterable, Iterator
 
+from cntr_core.kernel.process import DEFAULT_PATH
 from cntr_core.rules import ImageView, Keep, Rule, RuleContext
 
 from .reading import regular, shown
 
 _LONGEST = 256  # bytes of the first line that Linux looks at, since 5.1
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _WITH_VALUE = (b"-u", b"--unset", b"-C", b"--chdir")
 
 
@@ -21,7 +21,7 @@ class Shebang(Rule):
     description = "The interpreter that a kept script names in its first line, by env(1) as well."
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
-        path_variable = os.fsencode(context.environment.get("PATH", _DEFAULT_PATH))
+        path_variable = os.fsencode(context.environment.get("PATH", DEFAULT_PATH))
         for path in sorted(context.fresh):
             for name in _interpreters(context.image, path):
                 for program in _found(context.image, name, path_variable):

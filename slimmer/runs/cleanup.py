@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
+from cntr_core.kernel import child
 from cntr_core.kernel.process import close_others, set_name
 
 DONE = b"d"
@@ -36,9 +35,7 @@ def cleanup_process(
     Meanwhile that process does what `wait` does, for which it keeps the descriptors in `needs`.
     """
     alive, ours = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
-    if pid == 0:
-        _wait_and_clean(alive, clean, wait, needs, name)
+    pid = child.fork(lambda: _wait_and_clean(alive, clean, wait, needs, name))
     os.close(alive)
     try:
         yield
@@ -63,16 +60,11 @@ def scratch(prefix: str) -> Iterator[str]:
         remove_tree(directory)
 
 
-def _wait_and_clean(alive: int, clean: Callable[[], object], wait: Wait, needs: Collection[int], name: str) -> NoReturn:
-    try:
-        os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)
-        set_name(name)
-        close_others({0, 1, 2, alive, *needs})
-        if not wait(alive):
-            clean()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(0)
+def _wait_and_clean(alive: int, clean: Callable[[], object], wait: Wait, needs: Collection[int], name: str) -> None:
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    set_name(name)
+    close_others({0, 1, 2, alive, *needs})
+    if not wait(alive):
+        clean()

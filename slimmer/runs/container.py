@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from cntr_core.errors import SessionError
+from cntr_core.kernel import child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.kernel.procfs import ProcessStatus, open_process, read_status
 from cntr_core.runtime import Runtime, Streams
@@ -63,8 +64,7 @@ class OwnContainer:
 
     def _reaped(self) -> int | None:
         if self._code is None and select.select([self._pidfd], [], [], 0)[0]:
-            code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            self._code = code if code >= 0 else 128 - code
+            self._code = child.wait(self.pid)
         return self._code
 
     def execute(self, command: Sequence[str], timeout: float) -> Executed:
@@ -91,8 +91,7 @@ class OwnContainer:
                 _kill(pid_file)
                 process.kill()
                 process.communicate()
-        code = process.returncode
-        return Executed(code if code >= 0 else 128 - code, stdout, stderr)
+        return Executed(child.shell_code(process.returncode), stdout, stderr)
 
     def log(self) -> bytes:
         """What it wrote to stdout and stderr so far; all of it, once it has ended."""

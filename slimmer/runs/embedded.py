@@ -77,7 +77,7 @@ def running(
         streams = stack.enter_context(collected_output(output, lambda: _clean(runtime, bundle)))
         stack.callback(runtime.delete)
         pid = runtime.create(bundle, streams)
-        container = OwnContainer(runtime, pid, _environment(launch.config), output, streams, observer, number, server)
+        container = OwnContainer(runtime, pid, launch.config.environment, output, streams, observer, number, server)
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
         if observer is not None:
@@ -144,10 +144,6 @@ def _describe(bundle: str, launch: Launch) -> None:
         write_bundle(bundle, root, launch.config, wanted)
     finally:
         os.close(root)
-
-
-def _environment(config: ImageConfig) -> dict[str, str]:
-    return dict(line.partition("=")[::2] for line in config.env)
 
 
 def _clean(runtime: Runtime, bundle: str) -> None:

@@ -16,6 +16,7 @@ from cntr_core.errors import CntrError, EngineError, SessionError
 from cntr_core.filesystem import Filesystem
 from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
+from cntr_core.images.values import environment as environment_of
 from cntr_core.runtime import arguments
 
 from ..probes.running import Executed
@@ -109,7 +110,7 @@ def running_in_engine(
     :raises CntrError: it cannot be started, or not be watched.
     """
     line = arguments(launch.config, launch.command)
-    environment = _environment([*launch.config.env, *options.environment])
+    environment = environment_of([*launch.config.env, *options.environment])
     program = shim(launch.config.platform)
     with ExitStack() as stack:
         name = f"cntr-run-{uuid.uuid4().hex}"
@@ -135,10 +136,6 @@ def running_in_engine(
         stack.push(_quietly(lambda: run.end(0)))  # whoever wants a graceful end asks for it within the block
         os.write(writer, _GO)
         yield run
-
-
-def _environment(lines: Sequence[str]) -> dict[str, str]:
-    return dict(line.partition("=")[::2] for line in lines)
 
 
 def _with(options: GatedOptions, launch: Launch) -> GatedOptions:

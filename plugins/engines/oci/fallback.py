@@ -7,8 +7,7 @@ import stat
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 
-from cntr_core.errors import PluginError
-from cntr_core.filesystem import AccessEvent, DirectoryTree, Filesystem, MountRequest, Observer
+from cntr_core.filesystem import AccessEvent, DirectoryTree, MountRequest, Observer
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
 from cntr_core.kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
@@ -60,7 +59,7 @@ def merged(root: str, fat: str, misses: str) -> Iterator[None]:
 
     What the container writes goes to `root`. `misses` is the file for the paths that came from `fat`.
     """
-    backend = _filesystem()
+    backend = load().filesystem(_BACKEND)
     unshare(CLONE_NEWNS)
     mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)
     with ExitStack() as stack:
@@ -77,10 +76,3 @@ def merged(root: str, fat: str, misses: str) -> Iterator[None]:
         DetachedMount(mount.fd).attach(AT_FDCWD, root)
         stack.callback(umount2, root, MNT_DETACH)  # nobody could remove what is below it
         yield
-
-
-def _filesystem() -> Filesystem:
-    for filesystem in load().filesystems:
-        if filesystem.name == _BACKEND:
-            return filesystem
-    raise PluginError(f"there is no filesystem backend '{_BACKEND}'", "look at CNTR_DISABLE_PLUGINS")

@@ -7,12 +7,10 @@ import dataclasses
 import os
 import pickle
 import signal
-import sys
-import traceback
-from collections.abc import Callable, Iterator
-from typing import NoReturn
+from collections.abc import Iterator
 
 from cntr_core.errors import CntrError, EngineError
+from cntr_core.kernel import child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_child_subreaper, start_time
 from cntr_core.runtime import Streams
 from cntr_core.session.relay import Loop, Stream
@@ -45,9 +43,7 @@ def run_detached(directory: ContainerDirectory, record: ContainerRecord, *, remo
     :raises CntrError: it could not be started; then nothing of it is left.
     """
     reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _in_child(lambda: _watch(directory, record, writer, remove))
+    pid = child.fork(lambda: _watch(directory, record, writer, remove))
     os.close(writer)
     with os.fdopen(reader, "rb") as answer:
         report = answer.read()
@@ -58,16 +54,6 @@ def run_detached(directory: ContainerDirectory, record: ContainerRecord, *, remo
     if isinstance(error, CntrError):
         os.waitpid(pid, 0)
         raise error
-
-
-def _in_child(work: Callable[[], None]) -> NoReturn:
-    try:
-        work()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(0)
 
 
 def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, remove: bool) -> None:
@@ -96,8 +82,8 @@ def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, 
         os.close(report)
         if error is not None:
             return
-        _, status = os.waitpid(record.pid, 0)
-    _finish(directory, record, _exit_code(status), remove)
+        code = child.wait(record.pid)
+    _finish(directory, record, code, remove)
 
 
 @contextlib.contextmanager
@@ -178,8 +164,7 @@ def _carry(loop: Loop, record: ContainerRecord) -> int:
     with _forwarding(pidfd):
         loop.run(deadline)
     os.close(pidfd)
-    _, status = os.waitpid(record.pid, 0)
-    return _exit_code(status)
+    return child.wait(record.pid)
 
 
 @contextlib.contextmanager
@@ -199,8 +184,3 @@ def _forwarding(pidfd: int) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _exit_code(status: int) -> int:
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code

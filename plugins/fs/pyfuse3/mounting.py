@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import NoReturn
 
 from cntr_core.filesystem import MountRequest
+from cntr_core.kernel.child import fork
 from cntr_core.kernel.mounts import AT_RECURSIVE, MS_PRIVATE, DetachedMount, mount_setattr
 from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
 from cntr_core.kernel.syscall import AT_FDCWD, Syscall, encode
@@ -31,9 +31,7 @@ def mount(request: MountRequest, device: int) -> DetachedMount:
     """
     ours, theirs = socket.socketpair()
     with ours:
-        pid = os.fork()
-        if not pid:
-            _make(request, device, theirs)
+        pid = fork(lambda: _make(request, device, theirs))
         theirs.close()
         message, fds, _, _ = socket.recv_fds(ours, 16, 1, socket.MSG_CMSG_CLOEXEC)
         os.waitpid(pid, 0)
@@ -44,7 +42,7 @@ def mount(request: MountRequest, device: int) -> DetachedMount:
     return DetachedMount(fds[0])
 
 
-def _make(request: MountRequest, device: int, connection: socket.socket) -> NoReturn:
+def _make(request: MountRequest, device: int, connection: socket.socket) -> None:
     """The helper's life: mount out of everybody's sight, and send a copy."""
     try:
         unshare(CLONE_NEWNS)
@@ -56,5 +54,3 @@ def _make(request: MountRequest, device: int, connection: socket.socket) -> NoRe
             socket.send_fds(connection, [b"0"], [copy.fd])
     except OSError as error:
         connection.send(b"%d" % (error.errno or 0))
-    finally:
-        os._exit(0)

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from cntr_core.errors import EngineError
 from cntr_core.images import Platform
+from cntr_core.kernel.process import DEFAULT_PATH
 
 from . import aarch64, x86_64
 from .assembler import executable
@@ -25,7 +26,6 @@ from .assembler import executable
 REFUSED = 125
 """The exit code of a shim that was not told to go on."""
 
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MACHINES = {"amd64": x86_64, "arm64": aarch64}
 
 
@@ -47,5 +47,5 @@ def shim_arguments(fifo: str, directory: str, line: Sequence[str], path: str | N
         candidates = [program]
     else:
         # Where PATH has an empty word, that is the working directory (execvp(3)).
-        candidates = [f"{place or '.'}/{program}" for place in (_DEFAULT_PATH if path is None else path).split(":")]
+        candidates = [f"{place or '.'}/{program}" for place in (DEFAULT_PATH if path is None else path).split(":")]
     return (fifo, directory, *candidates, "", *line)
