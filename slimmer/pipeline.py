@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
 from cntr_core.images import Image
 from cntr_core.images.tree.layers import OpenLayers, open_layers
@@ -20,7 +19,6 @@ from .probes.log import differing
 from .probes.result import Difference, Outcome, compare
 from .probes.spec import Probe
 from .request import RunOptions, SlimRequest
-from .runs.backends import prepare
 from .runs.cleanup import scratch
 from .runs.observe import Observed
 from .runs.runner import Runner, must_succeed
@@ -70,26 +68,27 @@ class Slimmed:
     phases: Mapping[str, float]
     directory: str
 
-
-class Unfit(CntrError):
-    """The slim half does not do what the original does. `slimmed` is what there is, for the report."""
-
-    def __init__(self, message: str, hint: str, slimmed: Slimmed) -> None:
-        super().__init__(message, hint)
-        self.slimmed = slimmed
+    @property
+    def trouble(self) -> str:
+        """How the slim image differs from the original, in a sentence; empty where it does what the original does. The
+        log alone does not condemn it."""
+        differences = self.verdict.differences
+        if not differences:
+            return ""
+        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+        return f"the slim image does not do what the original does: {differences[0]}{more}"
 
 
 @contextmanager
 def slimmed(
     image: Image, request: SlimRequest, rules: Sequence[Rule], filesystem: Filesystem, shown: ProgressDisplay
 ) -> Iterator[Slimmed]:
-    """The pair for `image`; its files are gone when the block ends.
+    """The pair for `image`; :attr:`Slimmed.trouble` says whether it is fit for use. Its files are gone when the block
+    ends. Call :func:`~.runs.backends.leave_namespaces` once before.
 
-    :raises Unfit: the slim half does not do what the original does, and cannot be repaired.
     :raises CntrError: the image is damaged, cannot be run, fails its own probes, or cannot be split.
     """
     clock = _Clock()
-    prepare(request.run)
     with ExitStack() as stack:
         directory = stack.enter_context(scratch("cntr-slim-"))
         layers = stack.enter_context(_opened(image, shown))
@@ -104,11 +103,10 @@ def _opened(image: Image, shown: ProgressDisplay) -> AbstractContextManager[Open
 
 
 def traced(image: Image, options: RunOptions, filesystem: Filesystem, shown: ProgressDisplay) -> AccessTrace:
-    """What a run of `image` uses.
+    """What a run of `image` uses. Call :func:`~.runs.backends.leave_namespaces` once before.
 
     :raises CntrError: the image is damaged, cannot be run, or fails its probes.
     """
-    prepare(options)
     with _opened(image, shown) as layers, closing(Runner(image, options, filesystem, shown.say)) as runner:
         observed = runner.run(layers, "tracing")
         must_succeed(observed)
@@ -175,7 +173,7 @@ class _Slimmer:
                 return result  # the original itself does so, now and then
             missed = self._missed(again, result)
             if not missed or missed in repaired or len(repaired) >= self._request.repairs:
-                return _fit(result)
+                return result  # as good as it gets
             trace = merge([trace, self._runner.trace(again)])
             repaired.append(missed)
 
@@ -251,19 +249,3 @@ class _Slimmer:
         exists = self._layers.view
         used = self._runner.trace(again).used().keys()
         return tuple(sorted(p for p in used - kept if p != b"/" and exists.lookup(p, follow=False)))
-
-
-def _fit(result: Slimmed) -> Slimmed:
-    """A result that cannot be made better; its log alone does not condemn it.
-
-    :raises Unfit: the slim half does not do what the original does.
-    """
-    if not result.verdict.differences:
-        return result
-    first = result.verdict.differences[0]
-    more = len(result.verdict.differences) - 1
-    raise Unfit(
-        f"the slim image does not do what the original does: {first}" + (f" (and {more} more)" if more else ""),
-        "see the report; keep more by --include or by wider probes",
-        result,
-    )

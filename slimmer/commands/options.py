@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from cntr_core.images import Platform
 
     from ..probes.spec import Probe
-    from ..request import RunOptions
-
-RUN, KEEP, OUTPUT = "Running", "What is kept", "Output"
 
 Image = Annotated[
     str,
@@ -29,68 +26,8 @@ Image = Annotated[
         show_default=False,
     ),
 ]
-Probes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--probe",
-        metavar="SPEC",
-        help="How to use the container: http\\[:PORT]\\[/PATH]\\[=STATUS], tcp:PORT, exec:CMD, script:FILE, crawl, "
-        "openapi:PATH, quiet:10s, exit, manual. Repeatable, in order.",
-        rich_help_panel=RUN,
-    ),
-]
-Until = Annotated[
-    str | None,
-    typer.Option("--until", metavar="SPEC", help="One more probe, after the others: quiet:10s.", rich_help_panel=RUN),
-]
-ByHand = Annotated[
-    bool, typer.Option("--manual", help="Use the container by hand; Enter goes on.", rich_help_panel=RUN)
-]
 Words = Annotated[
     list[str] | None, typer.Argument(help="Replaces the image's CMD; put -- before it.", show_default=False)
-]
-Timeout = Annotated[
-    float, typer.Option("--timeout", min=0.1, help="Seconds for all probes of one run.", rich_help_panel=RUN)
-]
-StopTimeout = Annotated[
-    float,
-    typer.Option("--stop-timeout", min=0, help="Seconds between the stop signal and SIGKILL.", rich_help_panel=RUN),
-]
-HostNetwork = Annotated[
-    bool,
-    typer.Option(
-        "--host-network", help="Use this machine's network; else there is nothing but lo.", rich_help_panel=RUN
-    ),
-]
-ReadOnly = Annotated[
-    bool, typer.Option("--read-only", help="Make the container's root read-only.", rich_help_panel=RUN)
-]
-InEngine = Annotated[
-    str | None,
-    typer.Option(
-        "--engine",
-        metavar="NAME",
-        help="Run it in containers of docker, podman or containerd. Else in ours, which need no engine.",
-        rich_help_panel=RUN,
-    ),
-]
-Environment = Annotated[
-    list[str] | None,
-    typer.Option("--env", "-e", metavar="NAME=VALUE", help="With --engine: set a variable.", rich_help_panel=RUN),
-]
-Volumes = Annotated[
-    list[str] | None,
-    typer.Option("--volume", "-v", metavar="SOURCE:TARGET", help="With --engine: mount a volume.", rich_help_panel=RUN),
-]
-Published = Annotated[
-    list[str] | None,
-    typer.Option("--publish", "-p", metavar="PORT:PORT", help="With --engine: publish a port.", rich_help_panel=RUN),
-]
-Network = Annotated[
-    str, typer.Option("--network", metavar="NAME", help="With --engine: join this network.", rich_help_panel=RUN)
-]
-Backend = Annotated[
-    str, typer.Option("--fs", metavar="NAME", help="The filesystem backend that watches.", rich_help_panel=RUN)
 ]
 ForPlatform = Annotated[
     str | None,
@@ -157,47 +94,6 @@ def engines() -> Sequence[Engine]:
     from cntr_core.plugins import load
 
     return load().engines
-
-
-def run_options(
-    *,
-    probe: Sequence[str] | None,
-    until: str | None,
-    manual: bool,
-    command: Sequence[str] | None,
-    timeout: float,
-    stop_timeout: float,
-    host_network: bool,
-    read_only: bool,
-    engine: str | None,
-    env: Sequence[str] | None,
-    volume: Sequence[str] | None,
-    publish: Sequence[str] | None,
-    network: str,
-) -> RunOptions:
-    """How the image runs, from the options above.
-
-    :raises CntrError: a probe is malformed, there is no such engine, it cannot trace, or the options want one.
-    """
-    from cntr_core.engine import chosen
-    from cntr_core.engine.tracing import GatedOptions, gated_engine
-    from cntr_core.errors import UsageError
-
-    from ..request import RunOptions
-
-    told = GatedOptions(tuple(env or ()), tuple(volume or ()), publish=tuple(publish or ()), network=network)
-    if engine is None and told != GatedOptions():
-        raise UsageError("--env, --volume, --publish and --network are an engine's", "add --engine docker")
-    return RunOptions(
-        probes=probes_of(probe, until, manual),
-        command=tuple(command or ()),
-        host_network=host_network,
-        read_only=read_only,
-        timeout=timeout,
-        stop_limit=stop_timeout,
-        engine=None if engine is None else gated_engine(chosen(engine, engines())[0], engine),
-        options=told,
-    )
 
 
 def end_by_signals() -> None:

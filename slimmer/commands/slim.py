@@ -1,24 +1,24 @@
-"""``cntr slim``: an image becomes a slim and a fat half, verified and explained."""
+"""``cntr slim``: an image becomes a slim and a fat image, verified and explained."""
 
-# ruff: noqa: ARG001 - --debug acts by its callback
+# ruff: noqa: ARG001 - --debug acts by its callback; typer reads the annotations
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from cntr_core.cli import output
-from cntr_core.errors import UsageError
+from cntr_core.cli import output as console
+from cntr_core.errors import CntrError, UsageError
 
-from . import names, options
+from . import groups, names, options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from cntr_core.images import Image
     from cntr_core.images.write.compress import Compression
+    from cntr_core.images.write.destination import Destination
     from cntr_core.images.write.new_image import Named
 
     from ..pipeline import Slimmed
@@ -26,237 +26,99 @@ if TYPE_CHECKING:
     from ..request import SlimRequest
     from .progress import TerminalDisplay
 
-_KEEP = options.KEEP
-_OUTPUT = options.OUTPUT
 _PLAIN_WIDTH = 100
 """Columns of the report where it goes to a file."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("slim")(slim)
+    app.command("slim")(groups.expanded(slim))
 
 
 def slim(
     image: options.Image,
+    output: groups.Output,
+    run: groups.Run,
+    verification: groups.Verification,
+    keep: groups.Keep,
     command: options.Words = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DEST",
-            help="Where both halves go: PATH.tar, a directory (OCI layout), ENGINE://NAME, registry://HOST/NAME. "
-            "Without it: NAME-slim.tar here, or the engine that IMAGE names.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    slim_name: Annotated[
-        str | None, typer.Option("--slim-name", help="The slim half's name.", rich_help_panel=_OUTPUT)
-    ] = None,
-    fat_name: Annotated[
-        str | None, typer.Option("--fat-name", help="The fat half's name.", rich_help_panel=_OUTPUT)
-    ] = None,
-    squash: Annotated[
-        bool,
-        typer.Option("--squash", help="Give the slim half one layer; join works as ever.", rich_help_panel=_OUTPUT),
-    ] = False,
-    compression: Annotated[
-        str | None,
-        typer.Option(help="gzip, zstd or none; else what suits the destination.", rich_help_panel=_OUTPUT),
-    ] = None,
-    report: Annotated[
-        str | None,
-        typer.Option(
-            "--report",
-            metavar="DIR",
-            help="Where report.html, report.json and the trace go.",
-            show_default="NAME-report",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    probe: options.Probes = None,
-    until: options.Until = None,
-    manual: options.ByHand = False,
-    verify_probe: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--verify-probe",
-            metavar="SPEC",
-            help="Ask this of the slim image too, though it was not traced. Repeatable.",
-            rich_help_panel=options.RUN,
-        ),
-    ] = None,
-    add_trace: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--trace", metavar="FILE", help="Keep what this trace used, too. Repeatable.", rich_help_panel=_KEEP
-        ),
-    ] = None,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="Keep it, and what it needs. A path or glob.", rich_help_panel=_KEEP),
-    ] = None,
-    include_from: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--include-from",
-            metavar="FILE",
-            help="Keep the paths in it, as cntr run --misses wrote them.",
-            rich_help_panel=_KEEP,
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="Leave it out, even if it was used.", rich_help_panel=_KEEP),
-    ] = None,
-    preserve: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="Keep it, whatever --exclude says.", rich_help_panel=_KEEP),
-    ] = None,
-    include_package: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Keep all files of this package.", rich_help_panel=_KEEP),
-    ] = None,
-    last_layers: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Keep the N topmost layers whole.", rich_help_panel=_KEEP)
-    ] = 0,
-    rule: Annotated[
-        list[str] | None,
-        typer.Option("--rule", metavar="NAME", help="Ask this rule, too.", rich_help_panel=_KEEP),
-    ] = None,
-    no_rule: Annotated[
-        list[str] | None, typer.Option("--no-rule", metavar="NAME", help="Do not ask this rule.", rich_help_panel=_KEEP)
-    ] = None,
-    timeout: options.Timeout = 60.0,
-    stop_timeout: options.StopTimeout = 10.0,
-    host_network: options.HostNetwork = False,
-    read_only: options.ReadOnly = False,
-    engine: options.InEngine = None,
-    env: options.Environment = None,
-    volume: options.Volumes = None,
-    publish: options.Published = None,
-    network: options.Network = "",
-    no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Do not run the slim image.", rich_help_panel=options.RUN)
-    ] = False,
-    repairs: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=0, help="How often a slim image that fails may learn.", rich_help_panel=options.RUN
-        ),
-    ] = 3,
-    fs: options.Backend = "direct",
     platform: options.ForPlatform = None,
-    json: output.Json = False,
-    debug: output.Debug = False,
+    json: console.Json = False,
+    debug: console.Debug = False,
 ) -> int:
     """Split an image into a slim half, which has what its application uses, and a fat half, which has the rest.
 
     The image runs on a filesystem that watches; the slim half then does the same again, and must do it as well. Nothing
     is lost: [bold]cntr join[/] gives the original back, [bold]cntr attach --fat[/] shows it in the running container.
     """
-    from ..request import SlimRequest
-    from ..selection import SelectionOptions
-    from ..trace.file import read
+    from cntr_core.plugins import load
+
+    from ..pipeline import slimmed
+    from ..runs.backends import leave_namespaces
+    from .progress import display
 
     options.end_by_signals()
-    wishes = SelectionOptions(
-        include=(*(include or ()), *options.listed(include_from)),
-        exclude=tuple(exclude or ()),
-        preserve=tuple(preserve or ()),
-        packages=tuple(include_package or ()),
-        last_layers=last_layers,
-        with_rules=tuple(rule or ()),
-        without_rules=tuple(no_rule or ()),
-    )
-    named = names.chosen(image, target or "", slim_name, fat_name)
-    run = options.run_options(
-        probe=probe,
-        until=until,
-        manual=manual,
-        command=command,
-        timeout=timeout,
-        stop_timeout=stop_timeout,
-        host_network=host_network,
-        read_only=read_only,
-        engine=engine,
-        env=env,
-        volume=volume,
-        publish=publish,
-        network=network,
-    )
-    request = SlimRequest(
-        run=run,
-        verify_probes=options.probes_of(verify_probe, None, False),
-        selection=wishes,
-        traces=tuple(read(path) for path in add_trace or ()),
-        verify=not no_verify,
-        repairs=repairs,
-        squash=squash,
-        fat_name=named[1],
-    )
-    order = _Order(image, target, named, compression, report or names.report(image), fs, platform, json)
-    _carry_out(order, request)
+    request = _request(run, command, verification, keep, output)
+    target = _target(image, output)
+    filesystem = run.backend()
+    with display() as shown, options.opened(image, platform, shown.counting("fetching the image", None)) as opened:
+        _tell_probes(request, opened, json)
+        leave_namespaces(request.run)
+        with slimmed(opened, replace(request, fat_name=target.names[1]), load().rules, filesystem, shown) as result:
+            _must_be_fit(result, opened, target)
+            report, files = _saved(result, opened, target, shown)
+    _keep_report(result, report, files, target)
+    _show(report, target, json)
     return 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """What the command line says beside the request itself."""
+class _Target:
+    """Where both images go, as `place` and under which `names`, and the directory of the report."""
 
-    image: str
-    target: str | None
+    place: str
     names: tuple[str, str]
-    compression: str | None
+    destination: Destination
+    compression: Compression
     report: str
-    filesystem: str
-    platform: str | None
-    json: bool
 
 
-def _carry_out(order: _Order, request: SlimRequest) -> None:
+def _request(
+    run: groups.Run,
+    command: list[str] | None,
+    verification: groups.Verification,
+    keep: groups.Keep,
+    output: groups.Output,
+) -> SlimRequest:
+    from ..request import SlimRequest
+    from ..trace.file import read
+
+    return SlimRequest(
+        run=run.options(command),
+        verify_probes=options.probes_of(verification.verify_probe, None, False),
+        selection=keep.options(),
+        traces=tuple(read(path) for path in keep.add_trace or ()),
+        verify=not verification.no_verify,
+        repairs=verification.repairs,
+        squash=output.squash,
+    )
+
+
+def _target(image: str, output: groups.Output) -> _Target:
+    """:raises CntrError: images cannot go there."""
     from cntr_core.images.write.destination import parse_destination
-    from cntr_core.labels import PAIR
-    from cntr_core.plugins import load
 
-    from ..background import background
-    from ..pipeline import Unfit, slimmed
-    from ..probes.defaults import default_probes
-    from ..report.memory import remember
-    from ..report.terminal import show
-    from ..report.write import write_report
-    from .progress import display
-
-    plugins = load()
-    where = order.target or names.output(order.image, [engine.name for engine in plugins.engines])
-    destination = parse_destination(where, plugins.engines, order.image)
+    engines = options.engines()
+    place = output.target or names.output(image, [engine.name for engine in engines])
+    destination = parse_destination(place, engines, image)
     destination.check()
-    how = _compression(order.compression) or destination.compression
-    filesystem = options.backend(order.filesystem)
-    with (
-        display() as shown,
-        options.opened(order.image, order.platform, shown.counting("fetching the image", None)) as image,
-    ):
-        if not request.run.probes and not order.json:
-            typer.echo(default_probes(image.config)[1])
-        try:
-            with slimmed(image, request, plugins.rules, filesystem, shown) as result:
-                packed = _packed(result, order.names, how, shown)
-                with background(lambda: _explained(result, image, packed, where)) as explaining:
-                    shown.expect_saved(packed)
-                    destination.save(packed, shown.moved)
-                    report, files = explaining.result()
-        except Unfit as error:
-            write_report(_explained(error.slimmed, image, (), "")[1], error.slimmed.trace, order.report)
-            error.hint = f"see {order.report}/report.html; keep more by --include or by wider probes"
-            raise
-    write_report(files, result.trace, order.report)
-    remember(result.pair.slim.annotations[PAIR], report)
-    if order.json:
-        output.print_json(report.to_json())
-    else:
-        show(report, order.report, output.console(_PLAIN_WIDTH, markup=False, emoji=False))
+    return _Target(
+        place,
+        names.chosen(image, output.target or "", output.slim_name, output.fat_name),
+        destination,
+        _compression(output.compression) or destination.compression,
+        output.report or names.report(image),
+    )
 
 
 def _compression(word: str | None) -> Compression | None:
@@ -271,15 +133,46 @@ def _compression(word: str | None) -> Compression | None:
         raise UsageError(f"there is no compression '{word}'", f"choose from {', '.join(Compression)}") from None
 
 
-def _packed(result: Slimmed, named: tuple[str, str], how: Compression, shown: TerminalDisplay) -> tuple[Named, ...]:
-    """Both halves as they will be saved, the fat one with the slim one as its subject."""
+def _tell_probes(request: SlimRequest, image: Image, json: bool) -> None:
+    """Which probes are made where the user has named none."""
+    from ..probes.defaults import default_probes
+
+    if not request.run.probes and not json:
+        typer.echo(default_probes(image.config)[1])
+
+
+def _must_be_fit(result: Slimmed, image: Image, target: _Target) -> None:
+    """:raises CntrError: the slim image does not do what the original does; a report is written that tells more."""
+    from ..report.write import write_report
+
+    if result.trouble:
+        write_report(_explained(result, image, (), "")[1], result.trace, target.report)
+        hint = f"see {target.report}/report.html; keep more by --include or by wider probes"
+        raise CntrError(result.trouble, hint)
+
+
+def _saved(
+    result: Slimmed, image: Image, target: _Target, shown: TerminalDisplay
+) -> tuple[Report, Mapping[str, bytes]]:
+    """Save both images; meanwhile a process makes the report, which is given with its files."""
+    from ..background import background
+
+    packed = _packed(result, target, shown)
+    with background(lambda: _explained(result, image, packed, target.place)) as explaining:
+        shown.expect_saved(packed)
+        target.destination.save(packed, shown.moved)
+        return explaining.result()
+
+
+def _packed(result: Slimmed, target: _Target, shown: TerminalDisplay) -> tuple[Named, ...]:
+    """Both images as they will be saved, the fat one with the slim one as its subject."""
     from cntr_core.images.write.pack import pack
 
     layers = (*result.pair.slim.layers, *result.pair.fat.layers)
     shown.expect("compressing", sum(layer.size for layer in layers))
-    slim = pack(result.pair.slim, result.directory, how, shown.moved)
-    fat = pack(replace(result.pair.fat, subject=slim.descriptor), result.directory, how, shown.moved)
-    return (named[0], slim), (named[1], fat)
+    slim = pack(result.pair.slim, result.directory, target.compression, shown.moved)
+    fat = pack(replace(result.pair.fat, subject=slim.descriptor), result.directory, target.compression, shown.moved)
+    return (target.names[0], slim), (target.names[1], fat)
 
 
 def _explained(
@@ -291,3 +184,22 @@ def _explained(
 
     report = collect(result, image, packed, destination)
     return report, render(report)
+
+
+def _keep_report(result: Slimmed, report: Report, files: Mapping[str, bytes], target: _Target) -> None:
+    from cntr_core.labels import PAIR
+
+    from ..report.memory import remember
+    from ..report.write import write_report
+
+    write_report(files, result.trace, target.report)
+    remember(result.pair.slim.annotations[PAIR], report)
+
+
+def _show(report: Report, target: _Target, json: bool) -> None:
+    from ..report.terminal import show
+
+    if json:
+        console.print_json(report.to_json())
+    else:
+        show(report, target.report, console.console(_PLAIN_WIDTH, markup=False, emoji=False))

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cntr_core.cli import output
 
-from . import options
+from . import groups, options
+
+if TYPE_CHECKING:
+    from ..trace.record import Access, AccessTrace
 
 TraceFile = Annotated[str, typer.Argument(metavar="TRACE", help="A file that cntr made.", show_default=False)]
 
@@ -21,7 +24,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         help="TraceObserver what an image uses, and keep it as a file.", no_args_is_help=True, rich_markup_mode="rich"
     )
-    group.command("run")(run)
+    group.command("run")(groups.expanded(run))
     group.command("show")(show)
     group.command("merge")(merge)
     group.command("diff")(diff)
@@ -30,52 +33,26 @@ def register(app: typer.Typer) -> None:
 
 def run(
     image: options.Image,
+    run: groups.Run,
     command: options.Words = None,
     target: Annotated[
         str, typer.Option("--output", "-o", metavar="TRACE", help="The file; .zst compresses it.")
     ] = "trace.jsonl.zst",
-    probe: options.Probes = None,
-    until: options.Until = None,
-    manual: options.ByHand = False,
-    timeout: options.Timeout = 60.0,
-    stop_timeout: options.StopTimeout = 10.0,
-    host_network: options.HostNetwork = False,
-    read_only: options.ReadOnly = False,
-    engine: options.InEngine = None,
-    env: options.Environment = None,
-    volume: options.Volumes = None,
-    publish: options.Published = None,
-    network: options.Network = "",
-    fs: options.Backend = "direct",
     platform: options.ForPlatform = None,
     debug: output.Debug = False,
 ) -> int:
     """Run an image, drive it by probes, and write which files it used."""
     from ..pipeline import traced
+    from ..runs.backends import leave_namespaces
     from ..trace.file import write
     from .progress import display
 
     options.end_by_signals()
-    wishes = options.run_options(
-        probe=probe,
-        until=until,
-        manual=manual,
-        command=command,
-        timeout=timeout,
-        stop_timeout=stop_timeout,
-        host_network=host_network,
-        read_only=read_only,
-        engine=engine,
-        env=env,
-        volume=volume,
-        publish=publish,
-        network=network,
-    )
-    with (
-        display() as shown,
-        options.opened(image, platform, shown.counting("fetching the image", None)) as opened,
-    ):
-        trace = traced(opened, wishes, options.backend(fs), shown)
+    wanted = run.options(command)
+    with display() as shown, options.opened(image, platform, shown.counting("fetching the image", None)) as opened:
+        filesystem = run.backend()
+        leave_namespaces(wanted)
+        trace = traced(opened, wanted, filesystem, shown)
     write(trace, target)
     typer.echo(target)
     return 0
@@ -92,23 +69,8 @@ def show(
     from ..trace.file import read
 
     loaded = read(trace)
-    wanted = os.fsencode(path.rstrip("/")) if path else b""
-    shown = [
-        access
-        for access in loaded.accesses
-        if (absent or not access.errno) and (access.path == wanted or access.path.startswith(wanted + b"/"))
-    ]
-    rows = [
-        {
-            "seconds": access.time,
-            "phase": access.phase.name.lower(),
-            "operation": access.operation,
-            "error": os.strerror(access.errno) if access.errno else "",
-            "path": os.fsdecode(access.path),
-            "program": os.fsdecode(loaded.processes[access.process].exe),
-        }
-        for access in shown
-    ]
+    below = os.fsencode(path.rstrip("/")) if path else b""
+    rows = [_row(access, loaded) for access in loaded.accesses if _is_wanted(access, below, absent)]
     if json:
         output.print_json(rows)
         return 0
@@ -116,6 +78,21 @@ def show(
     table = [[f"{row['seconds']:.3f}", *(str(row[name]) for name in columns[1:])] for row in rows]
     output.print_table(columns, table, "nothing was used there")
     return 0
+
+
+def _is_wanted(access: Access, below: bytes, absent: bool) -> bool:
+    return (absent or not access.errno) and (access.path == below or access.path.startswith(below + b"/"))
+
+
+def _row(access: Access, trace: AccessTrace) -> dict[str, object]:
+    return {
+        "seconds": access.time,
+        "phase": access.phase.name.lower(),
+        "operation": access.operation,
+        "error": os.strerror(access.errno) if access.errno else "",
+        "path": os.fsdecode(access.path),
+        "program": os.fsdecode(trace.processes[access.process].exe),
+    }
 
 
 def merge(

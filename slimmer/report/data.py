@@ -5,13 +5,10 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from cntr_core.images import Image
-from cntr_core.images.tree.layers import open_layers
 from cntr_core.images.write.new_image import Named, PackedImage
-from cntr_core.rules import ImageView
 
 from ..pipeline import Slimmed
 from ..rules.package import read_packages
@@ -27,10 +24,9 @@ def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: 
     """The report of `result`. `saved` are the slim and the fat image as they went to `destination`; nothing where they
     were not saved.
 
-    :raises ImageError: a layer cannot be read any more.
+    :raises ImageError: a layer cannot be read.
     """
-    with _readable(result, image) as view:
-        packages = read_packages(view)
+    packages = read_packages(result.layers.view)
     found = tuple(files(result, packages))
     directories = sums.by_directory(found)
     root = directories["/"]
@@ -41,8 +37,8 @@ def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: 
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         cntr=importlib.metadata.version("cntr"),
         kernel=os.uname().release,
-        ok=not result.verdict.differences,
-        trouble=_trouble(result),
+        ok=not result.trouble,
+        trouble=words(result.trouble),
         verified="verify" in result.phases,
         content=schema.Share(
             files=root.files, kept_files=root.kept_files, bytes=root.bytes, kept_bytes=root.kept_bytes
@@ -65,27 +61,9 @@ def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: 
     )
 
 
-@contextmanager
-def _readable(result: Slimmed, image: Image) -> Iterator[ImageView]:
-    """The image's files. The layers of a slimming that failed are closed by now, and opened again."""
-    if os.path.exists(result.directory):
-        yield result.layers.view
-    else:
-        with open_layers(image) as layers:
-            yield layers.view
-
-
 def _half(role: str, name: str, packed: PackedImage) -> schema.Half:
     size = sum(layer.descriptor.size for layer in packed.layers)
     return schema.Half(role=role, name=words(name), digest=packed.descriptor.digest, compressed=size)
-
-
-def _trouble(result: Slimmed) -> str:
-    differences = result.verdict.differences
-    if not differences:
-        return ""
-    more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-    return words(f"the slim image does not do what the original does: {differences[0]}{more}")
 
 
 def _probes(result: Slimmed) -> schema.Probes:

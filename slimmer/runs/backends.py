@@ -95,10 +95,11 @@ def backend_of(image: Image, options: RunOptions, filesystem: Filesystem) -> Run
     return EngineContainers(filesystem, options.engine, options.options, known)
 
 
-def prepare(options: RunOptions) -> None:
-    """Make this process ready for runs, once. An engine's mounts must not become ours alone.
+def leave_namespaces(options: RunOptions) -> None:
+    """Have this process leave the caller's mount namespace for good, so that runs leave no mount behind; that of an
+    ordinary user also leaves the user namespace. Not for runs in an engine, whose mounts must be seen everywhere.
 
-    :raises PermissionMissing: we are not root.
+    :raises PermissionMissing: only root can do what these options want.
     """
     if options.engine is None:
         become_private()

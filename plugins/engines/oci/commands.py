@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import enum
+import os
 import signal
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from .prepare import ContainerOptions
+    from .state import ContainerDirectory, ContainerRecord
 
 _LONGEST = 2_000_000
 """Seconds: poll(2) counts milliseconds in an int."""
@@ -32,50 +37,54 @@ def _names() -> Sequence[str]:
     return names()
 
 
+_Image = Annotated[
+    str,
+    typer.Argument(
+        help="Path of an OCI layout, OCI or docker archive, or tar of a root directory (PATH:NAME where it "
+        "holds several); or an image that an engine holds.",
+        show_default=False,
+    ),
+]
+_Command = Annotated[
+    list[str] | None, typer.Argument(help="Replaces the image's CMD; put -- before it.", show_default=False)
+]
+_Fallback = Annotated[
+    bool,
+    typer.Option("--fallback", help="Serve from its fat half what a slim image lacks, and note what that was."),
+]
+_FatImage = Annotated[str | None, typer.Option("--fat-image", metavar="REF", help="--fallback, by this image.")]
+_Misses = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE", help="Where --fallback notes what the slim image lacked: for cntr slim --include-from."
+    ),
+]
+_NetworkOption = Annotated[
+    Network, typer.Option("--network", help="A network of its own with nothing but lo, or the host's.")
+]
+
+
 def run(
-    image: Annotated[
-        str,
-        typer.Argument(
-            help="Path of an OCI layout, OCI or docker archive, or tar of a root directory (PATH:NAME where it "
-            "holds several); or an image that an engine holds.",
-            show_default=False,
-        ),
-    ],
-    command: Annotated[
-        list[str] | None, typer.Argument(help="Replaces the image's CMD; put -- before it.", show_default=False)
-    ] = None,
+    image: _Image,
+    command: _Command = None,
     name: Annotated[str, typer.Option("--name", help="The container's name; else told by the image's.")] = "",
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return at once, and print the name.")] = False,
     interactive: Annotated[bool, typer.Option("--interactive", "-i", help="Pass stdin on.")] = False,
     remove: Annotated[bool, typer.Option("--rm", help="Remove the container when it ends.")] = False,
-    network: Annotated[
-        Network, typer.Option("--network", help="A network of its own with nothing but lo, or the host's.")
-    ] = Network.NONE,
+    network: _NetworkOption = Network.NONE,
     read_only: Annotated[bool, typer.Option("--read-only", help="Make the root file system read-only.")] = False,
-    fallback: Annotated[
-        bool,
-        typer.Option("--fallback", help="Serve from its fat half what a slim image lacks, and note what that was."),
-    ] = False,
-    fat_image: Annotated[
-        str | None, typer.Option("--fat-image", metavar="REF", help="--fallback, by this image.")
-    ] = None,
-    misses: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE", help="Where --fallback notes what the slim image lacked: for cntr slim --include-from."
-        ),
-    ] = "",
+    fallback: _Fallback = False,
+    fat_image: _FatImage = None,
+    misses: _Misses = "",
 ) -> None:
     """Run an image as a container of the oci engine: no daemon, no registry.
 
     The exit code is the command's own. Without --rm the container stays listed until cntr stop removes it.
     """
     from cntr_core.errors import UsageError
-    from cntr_core.plugins import load
 
     from .lifetime import run_detached, run_foreground
-    from .prepare import ContainerOptions, fill, new_directory
-    from .remove import discard
+    from .prepare import ContainerOptions, new_directory
 
     if detach and interactive:
         raise UsageError("--detach and --interactive contradict each other")
@@ -84,18 +93,41 @@ def run(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_by_signal)
     below = fat_image if fat_image is not None else "" if fallback else None
-    request = ContainerOptions(image, name, tuple(command or ()), network is Network.HOST, read_only, below, misses)
-    directory = new_directory(request)
+    options = ContainerOptions(image, name, tuple(command or ()), network is Network.HOST, read_only, below, misses)
+    directory = new_directory(options)
     with directory.lock(0):
-        try:
-            record = fill(directory, request, load().engines)
-        except BaseException:
-            discard(directory, None)
-            raise
+        record = _created(directory, options)
         if not detach:
             raise typer.Exit(run_foreground(directory, record, interactive=interactive, remove=remove))
         run_detached(directory, record, remove=remove)
         typer.echo(directory.name)
+
+
+def _created(directory: ContainerDirectory, options: ContainerOptions) -> ContainerRecord:
+    """A container that waits to be started. An ordinary user is then root of a user namespace, for good; engines are
+    asked for the image before.
+
+    :raises CntrError: it cannot be made, and nothing of it is left.
+    """
+    from cntr_core.images import open_image
+    from cntr_core.kernel.user_namespaces import enter_with_subordinates
+    from cntr_core.plugins import load
+    from cntr_core.runtime import need_runtime
+
+    from .prepare import fill, new_record
+    from .remove import discard
+
+    engines = load().engines
+    try:
+        program = need_runtime()
+        with open_image(options.image, engines=engines) as image:
+            record = new_record(directory, image, options, program)
+            if os.geteuid() != 0:
+                enter_with_subordinates()
+            return fill(directory, record, image, options, engines)
+    except BaseException:
+        discard(directory, None)
+        raise
 
 
 def stop(

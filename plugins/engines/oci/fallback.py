@@ -53,24 +53,29 @@ def _is_file(root: int, path: bytes) -> bool:
         os.close(fd)
 
 
+def leave_mount_namespace() -> None:
+    """From now on no mount of this process is seen outside of it, and none outlives it."""
+    unshare(CLONE_NEWNS)
+    mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)
+
+
 @contextmanager
 def merged(root: str, fat: str, misses: str) -> Iterator[None]:
-    """The directory `root`, over which the union of itself and the tree `fat` is mounted, in a mount namespace of ours.
+    """The directory `root`, over which the union of itself and the tree `fat` is mounted. Call
+    :func:`leave_mount_namespace` before.
 
     What the container writes goes to `root`. `misses` is the file for the paths that came from `fat`.
     """
     backend = load().filesystem(_BACKEND)
-    unshare(CLONE_NEWNS)
-    mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=MS_PRIVATE)
     with ExitStack() as stack:
-        halves = []
+        trees = []
         for path in (root, fat):
-            halves.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-            stack.callback(os.close, halves[-1])
+            trees.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+            stack.callback(os.close, trees[-1])
         log = os.open(misses, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         stack.callback(os.close, log)
         request = MountRequest(
-            [DirectoryTree(fd) for fd in halves], read_only=False, source="cntr-whole", observer=Misses(halves[1], log)
+            [DirectoryTree(fd) for fd in trees], read_only=False, source="cntr-whole", observer=Misses(trees[1], log)
         )
         mount = stack.enter_context(backend.mount(request))
         DetachedMount(mount.fd).attach(AT_FDCWD, root)

@@ -88,12 +88,14 @@ def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, 
 
 @contextlib.contextmanager
 def _root(directory: ContainerDirectory, record: ContainerRecord) -> Iterator[None]:
-    """Serve the fat half below the root, where one is wanted, until the container has ended."""
+    """Serve the fat image below the root, where one is wanted, until the container has ended; for that this process
+    leaves its mount namespace."""
     if not record.fat:
         yield
         return
-    from .fallback import merged
+    from .fallback import leave_mount_namespace, merged
 
+    leave_mount_namespace()
     with merged(directory.file("rootfs"), record.fat, record.misses):
         yield
 

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cntr_core.images import Image, ImageHolder, open_fat, open_image, unpack
-from cntr_core.kernel.user_namespaces import enter_with_subordinates
-from cntr_core.runtime import BundleRequest, arguments, need_runtime, stop_signal, write_bundle
+from cntr_core.images import Image, ImageHolder, open_fat, unpack
+from cntr_core.runtime import BundleRequest, arguments, stop_signal, write_bundle
 
 from . import state
 from .state import ContainerDirectory, ContainerRecord
@@ -47,21 +46,36 @@ def new_directory(options: ContainerOptions) -> ContainerDirectory:
     return state.create(next(name for name in candidates if name not in taken))
 
 
-def fill(directory: ContainerDirectory, options: ContainerOptions, engines: Sequence[ImageHolder]) -> ContainerRecord:
-    """Unpack the image and write the bundle. An ordinary user becomes root of a user namespace in between, for good:
-    engines are asked for the image outside of it.
+def new_record(directory: ContainerDirectory, image: Image, options: ContainerOptions, program: str) -> ContainerRecord:
+    """What is to be remembered of a container of `image` that is not there yet; `program` is its OCI runtime.
+
+    :raises CntrError: there is nothing to run: better now than after a minute of unpacking.
+    """
+    arguments(image.config, options.command)
+    return ContainerRecord(
+        id=uuid.uuid4().hex,
+        name=directory.name,
+        image=image.reference,
+        runtime=program,
+        stop_signal=stop_signal(image.config.stop_signal),
+        labels=dict(image.config.labels),
+    )
+
+
+def fill(
+    directory: ContainerDirectory,
+    record: ContainerRecord,
+    image: Image,
+    options: ContainerOptions,
+    engines: Sequence[ImageHolder],
+) -> ContainerRecord:
+    """Unpack the image and write the bundle, as root, be it that of a user namespace.
 
     :raises CntrError: the image cannot be read, or not be run; what was written stays, for the caller to remove.
     """
-    program = need_runtime()
-    with open_image(options.image, engines=engines) as image:
-        arguments(image.config, options.command)  # better now than after a minute of unpacking
-        record = _record(directory, image, program)
-        if os.geteuid() != 0:
-            enter_with_subordinates()
-        if options.fallback is not None:
-            record = _with_fat(directory, record, options, engines)
-        unpack(image, directory.file("rootfs"))
+    if options.fallback is not None:
+        record = _with_fat(directory, record, options, engines)
+    unpack(image, directory.file("rootfs"))
     with _opened(directory.file("rootfs")) as root:
         wanted = BundleRequest(
             name=directory.name,
@@ -72,17 +86,6 @@ def fill(directory: ContainerDirectory, options: ContainerOptions, engines: Sequ
         )
         write_bundle(directory.path, root, image.config, wanted)
     return record
-
-
-def _record(directory: ContainerDirectory, image: Image, program: str) -> ContainerRecord:
-    return ContainerRecord(
-        id=uuid.uuid4().hex,
-        name=directory.name,
-        image=image.reference,
-        runtime=program,
-        stop_signal=stop_signal(image.config.stop_signal),
-        labels=dict(image.config.labels),
-    )
 
 
 def _with_fat(

@@ -268,7 +268,7 @@ def _noting(operations: ObservedOperations[N], handler: Handler) -> Handler:
     """The handler, which tells the observed filesystem who asks."""
 
     def noting(header: Header, body: memoryview) -> bytes | None:
-        operations.pid = header.pid
+        operations.asked_by(header.pid)
         return handler(header, body)
 
     return noting

@@ -20,12 +20,16 @@ R = TypeVar("R")
 
 
 class ObservedOperations(Operations[N]):
-    """Tells the observer of each access, in FUSE's words. Transports note who asks in `pid` beforehand."""
+    """Tells the observer of each access, in FUSE's words, and who asks, which :meth:`asked_by` says beforehand."""
 
     def __init__(self, branch: Branch[N], observer: Observer, *, read_only: bool = True) -> None:
         super().__init__(branch, read_only=read_only)
         self._observer = observer
-        self.pid = 0
+        self._pid = 0
+
+    def asked_by(self, pid: int) -> None:
+        """The calls that follow, until the next of these, answer process `pid`: requests come one after the other."""
+        self._pid = pid
 
     def _watch(
         self, operation: str, place: tuple[int, bytes], call: Callable[P, R], *args: P.args, **kwargs: P.kwargs
@@ -41,7 +45,7 @@ class ObservedOperations(Operations[N]):
 
     def _tell(self, operation: str, path: bytes, number: int) -> None:
         try:
-            self._observer.saw(AccessEvent(operation, path, self.pid, number))
+            self._observer.saw(AccessEvent(operation, path, self._pid, number))
         except Exception:
             log.exception("the observer failed at %s of %r", operation, path)
 

@@ -279,7 +279,7 @@ def _note_callers(requests: Requests, operations: ObservedOperations[Any]) -> No
     def noting(handler: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any) -> Any:
             if isinstance(args[-1], RequestContext):
-                operations.pid = args[-1].pid
+                operations.asked_by(args[-1].pid)
             return handler(*args)
 
         return noted

@@ -1,0 +1,280 @@
+"""Options that belong together, as one value each: what a command says is sorted here, once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from . import options
+
+if TYPE_CHECKING:
+    from cntr_core import Filesystem
+
+    from ..request import RunOptions
+    from ..selection import SelectionOptions
+
+_RUN, _KEEP, _OUTPUT = "Running", "What is kept", "Output"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How the image runs, and what drives and observes it."""
+
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--probe",
+            metavar="SPEC",
+            help="How to use the container: http\\[:PORT]\\[/PATH]\\[=STATUS], tcp:PORT, exec:CMD, script:FILE, crawl, "
+            "openapi:PATH, quiet:10s, exit, manual. Repeatable, in order.",
+            rich_help_panel=_RUN,
+        ),
+    ] = None
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="SPEC", help="One more probe, after the others: quiet:10s.", rich_help_panel=_RUN
+        ),
+    ] = None
+    manual: Annotated[
+        bool, typer.Option("--manual", help="Use the container by hand; Enter goes on.", rich_help_panel=_RUN)
+    ] = False
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds for all probes of one run.", rich_help_panel=_RUN)
+    ] = 60.0
+    stop_timeout: Annotated[
+        float,
+        typer.Option(
+            "--stop-timeout", min=0, help="Seconds between the stop signal and SIGKILL.", rich_help_panel=_RUN
+        ),
+    ] = 10.0
+    host_network: Annotated[
+        bool,
+        typer.Option(
+            "--host-network", help="Use this machine's network; else there is nothing but lo.", rich_help_panel=_RUN
+        ),
+    ] = False
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Make the container's root read-only.", rich_help_panel=_RUN)
+    ] = False
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            help="Run it in containers of docker, podman or containerd. Else in ours, which need no engine.",
+            rich_help_panel=_RUN,
+        ),
+    ] = None
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", "-e", metavar="NAME=VALUE", help="With --engine: set a variable.", rich_help_panel=_RUN),
+    ] = None
+    volume: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--volume", "-v", metavar="SOURCE:TARGET", help="With --engine: mount a volume.", rich_help_panel=_RUN
+        ),
+    ] = None
+    publish: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--publish", "-p", metavar="PORT:PORT", help="With --engine: publish a port.", rich_help_panel=_RUN
+        ),
+    ] = None
+    network: Annotated[
+        str, typer.Option("--network", metavar="NAME", help="With --engine: join this network.", rich_help_panel=_RUN)
+    ] = ""
+    fs: Annotated[
+        str, typer.Option("--fs", metavar="NAME", help="The filesystem backend that watches.", rich_help_panel=_RUN)
+    ] = "direct"
+
+    def options(self, command: list[str] | None) -> RunOptions:
+        """How `command`, or the image's own for None, runs.
+
+        :raises CntrError: a probe is malformed, there is no such engine, it cannot trace, or the options want one.
+        """
+        from cntr_core.engine import chosen
+        from cntr_core.engine.tracing import GatedOptions, gated_engine
+        from cntr_core.errors import UsageError
+
+        from ..request import RunOptions
+
+        lists = [tuple(words or ()) for words in (self.env, self.volume, self.publish)]
+        told = GatedOptions(lists[0], lists[1], publish=lists[2], network=self.network)
+        if self.engine is None and told != GatedOptions():
+            raise UsageError("--env, --volume, --publish and --network are an engine's", "add --engine docker")
+        engine = None if self.engine is None else chosen(self.engine, options.engines())[0]
+        return RunOptions(
+            probes=options.probes_of(self.probe, self.until, self.manual),
+            command=tuple(command or ()),
+            host_network=self.host_network,
+            read_only=self.read_only,
+            timeout=self.timeout,
+            stop_limit=self.stop_timeout,
+            engine=None if engine is None else gated_engine(engine, engine.name),
+            options=told,
+        )
+
+    def backend(self) -> Filesystem:
+        """The filesystem that observes; :raises PluginError: there is none of that name."""
+        return options.backend(self.fs)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How the slim image is proved."""
+
+    verify_probe: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--verify-probe",
+            metavar="SPEC",
+            help="Ask this of the slim image too, though it was not traced. Repeatable.",
+            rich_help_panel=_RUN,
+        ),
+    ] = None
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not run the slim image.", rich_help_panel=_RUN)] = (
+        False
+    )
+    repairs: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="How often a slim image that fails may learn.", rich_help_panel=_RUN),
+    ] = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What the slim image keeps beside what was used."""
+
+    add_trace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trace", metavar="FILE", help="Keep what this trace used, too. Repeatable.", rich_help_panel=_KEEP
+        ),
+    ] = None
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="Keep it, and what it needs. A path or glob.", rich_help_panel=_KEEP),
+    ] = None
+    include_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include-from",
+            metavar="FILE",
+            help="Keep the paths in it, as cntr run --misses wrote them.",
+            rich_help_panel=_KEEP,
+        ),
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="Leave it out, even if it was used.", rich_help_panel=_KEEP),
+    ] = None
+    preserve: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="Keep it, whatever --exclude says.", rich_help_panel=_KEEP),
+    ] = None
+    include_package: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Keep all files of this package.", rich_help_panel=_KEEP),
+    ] = None
+    last_layers: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Keep the N topmost layers whole.", rich_help_panel=_KEEP)
+    ] = 0
+    rule: Annotated[
+        list[str] | None,
+        typer.Option("--rule", metavar="NAME", help="Ask this rule, too.", rich_help_panel=_KEEP),
+    ] = None
+    no_rule: Annotated[
+        list[str] | None, typer.Option("--no-rule", metavar="NAME", help="Do not ask this rule.", rich_help_panel=_KEEP)
+    ] = None
+
+    def options(self) -> SelectionOptions:
+        """The same for the selection; :raises UsageError: a file of paths cannot be read."""
+        from ..selection import SelectionOptions
+
+        return SelectionOptions(
+            include=(*(self.include or ()), *options.listed(self.include_from)),
+            exclude=tuple(self.exclude or ()),
+            preserve=tuple(self.preserve or ()),
+            packages=tuple(self.include_package or ()),
+            last_layers=self.last_layers,
+            with_rules=tuple(self.rule or ()),
+            without_rules=tuple(self.no_rule or ()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where the slim and the fat image and the report go."""
+
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DEST",
+            help="Where both halves go: PATH.tar, a directory (OCI layout), ENGINE://NAME, registry://HOST/NAME. "
+            "Without it: NAME-slim.tar here, or the engine that IMAGE names.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None
+    slim_name: Annotated[
+        str | None, typer.Option("--slim-name", help="The slim half's name.", rich_help_panel=_OUTPUT)
+    ] = None
+    fat_name: Annotated[
+        str | None, typer.Option("--fat-name", help="The fat half's name.", rich_help_panel=_OUTPUT)
+    ] = None
+    squash: Annotated[
+        bool,
+        typer.Option("--squash", help="Give the slim half one layer; join works as ever.", rich_help_panel=_OUTPUT),
+    ] = False
+    compression: Annotated[
+        str | None,
+        typer.Option(help="gzip, zstd or none; else what suits the destination.", rich_help_panel=_OUTPUT),
+    ] = None
+    report: Annotated[
+        str | None,
+        typer.Option(
+            "--report",
+            metavar="DIR",
+            help="Where report.html, report.json and the trace go.",
+            show_default="NAME-report",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None
+
+
+def expanded(command: Callable[..., int]) -> Callable[..., int]:
+    """`command` as typer takes it, with a parameter for each option in place of one for each of the groups above."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+
+    @functools.wraps(command)
+    def called(**values: Any) -> int:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+        return command(**values)
+
+    parameters: list[inspect.Parameter] = []
+    for one in inspect.signature(command).parameters.values():
+        parameters += _fields(groups[one.name]) if one.name in groups else [one.replace(annotation=hints[one.name])]
+    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # which inspect looks for
+    return called
+
+
+def _fields(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in dataclasses.fields(group)
+    ]
