@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .engine import Engine
-    from .engine.tracing import GatedContainer, GatedEngine, GatedEntry, GatedOptions
+    from .engine.tracing import ShimEntry, TracedContainer, TracingEngine, TracingOptions
     from .errors import CntrError, EngineAbsent, EngineError
     from .filesystem import AccessEvent, Branch, DirectoryTree, Filesystem, MountRequest, Observer, ServedMount
     from .hookspecs import hookimpl
@@ -41,10 +41,10 @@ __all__ = [
     "ContainerState",
     "EngineStatus",
     "Missing",
-    "GatedContainer",
-    "GatedEngine",
-    "GatedEntry",
-    "GatedOptions",
+    "TracedContainer",
+    "TracingEngine",
+    "ShimEntry",
+    "TracingOptions",
     "CntrError",
     "EngineAbsent",
     "EngineError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cntr_core.engine.tracing import GatedEngine, GatedOptions
+from cntr_core.engine.tracing import TracingEngine, TracingOptions
 
 from .probes.spec import Probe
 from .selection import SelectionOptions
@@ -23,8 +23,8 @@ class RunOptions:
     read_only: bool = False
     timeout: float = 60.0
     stop_limit: float = 10.0
-    engine: GatedEngine | None = None
-    options: GatedOptions = field(default_factory=GatedOptions)
+    engine: TracingEngine | None = None
+    options: TracingOptions = field(default_factory=TracingOptions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from ..errors import EngineError
 
 
 @dataclass(frozen=True, slots=True)
-class GatedOptions:
+class TracingOptions:
     """What the user says beside the image's configuration, in the words of ``docker run``.
 
     `environment` has ``NAME=VALUE``, `volumes` ``SOURCE:TARGET[:OPTIONS]``, `tmpfs` ``TARGET[:OPTIONS]``, `publish`
@@ -32,7 +32,7 @@ class GatedOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class GatedEntry:
+class ShimEntry:
     """What stands in for the image's entrypoint: `arguments` is the whole command line, and its program lies in the
     host's `directory`, which is bound read-only to `target` in the container. `name` and `hostname` are the
     container's."""
@@ -42,11 +42,11 @@ class GatedEntry:
     directory: str
     target: str
     arguments: tuple[str, ...]
-    options: GatedOptions = field(default_factory=GatedOptions)
+    options: TracingOptions = field(default_factory=TracingOptions)
 
 
-class GatedContainer(ABC):
-    """A container that :meth:`GatedEngine.create_gated` started. It may have ended already."""
+class TracedContainer(ABC):
+    """A container that :meth:`TracingEngine.create_traced` started. It may have ended already."""
 
     @property
     @abstractmethod
@@ -81,13 +81,13 @@ class GatedContainer(ABC):
         """Remove the container, running or not, with the volumes that have no name, and give up what is held."""
 
 
-class GatedEngine(ABC):
+class TracingEngine(ABC):
     """An engine whose containers can be traced: derive from this class beside :class:`Engine`."""
 
     name: ClassVar[str]
 
     @abstractmethod
-    def create_gated(self, image: str, entry: GatedEntry) -> GatedContainer:
+    def create_traced(self, image: str, entry: ShimEntry) -> TracedContainer:
         """Start a container of `image` with `entry` in place of the image's entrypoint and command.
 
         All else is as the image's configuration and the engine's defaults have it, but it is never restarted. The
@@ -97,8 +97,8 @@ class GatedEngine(ABC):
         """
 
     @abstractmethod
-    def remove_gated(self, name: str) -> None:
-        """Remove the container `name`, which somebody made by :meth:`create_gated`, or began to make; nothing happens
+    def remove_traced(self, name: str) -> None:
+        """Remove the container `name`, which somebody made by :meth:`create_traced`, or began to make; nothing happens
         where it is unknown.
 
         :raises EngineError: the engine does not remove it.
@@ -116,8 +116,8 @@ class GatedEngine(ABC):
         """
 
 
-def gated_engine(engine: object, name: str) -> GatedEngine:
+def tracing_engine(engine: object, name: str) -> TracingEngine:
     """`engine`, called `name`, if it has the ability; :raises EngineError: it has not."""
-    if isinstance(engine, GatedEngine):
+    if isinstance(engine, TracingEngine):
         return engine
     raise EngineError(f"{name} cannot trace what runs in its containers", "name docker, podman or containerd")

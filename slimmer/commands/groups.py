@@ -101,14 +101,14 @@ class Run:
         :raises CntrError: a probe is malformed, there is no such engine, it cannot trace, or the options want one.
         """
         from cntr_core.engine import chosen
-        from cntr_core.engine.tracing import GatedOptions, gated_engine
+        from cntr_core.engine.tracing import TracingOptions, tracing_engine
         from cntr_core.errors import UsageError
 
         from ..request import RunOptions
 
         lists = [tuple(words or ()) for words in (self.env, self.volume, self.publish)]
-        told = GatedOptions(lists[0], lists[1], publish=lists[2], network=self.network)
-        if self.engine is None and told != GatedOptions():
+        told = TracingOptions(lists[0], lists[1], publish=lists[2], network=self.network)
+        if self.engine is None and told != TracingOptions():
             raise UsageError("--env, --volume, --publish and --network are an engine's", "add --engine docker")
         engine = None if self.engine is None else chosen(self.engine, options.engines())[0]
         return RunOptions(
@@ -118,7 +118,7 @@ class Run:
             read_only=self.read_only,
             timeout=self.timeout,
             stop_limit=self.stop_timeout,
-            engine=None if engine is None else gated_engine(engine, engine.name),
+            engine=None if engine is None else tracing_engine(engine, engine.name),
             options=told,
         )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from cntr_core.engine.tracing import GatedEngine, GatedOptions
+from cntr_core.engine.tracing import TracingEngine, TracingOptions
 from cntr_core.errors import PermissionMissing
 from cntr_core.filesystem import Branch, Filesystem
 from cntr_core.images import Image
@@ -54,7 +54,7 @@ class OwnContainers(RunBackend):
 class EngineContainers(RunBackend):
     """Containers of `engine`, which knows the original as `name`, or is given it once where that is empty."""
 
-    def __init__(self, filesystem: Filesystem, engine: GatedEngine, options: GatedOptions, name: str) -> None:
+    def __init__(self, filesystem: Filesystem, engine: TracingEngine, options: TracingOptions, name: str) -> None:
         self._filesystem = filesystem
         self._engine = engine
         self._options = options

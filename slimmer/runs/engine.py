@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
-from cntr_core.engine.tracing import GatedContainer, GatedEngine, GatedEntry, GatedOptions
+from cntr_core.engine.tracing import ShimEntry, TracedContainer, TracingEngine, TracingOptions
 from cntr_core.errors import CntrError, EngineError, SessionError
 from cntr_core.filesystem import Filesystem
 from cntr_core.images import remove_tree
@@ -40,7 +40,7 @@ class EngineRun:
     """A container of an engine's that runs, as probes see it, and its end."""
 
     def __init__(
-        self, container: GatedContainer, environment: Mapping[str, str], observer: TraceObserver | None
+        self, container: TracedContainer, environment: Mapping[str, str], observer: TraceObserver | None
     ) -> None:
         self.environment = environment
         self.server: int | None = None
@@ -96,10 +96,10 @@ class EngineRun:
 
 @contextmanager
 def running_in_engine(
-    engine: GatedEngine,
+    engine: TracingEngine,
     image: str,
     launch: Launch,
-    options: GatedOptions,
+    options: TracingOptions,
     filesystem: Filesystem,
     observer: TraceObserver | None = None,
 ) -> Iterator[EngineRun]:
@@ -117,7 +117,7 @@ def running_in_engine(
         directory, writer = _shim_directory(program, stack)
         target = f"/.{name}"
         words = shim_arguments(f"{target}/fifo", launch.config.working_dir or "/", line, environment.get("PATH"))
-        entry = GatedEntry(
+        entry = ShimEntry(
             name=name,
             hostname=launch.name,
             directory=directory,
@@ -138,7 +138,7 @@ def running_in_engine(
         yield run
 
 
-def _with(options: GatedOptions, launch: Launch) -> GatedOptions:
+def _with(options: TracingOptions, launch: Launch) -> TracingOptions:
     """The options, with what the request says in words of its own."""
     network = "host" if launch.host_network else options.network
     return replace(options, network=network, read_only=options.read_only or launch.read_only)
@@ -165,12 +165,12 @@ def _shim_directory(program: bytes, stack: ExitStack) -> tuple[str, int]:
     return directory, writer
 
 
-def _created(engine: GatedEngine, image: str, entry: GatedEntry, stack: ExitStack) -> GatedContainer:
+def _created(engine: TracingEngine, image: str, entry: ShimEntry, stack: ExitStack) -> TracedContainer:
     try:
-        container = engine.create_gated(image, entry)
+        container = engine.create_traced(image, entry)
     except BaseException:
         with suppress(CntrError):  # the first error tells more
-            engine.remove_gated(entry.name)
+            engine.remove_traced(entry.name)
         raise
     stack.push(_quietly(container.remove))
     return container
@@ -189,7 +189,7 @@ def _quietly(undo: Callable[[], object]) -> Callable[[type[BaseException] | None
     return leave
 
 
-def _await_shim(container: GatedContainer, fifo: str) -> None:
+def _await_shim(container: TracedContainer, fifo: str) -> None:
     """Until the shim has the FIFO open: from then on it needs nothing of its directory.
 
     :raises EngineError: the container ended, or the shim did not come so far.
@@ -217,8 +217,8 @@ def _has_open(pid: int, wanted: os.stat_result) -> bool:
         return False
 
 
-def _clean(engine: GatedEngine, name: str, directory: str) -> None:
+def _clean(engine: TracingEngine, name: str, directory: str) -> None:
     """In the cleanup process."""
     with suppress(CntrError):
-        engine.remove_gated(name)
+        engine.remove_traced(name)
     remove_tree(directory)

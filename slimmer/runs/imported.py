@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from cntr_core.engine.tracing import GatedEngine
+from cntr_core.engine.tracing import TracingEngine
 from cntr_core.errors import CntrError
 from cntr_core.images import ImageConfig, remove_tree
 from cntr_core.images.read.blobs import spool_directory
@@ -25,7 +25,7 @@ _CHUNK = 1 << 20
 
 
 @contextmanager
-def imported(engine: GatedEngine, make: Callable[[str], NewImage]) -> Iterator[str]:
+def imported(engine: TracingEngine, make: Callable[[str], NewImage]) -> Iterator[str]:
     """The name in the engine, for the block, of the image that `make` makes; its argument is a directory for files.
 
     :raises EngineError: the engine does not take it.
@@ -43,7 +43,7 @@ def imported(engine: GatedEngine, make: Callable[[str], NewImage]) -> Iterator[s
         remove_tree(directory)
 
 
-def _clean(engine: GatedEngine, name: str, directory: str) -> None:
+def _clean(engine: TracingEngine, name: str, directory: str) -> None:
     """In the cleanup process."""
     with suppress(CntrError):
         engine.remove_image(name)

@@ -19,9 +19,9 @@ from cntr_core import (
     ContainerState,
     Engine,
     EngineStatus,
-    GatedContainer,
-    GatedEngine,
-    GatedEntry,
+    ShimEntry,
+    TracedContainer,
+    TracingEngine,
 )
 from cntr_core.engine import LIMIT, SHORTEST_PREFIX
 from cntr_core.errors import EngineError
@@ -76,7 +76,7 @@ class NamedContainer:
         return f"{self.namespace}/{self.name}"
 
 
-class ContainerdEngine(Engine, GatedEngine):
+class ContainerdEngine(Engine, TracingEngine):
     """The daemon of ``CONTAINERD_ADDRESS``. Names outside of the default namespace are ``NAMESPACE/NAME``."""
 
     name: ClassVar[str] = "containerd"
@@ -122,7 +122,7 @@ class ContainerdEngine(Engine, GatedEngine):
         with self._store(_default_namespace()) as store:
             store.remove(name)
 
-    def create_gated(self, image: str, entry: GatedEntry) -> GatedContainer:
+    def create_traced(self, image: str, entry: ShimEntry) -> TracedContainer:
         from .tracing import TaskContainer
 
         namespace = self._holder(image)
@@ -133,7 +133,7 @@ class ContainerdEngine(Engine, GatedEngine):
             container.start(space, image, entry)
         return container
 
-    def remove_gated(self, name: str) -> None:
+    def remove_traced(self, name: str) -> None:
         from .namespace import ContainerdNamespace
         from .tracing import remove_directory, remove_parts
 

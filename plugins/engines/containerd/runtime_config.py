@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from cntr_core.engine.tracing import GatedEntry, GatedOptions
+from cntr_core.engine.tracing import ShimEntry, TracingOptions
 from cntr_core.errors import EngineError
 from cntr_core.images import ImageConfig
 from cntr_core.runtime import BundleRequest, write_bundle
@@ -18,7 +18,7 @@ _NETWORKS = ("", "none", _HOST)
 _BIND = ("ro", "rw", "private", "rprivate", "shared", "rshared", "slave", "rslave")
 
 
-def specification(directory: str, root: int, config: ImageConfig, entry: GatedEntry) -> dict[str, Any]:
+def specification(directory: str, root: int, config: ImageConfig, entry: ShimEntry) -> dict[str, Any]:
     """What an image's configuration and `entry` ask for; `root` describes the image's root directory, and files that
     the container needs are written to `directory`.
 
@@ -48,7 +48,7 @@ def specification(directory: str, root: int, config: ImageConfig, entry: GatedEn
     return document
 
 
-def _check(options: GatedOptions) -> None:
+def _check(options: TracingOptions) -> None:
     """:raises EngineError: containerd, which has neither networks nor volumes of its own, cannot do it."""
     without = "or run it without --engine, or with docker or podman"
     if options.network not in _NETWORKS:
@@ -59,7 +59,7 @@ def _check(options: GatedOptions) -> None:
         raise EngineError("containerd has no init to put before the program", f"leave --init out, {without}")
 
 
-def _mounts(entry: GatedEntry) -> list[dict[str, Any]]:
+def _mounts(entry: ShimEntry) -> list[dict[str, Any]]:
     """The gate's directory, and what the user asks for."""
     return [
         _bind(entry.directory, entry.target, ["ro"]),

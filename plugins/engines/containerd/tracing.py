@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from cntr_core.engine.tracing import GatedContainer, GatedEntry
+from cntr_core.engine.tracing import ShimEntry, TracedContainer
 from cntr_core.errors import EngineError
 from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
@@ -41,7 +41,7 @@ Connect = Callable[[], AbstractContextManager[ContainerdNamespace]]
 """Gives calls in the container's namespace, good for a block."""
 
 
-class TaskContainer(GatedContainer):
+class TaskContainer(TracedContainer):
     """The container `name`, not yet started."""
 
     def __init__(self, connect: Connect, name: str) -> None:
@@ -54,7 +54,7 @@ class TaskContainer(GatedContainer):
         self._pidfd = -1
         self._code: int | None = None
 
-    def start(self, space: ContainerdNamespace, image: str, entry: GatedEntry) -> None:
+    def start(self, space: ContainerdNamespace, image: str, entry: ShimEntry) -> None:
         """Create all its parts, and start it; whoever called removes them where that fails.
 
         :raises CntrError: one of them cannot be made.
@@ -74,7 +74,7 @@ class TaskContainer(GatedContainer):
             os.close(self._pidfd)
             raise
 
-    def _create(self, space: ContainerdNamespace, image: str, entry: GatedEntry) -> Sequence[Any]:
+    def _create(self, space: ContainerdNamespace, image: str, entry: ShimEntry) -> Sequence[Any]:
         """The container, which has no process yet; gives the mounts of its root."""
         digest, config, layers = Store(space).read(image)
         self._signal = stop_signal(config.stop_signal)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from cntr_core import Container, ContainerState, Engine, EngineStatus, GatedContainer, GatedEngine, GatedEntry
+from cntr_core import Container, ContainerState, Engine, EngineStatus, ShimEntry, TracedContainer, TracingEngine
 from cntr_core.engine import matching
 from cntr_core.errors import EngineError
 
@@ -32,7 +32,7 @@ _STATES = {
 }
 
 
-class ApiEngine(ApiClient, Engine, GatedEngine):
+class ApiEngine(ApiClient, Engine, TracingEngine):
     """An engine behind a unix socket that speaks docker's API."""
 
     def status(self) -> EngineStatus:
@@ -83,7 +83,7 @@ class ApiEngine(ApiClient, Engine, GatedEngine):
             except ImageNotFound:
                 return
 
-    def create_gated(self, image: str, entry: GatedEntry) -> GatedContainer:
+    def create_traced(self, image: str, entry: ShimEntry) -> TracedContainer:
         from .tracing import ApiContainer
 
         with ExitStack() as stack:
@@ -93,7 +93,7 @@ class ApiEngine(ApiClient, Engine, GatedEngine):
             container.owned = stack.pop_all()
             return container
 
-    def remove_gated(self, name: str) -> None:
+    def remove_traced(self, name: str) -> None:
         with self.connected(_PATIENCE) as client:
             remove_container(client, name)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from cntr_core import GatedContainer, GatedEntry, GatedOptions
+from cntr_core import ShimEntry, TracedContainer, TracingOptions
 from cntr_core.errors import EngineError, UsageError
 from cntr_core.kernel.process import pidfd_open
 
@@ -28,7 +28,7 @@ _PATIENCE = 60.0
 """Seconds of silence that the engine may take to create, start or remove a container."""
 
 
-class ApiContainer(GatedContainer):
+class ApiContainer(TracedContainer):
     """The container `name` of an engine; `owned` is given up when it is removed."""
 
     def __init__(self, engine: ApiClient, endpoint: str, name: str) -> None:
@@ -40,7 +40,7 @@ class ApiContainer(GatedContainer):
         self._code: int | None = None
         self.owned = ExitStack()
 
-    def start(self, image: str, entry: GatedEntry) -> None:
+    def start(self, image: str, entry: ShimEntry) -> None:
         """Create it, start it, and find its process; :raises EngineError: one of that fails."""
         with self._engine.client(self._endpoint, _PATIENCE) as client:
             created = client.create_container(**_creation(self._engine, client, image, entry))
@@ -104,7 +104,7 @@ class ApiContainer(GatedContainer):
                 remove_container(client, self._name)
 
 
-def _creation(engine: ApiClient, client: APIClient, image: str, entry: GatedEntry) -> dict[str, Any]:
+def _creation(engine: ApiClient, client: APIClient, image: str, entry: ShimEntry) -> dict[str, Any]:
     """The arguments of the docker package's call that creates the container.
 
     Where an entrypoint is given the image's command does not count, and everything else of the image does.
@@ -136,7 +136,7 @@ def _creation(engine: ApiClient, client: APIClient, image: str, entry: GatedEntr
     }
 
 
-def _chosen_options(options: GatedOptions) -> dict[str, Any]:
+def _chosen_options(options: TracingOptions) -> dict[str, Any]:
     """What stays the engine's own default where the user says nothing."""
     chosen = {
         "network_mode": options.network or None,

@@ -22,7 +22,7 @@ from cntr_slimmer.runs.embedded import Launch
 from cntr_slimmer.runs.engine import EngineRun, running_in_engine
 from cntr_slimmer.trace.observer import TraceObserver
 
-from cntr_core.engine.tracing import GatedOptions
+from cntr_core.engine.tracing import TracingOptions
 from cntr_core.images import open_image
 from tests.support.containerd import Containerd
 from tests.support.images import docker_image
@@ -85,13 +85,13 @@ class EngineCase:
         self,
         image: str,
         *command: str,
-        options: GatedOptions | None = None,
+        options: TracingOptions | None = None,
         observer: TraceObserver | None = None,
         **wishes: Any,
     ) -> AbstractContextManager[EngineRun]:
         with open_image(image, engines=[self.engine]) as opened:
             request = Launch(opened.config, "a-host", command, **wishes)
-        return running_in_engine(self.engine, image, request, options or GatedOptions(), DirectFilesystem(), observer)
+        return running_in_engine(self.engine, image, request, options or TracingOptions(), DirectFilesystem(), observer)
 
     def containers(self) -> list[str]:
         """The names of all containers that runs of cntr have."""

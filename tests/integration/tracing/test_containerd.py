@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cntr_slimmer.trace.observer import TraceObserver
 
-from cntr_core.engine.tracing import GatedOptions
+from cntr_core.engine.tracing import TracingOptions
 from cntr_core.errors import EngineError
 from cntr_core.kernel.process import pidfd_send_signal
 from tests.integration.tracing.conftest import CONTAINERD, ContainerdCase
@@ -31,16 +31,16 @@ def _snapshots(tested: ContainerdCase, snapshotter: str = "overlayfs") -> list[s
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (GatedOptions(network="no-such-network"), "containerd has no network no-such-network"),
-        (GatedOptions(publish=("80",)), "a port cannot be published"),
-        (GatedOptions(init=True), "containerd has no init"),
-        (GatedOptions(volumes=("name:/data",)), "containerd has no volume 'name'"),
-        (GatedOptions(volumes=("/etc:/data:z",)), "no volume option 'z'"),
-        (GatedOptions(volumes=("/no/such/directory:/data",)), "containerd refused: "),
+        (TracingOptions(network="no-such-network"), "containerd has no network no-such-network"),
+        (TracingOptions(publish=("80",)), "a port cannot be published"),
+        (TracingOptions(init=True), "containerd has no init"),
+        (TracingOptions(volumes=("name:/data",)), "containerd has no volume 'name'"),
+        (TracingOptions(volumes=("/etc:/data:z",)), "no volume option 'z'"),
+        (TracingOptions(volumes=("/no/such/directory:/data",)), "containerd refused: "),
     ],
 )
 def test_what_it_has_not_is_told_and_leaves_nothing(
-    tested: ContainerdCase, observer: TraceObserver, options: GatedOptions, message: str
+    tested: ContainerdCase, observer: TraceObserver, options: TracingOptions, message: str
 ) -> None:
     with pytest.raises(EngineError, match=message):  # noqa: SIM117 - it is entering that fails
         with tested.run(tested.image("busybox"), "true", options=options, observer=observer):
@@ -89,7 +89,7 @@ def test_the_container_is_where_the_image_is(tested: ContainerdCase) -> None:
 
 def test_user_volumes_hide_the_images(tested: ContainerdCase, tmp_path: Path) -> None:
     (tmp_path / "given").write_text("the user's\n")
-    options = GatedOptions(volumes=(f"{tmp_path}:/data", "/data/scratch"), tmpfs=("/data/more:size=1m",))
+    options = TracingOptions(volumes=(f"{tmp_path}:/data", "/data/scratch"), tmpfs=("/data/more:size=1m",))
     script = "cat /data/given; mount | grep -c ' on /data'; touch /data/new /data/scratch/new; exec sleep 1000"
     image = tested.build("RUN mkdir -p /data/scratch /data/more\nVOLUME /data")
     with tested.run(image, "sh", "-c", script, options=options) as run:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cntr_slimmer.trace.observer import TraceObserver
 
-from cntr_core.engine.tracing import GatedEntry, GatedOptions
+from cntr_core.engine.tracing import ShimEntry, TracingOptions
 from cntr_core.errors import CntrError, EngineError, SessionError
 from cntr_core.images import Platform
 from cntr_core.kernel.process import pidfd_send_signal
@@ -101,7 +101,7 @@ def test_commands_are_executed_as_the_image_says(tested: EngineCase, observer: T
 
 def test_read_only_means_so_and_a_tmpfs_can_be_written(tested: EngineCase, observer: TraceObserver) -> None:
     script = "echo x > /etc/new || echo refused; echo x > /scratch/new && echo written; exec sleep 1000"
-    options = GatedOptions(tmpfs=("/scratch:size=1m",), read_only=True)
+    options = TracingOptions(tmpfs=("/scratch:size=1m",), read_only=True)
     with tested.run(tested.build("RUN mkdir /scratch"), "sh", "-c", script, options=options, observer=observer) as run:
         until(lambda: b"written" in run.log())
         assert b"refused" in run.log()
@@ -115,7 +115,7 @@ def test_an_init_may_be_the_first_process(tested: EngineCase, observer: TraceObs
         require("catatonit")
     script = "trap 'exit 9' TERM; echo I am $$; while :; do sleep 0.1; done"
     with tested.run(
-        tested.image("debian"), "sh", "-c", script, options=GatedOptions(init=True), observer=observer
+        tested.image("debian"), "sh", "-c", script, options=TracingOptions(init=True), observer=observer
     ) as run:
         until(lambda: b"I am" in run.log())
         assert b"I am 1\n" not in run.log()
@@ -127,7 +127,7 @@ def test_volumes_variables_and_networks_of_the_engine(
     tested: EngineCase, observer: TraceObserver, tmp_path: Path
 ) -> None:
     (tmp_path / "given").write_text("from the host\n")
-    options = GatedOptions(
+    options = TracingOptions(
         volumes=(f"{tmp_path}/given:/etc/given:ro",), environment=("WORD=from the user",), network="none"
     )
     script = 'cat /etc/given; echo "$WORD"; ls /sys/class/net; exec sleep 1000'
@@ -140,7 +140,7 @@ def test_volumes_variables_and_networks_of_the_engine(
 @networked
 def test_a_published_portanswers(tested: EngineCase, observer: TraceObserver) -> None:
     port = free_port()
-    options = GatedOptions(publish=(f"127.0.0.1:{port}:80",))
+    options = TracingOptions(publish=(f"127.0.0.1:{port}:80",))
     with tested.run(tested.image("nginx"), options=options, observer=observer) as run:
         until(lambda: answers(port))
         assert run.end(20) == 0
@@ -194,16 +194,16 @@ def test_a_gate_that_nobody_opens_runs_nothing(tested: EngineCase, tmp_path: Pat
     name = f"cntr-run-{os.getpid()}-refused"
     program = ("/bin/sh", "", "sh", "-c", "echo ran; touch /proof/ran")
     with _shared(tmp_path / "shared") as directory:
-        entry = GatedEntry(
+        entry = ShimEntry(
             name=name,
             hostname="a-host",
             directory=str(directory),
             target="/.gate",
             arguments=("/.gate/gate", "/.gate/fifo", "/", *program),
-            options=GatedOptions(volumes=(f"{proof}:/proof",)),
+            options=TracingOptions(volumes=(f"{proof}:/proof",)),
         )
         try:
-            container = tested.engine.create_gated(tested.image("debian"), entry)
+            container = tested.engine.create_traced(tested.image("debian"), entry)
         except EngineError as error:  # it was over before the engine could tell its process
             assert "ended before" in error.message
         else:
@@ -211,7 +211,7 @@ def test_a_gate_that_nobody_opens_runs_nothing(tested: EngineCase, tmp_path: Pat
             assert (container.ended(), container.logs()) == (125, b"")
             container.remove()
         finally:
-            tested.engine.remove_gated(name)
+            tested.engine.remove_traced(name)
     assert list(proof.iterdir()) == []
     assert tested.containers() == []
 
@@ -219,10 +219,10 @@ def test_a_gate_that_nobody_opens_runs_nothing(tested: EngineCase, tmp_path: Pat
 @networked
 def test_what_the_engine_refuses_is_told_and_leaves_nothing(tested: EngineCase, observer: TraceObserver) -> None:
     with pytest.raises(EngineError, match=f"{tested.name} refused: "):  # noqa: SIM117 - it is entering that fails
-        with tested.run(tested.image("debian"), options=GatedOptions(network="no-such-network"), observer=observer):
+        with tested.run(tested.image("debian"), options=TracingOptions(network="no-such-network"), observer=observer):
             pass
     with pytest.raises(CntrError, match="cannot be published"):  # noqa: SIM117 - as above
-        with tested.run(tested.image("debian"), options=GatedOptions(publish=("1-3:4-5",)), observer=observer):
+        with tested.run(tested.image("debian"), options=TracingOptions(publish=("1-3:4-5",)), observer=observer):
             pass
     assert tested.containers() == []
     assert os.listdir(os.environ["TMPDIR"]) == []
