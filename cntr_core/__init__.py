@@ -1,4 +1,4 @@
-"""cntr: attach tools to running containers, and split images into a slim and a fat half.
+"""cntr: attach tools to running containers, and split images into a slim and a fat image.
 
 The public surface for plugin authors: everything named here is stable, everything else is not.
 

@@ -13,7 +13,7 @@
     ├── KernelFeatureMissing      125  this kernel cannot do it
     ├── ImageError                125  an image is missing, corrupt or hostile
     ├── PluginError               125  a plugin is broken or unknown
-    ├── SessionError              125  the session could not start, or was ended by a failure of ours
+    ├── SessionError              125  the session could not start, or an internal component failed
     ├── CommandNotExecutable      126  the command exists and cannot be executed
     └── CommandNotFound           127  the command does not exist
 
@@ -98,7 +98,7 @@ class PluginError(CntrError):
 
 
 class SessionError(CntrError):
-    """The session could not be built, or a part of ours failed while it ran."""
+    """The session could not be built, or an internal component failed while it ran."""
 
     code = "session"
 

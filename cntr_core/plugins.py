@@ -56,7 +56,7 @@ class Plugins:
         """The backend called `name`; :raises PluginError: there is none."""
         known = {filesystem.name: filesystem for filesystem in self.filesystems}
         if name not in known:
-            raise PluginError(f"there is no filesystem backend '{name}'", f"choose from {', '.join(sorted(known))}")
+            raise PluginError(f"unknown filesystem backend '{name}'", f"choose from {', '.join(sorted(known))}")
         return known[name]
 
     @property

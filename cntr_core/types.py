@@ -46,7 +46,7 @@ class Container:
     """One container as its engine describes it.
 
     `id` is the engine's own identifier, in full; `pid` is the container's init process as the host sees it, and
-    None when it does not run. `labels` and `image` lead to the fat half of a slim image.
+    None when it does not run. `labels` and `image` lead to the fat image of a slim image.
     """
 
     engine: str

@@ -43,9 +43,9 @@ def check_files(slim: OpenLayers, original: OpenLayers) -> None:
         try:
             there = original.tree.resolve(name.path, follow=False).file
         except OSError:
-            raise ImageError(f"the slim half has {quoted(name.path)}, which the original lacks") from None
+            raise ImageError(f"the slim image has {quoted(name.path)}, which the original lacks") from None
         if _described(name.file) != _described(there):
-            raise ImageError(f"{quoted(name.path)} is not in the slim half what it is in the original")
+            raise ImageError(f"{quoted(name.path)} differs between the slim image and the original")
 
 
 def _described(file: File) -> tuple[list[object], list[bytes]]:
@@ -72,4 +72,4 @@ def _check_layer(number: int, pieces: Iterable[bytes]) -> None:
             pass
     except ImageError as error:
         sentence = f"layer {number} changed while it was read ({error.message})"
-        raise ImageError(sentence, "let nobody write to the image's file, and run again") from error
+        raise ImageError(sentence, "make sure that nothing writes to the image's file, and run again") from error

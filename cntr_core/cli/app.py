@@ -20,7 +20,7 @@ _EPILOG = "Exit codes: the command's own; 125 for errors of cntr, 126 and 127 as
 
 app = typer.Typer(
     name="cntr",
-    help="Attach tools to running containers, and split images into a slim and a fat half.",
+    help="Attach tools to running containers, and split images into a slim and a fat image.",
     epilog=_EPILOG,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,7 +46,7 @@ def _root(
     ] = False,
     debug: output.Debug = False,
 ) -> None:
-    """Attach tools to running containers, and split images into a slim and a fat half."""
+    """Attach tools to running containers, and split images into a slim and a fat image."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

@@ -28,16 +28,16 @@ Name = Annotated[
     typer.Argument(
         metavar="CONTAINER",
         autocompletion=complete_container,
-        help="A name, an id or the beginning of one, or ENGINE://NAME.",
+        help="Name the container: its name, its id or the beginning of one, or ENGINE://NAME.",
     ),
 ]
 User = Annotated[
     str | None,
-    typer.Option("--user", "-u", metavar="USER[:GROUP]", help="Be this user of the container instead of its own."),
+    typer.Option("--user", "-u", metavar="USER[:GROUP]", help="Run as this user of the container instead of its own."),
 ]
 Env = Annotated[
     list[str] | None,
-    typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Set a variable, or hand on the caller's. Repeatable."),
+    typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Set a variable, or pass on the caller's. Repeatable."),
 ]
 CapAdd = Annotated[
     list[str] | None,
@@ -48,16 +48,16 @@ Inherit = Annotated[
     typer.Option(
         metavar="LIST",
         show_default="all of them",
-        help="What else to take over from the container's process: of no_new_privs, umask, rlimits, oom_score_adj, "
-        "lsm, with commas between; or none.",
+        help="Take only these over from the container's process: a comma-separated list of no_new_privs, umask, "
+        "rlimits, oom_score_adj and lsm; or none.",
     ),
 ]
 NoCgroup = Annotated[bool, typer.Option("--no-cgroup", help="Stay in the caller's cgroups.")]
 Timeout = Annotated[
     float | None,
-    typer.Option(min=0.01, metavar="SECONDS", help="End the session after this time, with code 125."),
+    typer.Option(min=0.01, metavar="SECONDS", help="End the session after this many seconds, with exit code 125."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the steps, and do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the steps; do nothing.")]
 
 _LONGEST = 2_000_000
 """Seconds: poll(2) counts milliseconds in an int."""
@@ -71,12 +71,10 @@ def register(app: typer.Typer) -> None:
 
 def attach(
     container: Name,
-    command: Annotated[
-        list[str] | None, typer.Argument(help="What to run; a shell when nothing is given.", **_WORDS)
-    ] = None,
+    command: Annotated[list[str] | None, typer.Argument(help="Run this command; default: a shell.", **_WORDS)] = None,
     tools: Annotated[
         str,
-        typer.Option(metavar="SOURCE", help="Where the tools come from: host, dir:PATH, container:NAME or image:REF."),
+        typer.Option(metavar="SOURCE", help="Take the tools from host, dir:PATH, container:NAME or image:REF."),
     ] = "host",
     fs: Annotated[
         str,
@@ -84,32 +82,36 @@ def attach(
             metavar="NAME",
             envvar="CNTR_FS",
             autocompletion=complete_filesystem,
-            help="The filesystem backend; see cntr plugins.",
+            help="Use this filesystem backend; see cntr plugins.",
         ),
     ] = "pyfuse3",
     rw_tools: Annotated[
         bool,
-        typer.Option("--rw-tools", help="Let the session write to the tools' tree. The default is read-only."),
+        typer.Option("--rw-tools", help="Let the session write to the tools' tree; default: read-only."),
     ] = False,
     fat: Annotated[
         bool,
         typer.Option(
             "--fat",
-            help="Show the whole image of a slim container instead: its live root, with its fat half below it, as /.",
+            help="Show the whole image of a slim container as /: its live root on top of its fat image.",
         ),
     ] = False,
     fat_image: Annotated[
-        str | None, typer.Option("--fat-image", metavar="REF", help="--fat, by this image (as for cntr run).")
+        str | None, typer.Option("--fat-image", metavar="REF", help="Use this image for --fat.")
     ] = None,
-    scratch: Annotated[bool, typer.Option("--scratch", help="With --fat: throw away what the session writes.")] = False,
-    shell: Annotated[str | None, typer.Option(metavar="COMMAND", help="The shell to start without a COMMAND.")] = None,
+    scratch: Annotated[
+        bool, typer.Option("--scratch", help="Discard what the session writes; only with --fat.")
+    ] = False,
+    shell: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="Start this shell when no COMMAND is given.")
+    ] = None,
     user: User = None,
     env: Env = None,
     cwd: Annotated[
         str | None,
         typer.Option(
             metavar="PATH",
-            help="The working directory in the session; 'target' for the container's own.",
+            help="Start in this directory; 'target': the container's own.",
             show_default="/var/lib/cntr",
         ),
     ] = None,
@@ -125,8 +127,8 @@ def attach(
         bool,
         typer.Option(
             "--via-kubectl",
-            help="CONTAINER is of a cluster, as NAMESPACE/POD/CONTAINER, where POD may be enough: a privileged helper "
-            "pod on its node attaches.",
+            help="Attach to a pod of a cluster by a privileged helper pod on the same node; CONTAINER is then POD or "
+            "NAMESPACE/POD/CONTAINER.",
         ),
     ] = False,
     helper_image: Annotated[
@@ -134,7 +136,7 @@ def attach(
         typer.Option(
             metavar="IMAGE",
             envvar="CNTR_HELPER_IMAGE",
-            help="--via-kubectl: the helper's image, which has cntr and the tools.",
+            help="Use this image for the helper pod of --via-kubectl; it must have cntr and the tools.",
         ),
     ] = "",
     dry_run: DryRun = False,
@@ -148,7 +150,9 @@ def attach(
     """
     if via_kubectl:
         if rw_tools or fat or fat_image is not None or scratch or forward_socket:
-            raise UsageError("--via-kubectl knows neither --rw-tools nor --fat nor --forward-socket", "leave them out")
+            raise UsageError(
+                "--via-kubectl does not support --rw-tools, --fat, --scratch and --forward-socket", "leave them out"
+            )
         flags = [
             *(("--tools", tools) if tools != "host" else ()),
             *(("--fs", fs) if fs != "pyfuse3" else ()),
@@ -186,19 +190,19 @@ def attach(
         output.print_lines(describe_attach(process, options, engines, backend))
         return 0
     if sys.stdin.isatty() and sys.stderr.isatty() and not command:
-        shown = "its files and its fat half's are /" if options.fat is not None else f"the tools are {tools}"
+        shown = "its files and its fat image's are /" if options.fat is not None else f"the tools are {tools}"
         output.say(f"{process.container.ref}: the container's files are in /var/lib/cntr, {shown}")
     return run(process, options, engines, backend)
 
 
 def execute(
     container: Name,
-    command: Annotated[list[str], typer.Argument(help="What to run, of the container's own programs.", **_WORDS)],
+    command: Annotated[list[str], typer.Argument(help="Run this program of the container.", **_WORDS)],
     user: User = None,
     env: Env = None,
     cwd: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="The working directory.", show_default="the container's own"),
+        typer.Option(metavar="PATH", help="Start in this directory.", show_default="the container's own"),
     ] = None,
     cap_add: CapAdd = None,
     inherit: Inherit = None,
@@ -207,7 +211,7 @@ def execute(
     dry_run: DryRun = False,
     debug: output.Debug = False,
 ) -> int:
-    """Run a program of the container's own inside it, whatever engine runs the container.
+    """Run one of the container's own programs in it, whatever engine runs the container.
 
     Exit codes: the command's own, 128+n for a signal, 126 and 127 as in shells, 125 for errors of cntr.
     """
@@ -235,7 +239,9 @@ def _attach_via_kubectl(pod: str, arguments: Sequence[str], image: str, dry_run:
     from . import kubectl
 
     if not image:
-        raise UsageError("--via-kubectl needs the image of its helper", "give --helper-image: any that has cntr in it")
+        raise UsageError(
+            "--via-kubectl needs the image of its helper", "give --helper-image an image that has cntr in it"
+        )
     target = kubectl.find(pod)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if dry_run:
@@ -253,7 +259,7 @@ def _fat(wanted: bool, reference: str | None, scratch: bool, tools: str, rw_tool
     """The fat half to show, as :attr:`SessionOptions.fat` wants it."""
     if not wanted and reference is None:
         if scratch:
-            raise UsageError("--scratch is for --fat", "leave it out: without --rw-tools the tools are read-only")
+            raise UsageError("--scratch is only for --fat", "leave it out: without --rw-tools the tools are read-only")
         return None
     if rw_tools or tools != "host":
         raise UsageError("--fat brings its own tools", "leave --tools and --rw-tools out")

@@ -46,7 +46,7 @@ def _filesystems(plugins: Plugins) -> list[Check]:
         try:
             missing = list(filesystem.missing())
         except Exception as error:  # a stranger's code; the other findings matter all the more
-            missing = [Missing(f"its plugin fails: {type(error).__name__}: {error}", "report it to its author")]
+            missing = [Missing(f"its plugin fails: {type(error).__name__}: {error}", "report this to its author")]
         detail = "; ".join(m.what for m in missing) or "usable"
         remedy = "; ".join(m.remedy for m in missing)
         findings.append(Check("filesystem", filesystem.name, not missing, False, detail, remedy))

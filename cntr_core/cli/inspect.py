@@ -20,14 +20,14 @@ def register(app: typer.Typer) -> None:
 
 
 def list_containers(
-    everything: Annotated[bool, typer.Option("--all", "-a", help="Show those that do not run, too.")] = False,
-    engine: Annotated[str | None, typer.Option(metavar="NAME", help="Ask this engine only.")] = None,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Also list stopped containers.")] = False,
+    engine: Annotated[str | None, typer.Option(metavar="NAME", help="Ask only this engine.")] = None,
     json: output.Json = False,
     debug: output.Debug = False,
 ) -> int:
     """List the containers of all engines.
 
-    Engines that do not answer are left out; [bold]cntr engines[/] tells why.
+    Engines that do not answer are left out; [bold]cntr engines[/] shows why.
     """
     from ..engine import chosen, list_containers
     from ..plugins import load
@@ -59,7 +59,7 @@ def list_containers(
 
 
 def engines(json: output.Json = False, debug: output.Debug = False) -> int:
-    """Show which container engines are here, and what each one answered."""
+    """Show which container engines are available, and what each one answered."""
     from ..engine import statuses as ask_engines
     from ..plugins import load
 
@@ -87,7 +87,7 @@ def engines(json: output.Json = False, debug: output.Debug = False) -> int:
 
 
 def plugins(json: output.Json = False, debug: output.Debug = False) -> int:
-    """Show the plugins: what each offers, and why one that fails does."""
+    """List the plugins, what each one offers, and why a plugin fails."""
     from ..plugins import load
 
     infos = load().infos
@@ -111,7 +111,7 @@ def plugins(json: output.Json = False, debug: output.Debug = False) -> int:
 
 
 def doctor(json: output.Json = False, debug: output.Debug = False) -> int:
-    """Check this machine: kernel, privileges, filesystem backends and engines, each with what to do.
+    """Check this machine: kernel, privileges, filesystem backends and engines; show how to fix what is missing.
 
     Exit code 0 when attach can work here, 125 when something that it needs is missing.
     """

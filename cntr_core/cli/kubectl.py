@@ -133,7 +133,7 @@ def _readings(reference: str) -> list[tuple[str | None, str, str | None]]:
     """What a reference may mean: namespace, pod and container."""
     words = reference.removeprefix("pod/").split("/")
     if not all(words) or any(word.startswith("-") for word in words) or len(words) > 3:
-        raise UsageError(f"'{reference}' names no pod", "give [NAMESPACE/]POD[/CONTAINER]")
+        raise UsageError(f"'{reference}' is not a pod", "give [NAMESPACE/]POD[/CONTAINER]")
     if len(words) == 3:
         return [(words[0], words[1], words[2])]
     if len(words) == 2:

@@ -19,7 +19,7 @@ from ..errors import CntrError
 if TYPE_CHECKING:
     from rich.console import Console
 
-_NO_ROOM = ("cannot write the output", "make room there, or write elsewhere")
+_NO_ROOM = ("cannot write the output", "free some space, or write to another place")
 _UNUSABLE = ("cannot use stdin, stdout or stderr", "look what cntr's streams are redirected to")
 _OF_STREAMS = {
     errno.ENOSPC: _NO_ROOM,
@@ -39,7 +39,7 @@ def _switch_debug(wanted: bool) -> bool:
 
 Debug = Annotated[
     bool,
-    typer.Option("--debug", callback=_switch_debug, help="Show tracebacks and what happens inside (or CNTR_DEBUG=1)."),
+    typer.Option("--debug", callback=_switch_debug, help="Show tracebacks and internal steps (as with CNTR_DEBUG=1)."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

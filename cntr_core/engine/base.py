@@ -28,7 +28,7 @@ class Engine(ABC):
         """All containers, running or not.
 
         :raises EngineAbsent: the engine is not there.
-        :raises EngineError: the engine cannot be asked, or answered with nonsense.
+        :raises EngineError: the engine cannot be asked, or gave an invalid answer.
         """
 
     def find(self, name: str) -> Sequence[Container]:

@@ -85,7 +85,7 @@ class _Worker(ForkedCall[T]):
     def result(self, limit: float) -> QueryResult[T]:
         name = self._name
         if not self.finished:
-            error: CntrError = EngineError(f"{name} did not answer within {limit:g} s", f"look whether {name} hangs")
+            error: CntrError = EngineError(f"{name} did not answer within {limit:g} s", f"check whether {name} hangs")
             return QueryResult(name, None, error)
         try:
             return QueryResult(name, self.value())

@@ -43,10 +43,10 @@ def _checked(engine: Engine, containers: Iterable[Container]) -> list[Container]
     for container in found:
         if not isinstance(container, Container):
             raise EngineError(
-                f"{engine.name} lists {container!r:.60}, which is no container", "report it to its author"
+                f"{engine.name} lists {container!r:.60}, which is not a container", "report this to its author"
             )
         if container.engine != engine.name:
-            raise EngineError(f"{engine.name} lists a container of {container.engine}", "report it to its author")
+            raise EngineError(f"{engine.name} lists a container of {container.engine}", "report this to its author")
     return found
 
 
@@ -54,7 +54,9 @@ def statuses(engines: Sequence[Engine]) -> list[tuple[str, EngineStatus]]:
     """What each engine says about itself, asked side by side; one that fails is unavailable, with its error."""
     found = []
     for answer in query(engines, lambda engine: engine.status(), LIMIT):
-        error = answer.error or EngineError(f"{answer.engine} answers with no status", "report it to its author")
+        error = answer.error or EngineError(
+            f"{answer.engine} does not answer with a status", "report this to its author"
+        )
         status = answer.value
         if not isinstance(status, EngineStatus):
             status = EngineStatus(available=False, detail=error.message, hint=error.hint)
@@ -109,7 +111,7 @@ def chosen(name: str | None, engines: Sequence[Engine]) -> Sequence[Engine]:
     found = [engine for engine in engines if engine.name == name]
     if not found:
         known = ", ".join(sorted(engine.name for engine in engines))
-        raise PluginError(f"there is no engine '{name}'", f"choose from {known}, or install its plugin")
+        raise PluginError(f"unknown engine '{name}'", f"choose from {known}, or install its plugin")
     return found
 
 
@@ -120,10 +122,10 @@ def _not_found(ref: ContainerRef, answers: Sequence[QueryResult[list[Container]]
     failed = [error for error in others if error and not isinstance(error, ContainerNotFound | EngineAbsent)]
     if len(failed) == 1:  # it may be that engine's
         cause = failed[0]
-        sentence = f"there is no container '{ref}' that could be found: {cause.message}"
+        sentence = f"container '{ref}' not found: {cause.message}"
         return type(cause)(sentence, cause.hint or "see cntr engines")
     said = "; ".join(f"{a.engine}: {a.error.message if a.error else 'no such container'}" for a in answers)
-    sentence = f"there is no container '{ref}'" + " that could be found" * bool(failed)
+    sentence = f"container '{ref}' not found"
     return ContainerNotFound(sentence, f"see cntr list ({said})" if said else "see cntr list")
 
 

@@ -32,7 +32,7 @@ def open_fat(
     It is `reference`; where that is empty, what the labels name, wherever it is found.
 
     :raises UsageError: there are no labels of a slim image.
-    :raises ImageError: it cannot be found or read, or is the half of another image.
+    :raises ImageError: it cannot be found or read, or belongs to another image.
     """
     with ExitStack() as stack:
         refused = []
@@ -43,13 +43,13 @@ def open_fat(
                 refused.append(error.message)
                 continue
             if not reference and config.labels.get(labels.PAIR) != own.get(labels.PAIR):
-                refused.append(f"{candidate} is the half of another image")
+                refused.append(f"{candidate} belongs to another image")
                 continue
             root = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, root)
             yield FatTree(tree, root, candidate)
             return
-        raise ImageError(f"the fat half of {what} is not to be had: {'; '.join(refused)}", _HINT)
+        raise ImageError(f"the fat image of {what} was not found: {'; '.join(refused)}", _HINT)
 
 
 _HINT = "name it: --fat-image REF"

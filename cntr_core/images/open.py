@@ -15,7 +15,7 @@ from .read.docker_archive import is_docker_archive, read_docker_archive
 from .read.layout import is_layout, read_layout
 from .values import ImageConfig, Layer, Platform
 
-_HINT = "Give the path of an OCI layout, an OCI or docker archive, or a tar of a root directory."
+_HINT = "give the path of an OCI layout, an OCI or docker archive, or a tar of a root directory"
 
 Counter = Callable[[int], object]
 """Told how many more bytes came."""
@@ -105,7 +105,7 @@ def _of_any_engine(reference: str, engines: Sequence[ImageHolder], progress: Cou
             return spooled_archive(_counted(pieces, progress))
         answers.append(f"{engine.name}: no such image")
     raise ImageError(
-        "there is no such file, and no engine holds it" + (f" ({'; '.join(answers)})" if answers else ""),
+        "no such file, and no engine has such an image" + (f" ({'; '.join(answers)})" if answers else ""),
         _HINT,
     )
 
@@ -125,7 +125,7 @@ def _read(reference: str, blobs: Blobs, tag: str, platform: Platform) -> Image:
         return Image(reference, config, layers, blobs)
     if not isinstance(blobs, ArchiveBlobs):
         raise ImageError(
-            "the directory is no OCI layout (it has no oci-layout and index.json)",
-            "For a root directory, make a tar of it.",
+            "the directory is not an OCI layout (it has no oci-layout and index.json)",
+            "for a root directory, make a tar of it",
         )
     return Image(reference, ImageConfig(platform), (Layer("root.tar"),), blobs.whole())

@@ -52,8 +52,8 @@ class Budget:
         self.entries -= entries
         if self.size < 0 or self.entries < 0:
             raise ImageError(
-                "it unpacks to more than there is room for",
-                "Free some space; or the image is a decompression bomb.",
+                "it does not fit into the free space when it is unpacked",
+                "free some space; or the image is a decompression bomb",
             )
 
 

@@ -98,4 +98,4 @@ def _about(what: str) -> Iterator[None]:
     except ImageError as error:
         raise ImageError(f"{what}: {error.message}", error.hint) from error
     except OSError as error:
-        raise ImageError(f"{what}: {error.strerror}", "Nothing of the image was kept.") from error
+        raise ImageError(f"{what}: {error.strerror}", "nothing of the image was kept") from error

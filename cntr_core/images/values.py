@@ -34,7 +34,7 @@ class Platform:
         """
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(parts):
-            raise ImageError(f"{text!r} is no platform", "Write it like linux/amd64.")
+            raise ImageError(f"{text!r} is not a platform", "write it like linux/amd64")
         return cls(*parts)
 
     @classmethod

@@ -125,7 +125,7 @@ class ForkedCall(Generic[T]):
         :raises ChildDied: it did not answer.
         """
         if not self._received:
-            raise ChildDied("a process of cntr was killed", "look whether memory ran out")
+            raise ChildDied("a process of cntr was killed", "check whether memory ran out")
         value, error = pickle.loads(self._received)  # from a fork of this very process
         if error is not None:
             raise error

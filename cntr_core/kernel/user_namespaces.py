@@ -65,7 +65,7 @@ def enter_with_subordinates() -> None:
         os.write(gone, b"1")
     except OSError as error:
         raise KernelFeatureMissing(
-            f"an ordinary user may make no user namespace here ({error.strerror})",
+            f"an ordinary user cannot create a user namespace here ({error.strerror})",
             "sysctl user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns decide; or use sudo",
         ) from None
     finally:

@@ -48,7 +48,7 @@ def arguments(config: ImageConfig, command: tuple[str, ...]) -> tuple[str, ...]:
     """
     line = (*config.entrypoint, *(command or config.cmd))
     if not line:
-        raise UsageError("the image names no command", "Give one behind --.")
+        raise UsageError("the image has no command", "give one after --")
     return line
 
 

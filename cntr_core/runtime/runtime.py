@@ -37,7 +37,7 @@ def need_runtime() -> str:
     """:raises EngineError: no runtime is installed."""
     if found := find_runtime():
         return found
-    raise EngineError("no OCI runtime is installed", f"Install one: {' or '.join(_PROGRAMS)}.")
+    raise EngineError("no OCI runtime is installed", f"install one: {' or '.join(_PROGRAMS)}")
 
 
 class Runtime:

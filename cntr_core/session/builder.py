@@ -84,7 +84,7 @@ def _execute(step: Step, context: MountContext) -> None:
     except OSError as error:
         raise SessionError(
             f"cannot {step.describe()} ({channel.describe(error)})",
-            "cntr doctor tells what this machine lacks; --debug tells more",
+            "run cntr doctor to see what this machine lacks, or again with --debug",
         ) from error
 
 

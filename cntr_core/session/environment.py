@@ -95,7 +95,7 @@ def parse_assignments(texts: Iterable[bytes], caller: Mapping[bytes, bytes]) -> 
     for text in texts:
         name, equals, value = text.partition(b"=")
         if not name:
-            raise UsageError(f"'{text.decode(errors='replace')}' names no variable", "write --env NAME=VALUE")
+            raise UsageError(f"'{text.decode(errors='replace')}' is not a variable", "write --env NAME=VALUE")
         if equals:
             assignments.append((name, value))
         elif name in caller:

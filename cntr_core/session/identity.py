@@ -214,7 +214,7 @@ def _group(text: str, rootfd: int) -> int:
 def _number(text: str, word: str, file: str) -> int:
     if _is_id(text):
         return int(text)
-    raise UsageError(f"the container knows no {word} '{text}'", f"give a name of its {file}, or an id below 4294967295")
+    raise UsageError(f"the container has no {word} '{text}'", f"give a name from its {file}, or an id below 4294967295")
 
 
 def _is_id(text: str) -> bool:

@@ -180,7 +180,7 @@ def _first_steps(target: Target, identity: Identity) -> list[Step]:
 def _identity(target: Target, options: SessionOptions) -> Identity:
     if unknown := options.inherit - set(INHERITABLE):
         raise UsageError(
-            f"--inherit does not know {', '.join(sorted(unknown))}", f"choose from {', '.join(INHERITABLE)}"
+            f"--inherit: unknown value {', '.join(sorted(unknown))}", f"choose from {', '.join(INHERITABLE)}"
         )
     try:
         extra = capabilities.mask(options.cap_add)
@@ -211,7 +211,7 @@ def _shell(text: str) -> tuple[bytes, ...]:
     except ValueError as error:
         raise UsageError(f"--shell: {str(error).lower()} in {text}", "quote as in a shell") from None
     if not words or not words[0]:
-        raise UsageError("--shell names no shell", "for example --shell zsh")
+        raise UsageError("--shell is empty", "for example --shell zsh")
     return tuple(os.fsencode(word) for word in words)
 
 
@@ -232,10 +232,10 @@ def _forward(text: str) -> tuple[str, str]:
     outside, _, inside = text.partition(":")
     inside = inside or outside
     if ":" in inside:
-        raise UsageError(f"--forward-socket wants two paths at most, not '{text}'", "give PATH or PATH:PATH-IN-SESSION")
+        raise UsageError(f"--forward-socket takes two paths at most, not '{text}'", "give PATH or PATH:PATH-IN-SESSION")
     for path in (outside, inside):
         if not path.startswith("/"):
-            raise UsageError(f"--forward-socket wants absolute paths, not '{path}'", "for example $SSH_AUTH_SOCK")
+            raise UsageError(f"--forward-socket takes absolute paths, not '{path}'", "for example $SSH_AUTH_SOCK")
         if len(os.fsencode(path)) > _LONGEST_SOCKET:
             raise UsageError(f"no socket can have a path as long as {path}", f"{_LONGEST_SOCKET} bytes at most")
     inside = "/" + os.path.normpath(inside).lstrip("/")

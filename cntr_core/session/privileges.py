@@ -60,7 +60,7 @@ def _check_program() -> None:
     if os.access("/proc/self/exe", os.W_OK):  # pragma: no cover - tests run the system's interpreter
         program = os.readlink("/proc/self/exe")
         raise PermissionMissing(
-            f"{program} is yours to write, and so the container's, for no user namespace can be made to protect it",
+            f"{program} is writable for you, and so for the container: no user namespace can protect it",
             "install cntr with the system's Python, or see cntr doctor on user namespaces",
         )
 

@@ -221,7 +221,7 @@ class _Supervisor:
         self._loop.watched.pop(self._server, None)
         if _died(self._server) and self._error is None:
             self._error = SessionError(
-                "the filesystem server died, and the session with it",
+                "the filesystem server died, which ended the session",
                 "run again with --debug; --fs kernel needs none",
             )
         self._end()
@@ -235,12 +235,12 @@ class _Supervisor:
     def _setup_took_too_long(self) -> None:  # pragma: no cover - it takes a kernel that hangs
         self._error = SessionError(
             f"the command did not start within {SETUP_LIMIT:.0f} s",
-            "look whether the container's cgroup is frozen, and try --no-cgroup",
+            "check whether the container's cgroup is frozen, or use --no-cgroup",
         )
         self._end()
 
     def _on_time_is_up(self) -> None:
-        self._error = SessionError(f"the session was ended after {self._on_timeout:g} s", "as --timeout asked")
+        self._error = SessionError(f"the session was ended after {self._on_timeout:g} s", "raise or drop --timeout")
         self._forward(signal.SIGTERM)
         self._deadlines.set("term", TERM_GRACE, self._end)
 

@@ -74,7 +74,9 @@ def open_tools(
             path = config.environment["PATH"].encode() if "PATH" in config.environment else DEFAULT_PATH
             yield Tools(root, path, _SHELLS, f"the image {name}")
     else:
-        raise UsageError(f"'{spec}' names no tools", "use host, dir:PATH, container:NAME or image:REF after --tools")
+        raise UsageError(
+            f"'{spec}' is not a source of tools", "use host, dir:PATH, container:NAME or image:REF after --tools"
+        )
 
 
 def check_writable(spec: str) -> None:
@@ -84,8 +86,8 @@ def check_writable(spec: str) -> None:
     """
     if spec.startswith("image:"):
         raise UsageError(
-            "an image's tree is shared by all sessions, so --rw-tools cannot write to it",
-            "unpack a copy of your own, and use --tools dir:PATH",
+            "all sessions share an image's tree, so --rw-tools cannot write to it",
+            "unpack a copy, and use --tools dir:PATH",
         )
 
 

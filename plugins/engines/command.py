@@ -31,7 +31,7 @@ class CommandEngine(Engine):
             words = _words()
         except EngineError as error:
             return EngineStatus(available=False, detail=error.message, hint=error.hint)
-        return EngineStatus(available=True, detail="a command finds the process", endpoint=shlex.join(words))
+        return EngineStatus(available=True, detail="runs a command to find the process", endpoint=shlex.join(words))
 
     def containers(self) -> Sequence[Container]:
         """None: the command knows names that it is given, and tells no others."""

@@ -66,7 +66,7 @@ def rows(table: str) -> Iterator[dict[str, str]]:
         return
     titles = list(re.finditer(rb"\S+", lines[0]))
     if tuple(title[0].decode(errors="replace") for title in titles) != _FIELDS:
-        raise EngineError(f"lxc-ls prints another table than was asked for: {table[:60]!r}", "run lxc-ls --fancy")
+        raise EngineError(f"lxc-ls prints an unexpected table: {table[:60]!r}", "run lxc-ls --fancy")
     begins = [title.start() for title in titles]
     for line in lines[1:]:
         columns = zip(begins, [*begins[1:], None], strict=True)
@@ -78,7 +78,7 @@ def _container(row: dict[str, str]) -> Container:
     """Names are unique below one path, and all that LXC has for an id."""
     pid = row["PID"]
     if pid and not pid.isdecimal():
-        raise EngineError(f"lxc-ls tells no PID of {row['NAME']}: {pid!r}", "run lxc-ls --fancy")
+        raise EngineError(f"lxc-ls prints no PID for {row['NAME']}: {pid!r}", "run lxc-ls --fancy")
     labels = {"lxc.group": row["GROUPS"], "unprivileged": row["UNPRIVILEGED"]}
     return Container(
         engine=LxcEngine.name,

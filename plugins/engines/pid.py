@@ -17,7 +17,7 @@ class PidEngine(Engine):
     name: ClassVar[str] = "pid"
 
     def status(self) -> EngineStatus:
-        return EngineStatus(available=True, detail="any process by its number", endpoint="/proc")
+        return EngineStatus(available=True, detail="any process by its PID", endpoint="/proc")
 
     def containers(self) -> Sequence[Container]:
         """None: every process would be one."""

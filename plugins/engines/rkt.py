@@ -67,7 +67,7 @@ def pods(table: str) -> Iterator[Container]:
         return
     of_pods = [_CELL.split(line) for line in lines if not line[:1].isspace()]  # and not of a pod's further applications
     if not _LEGEND.match(lines[0]) or any(len(cells) < _CELLS for cells in of_pods):
-        raise EngineError(f"rkt prints another table than was asked for: {lines[0]!r:.80}", "run rkt list --full")
+        raise EngineError(f"rkt prints an unexpected table: {lines[0]!r:.80}", "run rkt list --full")
     for uuid, app, image, _, state, *_ in of_pods[1:]:
         known = _STATES.get(state, ContainerState.EXITED)
         yield Container(RktEngine.name, uuid, "" if app == "-" else app, known, image="" if image == "-" else image)

@@ -23,15 +23,15 @@ def register(app: typer.Typer) -> None:
 
 def diff(
     one: options.Image,
-    other: Annotated[str, typer.Argument(metavar="IMAGE", help="The image to compare with.", show_default=False)],
-    no_times: Annotated[bool, typer.Option("--no-times", help="Leave modification times out.")] = False,
+    other: Annotated[str, typer.Argument(metavar="IMAGE", help="Compare with this image.", show_default=False)],
+    no_times: Annotated[bool, typer.Option("--no-times", help="Ignore modification times.")] = False,
     platform: options.ForPlatform = None,
     json: output.Json = False,
     debug: output.Debug = False,
 ) -> int:
     """Compare two images file by file: type, mode, owner, time, extended attributes, links, content.
 
-    Exit code 0 where nothing differs, 1 where something does.
+    Exit code: 0 if nothing differs, 1 otherwise.
     """
     from cntr_core.images.tree.diff import difference
     from cntr_core.images.tree.layers import open_layers

@@ -31,33 +31,42 @@ class Run:
         typer.Option(
             "--probe",
             metavar="SPEC",
-            help="How to use the container: http\\[:PORT]\\[/PATH]\\[=STATUS], tcp:PORT, exec:CMD, script:FILE, crawl, "
-            "openapi:PATH, quiet:10s, exit, manual. Repeatable, in order.",
+            help="Drive the container with this probe: http\\[:PORT]\\[/PATH]\\[=STATUS], tcp:PORT, exec:CMD, "
+            "script:FILE, crawl, openapi:PATH, quiet:10s, exit, manual. Repeatable, in order.",
             rich_help_panel=_RUN,
         ),
     ] = None
     until: Annotated[
         str | None,
         typer.Option(
-            "--until", metavar="SPEC", help="One more probe, after the others: quiet:10s.", rich_help_panel=_RUN
+            "--until",
+            metavar="SPEC",
+            help="Add one more probe after the others, such as quiet:10s.",
+            rich_help_panel=_RUN,
         ),
     ] = None
     manual: Annotated[
-        bool, typer.Option("--manual", help="Use the container by hand; Enter goes on.", rich_help_panel=_RUN)
+        bool, typer.Option("--manual", help="Use the container by hand until you press Enter.", rich_help_panel=_RUN)
     ] = False
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, help="Seconds for all probes of one run.", rich_help_panel=_RUN)
+        float,
+        typer.Option(
+            "--timeout", min=0.1, help="Allow this many seconds for all probes of one run.", rich_help_panel=_RUN
+        ),
     ] = 60.0
     stop_timeout: Annotated[
         float,
         typer.Option(
-            "--stop-timeout", min=0, help="Seconds between the stop signal and SIGKILL.", rich_help_panel=_RUN
+            "--stop-timeout",
+            min=0,
+            help="Wait this many seconds between the stop signal and SIGKILL.",
+            rich_help_panel=_RUN,
         ),
     ] = 10.0
     host_network: Annotated[
         bool,
         typer.Option(
-            "--host-network", help="Use this machine's network; else there is nothing but lo.", rich_help_panel=_RUN
+            "--host-network", help="Use this machine's network; default: loopback only.", rich_help_panel=_RUN
         ),
     ] = False
     read_only: Annotated[
@@ -68,31 +77,37 @@ class Run:
         typer.Option(
             "--engine",
             metavar="NAME",
-            help="Run it in containers of docker, podman or containerd. Else in ours, which need no engine.",
+            help="Run the image in docker, podman or containerd; default: cntr's own runc or crun container.",
             rich_help_panel=_RUN,
         ),
     ] = None
     env: Annotated[
         list[str] | None,
-        typer.Option("--env", "-e", metavar="NAME=VALUE", help="With --engine: set a variable.", rich_help_panel=_RUN),
+        typer.Option(
+            "--env", "-e", metavar="NAME=VALUE", help="Set a variable; only with --engine.", rich_help_panel=_RUN
+        ),
     ] = None
     volume: Annotated[
         list[str] | None,
         typer.Option(
-            "--volume", "-v", metavar="SOURCE:TARGET", help="With --engine: mount a volume.", rich_help_panel=_RUN
+            "--volume", "-v", metavar="SOURCE:TARGET", help="Mount a volume; only with --engine.", rich_help_panel=_RUN
         ),
     ] = None
     publish: Annotated[
         list[str] | None,
         typer.Option(
-            "--publish", "-p", metavar="PORT:PORT", help="With --engine: publish a port.", rich_help_panel=_RUN
+            "--publish", "-p", metavar="PORT:PORT", help="Publish a port; only with --engine.", rich_help_panel=_RUN
         ),
     ] = None
     network: Annotated[
-        str, typer.Option("--network", metavar="NAME", help="With --engine: join this network.", rich_help_panel=_RUN)
+        str,
+        typer.Option("--network", metavar="NAME", help="Join this network; only with --engine.", rich_help_panel=_RUN),
     ] = ""
     fs: Annotated[
-        str, typer.Option("--fs", metavar="NAME", help="The filesystem backend that watches.", rich_help_panel=_RUN)
+        str,
+        typer.Option(
+            "--fs", metavar="NAME", help="Record accesses with this filesystem backend.", rich_help_panel=_RUN
+        ),
     ] = "direct"
 
     def options(self, command: list[str] | None) -> RunOptions:
@@ -109,7 +124,7 @@ class Run:
         lists = [tuple(words or ()) for words in (self.env, self.volume, self.publish)]
         told = TracingOptions(lists[0], lists[1], publish=lists[2], network=self.network)
         if self.engine is None and told != TracingOptions():
-            raise UsageError("--env, --volume, --publish and --network are an engine's", "add --engine docker")
+            raise UsageError("--env, --volume, --publish and --network are only for --engine", "add --engine docker")
         engine = None if self.engine is None else chosen(self.engine, options.engines())[0]
         return RunOptions(
             probes=options.probes_of(self.probe, self.until, self.manual),
@@ -136,7 +151,7 @@ class Verification:
         typer.Option(
             "--verify-probe",
             metavar="SPEC",
-            help="Ask this of the slim image too, though it was not traced. Repeatable.",
+            help="Also check the slim image with this probe, which is not traced. Repeatable.",
             rich_help_panel=_RUN,
         ),
     ] = None
@@ -145,7 +160,7 @@ class Verification:
     )
     repairs: Annotated[
         int,
-        typer.Option(metavar="N", min=0, help="How often a slim image that fails may learn.", rich_help_panel=_RUN),
+        typer.Option(metavar="N", min=0, help="Add missing files and retry up to N times.", rich_help_panel=_RUN),
     ] = 3
 
 
@@ -156,29 +171,29 @@ class Keep:
     add_trace: Annotated[
         list[str] | None,
         typer.Option(
-            "--trace", metavar="FILE", help="Keep what this trace used, too. Repeatable.", rich_help_panel=_KEEP
+            "--trace", metavar="FILE", help="Also keep what this trace used. Repeatable.", rich_help_panel=_KEEP
         ),
     ] = None
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATH", help="Keep it, and what it needs. A path or glob.", rich_help_panel=_KEEP),
+        typer.Option(metavar="PATH", help="Keep this path or glob, and what it needs.", rich_help_panel=_KEEP),
     ] = None
     include_from: Annotated[
         list[str] | None,
         typer.Option(
             "--include-from",
             metavar="FILE",
-            help="Keep the paths in it, as cntr run --misses wrote them.",
+            help="Keep the paths in FILE, a list by cntr run --misses.",
             rich_help_panel=_KEEP,
         ),
     ] = None
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATH", help="Leave it out, even if it was used.", rich_help_panel=_KEEP),
+        typer.Option(metavar="PATH", help="Leave this path out, even if it was used.", rich_help_panel=_KEEP),
     ] = None
     preserve: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATH", help="Keep it, whatever --exclude says.", rich_help_panel=_KEEP),
+        typer.Option(metavar="PATH", help="Keep this path, whatever --exclude says.", rich_help_panel=_KEEP),
     ] = None
     include_package: Annotated[
         list[str] | None,
@@ -189,10 +204,11 @@ class Keep:
     ] = 0
     rule: Annotated[
         list[str] | None,
-        typer.Option("--rule", metavar="NAME", help="Ask this rule, too.", rich_help_panel=_KEEP),
+        typer.Option("--rule", metavar="NAME", help="Also apply this rule.", rich_help_panel=_KEEP),
     ] = None
     no_rule: Annotated[
-        list[str] | None, typer.Option("--no-rule", metavar="NAME", help="Do not ask this rule.", rich_help_panel=_KEEP)
+        list[str] | None,
+        typer.Option("--no-rule", metavar="NAME", help="Do not apply this rule.", rich_help_panel=_KEEP),
     ] = None
 
     def options(self) -> SelectionOptions:
@@ -220,31 +236,35 @@ class Output:
             "--output",
             "-o",
             metavar="DEST",
-            help="Where both halves go: PATH.tar, a directory (OCI layout), ENGINE://NAME, registry://HOST/NAME. "
-            "Without it: NAME-slim.tar here, or the engine that IMAGE names.",
+            help="Write both images to PATH.tar, a directory (OCI layout), ENGINE://NAME or registry://HOST/NAME; "
+            "default: NAME-slim.tar, or the engine that IMAGE names.",
             rich_help_panel=_OUTPUT,
         ),
     ] = None
     slim_name: Annotated[
-        str | None, typer.Option("--slim-name", help="The slim half's name.", rich_help_panel=_OUTPUT)
+        str | None, typer.Option("--slim-name", help="Name the slim image.", rich_help_panel=_OUTPUT)
     ] = None
-    fat_name: Annotated[
-        str | None, typer.Option("--fat-name", help="The fat half's name.", rich_help_panel=_OUTPUT)
-    ] = None
+    fat_name: Annotated[str | None, typer.Option("--fat-name", help="Name the fat image.", rich_help_panel=_OUTPUT)] = (
+        None
+    )
     squash: Annotated[
         bool,
-        typer.Option("--squash", help="Give the slim half one layer; join works as ever.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            "--squash",
+            help="Write the slim image as one layer; join still restores all layers.",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = False
     compression: Annotated[
         str | None,
-        typer.Option(help="gzip, zstd or none; else what suits the destination.", rich_help_panel=_OUTPUT),
+        typer.Option(help="Compress with gzip, zstd or none; default: what suits DEST.", rich_help_panel=_OUTPUT),
     ] = None
     report: Annotated[
         str | None,
         typer.Option(
             "--report",
             metavar="DIR",
-            help="Where report.html, report.json and the trace go.",
+            help="Write report.html, report.json and the trace to this directory.",
             show_default="NAME-report",
             rich_help_panel=_OUTPUT,
         ),

@@ -17,11 +17,15 @@ from . import options
 if TYPE_CHECKING:
     from ..split.joined import OpenPair
 
-Slim = Annotated[str, typer.Argument(metavar="SLIM", help="The slim image, as for cntr slim.", show_default=False)]
+Slim = Annotated[
+    str, typer.Argument(metavar="SLIM", help="Read this slim image; forms as for cntr slim.", show_default=False)
+]
 Fat = Annotated[
     str | None,
     typer.Argument(
-        metavar="[FAT]", help="The fat image; else the one that SLIM names, where SLIM is.", show_default=False
+        metavar="[FAT]",
+        help="Read this fat image; default: the one that SLIM names, in the same place.",
+        show_default=False,
     ),
 ]
 
@@ -41,22 +45,20 @@ def join(
             "--output",
             "-o",
             metavar="DEST",
-            help="PATH.tar, a directory (OCI layout), ENGINE://NAME, or registry://HOST/NAME.",
+            help="Write the image to PATH.tar, a directory (OCI layout), ENGINE://NAME or registry://HOST/NAME.",
             show_default=False,
         ),
     ] = "",
     name: Annotated[
         str,
-        typer.Option(
-            "--name", help="The image's name there; else the one in DEST, or joined:latest.", show_default=False
-        ),
+        typer.Option("--name", help="Name the image; default: the name in DEST, or joined:latest.", show_default=False),
     ] = "",
     platform: options.ForPlatform = None,
     debug: output.Debug = False,
 ) -> int:
-    """Make the original image of its two halves.
+    """Rebuild the original image from its slim and its fat image.
 
-    Its layers have the same digests (DiffIDs) again, and its configuration is the same, byte for byte.
+    Its layers have the original digests (DiffIDs), and its configuration is the same byte for byte.
     """
     from cntr_core.errors import UsageError
     from cntr_core.images.write.destination import parse_destination
@@ -66,7 +68,7 @@ def join(
     from .progress import display
 
     if not target:
-        raise UsageError("--output is missing", "say where the image goes: -o original.tar")
+        raise UsageError("--output is missing", "give a destination: -o original.tar")
     options.end_by_signals()
     destination = parse_destination(target, options.engines(), slim)
     destination.check()
@@ -92,7 +94,7 @@ def verify(
     json: output.Json = False,
     debug: output.Debug = False,
 ) -> int:
-    """Prove that two halves make their original, without writing anything: every layer's digest is computed."""
+    """Verify that a slim and a fat image rebuild their original: compute every layer's digest, write nothing."""
     from .progress import display
 
     options.end_by_signals()
@@ -102,7 +104,7 @@ def verify(
     if json:
         output.print_json({"ok": True, "layers": layers})
     else:
-        typer.echo(f"{len(layers)} layer{'s' * (len(layers) != 1)} verified: both halves make the original")
+        typer.echo(f"{len(layers)} layer{'s' * (len(layers) != 1)} verified: both images rebuild the original")
     return 0
 
 
@@ -118,9 +120,9 @@ def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[OpenPa
         if fat is None:
             known = image.config.labels.get(FAT_NAME)
             if image.config.labels.get(ROLE) == FAT_ROLE:
-                raise UsageError(f"{slim} is a fat image, and a slim one belongs there", "give the slim one first")
+                raise UsageError(f"{slim} is a fat image, and must be a slim one", "give the slim one first")
             if not known:
-                raise UsageError(f"{slim} does not name its fat half", "give the fat image, too")
+                raise UsageError(f"{slim} does not name its fat image", "give the fat image as the second argument")
             fat = beside(slim, known)
         with options.opened(fat, platform) as other:
             yield OpenPair.of(image, other)

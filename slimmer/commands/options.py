@@ -21,17 +21,19 @@ Image = Annotated[
     str,
     typer.Argument(
         metavar="IMAGE",
-        help="Path of an OCI layout, OCI or docker archive (PATH:NAME where it holds several), or tar of a root "
-        "directory; ENGINE://NAME; registry://HOST/NAME:TAG; or a name that an engine knows.",
+        help="Read this image: path of an OCI layout, an OCI or docker archive (PATH:NAME if it holds several), or a "
+        "tar of a root directory; ENGINE://NAME; registry://HOST/NAME:TAG; or a name that an engine knows.",
         show_default=False,
     ),
 ]
 Words = Annotated[
-    list[str] | None, typer.Argument(help="Replaces the image's CMD; put -- before it.", show_default=False)
+    list[str] | None, typer.Argument(help="Run this instead of the image's CMD; put -- before it.", show_default=False)
 ]
 ForPlatform = Annotated[
     str | None,
-    typer.Option("--platform", metavar="OS/ARCH[/VARIANT]", help="Which image of an index; else this machine's."),
+    typer.Option(
+        "--platform", metavar="OS/ARCH[/VARIANT]", help="Choose an image of an index; default: this machine's platform."
+    ),
 ]
 
 

@@ -46,10 +46,11 @@ def slim(
     json: console.Json = False,
     debug: console.Debug = False,
 ) -> int:
-    """Split an image into a slim half, which has what its application uses, and a fat half, which has the rest.
+    """Split an image in two: slim has the files that its application uses, fat all others.
 
-    The image runs on a filesystem that watches; the slim half then does the same again, and must do it as well. Nothing
-    is lost: [bold]cntr join[/] gives the original back, [bold]cntr attach --fat[/] shows it in the running container.
+    The image runs while cntr records which files it uses; the slim image must then pass the same probes.
+    [bold]cntr join[/] rebuilds the original byte for byte; [bold]cntr attach --fat[/] shows a slim container with all
+    of its files.
     """
     from cntr_core.plugins import load
 
@@ -130,7 +131,7 @@ def _compression(word: str | None) -> Compression | None:
     try:
         return Compression(word)
     except ValueError:
-        raise UsageError(f"there is no compression '{word}'", f"choose from {', '.join(Compression)}") from None
+        raise UsageError(f"unknown compression '{word}'", f"choose from {', '.join(Compression)}") from None
 
 
 def _tell_probes(request: SlimRequest, image: Image, json: bool) -> None:
@@ -147,7 +148,7 @@ def _must_be_fit(result: Slimmed, image: Image, target: _Target) -> None:
 
     if result.trouble:
         write_report(_explained(result, image, (), "")[1], result.trace, target.report)
-        hint = f"see {target.report}/report.html; keep more by --include or by wider probes"
+        hint = f"see {target.report}/report.html; keep more with --include or with wider probes"
         raise CntrError(result.trouble, hint)
 
 

@@ -16,13 +16,15 @@ from . import groups, options
 if TYPE_CHECKING:
     from ..trace.record import Access, AccessTrace
 
-TraceFile = Annotated[str, typer.Argument(metavar="TRACE", help="A file that cntr made.", show_default=False)]
+TraceFile = Annotated[str, typer.Argument(metavar="TRACE", help="Read this trace file.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="TraceObserver what an image uses, and keep it as a file.", no_args_is_help=True, rich_markup_mode="rich"
+        help="Record which files an image uses; show, merge and compare the records.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
     )
     group.command("run")(groups.expanded(run))
     group.command("show")(show)
@@ -36,12 +38,12 @@ def run(
     run: groups.Run,
     command: options.Words = None,
     target: Annotated[
-        str, typer.Option("--output", "-o", metavar="TRACE", help="The file; .zst compresses it.")
+        str, typer.Option("--output", "-o", metavar="TRACE", help="Write the trace to this file; .zst compresses it.")
     ] = "trace.jsonl.zst",
     platform: options.ForPlatform = None,
     debug: output.Debug = False,
 ) -> int:
-    """Run an image, drive it by probes, and write which files it used."""
+    """Run an image, drive it with probes, and write which files it used."""
     from ..pipeline import traced
     from ..runs.backends import leave_namespaces
     from ..trace.file import write
@@ -60,12 +62,14 @@ def run(
 
 def show(
     trace: TraceFile,
-    path: Annotated[str | None, typer.Option("--path", help="Only this path, and what is below it.")] = None,
-    absent: Annotated[bool, typer.Option("--absent", help="What was looked for in vain, too.")] = False,
+    path: Annotated[str | None, typer.Option("--path", help="Show only this path and what is below it.")] = None,
+    absent: Annotated[
+        bool, typer.Option("--absent", help="Also show paths that were looked for and not found.")
+    ] = False,
     json: output.Json = False,
     debug: output.Debug = False,
 ) -> int:
-    """Show what was used: when first, in which phase, how, and by whom."""
+    """Show the files that were used: when first, in which phase, how, and by which program."""
     from ..trace.file import read
 
     loaded = read(trace)
@@ -96,11 +100,15 @@ def _row(access: Access, trace: AccessTrace) -> dict[str, object]:
 
 
 def merge(
-    traces: Annotated[list[str], typer.Argument(metavar="TRACE...", help="Files of one image.", show_default=False)],
-    target: Annotated[str, typer.Option("--output", "-o", metavar="TRACE", help="The file to write.")],
+    traces: Annotated[
+        list[str], typer.Argument(metavar="TRACE...", help="Read these traces of one image.", show_default=False)
+    ],
+    target: Annotated[
+        str, typer.Option("--output", "-o", metavar="TRACE", help="Write the merged trace to this file.")
+    ],
     debug: output.Debug = False,
 ) -> int:
-    """Make one trace of several runs of an image: what any of them used is used."""
+    """Merge the traces of several runs of one image."""
     from cntr_core.errors import UsageError
 
     from ..trace.file import read, write
@@ -115,7 +123,7 @@ def merge(
 
 
 def diff(one: TraceFile, other: TraceFile, json: output.Json = False, debug: output.Debug = False) -> int:
-    """Show what only one of two traces used. Exit code 0 where they used the same, 1 otherwise."""
+    """Show what only one of two traces used. Exit code: 0 if they used the same, 1 otherwise."""
     from ..trace.file import read
     from ..trace.record import difference
 

@@ -26,17 +26,19 @@ def why(
     image: Annotated[
         str,
         typer.Argument(
-            metavar="IMAGE", help="A slim image, or the directory of its report, or report.json.", show_default=False
+            metavar="IMAGE",
+            help="Read the report of this slim image, or from this directory or report.json.",
+            show_default=False,
         ),
     ],
-    path: Annotated[str, typer.Argument(metavar="PATH", help="A path in the image.", show_default=False)],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Explain this path of the image.", show_default=False)],
     platform: options.ForPlatform = None,
     json: output.Json = False,
     debug: output.Debug = False,
 ) -> int:
-    """Tell why a path is in a slim image, or why it is not, and what would keep it.
+    """Explain why a path is in a slim image, or why not and what would keep it.
 
-    Exit code 0 where it is kept, 1 where it is not.
+    Exit code: 0 if it is kept, 1 otherwise.
     """
     from ..report.lookup import why as find
 
@@ -63,10 +65,8 @@ def _report(reference: str, platform: str | None) -> Report:
     with options.opened(reference, platform) as image:
         pair = image.config.labels.get(PAIR)
     if not pair:
-        raise UsageError(f"{reference} is no slim image", "give a slim image, or the directory of its report")
+        raise UsageError(f"{reference} is not a slim image", "give a slim image, or the directory of its report")
     found = remembered(pair)
     if found is None:
-        raise UsageError(
-            f"{reference} was slimmed elsewhere, and its report is not here", "give the directory of its report"
-        )
+        raise UsageError(f"the report of {reference} is not on this machine", "give the directory of its report")
     return found

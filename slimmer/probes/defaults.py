@@ -31,11 +31,11 @@ def default_probes(config: ImageConfig) -> tuple[tuple[Probe, ...], str]:
     if ports := tcp_ports(config):
         probes.append(Ports(ports))
         plural = "s" * (len(ports) > 1)
-        reasons.append(f"its port{plural} {', '.join(map(str, ports))}, by a crawl where HTTP is spoken")
+        reasons.append(f"its port{plural} {', '.join(map(str, ports))} (a crawl where HTTP is spoken)")
     if not probes:
         probes.append(_PATIENCE)
-        reasons.append(f"the container runs to its end, or until it accesses no file for {_PATIENCE.seconds:g} s")
-    return tuple(probes), f"no --probe given: {', and '.join(reasons)}"
+        reasons.append(f"to run until the container ends, or accesses no file for {_PATIENCE.seconds:g} s")
+    return tuple(probes), f"no --probe given; the default is {' and '.join(reasons)}"
 
 
 def health_check(config: ImageConfig) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def _read(name: str, page: Page, write: bool) -> list[Operation]:
             raise ValueError(f"it has more than {_LARGEST >> 20} MiB")
         document = json.loads(page.content)
         if not isinstance(document, dict):
-            raise ValueError("it is no object")
+            raise ValueError("it is not an object")
         told = operations(document, write)
         found = list({(one.method, one.path): one for one in told}.values())  # templates may be filled in alike
     except (ValueError, RecursionError) as error:

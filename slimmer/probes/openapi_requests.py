@@ -48,7 +48,9 @@ def operations(document: Mapping[str, Any], write: bool) -> Iterator[Operation]:
     """
     version = document.get("openapi")
     if not isinstance(version, str) or not version.startswith("3."):
-        raise ValueError(f"it is no OpenAPI 3 document but {document.get('swagger') or version or 'something else'}")
+        raise ValueError(
+            f"it is not an OpenAPI 3 document but {document.get('swagger') or version or 'something else'}"
+        )
     reader = _Reader(document)
     for path, item in _mapping(document.get("paths")).items():
         described = reader.resolve(item)

@@ -104,4 +104,4 @@ def _check(probe: Probe) -> None:
     if isinstance(probe, Script) and not os.access(probe.file, os.X_OK):
         raise UsageError(f"{probe.file} is not executable", f"chmod +x {probe.file}")
     if isinstance(probe, Manual) and not os.isatty(0):
-        raise UsageError("the probe manual wants a terminal", "name another probe, such as quiet:10s")
+        raise UsageError("the probe manual needs a terminal", "name another probe, such as quiet:10s")

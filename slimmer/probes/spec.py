@@ -153,14 +153,14 @@ def parse(text: str) -> Probe:
     name = re.split("[:/=+]", text, maxsplit=1)[0]
     kind = KINDS.get(name)
     if kind is None:
-        raise UsageError(f"{text!r} is no probe", f"write one of: {', '.join(KINDS)}")
+        raise UsageError(f"{text!r} is not a probe", f"write one of: {', '.join(KINDS)}")
     match = kind.pattern.fullmatch(text)
     if match is None:
-        raise UsageError(f"{text!r} is no {name} probe", f"write {kind.syntax}")
+        raise UsageError(f"{text!r} is not a valid {name} probe", f"write {kind.syntax}")
     try:
         return kind.make(match)
     except ValueError as error:
-        raise UsageError(f"{text!r} is no {name} probe: {error}", f"write {kind.syntax}") from error
+        raise UsageError(f"{text!r} is not a valid {name} probe: {error}", f"write {kind.syntax}") from error
 
 
 def _http(match: re.Match[str]) -> Http:
@@ -169,7 +169,7 @@ def _http(match: re.Match[str]) -> Http:
         rest, statuses = asserted["rest"], _ranges(asserted["statuses"])
     place = re.fullmatch(_PLACE, rest)
     if place is None:
-        raise ValueError("no port, path or status is written like that")
+        raise ValueError("it does not have the form of a port, path or status")
     return Http(_optional_port(place), _path(place), statuses, match["scheme"] == "https")
 
 
@@ -215,9 +215,9 @@ def _optional_port(match: re.Match[str]) -> int | None:
 def _path(match: re.Match[str]) -> str:
     path = match["path"] or "/"
     if path.startswith("//"):
-        raise ValueError("the container is the only host there is; begin with the port or the path")
+        raise ValueError("only the container can be reached; begin with the port or the path")
     if not path.isprintable() or " " in path:
-        raise ValueError("blanks and control characters in a path are written as %20")
+        raise ValueError("write blanks and control characters in a path as %20")
     return path
 
 

@@ -26,7 +26,7 @@ _FINDINGS = {
     "package manager": "Package managers",
     "setuid": "Programs with the setuid bit",
     "setgid": "Programs with the setgid bit",
-    "capabilities": "Programs with capabilities of their own",
+    "capabilities": "Programs with file capabilities",
 }
 
 
@@ -36,7 +36,7 @@ def render(report: Report) -> str:
     script = "".join(environment.loader.get_source(environment, name)[0] for name in _SCRIPTS)  # type: ignore[union-attr]
     return environment.get_template("report.html").render(
         report=report,
-        went=report.content.bytes - report.content.kept_bytes,
+        moved=report.content.bytes - report.content.kept_bytes,
         gone_packages=[package for package in report.packages if package.gone],
         findings=_findings(report),
         probes=list(_probes(report)),

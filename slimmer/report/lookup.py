@@ -107,7 +107,7 @@ def _state(file: schema.File) -> State:
 def _missing(report: schema.Report, asked: str, way: _Way) -> Explanation:
     because = "the original image has no such file"
     if way.path in report.absent or asked in report.absent:
-        because += "; the run looked for it in vain"
+        because += "; the run looked for it and did not find it"
     if len(way.links) >= _MOST_LINKS:
         because = "its links go in circles"
     return Explanation(asked, way.path, "missing", because, links=tuple(way.links))
@@ -137,7 +137,7 @@ def _share(report: schema.Report, path: str) -> schema.Share:
 def _hint(file: schema.File) -> str:
     path = shlex.quote(file.path)
     if not file.kept and file.because:
-        return f"keep it by --preserve {path}, or leave out less"
+        return f"keep it with --preserve {path}, or exclude less"
     what = "all of it" if file.type == schema.DIRECTORY else "it"
-    by_package = f", or its package by --include-package {file.package}" if file.package else ""
-    return f"keep {what} by --include {path}{by_package}, or by a probe that uses it"
+    by_package = f", or its package with --include-package {file.package}" if file.package else ""
+    return f"keep {what} with --include {path}{by_package}, or with a probe that uses it"

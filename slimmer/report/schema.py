@@ -166,8 +166,8 @@ class Report(Value, frozen=True, kw_only=True, omit_defaults=False):
         """
         schema = values.get("schema") if isinstance(values, dict) else None
         if schema != SCHEMA:
-            raise ImageError(f"this is no report of the format {SCHEMA}", "make one by cntr slim")
+            raise ImageError(f"this is not a report of the format {SCHEMA}", "make one with cntr slim")
         try:
             return msgspec.convert(values, cls)
         except msgspec.ValidationError as error:
-            raise ImageError(f"the report is damaged: {error}", "make a new one by cntr slim") from error
+            raise ImageError(f"the report is damaged: {error}", "make a new one with cntr slim") from error

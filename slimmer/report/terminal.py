@@ -53,7 +53,7 @@ class _Page:
         self._say(f"{size(content.bytes)} → {size(content.kept_bytes)}, {saved} less", "bold")
         self._say(f"{content.kept_files} of {content.files} files are kept")
         if report.unmatched:
-            self._say(f"nothing in the image fits {', '.join(report.unmatched)}", "yellow")
+            self._say(f"nothing in the image matches {', '.join(report.unmatched)}", "yellow")
 
     def layers(self, report: Report) -> None:
         rows = [
@@ -67,16 +67,16 @@ class _Page:
         """The packages of which most went."""
         lost = sorted(report.packages, key=lambda package: package.kept_bytes - package.bytes)
         rows = [
-            (package.name, size(package.bytes - package.kept_bytes), "all of it" if package.gone else "in part")
+            (package.name, size(package.bytes - package.kept_bytes), "whole package" if package.gone else "in part")
             for package in lost[:_MOST_PACKAGES]
             if package.bytes > package.kept_bytes
         ]
         if report.unread_packages:
-            self._say(f"\nThe packages are those of {report.unread_packages}, whose database is not read.")
-        self._table(("Went most", "Size", ""), rows, numbers=(1,))
+            self._say(f"\nThe packages of {report.unread_packages} are not listed, as its database cannot be read.")
+        self._table(("Largest reductions", "Size", ""), rows, numbers=(1,))
         if counts := list(_counted(report)):
             self._say()
-            self._say("went too: " + ", ".join(f"{count - kept} of {count} {kind}" for kind, count, kept in counts))
+            self._say("Also moved: " + ", ".join(f"{count - kept} of {count} {kind}" for kind, count, kept in counts))
 
     def behaviour(self, report: Report) -> None:
         """The probes, on both images, and what differs."""
@@ -86,7 +86,7 @@ class _Page:
             mark, style = ("✓", "green") if outcome["ok"] else ("✗", "red")
             self._say(f"{mark} {outcome['spec']}: {outcome['detail']}, {seconds(outcome['seconds'])}", style)
         if not report.verified:
-            self._say("The slim image was not run: nobody knows whether it works.", "yellow")
+            self._say("The slim image was not run, so it is unknown whether it works.", "yellow")
         elif report.ok:
             self._say("The slim image does what the original does.")
         else:
@@ -98,7 +98,7 @@ class _Page:
             if (more := len(report.probes.log) - _MOST_LINES) > 0:
                 self._say(f"  and {_plural(more, 'line')} more, in the report")
         if learnt := sum(map(len, report.repairs)):
-            self._say(f"{learnt} files were learnt in {_plural(len(report.repairs), 'round')} of repair.")
+            self._say(f"{learnt} missing files were added in {_plural(len(report.repairs), 'round')} of repair.")
 
     def places(self, report: Report, directory: str) -> None:
         """Where everything is, and what to do next."""
@@ -112,8 +112,8 @@ class _Page:
             image = _reference(report)
             for command, what in (
                 (f"cntr run --detach --name slim {shlex.quote(image)}", "start the slim image"),
-                ("cntr attach slim --fat", "look into it, with all that went at hand"),
-                (f"cntr why {shlex.quote(directory)} PATH", "ask why a file is kept, or is not"),
+                ("cntr attach slim --fat", "look into it, with all files of the original"),
+                (f"cntr why {shlex.quote(directory)} PATH", "explain why a file is kept or not"),
             ):
                 self._say(f"  {command}  # {what}")
 

@@ -46,6 +46,6 @@ def read_report(path: str) -> Report:
         with open(path, "rb") as file:
             return Report.from_json(msgspec.json.decode(file.read()))
     except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}", "make a report by cntr slim") from error
+        raise ImageError(f"{path} cannot be read: {error.strerror}", "make a report with cntr slim") from error
     except msgspec.DecodeError as error:
-        raise ImageError(f"{path} is no report: {error}", "make a new one by cntr slim") from error
+        raise ImageError(f"{path} is not a report: {error}", "make a new one with cntr slim") from error

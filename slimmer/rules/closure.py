@@ -27,7 +27,7 @@ def chosen(rules: Sequence[Rule], *, with_: Iterable[str] = (), without: Iterabl
     names = {rule.name for rule in rules}
     with_, without = set(with_), set(without)
     if unknown := sorted((with_ | without) - names):
-        raise PluginError(f"there is no rule '{unknown[0]}'", f"the rules are: {', '.join(sorted(names))}")
+        raise PluginError(f"unknown rule '{unknown[0]}'", f"the rules are: {', '.join(sorted(names))}")
     return tuple(rule for rule in rules if (rule.default or rule.name in with_) and rule.name not in without)
 
 
@@ -121,4 +121,4 @@ def _answers(rule: Rule, context: RuleContext) -> Sequence[Keep]:
         raise type(error)(f"rule '{rule.name}': {error.message}", error.hint) from error
     except Exception as error:  # whatever a stranger's rule does
         message = f"the rule '{rule.name}' failed: {type(error).__name__}: {error}"
-        raise PluginError(message, f"leave it out by --no-rule {rule.name}, and tell its author") from error
+        raise PluginError(message, f"leave it out with --no-rule {rule.name}, and tell its author") from error

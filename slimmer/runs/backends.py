@@ -104,4 +104,4 @@ def leave_namespaces(options: RunOptions) -> None:
     if options.engine is None:
         become_private()
     elif os.geteuid() != 0:
-        raise PermissionMissing("only root can watch an engine's containers", "run it with sudo")
+        raise PermissionMissing("only root can trace containers of an engine", "run it with sudo")

@@ -59,7 +59,7 @@ class OwnContainer:
         :raises SessionError: its filesystem died below it.
         """
         if self._server is not None and select.select([self._server], [], [], 0)[0]:
-            raise SessionError("the filesystem server died, and the run with it", "run again with --debug")
+            raise SessionError("the filesystem server died, which ended the run", "run again with --debug")
         return self._reaped()
 
     def _reaped(self) -> int | None:
@@ -115,7 +115,10 @@ class OwnContainer:
             self._await_end(patience)
         code = self._reaped()
         if code is None:
-            raise SessionError("the container does not end, not even by SIGKILL", "look for processes in state D")
+            raise SessionError(
+                "the container does not end, even after SIGKILL",
+                "look for its processes in state D (ps -eo pid,stat,args)",
+            )
         return code
 
     def _await_end(self, patience: float) -> None:

@@ -64,7 +64,7 @@ class EngineRun:
         # A container dies with its filesystem, and may be seen to before the server is.
         patience = 0.0 if code is None else _DEATH
         if self.server is not None and select.select([self.server], [], [], patience)[0]:
-            raise SessionError("the filesystem server died, and the run with it", "run again with --debug")
+            raise SessionError("the filesystem server died, which ended the run", "run again with --debug")
         self._code = code
         return code
 

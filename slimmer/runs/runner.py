@@ -88,6 +88,6 @@ def must_succeed(observed: Observed) -> None:
             said = outcome.output.strip().splitlines()[-1:]
             raise CntrError(
                 f"the probe {outcome.spec} fails on the original image: {outcome.detail}"
-                + "".join(f"; the last it said was: {line}" for line in said),
-                "run it by cntr run, and look what is wrong",
+                + "".join(f"; its last output was: {line}" for line in said),
+                "start it with cntr run, and find out what is wrong",
             )

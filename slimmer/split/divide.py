@@ -67,7 +67,7 @@ def divide(
 
     Gives the runs and the tail, by which :func:`join` will give the tar back.
 
-    :raises ImageError: a member is in neither half, or too much follows the last one.
+    :raises ImageError: a member is in neither image, or too much follows the last one.
     """
     runs = list(_runs(index, slim, fat))
     if tar.size - index.end > LARGEST_TAIL:
@@ -107,7 +107,7 @@ def _ways(index: LayerIndex, slim: Collection[int], fat: Collection[int]) -> Ite
         elif number in fat:
             yield entry.start, entry.end, FAT
         else:
-            raise ImageError(f"member {entry.path!r} is in neither half")
+            raise ImageError(f"member {entry.path!r} is in neither image")
     yield from ((start, end, BOTH) for start, end in index.global_headers)
 
 
@@ -135,7 +135,7 @@ def join(slim: Readable, fat: Readable, split_map: LayerMap) -> Iterator[bytes]:
         yield piece
     if f"sha256:{joined.hexdigest()}" != split_map.diff_id:
         raise ImageError(
-            f"the halves make another layer than {split_map.diff_id}",
+            f"the two images do not rebuild the layer {split_map.diff_id}",
             "check that the slim and the fat image are a pair",
         )
 
@@ -153,6 +153,8 @@ def _exactly(half: Readable, size: int) -> Iterator[bytes]:
     while size:
         piece = half.read(min(size, _CHUNK))
         if not piece:
-            raise ImageError("a half's layer is too short", "check that the slim and the fat image are a pair")
+            raise ImageError(
+                "a layer of the slim or the fat image is too short", "check that the slim and the fat image are a pair"
+            )
         size -= len(piece)
         yield piece

@@ -21,7 +21,7 @@ from .pair import SPLIT_MAP_PATH
 from .split_map import SplitMap
 
 _LARGEST_SPLIT_MAP = 1 << 26
-_PAIR = "give the slim image and the fat one that were made together"
+_PAIR = "give the slim and the fat image that were made together"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class OpenPair:
             found = image.config.labels.get(labels.ROLE)
             if found != role:
                 raise ImageError(
-                    f"{image.reference} is no {role} image" + (f", but a {found} one" * bool(found)), _PAIR
+                    f"{image.reference} is not a {role} image" + (f", but a {found} one" * bool(found)), _PAIR
                 )
         if slim.config.labels.get(labels.PAIR) != fat.config.labels.get(labels.PAIR):
-            raise ImageError(f"{slim.reference} and {fat.reference} are halves of different pairs", _PAIR)
+            raise ImageError(f"{slim.reference} and {fat.reference} belong to different pairs", _PAIR)
         split_map = read_split_map(fat)
         expected = 1 if split_map.squashed else len(split_map.layers)
         if len(slim.layers) != expected or len(fat.layers) != len(split_map.layers) + 1:

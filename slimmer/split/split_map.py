@@ -99,7 +99,7 @@ def _layer(values: dict[str, Any]) -> LayerMap:
     tail = values["tail"]
     runs: Sequence[Any] = values["runs"]
     if not all(where in (SLIM, FAT, BOTH) and isinstance(size, int) and size > 0 for where, size in runs):
-        raise ValueError("a run of records is none")
+        raise ValueError("a run of records is invalid")
     return LayerMap(str(values["diffId"]), tuple((where, size) for where, size in runs), _tail(tail))
 
 

@@ -11,7 +11,7 @@ from cntr_core.images.tree.tree import NO_MEMBER, Directory, Tree
 
 from .members import Members, part
 
-_HINT = "leave --squash out: the layers as they are can always be split"
+_HINT = "leave --squash out: the layers can always be split as they are"
 
 
 def squashed_members(indexes: Sequence[LayerIndex], tree: Tree, slim: Members) -> list[set[int]]:
@@ -21,13 +21,13 @@ def squashed_members(indexes: Sequence[LayerIndex], tree: Tree, slim: Members) -
     :raises ImageError: in one layer they would make something else.
     """
     if any(index.global_headers for index in indexes):
-        raise ImageError("a layer has headers that would count for the others, too", _HINT)
+        raise ImageError("a layer has global headers, which would also apply to the other layers", _HINT)
     lasting = {(tree.root.layer, tree.root.number)}
     for name in tree.walk():
         lasting |= {(name.layer, name.number), (name.file.layer, name.file.number)}
     chosen = [{number for number in members if (layer, number) in lasting} for layer, members in enumerate(slim)]
     if _described(merge([as_one(indexes, chosen)])) != _described(merge(part(indexes, slim))):
-        raise ImageError("its layers replace each other's files in a way that one layer cannot", _HINT)
+        raise ImageError("its layers replace each other's files in a way that a single layer cannot", _HINT)
     return chosen
 
 

@@ -58,7 +58,7 @@ def load(data: bytes, what: str) -> AccessTrace:
             raise ImageError(f"{what} is a trace of the unknown format {header['format']!r}", "use a newer cntr")
         return _trace(header, [json.loads(line) for line in lines])
     except (zstandard.ZstdError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise ImageError(f"{what} is no trace, or a damaged one: {error}", "make one with cntr trace run") from error
+        raise ImageError(f"{what} is not a trace, or is damaged: {error}", "make one with cntr trace run") from error
 
 
 def _trace(header: Any, lines: list[Any]) -> AccessTrace:
@@ -67,7 +67,7 @@ def _trace(header: Any, lines: list[Any]) -> AccessTrace:
     if not lines or lines[-1] != ["end", len(accesses)]:
         raise ValueError("its end is missing")
     if any(not 0 <= access.process < len(processes) for access in accesses):
-        raise ValueError("an access is nobody's")
+        raise ValueError("an access belongs to no process")
     return AccessTrace(header["image"], header["platform"], tuple(accesses), tuple(processes), tuple(header["runs"]))
 
 

@@ -58,7 +58,7 @@ class TraceObserver(Observer):
         accesses, processes, complete = _parse(data)
         if complete != len(accesses):
             raise SessionError(
-                "the filesystem server died, and with it the trace's end: what was seen is not complete",
+                "the filesystem server died, so the trace is incomplete",
                 "run again with --debug",
             )
         start = next((access.time for access in accesses if access.phase >= Phase.START), 0.0)

@@ -92,7 +92,7 @@ def test_only_the_named_engine_is_asked() -> None:
 
 
 def test_an_engine_that_does_not_exist() -> None:
-    with pytest.raises(PluginError, match="there is no engine 'tow'") as caught:
+    with pytest.raises(PluginError, match="unknown engine 'tow'") as caught:
         find("tow://web", make("one"), make("two"))
     assert "one, two" in caught.value.hint
 
@@ -139,10 +139,10 @@ def test_a_name_that_nobody_knows_tells_what_each_engine_said() -> None:
     def absent() -> None:
         raise EngineError("daemon not running", "start it")
 
-    with pytest.raises(ContainerNotFound, match="there is no container 'web'") as caught:
+    with pytest.raises(ContainerNotFound, match="container 'web' not found") as caught:
         find("web", make("docker", act=absent), make("lxc", act=absent), make("oci"))
     assert "docker: daemon not running; lxc: daemon not running; oci: no such container" in caught.value.hint
-    assert caught.value.message.endswith("that could be found")
+    assert caught.value.message.endswith("not found")
     assert caught.value.exit_code == 125
 
 
@@ -154,7 +154,7 @@ def test_a_name_that_only_the_engine_that_failed_could_know_is_its_error() -> No
         raise ContainerNotFound("no such name can be", "give another")
 
     known = make("docker", act=absent), make("lxc", act=impossible), make("oci"), make("pid", act=impossible)
-    with pytest.raises(EngineError, match="no container 'web' that could be found: daemon not running") as caught:
+    with pytest.raises(EngineError, match="container 'web' not found: daemon not running") as caught:
         find("web", *known)
     assert caught.value.hint == "start it"
 
@@ -166,10 +166,10 @@ def test_an_engine_that_is_not_there_cannot_know_a_name() -> None:
     def failed() -> None:
         raise EngineError("out of order", "see its log")
 
-    with pytest.raises(ContainerNotFound, match="there is no container 'web'") as caught:
+    with pytest.raises(ContainerNotFound, match="container 'web' not found") as caught:
         find("web", make("docker", act=absent), make("oci"))
     assert "docker: not installed" in caught.value.hint
-    with pytest.raises(EngineError, match="that could be found: out of order"):
+    with pytest.raises(EngineError, match="not found: out of order"):
         find("web", make("docker", act=absent), make("lxc", act=failed), make("podman", act=absent))
 
 
@@ -260,10 +260,10 @@ def test_no_other_is_waited_for_once_a_late_one_has_the_name(short: Callable[[fl
 def test_engines_that_are_late_for_ever_may_have_the_name(short: Callable[[float], None]) -> None:
     short(0.4)
     hanging = [make(name, act=lambda: time.sleep(60)) for name in ("docker", "podman")]
-    with pytest.raises(ContainerNotFound, match=r"there is no container 'web' that could be found$") as caught:
+    with pytest.raises(ContainerNotFound, match=r"container 'web' not found$") as caught:
         find("web", *hanging, make("one"))
     assert "docker did not answer within 0.4 s; podman: podman did not" in caught.value.hint
-    with pytest.raises(EngineError, match=r"'web' that could be found: docker did not answer within 0\.4 s"):
+    with pytest.raises(EngineError, match=r"'web' not found: docker did not answer within 0\.4 s"):
         find("web", hanging[0], make("one"))
 
 
@@ -367,7 +367,7 @@ def test_answers_that_are_no_containers_are_refused() -> None:
     listing = engines.list_containers([liar, stealing, make("one", container("web"))])
     assert [c.engine for c in listing.containers] == ["one"]
     messages = [failure.error.message for failure in listing.failures if failure.error]
-    assert messages == ["liar lists 'web', which is no container", "stealing lists a container of docker"]
+    assert messages == ["liar lists 'web', which is not a container", "stealing lists a container of docker"]
 
 
 def test_statuses_of_engines_that_fail_say_why() -> None:

@@ -131,7 +131,7 @@ def test_a_second_engine_of_one_name_is_refused_and_the_built_in_wins(site: Site
     plugins = site.plugins()
     assert plugins["a-thief:a-thief"]["failure"] == "the engine 'pid' exists already"
     assert plugins["cntr:pid"]["failure"] == ""
-    assert site.engines()["pid"] == "any process by its number"
+    assert site.engines()["pid"] == "any process by its PID"
 
 
 def test_a_second_plugin_of_one_name_is_refused(site: Site) -> None:

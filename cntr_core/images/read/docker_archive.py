@@ -56,5 +56,5 @@ def _choose(entries: tuple[Record, ...], tag: str) -> Record:
             raise ImageError(f"it holds no image named {tag!r}")
     if len(entries) > 1:
         names = ", ".join(name for entry in entries for name in entry.texts("RepoTags"))
-        raise ImageError("it holds several images", f"Name one of them behind a colon: {names}")
+        raise ImageError("it holds several images", f"name one of them after a colon: {names}")
     return entries[0]

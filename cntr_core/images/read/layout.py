@@ -21,7 +21,7 @@ MANIFESTS = (
 _LAYER = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _DEEPEST_INDEX = 8
-_OTHER_PLATFORM = "Take one for that platform; commands that run nothing choose another by --platform."
+_OTHER_PLATFORM = "use an image for that platform; commands that only read images take another with --platform"
 
 
 def is_layout(blobs: Blobs) -> bool:
@@ -76,7 +76,7 @@ def _names(descriptor: Descriptor) -> list[str]:
 
 
 def _known(names: Iterable[str]) -> str:
-    return "Name one of them behind a colon: " + ", ".join(names) if names else "No image in it has a name."
+    return "name one of them after a colon: " + ", ".join(names) if names else "no image in it has a name"
 
 
 def _by_platform(blobs: Blobs, candidates: Sequence[Descriptor], platform: Platform) -> Descriptor:
@@ -89,7 +89,7 @@ def _by_platform(blobs: Blobs, candidates: Sequence[Descriptor], platform: Platf
         offered = ", ".join(sorted({str(one.platform) for one in manifests})) or "nothing"
         raise ImageError(f"it is for {offered}, and {platform} is wanted", _OTHER_PLATFORM)
     if len({one.digest for one in found}) > 1 and not exact:
-        raise ImageError("it holds several images", "Name one by its digest behind a colon: sha256:…")
+        raise ImageError("it holds several images", "name one by its digest after a colon: sha256:…")
     return found[0]
 
 

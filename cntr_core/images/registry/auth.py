@@ -61,7 +61,7 @@ class RegistryAuth(httpx.Auth):
         """What distribution's auth/token.md and auth/oauth.md say."""
         realm, known = challenge.get("realm", ""), self._credentials
         if urlsplit(realm).scheme != "https" and not self._reference.is_local:
-            raise ImageError(f"{self._reference.host} wants passwords sent unencrypted, to {realm!r}")
+            raise ImageError(f"{self._reference.host} requires passwords to be sent unencrypted, to {realm!r}")
         service = challenge.get("service", "")
         if known and known.identity_token:
             grant = {"grant_type": "refresh_token", "refresh_token": known.identity_token, "client_id": "cntr"}
@@ -91,7 +91,7 @@ def _token(response: httpx.Response, host: str) -> str:
     answer = Record.parse(response.content, f"the answer of {host}'s token service")
     token = answer.text("token") or answer.text("access_token")
     if not token:
-        raise ImageError(f"the token service of {host} gives no token")
+        raise ImageError(f"the token service of {host} sends no token")
     return token
 
 

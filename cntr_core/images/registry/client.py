@@ -128,7 +128,7 @@ class Repository:
         except (httpx.TransportError, httpx.StreamConsumed) as error:
             raise _unreachable(self.reference.host, error) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise RegistryError(f"{self.reference.host} answers with nonsense: {error}") from error
+            raise RegistryError(f"{self.reference.host} sent an unexpected response: {error}") from error
 
     def _body(self, response: httpx.Response) -> bytes:
         content = bytearray()
@@ -146,18 +146,18 @@ class Repository:
             if self._auth.named_user:
                 sentence = f"{host} does not accept the user name or password{said}"
             else:
-                sentence = f"{host} wants a user name and password{said}"
+                sentence = f"{host} requires a user name and password{said}"
             return RegistryError(sentence, f"docker login {host}", status=status)
         if status == httpx.codes.FORBIDDEN:
-            return RegistryError(f"{host} does not allow it{said}", "Ask for rights there.", status=status)
+            return RegistryError(f"{host} does not allow it{said}", "ask for access there", status=status)
         if status == httpx.codes.NOT_FOUND:
-            step = "Look for misspellings; where the image is private, docker login first."
+            step = "check the spelling; for a private image, run docker login first"
             sentence = f"{host} has no {self.reference.name} of that tag or digest{said}"
             return RegistryError(sentence, step, status=status)
         sentence = f"{host} answers {status} {response.reason_phrase}{said}"
         passing = status in _BUSY
         return RegistryError(
-            sentence, "Try again later." if passing else "", status=status, passing=passing, delay=_delay(response)
+            sentence, "try again later" if passing else "", status=status, passing=passing, delay=_delay(response)
         )
 
 
@@ -184,15 +184,17 @@ def _unreachable(host: str, error: Exception) -> RegistryError:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return RegistryError(
                 f"the certificate of {host} cannot be trusted: {cause.verify_message}",
-                "Add its authority to the system's certificates, or name a file with it in SSL_CERT_FILE.",
+                "add its authority to the system's certificates, or name a file with it in SSL_CERT_FILE",
             )
         if isinstance(cause, ssl.SSLError):
-            return RegistryError(f"{host} speaks no TLS that is known here: {cause.reason}", "Check the port.")
+            return RegistryError(f"the TLS handshake with {host} failed: {cause.reason}", "check the port")
         if isinstance(cause, socket.gaierror):
-            return RegistryError(f"there is no machine {host}: {cause.strerror}", "Check its name.", passing=True)
+            return RegistryError(f"cannot resolve the host {host}: {cause.strerror}", "check its name", passing=True)
     if isinstance(innermost, ConnectionRefusedError):
-        return RegistryError(f"nothing listens at {host}", "Start the registry, or check host and port.", passing=True)
+        return RegistryError(
+            f"connection refused by {host}", "start the registry, or check host and port", passing=True
+        )
     if isinstance(error, httpx.TimeoutException):
-        return RegistryError(f"{host} does not answer", "Check host, port and proxies.", passing=True)
+        return RegistryError(f"{host} does not answer", "check host, port and proxies", passing=True)
     reason = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
-    return RegistryError(f"the connection to {host} broke: {reason}", "Try again later.", passing=True)
+    return RegistryError(f"the connection to {host} broke: {reason}", "try again later", passing=True)

@@ -38,7 +38,7 @@ def find_credentials(host: str) -> Credentials | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        step = "Set DOCKER_CONFIG to another directory."
+        step = "set DOCKER_CONFIG to another directory"
         raise ImageError(f"{path} cannot be read: {error.strerror}", step) from error
     if helper := config.texts_by_name("credHelpers").get(host):
         return _ask(helper, host)
@@ -68,14 +68,16 @@ def _decoded(auth: str, key: str) -> tuple[str, str]:
     try:
         user, _, password = base64.b64decode(auth, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise ImageError(f"docker's note of the password for {key} is damaged", f"docker login {_host(key)}") from error
+        raise ImageError(
+            f"docker's config.json has a damaged password for {key}", f"docker login {_host(key)}"
+        ) from error
     return user, password.rstrip("\0")
 
 
 def _ask(helper: str, host: str) -> Credentials | None:
     """Run ``docker-credential-HELPER get``; None where it knows nothing of `host`."""
     program = f"docker-credential-{helper}"
-    step = f"Look into {program}, or take it out of docker's config.json."
+    step = f"try {program} by hand, or remove it from docker's config.json"
     try:
         done = subprocess.run(
             [program, "get"], input=host.encode(), capture_output=True, timeout=_HELPER_LIMIT, check=False

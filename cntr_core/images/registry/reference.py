@@ -42,7 +42,7 @@ class RegistryReference:
         """
         match = _REFERENCE.fullmatch(text.removeprefix("registry://"))
         if not match:
-            raise UsageError(f"'{text}' names no image in a registry", _FORM)
+            raise UsageError(f"'{text}' is not an image in a registry", _FORM)
         if match["digest"]:
             check_digest(match["digest"])
         return cls(match["host"], match["name"], match["tag"] or "", match["digest"] or "")

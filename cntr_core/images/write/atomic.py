@@ -48,7 +48,7 @@ def writing(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         sentence = f"{path} cannot be written: {error.strerror or error}"
-        raise ImageError(sentence, "Make room there, or write elsewhere.") from error
+        raise ImageError(sentence, "free some space, or write to another place") from error
 
 
 @contextmanager

@@ -77,12 +77,14 @@ def parse_destination(text: str, engines: Sequence[ImageTaker] = (), source: str
         if engine.name == scheme:
             return EngineDestination(engine, _engine_name(name))
     known = ", ".join(["registry", *sorted(engine.name for engine in engines)])
-    raise UsageError(f"there is no destination '{scheme}://'", f"choose from {known}, or write a path")
+    raise UsageError(f"unknown destination '{scheme}://'", f"choose from {known}, or write a path")
 
 
 def _engine_name(name: str) -> str:
     if not is_engine_name(name):
-        raise UsageError(f"'{name}' is no name that an engine takes", "write NAME:TAG, in lower-case letters")
+        raise UsageError(
+            f"'{name}' is not a valid name for an image of an engine", "write NAME:TAG, in lower-case letters"
+        )
     return name
 
 
@@ -91,19 +93,19 @@ def _path(text: str, source: str) -> Destination:
         return LayoutDestination(text)
     parent = os.path.dirname(os.path.abspath(text))
     if not os.path.isdir(parent):
-        raise UsageError(f"there is no directory {parent} to write to", "make it first")
+        raise UsageError(f"there is no directory {parent} to write to", "create it first")
     if text.endswith(".tar"):
         _refuse_to_replace(text, source)
         return ArchiveDestination(text)
     if os.path.exists(text):
-        raise UsageError(f"{text} is a file, and no archive by its name", f"write {_FORMS}")
+        raise UsageError(f"{text} is a file whose name is not that of an archive", f"write {_FORMS}")
     return LayoutDestination(text)
 
 
 def _refuse_to_replace(path: str, source: str) -> None:
     file, _ = locate(source)
     if file and os.path.exists(path) and os.path.samefile(path, file):
-        raise UsageError(f"{path} is what the image is made from, and would be lost", "write to another file")
+        raise UsageError(f"{path} is the source of the image, and would be overwritten", "write to another file")
 
 
 def _mountable(text: str, source: str) -> tuple[str, ...]:

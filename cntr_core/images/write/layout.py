@@ -42,7 +42,7 @@ def _add(path: str, directory: int, images: Sequence[Named], progress: Progress)
     blobs = DirectoryBlobs(path)
     try:
         if not is_layout(blobs):
-            raise ImageError(f"{path} is a directory with something else in it", "Name a new or an empty directory.")
+            raise ImageError(f"{path} is a directory with other files in it", "name a new or an empty directory")
         with _Additions(directory) as additions:
             for blob in parts(images):
                 additions.add(blob, progress)

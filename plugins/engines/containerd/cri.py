@@ -143,7 +143,7 @@ def _pid(info: str) -> int | None:
     try:
         return int(json.loads(info)["pid"])
     except (ValueError, KeyError, TypeError):
-        raise EngineError("the container's runtime tells no process", "see crictl inspect") from None
+        raise EngineError("the container's runtime reports no process", "see crictl inspect") from None
 
 
 @functools.cache

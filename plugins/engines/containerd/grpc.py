@@ -80,11 +80,11 @@ class Client:
         # The last two are what grpclib 0.4 has for connections that break before it has agreed on HTTP/2.
         except (DecodeError, ProtocolError, StreamTerminatedError, AssertionError, AttributeError):
             sentence = f"{self.name}'s answer at {self._path} cannot be understood"
-            raise EngineError(sentence, "look which program serves that socket") from None
+            raise EngineError(sentence, "check which program serves that socket") from None
         except (OSError, TimeoutError) as error:
-            reason = getattr(error, "strerror", None) or "it is silent"
+            reason = getattr(error, "strerror", None) or "no answer"
             sentence = f"{self.name} does not answer at {self._path} ({reason})"
-            raise EngineError(sentence, "look whether it runs, and see its log") from None
+            raise EngineError(sentence, "check whether it runs, and see its log") from None
 
 
 async def _within(limit: float, call: Any) -> Any:

@@ -67,7 +67,7 @@ class KubernetesEngine(Engine):
         pid = _docker_pid(one.id) if status.pid is None else status.pid
         if pid and not is_ours(pid, one.id):
             raise EngineError(
-                f"the runtime says that {one.full_name} is process {pid}, which is something else on this machine",
+                f"the runtime reports process {pid} for {one.full_name}, which is another process on this machine",
                 "run cntr on the pod's node, outside of any container",
             )
         image = status.image or one.image

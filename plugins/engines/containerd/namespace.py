@@ -136,7 +136,7 @@ def check_pid(pid: int, identifier: str, name: str) -> None:
     """:raises EngineError: process `pid` is not of the container `name` with that id, but another machine's."""
     if not is_ours(pid, identifier):
         raise EngineError(
-            f"containerd says that {name} is process {pid}, which is something else here",
+            f"containerd reports process {pid} for {name}, which is another process here",
             "run cntr where containerd runs: on its machine, outside of any container",
         )
 

@@ -73,7 +73,7 @@ def _volume(text: str) -> dict[str, Any]:
     words = [word for options in rest for word in options.split(",")]
     unknown = [word for word in words if word not in _BIND]
     if unknown:
-        raise EngineError(f"containerd knows no volume option {unknown[0]!r}", f"it knows {', '.join(_BIND)}")
+        raise EngineError(f"containerd has no volume option {unknown[0]!r}", f"choose from {', '.join(_BIND)}")
     if not source.startswith("/"):
         raise EngineError(f"containerd has no volume {source!r}", "name a file or directory by its absolute path")
     return _bind(source, target, words)

@@ -161,7 +161,9 @@ class TaskContainer(TracedContainer):
             code = self.ended()
             if code is not None:
                 return code
-        raise EngineError("the container does not end, not even by SIGKILL", "look for processes in state D")
+        raise EngineError(
+            "the container does not end, even after SIGKILL", "look for its processes in state D (ps -eo pid,stat,args)"
+        )
 
     def remove(self) -> None:
         if self._pidfd >= 0:
@@ -248,4 +250,6 @@ def _content(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise EngineError(f"containerd's output is lost: {error}", "keep $TMPDIR as it is during a run") from None
+        raise EngineError(
+            f"containerd's output is lost: {error}", "do not remove files in $TMPDIR during a run"
+        ) from None

@@ -87,7 +87,7 @@ class ApiClient(ABC):
             return None
         except RequestException:  # it has not ended
             raise EngineError(
-                f"{self.name} says that {name} is process {pid}, which is something else on this machine",
+                f"{self.name} reports process {pid} for {name}, which is another process on this machine",
                 "run cntr where the daemon runs: on its machine, outside of any container",
             ) from None
         return None
@@ -101,11 +101,11 @@ class ApiClient(ABC):
             innermost = cause
         reason = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
         sentence = f"{self.name} does not answer at {path} ({reason:.100})"
-        return EngineError(sentence, "look whether it runs, and see its log")
+        return EngineError(sentence, "check whether it runs, and see its log")
 
     def _nonsense(self, error: BaseException) -> EngineError:
         text = f"{self.name}'s answer cannot be understood ({type(error).__name__}: {error!s:.60})"
-        return EngineError(text, "look which program serves that socket")
+        return EngineError(text, "check which program serves that socket")
 
 
 def remove_container(client: APIClient, name: str) -> None:

@@ -51,7 +51,7 @@ class ApiContainer(TracedContainer):
             self._pidfd = pidfd_open(self._pid)
         except OSError:  # 0, or gone meanwhile
             words = self.logs().decode(errors="replace").strip()
-            raise EngineError(f"the container ended before its program ran: {words or 'it said nothing'}") from None
+            raise EngineError(f"the container ended before its program ran: {words or 'no output'}") from None
 
     @property
     def pid(self) -> int:
@@ -92,7 +92,10 @@ class ApiContainer(TracedContainer):
         select.select([self._pidfd], [], [], _DEATH)  # podman answers when it has sent SIGKILL
         code = self.ended()
         if code is None:
-            raise EngineError("the container does not end, not even by SIGKILL", "look for processes in state D")
+            raise EngineError(
+                "the container does not end, even after SIGKILL",
+                "look for its processes in state D (ps -eo pid,stat,args)",
+            )
         return code
 
     def remove(self) -> None:

@@ -82,10 +82,10 @@ class RestEngine(Engine):
                 yield client
         except HTTPError as error:
             reason = f"{self.name} does not answer at {path} ({error!s:.100})"
-            raise EngineError(reason, "look whether it runs, and see its log") from None
+            raise EngineError(reason, "check whether it runs, and see its log") from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"{self.name}'s answer cannot be understood ({type(error).__name__}: {error!s:.60})"
-            raise EngineError(reason, "look which program serves that socket") from None
+            raise EngineError(reason, "check which program serves that socket") from None
 
     def _container(self, instance: dict[str, Any]) -> Container:
         project, config = instance.get("project", _DEFAULT), instance["config"]

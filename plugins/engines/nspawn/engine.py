@@ -41,7 +41,7 @@ class NspawnEngine(Engine):
             return EngineStatus(available=True, detail="machined answers", endpoint="org.freedesktop.machine1")
         if not shutil.which("systemd-nspawn"):
             return EngineStatus(available=False, detail=_ABSENT.message, hint=_ABSENT.hint)
-        return EngineStatus(available=True, detail="without machined: by its processes", endpoint="/proc")
+        return EngineStatus(available=True, detail="without machined, by its processes", endpoint="/proc")
 
     def containers(self) -> Iterable[Container]:
         registered = machines()

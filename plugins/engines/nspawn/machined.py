@@ -34,7 +34,7 @@ def machines() -> list[Machine] | None:
 
     It is not started for the question: it ends by itself when it has no machines.
 
-    :raises EngineError: the bus or machined does not answer, refuses, or answers with nonsense.
+    :raises EngineError: the bus or machined does not answer, refuses, or gives an invalid answer.
     """
     from jeepney import DBusErrorResponse
     from jeepney.io.blocking import open_dbus_connection

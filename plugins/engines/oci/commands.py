@@ -40,44 +40,40 @@ def _names() -> Sequence[str]:
 _Image = Annotated[
     str,
     typer.Argument(
-        help="Path of an OCI layout, OCI or docker archive, or tar of a root directory (PATH:NAME where it "
-        "holds several); or an image that an engine holds.",
+        help="Run this image: path of an OCI layout, an OCI or docker archive, or a tar of a root directory "
+        "(PATH:NAME if it holds several); or an image of an engine.",
         show_default=False,
     ),
 ]
 _Command = Annotated[
-    list[str] | None, typer.Argument(help="Replaces the image's CMD; put -- before it.", show_default=False)
+    list[str] | None, typer.Argument(help="Run this instead of the image's CMD; put -- before it.", show_default=False)
 ]
 _Fallback = Annotated[
     bool,
-    typer.Option("--fallback", help="Serve from its fat half what a slim image lacks, and note what that was."),
+    typer.Option("--fallback", help="Serve files that the slim image lacks from its fat image, and list them."),
 ]
-_FatImage = Annotated[str | None, typer.Option("--fat-image", metavar="REF", help="--fallback, by this image.")]
+_FatImage = Annotated[str | None, typer.Option("--fat-image", metavar="REF", help="Use this image for --fallback.")]
 _Misses = Annotated[
     str,
-    typer.Option(
-        metavar="FILE", help="Where --fallback notes what the slim image lacked: for cntr slim --include-from."
-    ),
+    typer.Option(metavar="FILE", help="Write the list of --fallback to FILE, for cntr slim --include-from."),
 ]
-_NetworkOption = Annotated[
-    Network, typer.Option("--network", help="A network of its own with nothing but lo, or the host's.")
-]
+_NetworkOption = Annotated[Network, typer.Option("--network", help="Use a network with loopback only, or the host's.")]
 
 
 def run(
     image: _Image,
     command: _Command = None,
-    name: Annotated[str, typer.Option("--name", help="The container's name; else told by the image's.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Name the container; default: from the image's name.")] = "",
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return at once, and print the name.")] = False,
-    interactive: Annotated[bool, typer.Option("--interactive", "-i", help="Pass stdin on.")] = False,
+    interactive: Annotated[bool, typer.Option("--interactive", "-i", help="Connect stdin to the container.")] = False,
     remove: Annotated[bool, typer.Option("--rm", help="Remove the container when it ends.")] = False,
     network: _NetworkOption = Network.NONE,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Make the root file system read-only.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Make the root filesystem read-only.")] = False,
     fallback: _Fallback = False,
     fat_image: _FatImage = None,
     misses: _Misses = "",
 ) -> None:
-    """Run an image as a container of the oci engine: no daemon, no registry.
+    """Run an image as a container of the oci engine, without a daemon.
 
     The exit code is the command's own. Without --rm the container stays listed until cntr stop removes it.
     """
@@ -89,7 +85,7 @@ def run(
     if detach and interactive:
         raise UsageError("--detach and --interactive contradict each other")
     if misses and not (fallback or fat_image):
-        raise UsageError("--misses is for --fallback", "without it a missing file is just missing")
+        raise UsageError("--misses is only for --fallback", "add --fallback")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_by_signal)
     below = fat_image if fat_image is not None else "" if fallback else None
@@ -132,13 +128,17 @@ def _created(directory: ContainerDirectory, options: ContainerOptions) -> Contai
 
 def stop(
     containers: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Names or ids.", autocompletion=_names, show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Give names or ids of containers.", autocompletion=_names, show_default=False
+        ),
     ],
     timeout: Annotated[
-        float, typer.Option("--timeout", "-t", min=0, help="Seconds between the stop signal and SIGKILL.")
+        float,
+        typer.Option("--timeout", "-t", min=0, help="Wait this many seconds between the stop signal and SIGKILL."),
     ] = 10.0,
 ) -> None:
-    """Stop containers of the oci engine, running or not, and remove them with everything that they wrote."""
+    """Stop and remove containers of the oci engine, with everything that they wrote."""
     from cntr_core.errors import UsageError
 
     from .remove import find

@@ -23,14 +23,14 @@ class OciEngine(Engine):
         where = state_directory()
         program = find_runtime()
         if not program:
-            return EngineStatus(False, "no OCI runtime is installed", "Install runc or crun.", where)
+            return EngineStatus(False, "no OCI runtime is installed", "install runc or crun", where)
         return EngineStatus(True, f"runs images by {os.path.basename(program)}", endpoint=where)
 
     def containers(self) -> Iterable[Container]:
         try:
             known = directories()
         except PermissionError as error:
-            raise PermissionMissing(f"{error.filename} cannot be read", "Run it with sudo.") from error
+            raise PermissionMissing(f"{error.filename} cannot be read", "run cntr with sudo") from error
         return [_container(directory) for directory in known]
 
 

@@ -49,7 +49,7 @@ def run_detached(directory: ContainerDirectory, record: ContainerRecord, *, remo
         report = answer.read()
     if not report:
         os.waitpid(pid, 0)
-        raise EngineError("the process that should watch the container died")
+        raise EngineError("the process that watches the container died")
     error = pickle.loads(report)  # from our own child
     if isinstance(error, CntrError):
         os.waitpid(pid, 0)

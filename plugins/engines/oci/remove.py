@@ -28,9 +28,9 @@ def find(name: str) -> ContainerDirectory:
     known = directories()
     found = [d for d in known if d.name == name] or [d for d in known if _has_id(d, name)]
     if not found:
-        raise ContainerNotFound(f"engine oci has no container named {name!r}", "See them all: cntr list")
+        raise ContainerNotFound(f"engine oci has no container named {name!r}", "see cntr list")
     if len(found) > 1:
-        raise AmbiguousContainer(f"{name!r} begins several ids", "Say which: " + ", ".join(d.name for d in found))
+        raise AmbiguousContainer(f"{name!r} begins several ids", "choose from " + ", ".join(d.name for d in found))
     return found[0]
 
 
@@ -47,7 +47,7 @@ def stop(directory: ContainerDirectory, timeout: float) -> None:
     # Whoever watches the container holds its lock, and may itself remove it now.
     with contextlib.suppress(ContainerNotFound), directory.lock(_DEATH) as held:
         if not held:
-            raise EngineError(f"container {directory.name} is being created by another process", "Try again later.")
+            raise EngineError(f"container {directory.name} is being created by another process", "try again later")
         discard(directory, record)
 
 
@@ -61,7 +61,7 @@ def discard(directory: ContainerDirectory, record: ContainerRecord | None) -> No
     try:
         _remove_tree(directory.path)
     except OSError as error:
-        raise EngineError(f"{directory.path} cannot be removed: {error}", "Unmount what is below it.") from error
+        raise EngineError(f"{directory.path} cannot be removed: {error}", "unmount everything below it") from error
     tidy()
 
 
@@ -94,7 +94,7 @@ def _end(record: ContainerRecord, timeout: float) -> None:
         if frozen(record.pid):
             runtime_of(record).resume()  # a frozen process takes no signal, on cgroup v1 not even SIGKILL
         if not (_signal(pidfd, record.stop_signal, timeout) or _signal(pidfd, signal.SIGKILL, _DEATH)):
-            raise EngineError(f"container {record.name} does not end, not even by SIGKILL")
+            raise EngineError(f"container {record.name} does not end, even after SIGKILL")
     finally:
         os.close(pidfd)
 

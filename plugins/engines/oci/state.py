@@ -125,7 +125,7 @@ def create(name: str) -> ContainerDirectory:
     :raises UsageError: the name is taken, or cannot be one.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot be a container's name", "Use letters, digits, and _ . - inside.")
+        raise UsageError(f"{name!r} is not a valid container name", "use letters and digits, and inside also _ . -")
     directory = ContainerDirectory(name)
     while True:
         # 0700: set-user-id programs of an image are no business of the host's users.
@@ -136,7 +136,7 @@ def create(name: str) -> ContainerDirectory:
             continue  # the last container just went, and the directory of all with it
         except FileExistsError:
             raise UsageError(
-                f"a container named {name!r} exists", f"Choose another name, or remove it: cntr stop {name}"
+                f"a container named {name!r} exists", f"choose another name, or remove it: cntr stop {name}"
             ) from None
         return directory
 

@@ -45,12 +45,12 @@ const table = {
   follow() {
     const wanted = wishes();
     this.input.value = wanted.get("q") || "";
-    this.shown = ["kept", "went", "all"].includes(wanted.get("show")) ? wanted.get("show") : "kept";
+    this.shown = ["kept", "moved", "all"].includes(wanted.get("show")) ? wanted.get("show") : "kept";
     this.draw();
   },
 
   start() {
-    const state = (file) => element("span", { class: `state ${file.kept ? "kept" : "went"}` }, file.kept ? "kept" : "went");
+    const state = (file) => element("span", { class: `state ${file.kept ? "kept" : "moved"}` }, file.kept ? "kept" : "moved");
     const path = (file) => [
       element("code", {}, file.path),
       ...(file.target ? [element("code", { class: "about-file" }, `→ ${file.target}`)] : []),
@@ -74,13 +74,13 @@ const table = {
   },
 };
 
-/** What went, by package. */
+/** What was moved, by package. */
 function showPackages() {
   const box = document.getElementById("package-table");
   if (!box) return;
   const rows = data.packages.map(([name, version, count, keptCount, bytes, kept]) =>
     ({ name, version, count, keptCount, bytes, kept }));
-  const state = (row) => (!row.count ? "no files" : !row.keptCount ? "went" : row.keptCount === row.count ? "kept" : "in part");
+  const state = (row) => (!row.count ? "no files" : !row.keptCount ? "moved" : row.keptCount === row.count ? "kept" : "in part");
   new Listing(box, [
     {
       title: "Package",
@@ -89,9 +89,9 @@ function showPackages() {
     },
     { title: "Version", value: (row) => row.version, cell: (row) => row.version },
     { title: "Size", value: (row) => row.bytes, cell: (row) => size(row.bytes), number: true },
-    { title: "Went", value: (row) => row.bytes - row.kept, cell: (row) => size(row.bytes - row.kept), number: true },
+    { title: "Moved", value: (row) => row.bytes - row.kept, cell: (row) => size(row.bytes - row.kept), number: true },
     { title: "Files kept", value: (row) => row.keptCount, cell: (row) => `${number(row.keptCount)} of ${number(row.count)}`, number: true },
-    { title: "What became of it", value: state, cell: state },
+    { title: "Status", value: state, cell: state },
   ], 3, -1, 15).show(rows);
 }
 

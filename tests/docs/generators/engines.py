@@ -42,7 +42,7 @@ FEATURES = {
 }
 """The tests of the contract, and what they are called on the page."""
 
-HEAD = """# Engines, and what a session does in their containers
+HEAD = """# Supported features by engine
 
 Made of the results of `cntr_core.testing.SessionContract`, which runs the program in a real container of each kind
 (`evaluation/results/engines.json`); a test keeps this page equal to them, and the kinds equal to those that are tested.

@@ -136,7 +136,7 @@ def test_all_containers_are_listed_whatever_their_state(daemon: Containerd) -> N
 
 
 def test_a_name_that_containerd_does_not_know() -> None:
-    with pytest.raises(ContainerNotFound, match="there is no container 'containerd://nobody'"):
+    with pytest.raises(ContainerNotFound, match="container 'containerd://nobody' not found"):
         _find("containerd://nobody")
 
 

@@ -85,7 +85,7 @@ def test_a_container_that_ends_while_it_is_looked_up_is_no_stranger(docker_run: 
     engine = DockerEngine()
     with engine.connected() as client:
         assert engine.checked_pid(client, pid, full, name) == pid
-        with pytest.raises(EngineError, match=f"{name} is process {os.getpid()}, which is something else"):
+        with pytest.raises(EngineError, match=f"process {os.getpid()} for {name}, which is another process"):
             engine.checked_pid(client, os.getpid(), full, name)
         _docker("rm", "-f", name) if gone == "removed" else _docker("kill", name)
         assert engine.checked_pid(client, pid, full, name) is None
@@ -140,7 +140,7 @@ def test_a_container_called_like_a_process_is_reached_and_so_is_the_process() ->
 
 @real
 def test_a_name_that_docker_does_not_know() -> None:
-    with pytest.raises(ContainerNotFound, match="there is no container 'docker://nobody'") as caught:
+    with pytest.raises(ContainerNotFound, match="container 'docker://nobody' not found") as caught:
         _find("docker://nobody")
     assert "docker: no such container" in caught.value.hint
 
@@ -346,7 +346,7 @@ def test_a_pid_of_another_machine_is_recognised(tmp_path: os.PathLike[str], monk
     path = f"{tmp_path}/docker.sock"
     monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
     with _server(path, _foreign(os.getpid())):
-        with pytest.raises(EngineError, match=f"process {os.getpid()}, which is something else") as caught:
+        with pytest.raises(EngineError, match=rf"process {os.getpid()} for \S+, which is another process") as caught:
             _find("docker://web")
         assert "run cntr where the daemon runs" in caught.value.hint
     os.unlink(path)

@@ -206,8 +206,8 @@ def test_pods_that_cannot_be_entered(cluster: Cluster) -> None:
         "dead": "has no such container that runs",
         "nobody": "the cluster has no container 'nobody'",
         "web/nobody": "the cluster has no container 'web/nobody'",
-        "a/b/c/d": "names no pod",
-        "web/": "names no pod",
+        "a/b/c/d": "is not a pod",
+        "web/": "is not a pod",
         "--all": "No such option",
     }.items():
         result = cntr("attach", "--via-kubectl", reference, "--", "true")
@@ -232,8 +232,8 @@ def test_a_dry_run_shows_the_manifest_and_makes_nothing(cluster: Cluster) -> Non
     ("options", "words"),
     [
         (("--helper-image", ""), "needs the image of its helper"),
-        (("--rw-tools",), "--via-kubectl knows neither"),
-        (("--fat",), "--via-kubectl knows neither"),
+        (("--rw-tools",), "--via-kubectl does not support"),
+        (("--fat",), "--via-kubectl does not support"),
     ],
 )
 def test_what_it_does_not_do(cluster: Cluster, options: tuple[str, ...], words: str) -> None:

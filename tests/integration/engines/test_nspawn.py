@@ -151,7 +151,7 @@ def test_a_machine_that_is_not_registered_is_found_beside_those_that_are(registe
 @pytest.mark.requires("dbus")
 def test_a_bus_without_machined(alone: Target, tmp_path: Path) -> None:
     with bus(tmp_path, machined=False):
-        assert NspawnEngine().status().detail == "without machined: by its processes"
+        assert NspawnEngine().status().detail == "without machined, by its processes"
         assert find(ContainerRef.parse(alone.reference), [NspawnEngine()]).pid == alone.pid
 
 

@@ -135,7 +135,7 @@ def test_attach_enters_its_container(installed: Installation, docker_run: Docker
 
 @pytest.mark.requires("root")
 def test_its_errors_are_sentences(installed: Installation) -> None:
-    assert "there is no container 'sample://web'" in installed.run("cntr", "attach", "sample://web", success=False)
+    assert "container 'sample://web' not found" in installed.run("cntr", "attach", "sample://web", success=False)
 
 
 @pytest.mark.requires("root", "fuse", "unshare", "busybox")

@@ -149,7 +149,7 @@ def test_a_subject_finds_its_referrers(tmp_path: Path, registry: Registry) -> No
 @pytest.mark.requires("htpasswd")
 def test_a_password(tmp_path: Path, guarded_registry: Registry, docker_config: Path) -> None:
     name = guarded_registry.name("app:1")
-    for password, said in ((None, "wants a user name and password"), ("wrong", "does not accept the user name")):
+    for password, said in ((None, "requires a user name and password"), ("wrong", "does not accept the user name")):
         if password:
             log_in(docker_config, guarded_registry.host, password)
         for action in (
@@ -170,7 +170,7 @@ def test_a_password(tmp_path: Path, guarded_registry: Registry, docker_config: P
 def test_a_token(tmp_path: Path, token_registry: tuple[Registry, TokenService], docker_config: Path) -> None:
     registry, service = token_registry
     name = registry.name("some/app:1")
-    with pytest.raises(ImageError, match="wants a user name and password"):
+    with pytest.raises(ImageError, match="requires a user name and password"):
         open_image(name)
     log_in(docker_config, registry.host, "wrong")
     with pytest.raises(ImageError, match="does not accept the user name or password") as caught:
@@ -238,7 +238,7 @@ def test_a_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         save(name, packed(tmp_path / "work", "one"))
         assert which(name) == "one"
     (tmp_path / "plain").mkdir()
-    with serving(tmp_path / "plain") as registry, pytest.raises(ImageError, match="speaks no TLS"):
+    with serving(tmp_path / "plain") as registry, pytest.raises(ImageError, match="the TLS handshake with"):
         open_image(f"registry://{registry.host.replace('127.0.0.1', 'r.test')}/app:1")
 
 
@@ -255,20 +255,20 @@ def test_an_absent_tag_and_an_absent_repository(tmp_path: Path, registry: Regist
 
 def test_nobody_listens(tmp_path: Path) -> None:
     host = f"127.0.0.1:{free_port()}"
-    with pytest.raises(ImageError, match=f"nothing listens at {host}") as caught:
+    with pytest.raises(ImageError, match=f"connection refused by {host}") as caught:
         open_image(f"registry://{host}/app:1")
-    assert "Start the registry" in caught.value.hint
-    with pytest.raises(ImageError, match=f"nothing listens at {host}"):
+    assert "start the registry" in caught.value.hint
+    with pytest.raises(ImageError, match=f"connection refused by {host}"):
         save(f"registry://{host}/app:1", packed(tmp_path, "one"))
 
 
 def test_no_such_machine() -> None:
-    with pytest.raises(ImageError, match=r"there is no machine nobody\.invalid"):
+    with pytest.raises(ImageError, match=r"cannot resolve the host nobody\.invalid"):
         open_image("registry://nobody.invalid/app:1")
 
 
 def test_a_name_that_cannot_be() -> None:
-    with pytest.raises(CntrError, match="names no image in a registry"):
+    with pytest.raises(CntrError, match="is not an image in a registry"):
         open_image("registry://127.0.0.1:1/App")
 
 

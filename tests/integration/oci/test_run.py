@@ -226,7 +226,7 @@ def test_names_are_told_by_the_image_and_counted(cntr: Cntr, make_image: MakeIma
 def test_impossible_names_are_refused(cntr: Cntr, make_image: MakeImage, name: str) -> None:
     done = cntr("run", f"--name={name}", make_image())
     assert done.returncode == 125
-    assert "cannot be a container's name" in done.stderr.decode()
+    assert "is not a valid container name" in done.stderr.decode()
 
 
 def test_the_exit_code_of_a_container_in_the_background_is_kept(cntr: Cntr, make_image: MakeImage) -> None:
@@ -361,7 +361,7 @@ def test_stopping_what_is_not_there_is_told(cntr: Cntr, make_image: MakeImage) -
     ("arguments", "words"),
     [
         (["run", "/no/such.tar"], "image /no/such.tar: no such file or directory"),
-        (["run", "no-such-image:latest"], "no engine holds it"),
+        (["run", "no-such-image:latest"], "no engine has such an image"),
         (["run", "--detach", "--interactive", "x"], "contradict"),
     ],
 )
@@ -375,7 +375,7 @@ def test_what_cannot_run_is_told_in_a_sentence(cntr: Cntr, arguments: list[str],
 def test_an_image_without_a_command_says_what_to_do(cntr: Cntr, tmp_path: Path) -> None:
     done = cntr("run", write(tmp_path / "root.tar", tar(file("a"))))
     assert done.returncode == 125
-    assert done.stderr.decode().splitlines() == ["cntr: the image names no command", "  hint: Give one behind --."]
+    assert done.stderr.decode().splitlines() == ["cntr: the image has no command", "  hint: give one after --"]
 
 
 def test_a_corrupt_image_is_refused_by_layer(cntr: Cntr, tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_writes_are_made_once_and_when_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("path", "detail"),
-    [("/broken.json", "GET /error (500)"), ("/swagger.json", "no OpenAPI 3"), ("/about", "cannot"), ("/no", "404")],
+    [("/broken.json", "GET /error (500)"), ("/swagger.json", "not an OpenAPI 3"), ("/about", "cannot"), ("/no", "404")],
 )
 def test_an_openapi_document_that_fails(path: str, detail: str) -> None:
     with server() as running:

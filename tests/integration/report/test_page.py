@@ -135,9 +135,9 @@ class TestNginx:
         [why] = {row[4] for row in found if row[0] == "/usr/lib/x86_64-linux-gnu/libssl.so.3"}
         assert "/usr/sbin/nginx" in why and why.endswith("trace")
 
-    def test_exact_words_and_what_went(self, nginx: Path) -> None:
+    def test_exact_words_and_what_moved(self, nginx: Path) -> None:
         report = read_report(str(nginx))
-        found = rows(look(nginx, "q=package:dash&show=went"), "file-table")
+        found = rows(look(nginx, "q=package:dash&show=moved"), "file-table")
         assert {row[0].partition("→")[0] for row in found} == {
             each.path for each in report.files if each.package == "dash" and not each.kept
         }
@@ -148,9 +148,9 @@ class TestNginx:
         assert f"({len(report.files) - 25:,} are left)" in seen.elements.id("files").text
         assert len(rows(seen, "package-table")) == 15
 
-    def test_what_went_and_how_it_behaves(self, nginx: Path) -> None:
+    def test_what_moved_and_how_it_behaves(self, nginx: Path) -> None:
         seen = look(nginx)
-        assert "Shells: 4 of 4 went" in seen.elements.id("safety").text
+        assert "Shells: 4 of 4 moved" in seen.elements.id("safety").text
         behaviour = " ".join(seen.elements.id("behaviour").text.split())
         assert "ports:80" in behaviour and "status200200" in behaviour  # the cells of a row
 

@@ -225,7 +225,7 @@ def test_no_fuse_device(debian: Running, fs: str) -> None:
         (("--user", "root:no-such-group"), "no group 'no-such-group'"),
         (("--cap-add", "SYS_EVERYTHING"), "SYS_EVERYTHING"),
         (("--inherit", "wealth"), "wealth"),
-        (("--env", "=x"), "names no variable"),
+        (("--env", "=x"), "is not a variable"),
         (("--cwd", "/no/such/directory"), "working directory /no/such/directory"),
         (("--forward-socket", "relative"), "absolute paths"),
         (("--forward-socket", "/run/a:/home/me/a"), "below /run or /tmp"),

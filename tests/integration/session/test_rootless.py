@@ -176,7 +176,7 @@ def test_an_interpreter_that_the_container_could_write_is_not_used(ordinary_user
     assert (done.stdout, done.returncode) == ("entered\n", 0), done.stderr
     done = ordinary_user.run(*line, check=False, env={"_CNTR_READ_ONLY": "1"})
     assert (done.stdout, done.returncode) == ("", 125)
-    assert f"{own} is yours to write" in done.stderr
+    assert f"{own} is writable for you" in done.stderr
 
 
 @pytest.mark.requires("gdb")

@@ -59,7 +59,7 @@ def test_verifying_needs_no_room_and_notices_strangers(slim: Slim, pair: str, ap
     assert json.loads(slim.cntr("verify", SLIM, "--json").stdout)["ok"] is True
     assert slim.cntr("verify", "out.tar").returncode == 0  # of a pair, the slim half is meant
     wrong = slim.cntr("verify", FAT, SLIM)
-    assert wrong.returncode == 125 and "no slim image" in wrong.stderr
+    assert wrong.returncode == 125 and "not a slim image" in wrong.stderr
     Path(pair).rename(tmp_path / "first")
     (slim.place / "out.tar").rename(slim.place / "first.tar")
     slim.made(app("cat /data/used", file("data/used")))
@@ -84,7 +84,7 @@ def test_every_path_has_its_reason(slim: Slim, pair: str) -> None:
         assert gone.returncode == 1 and json.loads(gone.stdout)["path"] == "/data/extra"
     assert slim.cntr("why", "report", "/data/absent").returncode == 1
     stranger = slim.cntr("why", pair, "/data/used")
-    assert stranger.returncode == 125 and "no slim image" in stranger.stderr
+    assert stranger.returncode == 125 and "not a slim image" in stranger.stderr
 
 
 def test_the_same_trace_gives_the_same_image(slim: Slim, pair: str) -> None:

@@ -142,7 +142,7 @@ def test_a_health_check_is_the_default_probe_and_stays(slim: Slim, app: MakeApp)
         Healthcheck={"Test": ["CMD-SHELL", "cat /data/healthy"]},
     )
     result = slim.made(image, "--stop-timeout", "0.2")
-    assert result.stdout.splitlines()[0] == "no --probe given: the image's health check"
+    assert result.stdout.splitlines()[0] == "no --probe given; the default is the image's health check"
     assert "/data/healthy" in result.paths()
     with open_image(f"{result.archive}:app:slim") as half:
         assert b'"CMD-SHELL"' in half.config.raw

@@ -96,8 +96,8 @@ def test_options_reach_the_engine(tested: EngineCase, directory: Path) -> None:
     [
         (("--engine", "pid"), "pid cannot trace what runs in its containers"),
         (("--engine", "oci"), "oci cannot trace what runs in its containers"),
-        (("--engine", "none"), "there is no engine 'none'"),
-        (("--env", "A=1"), "are an engine's"),
+        (("--engine", "none"), "unknown engine 'none'"),
+        (("--env", "A=1"), "are only for --engine"),
         (("--engine", "docker", "--network", "no-such-network"), "docker refused: "),
     ],
 )

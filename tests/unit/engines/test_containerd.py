@@ -75,7 +75,7 @@ def test_containerd_2(socket_path: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_process_of_another_machine_is_refused(socket_path: str) -> None:
     answers = json.loads(fixture("containerd/containerd-2.json"))
     answers["tasks.v1.Tasks/List"]["default"]["tasks"][0]["pid"] = os.getpid()
-    with daemon(socket_path, answers), pytest.raises(EngineError, match="which is something else here"):
+    with daemon(socket_path, answers), pytest.raises(EngineError, match="which is another process here"):
         ContainerdEngine().find("web")
 
 
@@ -90,7 +90,7 @@ def test_states_of_the_past_and_the_future(socket_path: str, status: int) -> Non
 
 @pytest.mark.parametrize(
     ("said", "words"),
-    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", "cannot be understood"), (b"", "cannot be understood"), (None, "silent")],
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", "cannot be understood"), (b"", "cannot be understood"), (None, "no answer")],
     ids=["HTTP/1", "nothing", "silence"],
 )
 def test_servers_of_something_else(

@@ -80,7 +80,7 @@ def test_a_dead_container_of_cri_o_has_no_process(socket_path: str) -> None:
 def test_a_process_of_another_machine_is_refused(socket_path: str) -> None:
     answers = json.loads(fixture("cri/containerd-2.json"))
     answers["ContainerStatus"]["1" * 64]["info"]["info"] = json.dumps({"pid": os.getpid()})
-    with runtime(socket_path, answers), pytest.raises(EngineError, match="which is something else on this machine"):
+    with runtime(socket_path, answers), pytest.raises(EngineError, match="which is another process on this machine"):
         KubernetesEngine().find("1" * 64)
 
 
@@ -88,7 +88,7 @@ def test_a_process_of_another_machine_is_refused(socket_path: str) -> None:
 def test_a_runtime_that_tells_no_process(socket_path: str, info: str) -> None:
     answers = json.loads(fixture("cri/containerd-2.json"))
     answers["ContainerStatus"]["1" * 64]["info"]["info"] = info
-    with runtime(socket_path, answers), pytest.raises(EngineError, match="tells no process") as caught:
+    with runtime(socket_path, answers), pytest.raises(EngineError, match="reports no process") as caught:
         KubernetesEngine().find("1" * 64)
     assert caught.value.hint
 
@@ -104,7 +104,7 @@ def test_docker_is_asked_where_the_runtime_is_silent(socket_path: str, monkeypat
 
 @pytest.mark.parametrize(
     ("said", "words"),
-    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", "cannot be understood"), (b"", "cannot be understood"), (None, "silent")],
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", "cannot be understood"), (b"", "cannot be understood"), (None, "no answer")],
     ids=["HTTP/1", "nothing", "silence"],
 )
 def test_servers_of_something_else(

@@ -31,7 +31,7 @@ def test_other_versions(
         assert engine.status().detail == f"version {version}"
         listed = list(engine.containers())
         [exited] = engine.find("bbbb")
-        with pytest.raises(EngineError, match=r"shop-web-1 is process 4711, which is something else"):
+        with pytest.raises(EngineError, match=r"process 4711 for shop-web-1, which is another process"):
             engine.find("shop-web-1")  # its PID is read, and is nobody of this machine
     assert {c.name: c.state for c in listed} == {
         "shop-web-1": ContainerState.RUNNING,

@@ -38,10 +38,10 @@ def test_pods_of_several_versions(name: str, expected: list[tuple[str, ...]]) ->
 
 def test_tables_that_are_none() -> None:
     assert list(pods("")) == []
-    with pytest.raises(EngineError, match="another table"):
+    with pytest.raises(EngineError, match="an unexpected table"):
         list(pods("list: no such thing\n"))
     legend = _text("list-2017").splitlines()[0]
-    with pytest.raises(EngineError, match="another table"):
+    with pytest.raises(EngineError, match="an unexpected table"):
         list(pods(f"{legend}\n86e6df38 half a line\n"))
 
 

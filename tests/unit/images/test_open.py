@@ -163,7 +163,7 @@ def test_one_of_several_images_is_chosen_by_name_or_digest(tmp_path: Path, form:
         write(path, made.tar())
     with pytest.raises(ImageError, match="it holds several images") as raised:
         open_image(path)
-    assert raised.value.hint == "Name one of them behind a colon: one, two:latest"
+    assert raised.value.hint == "name one of them after a colon: one, two:latest"
     with pytest.raises(ImageError, match="no image named 'three'"):
         open_image(f"{path}:three")
     with open_image(f"{path}:{images[0]['digest']}") as image:
@@ -363,7 +363,7 @@ def test_a_blob_that_is_a_link_out_or_a_pipe_is_refused(tmp_path: Path) -> None:
 
 
 def test_other_directories_are_no_images(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="no OCI layout") as raised:
+    with pytest.raises(ImageError, match="not an OCI layout") as raised:
         open_image(str(tmp_path))
     assert "make a tar" in raised.value.hint
 
@@ -445,7 +445,7 @@ def test_any_json_is_a_configuration_or_an_image_error(document: object) -> None
 
 @pytest.mark.parametrize("text", ["linux", "linux/", "a/b/c/d", ""])
 def test_a_malformed_platform_is_refused(text: str) -> None:
-    with pytest.raises(ImageError, match="is no platform"):
+    with pytest.raises(ImageError, match="is not a platform"):
         Platform.parse(text)
 
 

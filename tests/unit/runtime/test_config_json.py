@@ -111,7 +111,7 @@ def test_a_given_command_replaces_cmd_but_not_the_entrypoint() -> None:
     config = _config(entrypoint=("/entry",), cmd=("default",))
     assert arguments(config, ()) == ("/entry", "default")
     assert arguments(config, ("a", "b")) == ("/entry", "a", "b")
-    with pytest.raises(UsageError, match="names no command"):
+    with pytest.raises(UsageError, match="has no command"):
         arguments(_config(), ())
 
 

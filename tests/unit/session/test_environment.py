@@ -67,5 +67,5 @@ def test_assignments_hand_on_the_callers_value_or_nothing() -> None:
 
 
 def test_an_assignment_without_a_name_is_refused() -> None:
-    with pytest.raises(UsageError, match="names no variable"):
+    with pytest.raises(UsageError, match="is not a variable"):
         parse_assignments([b"=x"], {})

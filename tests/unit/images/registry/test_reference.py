@@ -101,12 +101,12 @@ def test_destinations_that_mean_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for text, said in {
         "": "is empty",
-        "nobody://app": "no destination 'nobody://'",
+        "nobody://app": "unknown destination 'nobody://'",
         f"{tmp_path}/file": "is a file",
         f"{tmp_path}/absent/app.tar": "there is no directory",
-        "registry://nothing": "names no image",
-        "keeper://Not A Name": "no name that an engine takes",
-        "keeper://": "no name that an engine takes",
+        "registry://nothing": "is not an image in a registry",
+        "keeper://Not A Name": "is not a valid name for an image of an engine",
+        "keeper://": "is not a valid name for an image of an engine",
     }.items():
         with pytest.raises(UsageError, match=said) as caught:
             parse_destination(text, [_Taker()])

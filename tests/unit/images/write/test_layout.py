@@ -121,7 +121,7 @@ def _attestation(made: Layout, about: dict[str, Any]) -> dict[str, Any]:
 def test_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/precious").write_text("mine")
-    with pytest.raises(ImageError, match="something else in it") as caught:
+    with pytest.raises(ImageError, match="other files in it") as caught:
         write_layout(str(tmp_path / "out"), [("app", packed(tmp_path, "new"))])
     assert "empty directory" in caught.value.hint
     assert names(tmp_path / "out") == {"precious"}

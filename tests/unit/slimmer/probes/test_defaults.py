@@ -35,7 +35,7 @@ def test_default_probes(run: dict[str, Any], probes: list[str]) -> None:
     found, sentence = default_probes(config(**run))
     assert [str(probe) for probe in found] == probes
     assert all(parse(text) == probe for text, probe in zip(probes, found, strict=True))
-    assert sentence.startswith("no --probe given: ")
+    assert sentence.startswith("no --probe given; the default is ")
 
 
 def test_the_sentence_tells_what_is_done() -> None:

@@ -173,11 +173,11 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"no json", "is no report"),
-        (b"[]", "no report of the format"),
-        (b'{"schema": "cntr-report/2"}', "no report of the format"),
+        (b"no json", "is not a report"),
+        (b"[]", "not a report of the format"),
+        (b'{"schema": "cntr-report/2"}', "not a report of the format"),
         (b'{"schema": "cntr-report/1", "image": 3}', "damaged"),
-        (b"\xff", "is no report"),
+        (b"\xff", "is not a report"),
     ],
 )
 def test_what_is_no_report_is_an_error(tmp_path: Path, content: bytes, says: str) -> None:

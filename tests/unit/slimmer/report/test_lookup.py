@@ -64,8 +64,8 @@ def test_a_directory_says_what_is_below(made: Report) -> None:
 
 def test_what_was_looked_for_in_vain(made: Report) -> None:
     answer = why(made, "/etc/absent")
-    assert answer.state == "missing" and "in vain" in answer.because
-    assert "in vain" not in why(made, "/etc/other").because
+    assert answer.state == "missing" and "did not find it" in answer.because
+    assert "did not find it" not in why(made, "/etc/other").because
 
 
 def test_below_a_file_is_nothing(made: Report) -> None:

@@ -53,7 +53,7 @@ def on_terminal(made: Report, monkeypatch: pytest.MonkeyPatch, columns: int) -> 
 def test_what_matters_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = printed(report(tmp_path), monkeypatch)
     assert "93.9 kB → 3.2 kB, 96.6 % less" in text
-    assert "doc" in text and "all of it" in text
+    assert "doc" in text and "whole package" in text
     assert "2 of 2 shells" in text
     assert "0 of 2 setuid programs" in text
     assert "✓ http:80/: answered 200, 21 ms" in text
@@ -82,7 +82,7 @@ def test_a_failure_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     verdict = Verdict((OUTCOME,), (Difference("http:80/", "", "ok", True, False),), repaired=((b"/a", b"/b"),))
     text = printed(report(tmp_path, verdict=verdict), monkeypatch)
     assert "http:80/: ok was true, and is false" in text
-    assert "2 files were learnt in 1 round of repair" in text
+    assert "2 missing files were added in 1 round of repair" in text
 
 
 def test_names_do_not_speak_to_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ def test_rules_are_chosen_by_name() -> None:
     rules = [Calls(lambda _: [], "one"), OptIn(lambda _: [], "two")]
     assert [rule.name for rule in chosen(rules)] == ["one"]
     assert [rule.name for rule in chosen(rules, with_=["two"], without=["one"])] == ["two"]
-    with pytest.raises(PluginError, match="no rule 'three'"):
+    with pytest.raises(PluginError, match="unknown rule 'three'"):
         chosen(rules, with_=["three"])
 
 
