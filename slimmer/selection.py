@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cntr_core.images import ImageConfig
-from cntr_core.images.members import Kind
+from cntr_core.images.tar.members import Kind
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.tree.tree import Directory, File
 from cntr_core.rules import Rule

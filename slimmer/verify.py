@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from cntr_core.errors import ImageError
-from cntr_core.images.members import quoted
 from cntr_core.images.tar.index import Entry
+from cntr_core.images.tar.members import quoted
 from cntr_core.images.tar.plain import PlainTar
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.tree.tree import Directory, File

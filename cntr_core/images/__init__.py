@@ -12,9 +12,8 @@ from .image import Image, LayerTar
 from .location import beside, locate
 from .open import ImageHolder, open_image
 from .streams import Budget
-from .target import DevicePolicy
+from .tree.extract import DevicePolicy, Unpacked, unpack
 from .tree.remove import remove_tree
-from .unpack import Unpacked, unpack
 from .values import ImageConfig, Layer, Platform
 
 __all__ = [

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from ..kernel.user_namespaces import user_outside
 from .image import Image
 from .open import ImageHolder, open_image
+from .tree.extract import unpack
 from .tree.remove import remove_tree
-from .unpack import unpack
 from .values import ImageConfig
 
 _PARTIAL = ".partial-"

@@ -6,8 +6,8 @@ import posixpath
 import struct
 from collections.abc import Iterator, Mapping
 
-from cntr_core.images.members import Kind
 from cntr_core.images.tar.index import Entry
+from cntr_core.images.tar.members import Kind
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.kernel import capabilities
 

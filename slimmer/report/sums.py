@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cntr_core.images import Image, ImageConfig
-from cntr_core.images.members import Kind, split_path
 from cntr_core.images.tar.index import Entry, LayerIndex
+from cntr_core.images.tar.members import Kind, split_path
 from cntr_core.images.write.new_image import Named
 
 from ..pipeline import Slimmed

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import Budget, Image, LayerTar
-from cntr_core.images.members import StrictTar, tar_errors
-from cntr_core.images.read.blobs import spool_directory
+from cntr_core.images.read.blobs import spool, spool_directory
+from cntr_core.images.tar.index import read_index
+from cntr_core.images.tar.members import Kind
+from cntr_core.images.tar.plain import PlainTar
 from cntr_core.images.write.atomic import writing
 from cntr_core.images.write.new_image import NewImage, PlainLayer
 
@@ -101,17 +101,10 @@ def read_split_map(fat: Image) -> SplitMap:
     if not fat.layers:
         raise ImageError(f"{fat.reference} has no split map", _PAIR)
     tar = fat.open_layer(fat.layers[-1], Budget(_LARGEST_SPLIT_MAP, 16))
-    content = bytearray()
-    while data := tar.read(1 << 16):
-        content += data
-    tar.finish()
-    with tar_errors(), StrictTar.open(fileobj=io.BytesIO(content), mode="r:") as archive:
-        member = _member(archive)
-        file = archive.extractfile(member) if member is not None and member.isreg() else None
-        if file is None:
-            raise ImageError(f"{fat.reference} has no split map", _PAIR)
-        return SplitMap.unpack(file.read())
-
-
-def _member(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
-    return next((member for member in archive.getmembers() if member.name == SPLIT_MAP_PATH), None)
+    with open(spool(tar), "rb") as file:
+        tar.finish()
+        plain = PlainTar(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+        for entry in read_index(plain).entries:
+            if entry.path == SPLIT_MAP_PATH.encode() and entry.kind is Kind.FILE:
+                return SplitMap.unpack(plain.read(entry.size, entry.data))
+    raise ImageError(f"{fat.reference} has no split map", _PAIR)

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from cntr_core.errors import ImageError
-from cntr_core.images.members import META, OPAQUE, WHITEOUT, Kind, split_path
 from cntr_core.images.tar.index import LayerIndex
+from cntr_core.images.tar.members import META, OPAQUE, WHITEOUT, Kind, split_path
 from cntr_core.images.tree.merge import merge
 from cntr_core.images.tree.tree import NO_MEMBER, Directory, File, Name, Tree
 

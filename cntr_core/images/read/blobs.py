@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-import tarfile
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -13,8 +12,10 @@ from dataclasses import dataclass
 
 from ...errors import ImageError
 from ...kernel.paths import open_in_root
-from ..members import StrictTar
 from ..streams import CHUNK, Budget, Checked, Reader, Window, decompressed
+from ..tar.index import Entry, read_index
+from ..tar.members import Kind
+from ..tar.plain import PlainTar
 
 # Manifests and configurations are kilobytes; a registry accepts 4 MiB (distribution-spec 1.1).
 LARGEST_DOCUMENT = 4 << 20
@@ -185,25 +186,26 @@ def spooled_archive(pieces: Iterable[bytes]) -> ArchiveBlobs:
 def _index(fd: int) -> ArchiveBlobs:
     parts: dict[str, Part] = {}
     links: dict[str, str] = {}
-    with os.fdopen(os.dup(fd), "rb") as file:
-        file.seek(0)
-        try:
-            archive = StrictTar.open(fileobj=file, mode="r:")
-            while (info := archive.next()) is not None:
-                _record(info, parts, links)
-                archive.members.clear()
-        except (tarfile.TarError, ValueError, IndexError, OverflowError, RecursionError) as error:
-            raise ImageError(f"it is no tar archive, or a damaged one: {error}") from error
+    try:
+        index = read_index(PlainTar(fd, 0, os.fstat(fd).st_size))
+    except ImageError as error:
+        raise ImageError(f"it is no tar archive, or a damaged one: {error.message}", error.hint) from error
+    for entry in index.entries:
+        _record(entry, parts, links)
     return ArchiveBlobs(fd, parts, links)
 
 
-def _record(info: tarfile.TarInfo, parts: dict[str, Part], links: dict[str, str]) -> None:
-    name = posixpath.normpath(info.name).lstrip("/")
+def _record(entry: Entry, parts: dict[str, Part], links: dict[str, str]) -> None:
+    name, link = _normal(os.fsdecode(entry.path)), os.fsdecode(entry.link)
     parts.pop(name, None)
     links.pop(name, None)
-    if info.isreg() and info.sparse is None:
-        parts[name] = Part(info.offset_data, info.size)
-    elif info.issym():
-        links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), info.linkname))
-    elif info.islnk():
-        links[name] = posixpath.normpath(info.linkname).lstrip("/")
+    if entry.kind is Kind.FILE and entry.segments is None:
+        parts[name] = Part(entry.data, entry.size)
+    elif entry.kind is Kind.SYMLINK:
+        links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), link))
+    elif entry.kind is Kind.HARD_LINK:
+        links[name] = _normal(link)
+
+
+def _normal(name: str) -> str:
+    return posixpath.normpath(name).lstrip("/")

@@ -1,6 +1,6 @@
 """The index of one layer: every member of its tar, and where its bytes are.
 
-Reads headers alone, and is as strict as :mod:`cntr_core.images.members`: a damaged, ambiguous or absurd tar is an
+Reads headers alone, and is stricter than Python's tarfile: a damaged, ambiguous or absurd tar is an
 error, never a shorter one.
 """
 
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...errors import ImageError
-from ..members import Kind, quoted, split_path
 from . import sparse
 from .headers import RECORD, Header, padded, parse_header, text
+from .members import LONGEST_NAME, Kind, quoted, split_path
 from .pax import Records, parse_records, pax_number, pax_time, xattrs
 from .plain import PlainTar
 
@@ -165,6 +165,8 @@ class _Scanner:
                 raise ImageError(f"has an empty PAX field {key.decode()!r}")
         path = _path(header, extensions, fields)
         with _about(path):
+            if b".." in path or b"\0" in path or len(path) > LONGEST_NAME:
+                split_path(path)
             return self._described(header, extensions, fields, path, at, record)
 
     def _described(
@@ -231,8 +233,6 @@ def _path(header: Header, extensions: _Extensions, fields: Mapping[bytes, bytes]
         raise ImageError("is named twice, by PAX and by GNU's extension")
     if path is None:
         path = header.name if extensions.name is None else extensions.name
-    if b".." in path or b"\0" in path:
-        split_path(path)
     return path
 
 

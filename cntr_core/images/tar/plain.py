@@ -41,6 +41,19 @@ class PlainTar(NamedTuple):
             missing -= len(data)
         return b"".join(pieces)
 
+    def copy(self, out: int, size: int, at: int) -> None:
+        """Write `size` bytes from the tar's byte `at` on to the descriptor `out`, at its position.
+
+        :raises OSError: EIO, the file is shorter than it was; or as sendfile(2).
+        """
+        start = self.offset + at
+        end = start + size
+        while start < end:
+            copied = os.sendfile(out, self.fd, start, end - start)
+            if not copied:
+                raise OSError(errno.EIO, "the layer's file was truncated")
+            start += copied
+
     def digest(self) -> str:
         """The sha256 of all its bytes, as a digest; :raises OSError: as for :meth:`read`."""
         whole = hashlib.sha256()

@@ -8,8 +8,8 @@ import stat
 from collections.abc import Collection, Mapping, Sequence
 
 from ...filesystem import Branch, DirEntry, Node, OpenFile, Stat, Status
-from ..members import FOREIGN_XATTRS, Kind
 from ..tar.index import Entry
+from ..tar.members import FOREIGN_XATTRS, Kind
 from .contents import Contents
 from .tree import Directory, File, Tree
 

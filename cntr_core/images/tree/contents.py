@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from ..tar.plain import PlainTar
@@ -38,6 +39,23 @@ class Contents:
                 content[first - offset : last - offset] = data
             stored += length
         return bytes(content)
+
+    def copy(self, file: File, out: int) -> None:
+        """Write all of a regular file to the empty file `out`, and leave its holes out.
+
+        :raises OSError: EIO, the layer's file was truncated; or `out` cannot be written.
+        """
+        entry = file.entry
+        tar = self.tars[file.layer]
+        if entry.segments is None:
+            tar.copy(out, entry.size, entry.data)
+            return
+        stored = entry.data
+        for begin, length in entry.segments:
+            os.lseek(out, begin, os.SEEK_SET)
+            tar.copy(out, length, stored)
+            stored += length
+        os.ftruncate(out, entry.size)
 
     def whole(self, file: File) -> bytes:
         """All of a regular file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..members import Kind
+from ..tar.members import Kind
 from .branch import file_mode, file_xattrs
 from .layers import OpenLayers
 from .tree import Directory, File

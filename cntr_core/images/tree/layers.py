@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ...errors import ImageError
-from .. import Image
+from ..image import Image
+from ..streams import Budget
 from ..tar.index import LayerIndex, read_index
 from ..tar.plain import PlainTar
 from .branch import LayerBranch
@@ -20,18 +21,21 @@ from .view import TreeView
 
 @dataclass(frozen=True, slots=True)
 class OpenLayers:
-    """The layers of an image, the lowest first, and the tree that they make."""
+    """The layers of an image, the lowest first, and the tree that they make. `titles` name the layers in errors."""
 
     tars: Sequence[PlainTar]
     indexes: Sequence[LayerIndex]
     tree: Tree
     contents: Contents
+    titles: Sequence[str]
 
     @classmethod
-    def of(cls, tars: Sequence[PlainTar]) -> OpenLayers:
-        """:raises ImageError: a layer is damaged or hostile; the message names it, and the member."""
-        indexes = [_indexed(number, tar) for number, tar in enumerate(tars, 1)]
-        return cls(tars, indexes, merge(indexes), Contents(tars))
+    def of(cls, tars: Sequence[PlainTar], titles: Sequence[str] = (), budget: Budget | None = None) -> OpenLayers:
+        """:raises ImageError: a layer is damaged or hostile, or has more members than the budget; the message names it,
+        and the member."""
+        titles = titles or [f"layer {number}" for number in range(1, len(tars) + 1)]
+        indexes = [_indexed(title, tar, budget) for title, tar in zip(titles, tars, strict=True)]
+        return cls(tars, indexes, merge(indexes, titles), Contents(tars), titles)
 
     @property
     def view(self) -> TreeView:
@@ -43,18 +47,27 @@ class OpenLayers:
         return LayerBranch(self.tree, self.contents)
 
 
-def _indexed(number: int, tar: PlainTar) -> LayerIndex:
+def _indexed(title: str, tar: PlainTar, budget: Budget | None) -> LayerIndex:
     try:
-        return read_index(tar)
+        index = read_index(tar)
+        if budget:
+            budget.spend(entries=len(index.entries))
+        return index
     except ImageError as error:
-        raise ImageError(f"layer {number}: {error.message}", error.hint) from error
+        raise ImageError(f"{title}: {error.message}", error.hint) from error
 
 
 @contextmanager
-def open_layers(image: Image, progress: Progress | None = None) -> Iterator[OpenLayers]:
-    """The layers of `image`, every digest verified.
+def open_layers(image: Image, progress: Progress | None = None, budget: Budget | None = None) -> Iterator[OpenLayers]:
+    """The layers of `image`, every digest verified. `budget` is for all that they unpack to; where none is given, what
+    is decompressed to a temporary file must fit there.
 
     :raises ImageError: a layer is damaged or hostile; the message names it.
     """
-    with plain_tars(image, progress) as tars:
-        yield OpenLayers.of(tars)
+    titles = [f"layer {number} ({layer})" for number, layer in enumerate(image.layers, 1)]
+    with plain_tars(image, titles, progress, budget) as tars:
+        try:
+            layers = OpenLayers.of(tars, titles, budget)
+        except ImageError as error:
+            raise ImageError(f"image {image.reference}: {error.message}", error.hint) from error
+        yield layers

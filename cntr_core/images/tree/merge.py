@@ -1,6 +1,6 @@
 """Merging: the members of an image's layers become a tree, one layer upon the other, as docker unpacks them.
 
-Pure: it knows members, and does no I/O. What it makes of them is what :func:`cntr_core.images.unpack` makes on disk.
+Pure: it knows members, and does no I/O. Everything that shows or writes an image does it from this tree.
 """
 
 from __future__ import annotations
@@ -11,28 +11,29 @@ from collections.abc import Sequence
 from types import MappingProxyType
 
 from ...errors import ImageError
-from ..members import META, OPAQUE, WHITEOUT, Kind, quoted, split_path
 from ..tar.index import Entry, LayerIndex
+from ..tar.members import META, OPAQUE, WHITEOUT, Kind, quoted, split_path
 from .tree import NO_MEMBER, Directory, File, Name, Parts, Tree
 
 
-def merge(indexes: Sequence[LayerIndex]) -> Tree:
-    """The tree of all layers, the lowest first.
+def merge(indexes: Sequence[LayerIndex], titles: Sequence[str] = ()) -> Tree:
+    """The tree of all layers, the lowest first; `titles` name them in errors.
 
     :raises ImageError: a member cannot be where it wants to be; the message names layer and member.
     """
     tree = Tree()
     for layer, index in enumerate(indexes):
-        _Layer(tree, layer).apply(index)
+        _Layer(tree, layer, titles[layer] if titles else f"layer {layer + 1}").apply(index)
     return tree
 
 
 class _Layer:
     """Puts one layer's members on the tree."""
 
-    def __init__(self, tree: Tree, layer: int) -> None:
+    def __init__(self, tree: Tree, layer: int, title: str) -> None:
         self._tree = tree
         self._layer = layer
+        self._title = title
         self._touched: set[tuple[Directory, bytes]] = set()  # what this layer brought, with all its parents
         self._parents: dict[Parts, Directory] = {}
 
@@ -42,11 +43,10 @@ class _Layer:
                 parts = split_path(entry.path)
                 if not self._whiteout(parts):
                     self._put(parts, entry, number)
-            except ImageError as error:
-                where = f"layer {self._layer + 1}: member {quoted(entry.path)}"
-                raise ImageError(f"{where}: {error.message}", error.hint) from error
-            except OSError as error:
-                where = f"layer {self._layer + 1}: member {quoted(entry.path)}"
+            except (ImageError, OSError) as error:
+                where = f"{self._title}: member {quoted(entry.path)}"
+                if isinstance(error, ImageError):
+                    raise ImageError(f"{where}: {error.message}", error.hint) from error
                 raise ImageError(f"{where}: {error.strerror}") from error
 
     def _whiteout(self, parts: Parts) -> bool:

@@ -7,48 +7,53 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from ...errors import ImageError
-from .. import Budget, Image, Layer
+from ..image import Image
 from ..read.blobs import spool, spool_directory
-from ..streams import Reader
+from ..streams import Budget, Reader
 from ..tar.plain import PlainTar
+from ..values import Layer
 
 Progress = Callable[[int], None]
 """Told how many more bytes were read."""
 
 
 @contextmanager
-def plain_tars(image: Image, progress: Progress | None = None) -> Iterator[Sequence[PlainTar]]:
+def plain_tars(
+    image: Image, titles: Sequence[str], progress: Progress | None, budget: Budget | None
+) -> Iterator[Sequence[PlainTar]]:
     """The tars of all layers, the lowest first, every digest verified. They stay readable while the context is open.
 
     A compressed layer goes to a nameless temporary file; another is read where it is, so nobody may change the image's
-    file meanwhile.
+    file meanwhile. `budget` is for all bytes; where none is given, what is decompressed must fit into the temporary
+    directory. `titles` name the layers in errors.
 
     :raises ImageError: a layer is damaged; the message names it.
     """
-    budget = Budget.of_filesystem(spool_directory())
+    room = budget or Budget.of_filesystem(spool_directory())
     with ExitStack() as stack:
-        yield [
-            _plain_tar(image, number, layer, budget, stack, progress) for number, layer in enumerate(image.layers, 1)
-        ]
+        tars = []
+        for title, layer in zip(titles, image.layers, strict=True):
+            try:
+                tars.append(_plain_tar(image, layer, budget, room, stack, progress))
+            except ImageError as error:
+                raise ImageError(f"image {image.reference}: {title}: {error.message}", error.hint) from error
+        yield tars
 
 
 def _plain_tar(
-    image: Image, number: int, layer: Layer, budget: Budget, stack: ExitStack, progress: Progress | None
+    image: Image, layer: Layer, budget: Budget | None, room: Budget, stack: ExitStack, progress: Progress | None
 ) -> PlainTar:
-    try:
-        window = image.plain_layer(layer)
-        tar = image.open_layer(layer, budget if window is None else Budget.unlimited())
-        counted = _Counted(tar, progress)
-        if window is not None:
-            counted.drain()
-            tar.finish()
-            return PlainTar(window.fd, window.offset, window.size)
-        fd = spool(counted)
-        stack.callback(os.close, fd)
+    window = image.plain_layer(layer)
+    tar = image.open_layer(layer, room if window is None else budget or Budget.unlimited())
+    counted = _Counted(tar, progress)
+    if window is not None:
+        counted.drain()
         tar.finish()
-        return PlainTar(fd, 0, os.fstat(fd).st_size)
-    except ImageError as error:
-        raise ImageError(f"image {image.reference}: layer {number} ({layer}): {error.message}", error.hint) from error
+        return PlainTar(window.fd, window.offset, window.size)
+    fd = spool(counted)
+    stack.callback(os.close, fd)
+    tar.finish()
+    return PlainTar(fd, 0, os.fstat(fd).st_size)
 
 
 class _Counted:

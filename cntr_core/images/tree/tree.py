@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import NamedTuple
 
-from ..members import Kind
 from ..tar.index import Entry
+from ..tar.members import Kind
 
 NO_MEMBER = -1
 """The number of a directory that no member describes: it is there for what is in it."""

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from ...rules import Found
-from ..members import Kind
+from ..tar.members import Kind
 from .branch import file_mode, file_size
 from .contents import Contents
 from .tree import Directory, File, Name, Tree

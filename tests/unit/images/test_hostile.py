@@ -72,7 +72,7 @@ def _refused(tmp_path: Path, *layers: bytes, devices: DevicePolicy = DevicePolic
         (file("d/.wh."), "is a whiteout of no name"),
         (file("dangling/x"), "'dangling/x': File exists"),
         (file("loop/x"), "'loop/x': "),
-        (file("f/x"), "'f/x': openat2: Not a directory"),
+        (file("f/x"), "'f/x': Not a directory"),
         (file("n" * 256), "File name too long"),
         (file("/".join(["d" * 200] * 30)), "File name too long"),
         (file("x", uid=2**32 - 1), "'x': has the impossible owner 4294967295"),

@@ -18,11 +18,12 @@ from hypothesis import given
 
 from cntr_core.errors import ImageError
 from cntr_core.images import Budget, open_image
-from cntr_core.images.members import Kind, read_members
 from cntr_core.images.streams import Reader, Window
 from cntr_core.images.tar.index import Entry, LayerIndex, read_index
+from cntr_core.images.tar.members import Kind
 from cntr_core.images.tar.plain import PlainTar
 from tests.unit.images.layouts import directory, file, hard_link, member, symlink, tar
+from tests.unit.images.tar.oracle import read_members
 
 
 @contextmanager

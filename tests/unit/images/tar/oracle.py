@@ -1,4 +1,4 @@
-"""The members of a tar, strictly: a damaged or absurd archive is an error, never a shorter archive.
+"""The members of a tar as Python's tarfile reads them: what our own reader is compared with.
 
 The parser is tarfile's; what it would pass over in silence (a corrupt header ends the archive, a negative
 size loops, a header may claim gigabytes of memory) is refused here.
@@ -6,7 +6,6 @@ size loops, a header may claim gigabytes of memory) is refused here.
 
 from __future__ import annotations
 
-import enum
 import os
 import re
 import tarfile
@@ -15,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Self, cast
 
-from ..errors import ImageError
-from .streams import CHUNK, Reader
+from cntr_core.errors import ImageError
+from cntr_core.images.streams import CHUNK, Reader
+from cntr_core.images.tar.members import Kind, quoted, split_path
 
 # Go's archive/tar, and so docker and containerd, refuse larger PAX and long-name headers
 # (maxSpecialFileSize).
@@ -35,28 +35,7 @@ _XATTR = "SCHILY.xattr."
 _TIME = re.compile(r"(?P<sign>-?)(?P<seconds>\d{1,12})(\.(?P<fraction>\d{0,9})\d*)?")
 _HONEST_ENDS = ("EOFHeaderError", "EmptyHeaderError")  # a block of zeros, or no more bytes
 
-# image-spec 1.1, layer.md, "Whiteouts"; names with the second prefix were AUFS's own.
-WHITEOUT = b".wh."
-META = b".wh..wh."
-OPAQUE = b".wh..wh..opq"
-
-FOREIGN_XATTRS = ("trusted.overlay.", "user.overlay.", "security.selinux", "system.nfs4_acl")
-"""Prefixes of extended attributes that are not content: what overlayfs keeps for itself, labels of the policy of the
-machine that made the image, and what only an NFS client may set."""
-
 _NO_ID = 0xFFFFFFFF  # chown(2) takes it for "leave as it is"
-
-
-class Kind(enum.Enum):
-    """What a member is."""
-
-    FILE = "file"
-    DIRECTORY = "directory"
-    SYMLINK = "symbolic link"
-    HARD_LINK = "hard link"
-    CHARACTER = "character device"
-    BLOCK = "block device"
-    FIFO = "FIFO"
 
 
 _KINDS = {
@@ -95,22 +74,6 @@ class Member:
     device: int
     xattrs: Mapping[str, bytes]
     segments: tuple[tuple[int, int], ...] | None
-
-
-def quoted(path: bytes) -> str:
-    """A path for people: no newline, escape sequence or invalid UTF-8 reaches their terminal."""
-    return repr(os.fsdecode(path))
-
-
-def split_path(path: bytes) -> tuple[bytes, ...]:
-    """The components of a member's path, which counts from the root with or without a leading slash.
-
-    :raises ImageError: it holds ``..``, which no honest archive does, or a NUL.
-    """
-    parts = tuple(part for part in path.split(b"/") if part not in (b"", b"."))
-    if b".." in parts or b"\0" in path:
-        raise ImageError(f"the path {quoted(path)} leads outside the image")
-    return parts
 
 
 def read_members(stream: Reader) -> Iterator[tuple[Member, IO[bytes] | None]]:
