@@ -9,7 +9,7 @@
 from .cache import unpacked
 from .fat import FatTree, open_fat
 from .image import Image, LayerTar
-from .location import beside, locate
+from .location import locate, sibling
 from .open import ImageHolder, open_image
 from .streams import Budget
 from .tree.extract import DevicePolicy, Unpacked, unpack
@@ -18,7 +18,7 @@ from .values import ImageConfig, Layer, Platform
 
 __all__ = [
     "open_image",
-    "beside",
+    "sibling",
     "locate",
     "open_fat",
     "FatTree",

@@ -1,22 +1,23 @@
-"""The fat half of a slim image, found by the labels that the slim one has."""
+"""The fat image of a slim image, found by the labels that the slim one has."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from .. import labels
 from ..errors import CntrError, ImageError, UsageError
 from .cache import unpacked
-from .location import beside
+from .location import sibling
 from .open import ImageHolder
 
 
 @dataclass(frozen=True, slots=True)
 class FatTree:
-    """The unpacked fat half: its directory, and an O_PATH descriptor of it."""
+    """The unpacked fat image: its directory, and an O_PATH descriptor of it."""
 
     path: str
     root: int
@@ -27,7 +28,7 @@ class FatTree:
 def open_fat(
     what: str, image: str, own: Mapping[str, str], reference: str, engines: Sequence[ImageHolder]
 ) -> Iterator[FatTree]:
-    """Open the fat half of `image` with the labels `own`; `what` names its owner in errors.
+    """Open the fat image of `image` with the labels `own`; `what` names its owner in errors.
 
     It is `reference`; where that is empty, what the labels name, wherever it is found.
 
@@ -35,8 +36,8 @@ def open_fat(
     :raises ImageError: it cannot be found or read, or belongs to another image.
     """
     with ExitStack() as stack:
-        refused = []
-        for candidate in [reference] if reference else _candidates(what, image, own):
+        refused: list[str] = []
+        for candidate in [reference] if reference else _candidates(what, image, own, refused):
             try:
                 tree, config = stack.enter_context(unpacked(candidate, engines))
             except CntrError as error:
@@ -53,12 +54,31 @@ def open_fat(
 
 
 _HINT = "name it: --fat-image REF"
+# Docker takes the first component for a host where it has a dot or a port, or is localhost.
+_HAS_HOST = re.compile(r"([^/:]+\.[^/]*|[^/:]+:[0-9]+|localhost)/[a-z0-9]")
 
 
-def _candidates(what: str, image: str, own: Mapping[str, str]) -> list[str]:
-    """Where the fat half may be: beside the slim one, and in any engine, by its digest and by its name."""
+def _candidates(what: str, image: str, own: Mapping[str, str], refused: list[str]) -> Iterator[str]:
+    """Where the fat image may be: where the slim one is, in any engine by its digest and by its name, and in the slim
+    one's registry, which knows what refers to it."""
     digest, name = (own.get(key, "") for key in (labels.FAT, labels.FAT_NAME))
     if not digest:
         raise UsageError(f"{what} is not of a slim image (it has no label {labels.FAT})", _HINT)
-    places = [beside(image, name)] if name and image else []
-    return list(dict.fromkeys([*places, digest, *([name] if name else [])]))
+    places = [sibling(image, name)] if name and image else []
+    yield from dict.fromkeys([*places, digest, *([name] if name else [])])
+    try:
+        yield from _referring(image)
+    except CntrError as error:
+        refused.append(error.message)
+
+
+def _referring(image: str) -> Iterable[str]:
+    """The fat images that the slim image's registry knows; none where its name tells no registry.
+
+    :raises CntrError: the registry cannot be reached, or refuses.
+    """
+    if not image.startswith("registry://") and not _HAS_HOST.match(image):
+        return ()
+    from .registry.referrers import fat_references  # and with it the HTTP client
+
+    return fat_references(image)

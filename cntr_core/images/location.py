@@ -17,10 +17,10 @@ def locate(reference: str) -> tuple[str, str]:
     return "", ""
 
 
-def beside(reference: str, name: str) -> str:
+def sibling(reference: str, name: str) -> str:
     """The image called `name` where `reference` is: in the same archive, layout, engine or registry.
 
-    >>> beside("registry://localhost:5000/web:slim", "web:fat")
+    >>> sibling("registry://localhost:5000/web:slim", "web:fat")
     'registry://localhost:5000/web:fat'
     """
     scheme, separator, rest = reference.partition("://")

@@ -111,7 +111,7 @@ def verify(
 @contextmanager
 def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[OpenPair]:
     from cntr_core.errors import UsageError
-    from cntr_core.images import beside
+    from cntr_core.images import sibling
     from cntr_core.labels import FAT_NAME, FAT_ROLE, ROLE
 
     from ..split.joined import OpenPair
@@ -123,6 +123,6 @@ def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[OpenPa
                 raise UsageError(f"{slim} is a fat image, and must be a slim one", "give the slim one first")
             if not known:
                 raise UsageError(f"{slim} does not name its fat image", "give the fat image as the second argument")
-            fat = beside(slim, known)
+            fat = sibling(slim, known)
         with options.opened(fat, platform) as other:
             yield OpenPair.of(image, other)

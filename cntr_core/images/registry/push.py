@@ -73,7 +73,7 @@ def _index(repository: Repository, tag: str, image: PackedImage) -> list[Blob]:
             raise
         return []
     entry = describe(present.descriptor)
-    return index.beside([entry], image.descriptor, lambda one: _fetch(repository, one))[1]
+    return index.with_others([entry], image.descriptor, lambda one: _fetch(repository, one))[1]
 
 
 def _fetch(repository: Repository, wanted: Descriptor) -> bytes:

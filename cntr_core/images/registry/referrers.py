@@ -1,4 +1,4 @@
-"""Which images name another as their subject (distribution-spec 1.1): how a slim image's fat half is found."""
+"""Which images name another as their subject (distribution-spec 1.1): how a slim image's fat image is found."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import httpx
 
+from ... import labels
 from ..values import Descriptor, Record, parse_json
 from ..write import documents, index
 from ..write.new_image import PackedImage
 from .client import RegistryError, Repository
 from .pull import fetch_manifest
+from .reference import RegistryReference
 
 
 def referrers(repository: Repository, digest: str) -> Sequence[Descriptor]:
@@ -25,6 +27,19 @@ def referrers(repository: Repository, digest: str) -> Sequence[Descriptor]:
             raise
         raw = _noted(repository, digest)
     return [Descriptor.read(one) for one in Record.parse(raw, "the list of referrers").records("manifests")]
+
+
+def fat_references(image: str) -> Sequence[str]:
+    """The fat images of the slim image ``[registry://]HOST/NAME[:TAG|@DIGEST]``, as references by digest.
+
+    :raises UsageError: `image` names no image in a registry.
+    :raises ImageError: the registry cannot be reached, has no such image, or refuses.
+    """
+    reference = RegistryReference.parse(image)
+    with Repository(reference) as repository:
+        digest = fetch_manifest(repository, reference.target).descriptor.digest
+        fat = [one for one in referrers(repository, digest) if one.annotations.get(labels.ROLE) == labels.FAT_ROLE]
+    return [f"registry://{reference.host}/{reference.name}@{one.digest}" for one in fat]
 
 
 def add_referrer(repository: Repository, image: PackedImage) -> None:

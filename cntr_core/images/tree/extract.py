@@ -211,7 +211,7 @@ class _Extraction:
             where = f"{self._layers.titles[file.layer]}: member {quoted(file.path[1:])}"
             if isinstance(error, ImageError):
                 raise ImageError(f"{where}: {error.message}", error.hint) from error
-            raise ImageError(f"{where}: {error.strerror}", "Nothing of the image was kept.") from error
+            raise ImageError(f"{where}: {error.strerror}", "nothing of the image was kept") from error
 
 
 def _policy(devices: DevicePolicy) -> DevicePolicy:

@@ -32,14 +32,14 @@ def put(top: Document, name: str, image: Descriptor, fetch: Fetch) -> tuple[Docu
     """
     entries = list(top.get("manifests") or [])
     same = [entry for entry in entries if _is_called(entry, name, image)]
-    entry, new = beside(same, image, fetch)
+    entry, new = with_others(same, image, fetch)
     if name:
         entry["annotations"] = {**entry.get("annotations", {}), REF_NAME: name}
     kept = [entry for entry in entries if entry not in same]
     return {**top, "manifests": [*kept, entry]}, new
 
 
-def beside(present: Sequence[Document], image: Descriptor, fetch: Fetch) -> tuple[Document, list[Blob]]:
+def with_others(present: Sequence[Document], image: Descriptor, fetch: Fetch) -> tuple[Document, list[Blob]]:
     """One entry for `image` and for those of `present`, all of one name, that are for other platforms.
 
     It is the image's own where there are no others; else that of an index, which is new.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -181,6 +182,50 @@ def test_a_registry_has_both_halves_under_one_name(slim: Slim, pair: str, tmp_pa
         assert joined.returncode == 0, joined.stderr
         compared = slim.cntr("diff", pair, registry.name("shop/app:whole"))
         assert (compared.returncode, compared.stdout) == (0, ""), compared.stderr
+
+
+@pytest.mark.requires("docker", "docker-cli")
+@pytest.mark.requires("docker-registry")
+def test_every_command_takes_an_image_from_a_registry_and_from_an_engine(slim: Slim, pair: str, tmp_path: Path) -> None:
+    with serving(tmp_path) as registry:
+        name, host = registry.name("shop/app:1"), registry.host
+        local = f"{host}/shop/app:1"
+        assert slim.cntr("slim", pair, "-o", name, "--probe", "quiet:0.2s").returncode == 0
+        subprocess.run(["docker", "pull", "--quiet", local], check=True, capture_output=True, timeout=60)
+        try:
+            for reference in (name, f"docker://{local}"):
+                started = slim.cntr("run", "--detach", "--name", "web", "--fallback", reference)
+                assert started.returncode == 0, started.stderr
+                try:
+                    tools = slim.cntr("attach", "web", "--tools", f"image:{reference}", "--", "cat", "/data/used")
+                    assert (tools.returncode, tools.stdout) == (0, "used"), tools.stderr
+                    fat = slim.cntr("attach", "web", "--fat", "--", "cat", "/data/used", "/data/extra")
+                    assert (fat.returncode, fat.stdout) == (0, "usedextra"), fat.stderr
+                finally:
+                    assert slim.cntr("stop", "--timeout", "1", "web").returncode == 0
+        finally:
+            subprocess.run(["docker", "rmi", local], check=False, capture_output=True)
+
+
+@pytest.mark.requires("docker", "docker-cli")
+@pytest.mark.requires("docker-registry")
+def test_the_registry_of_a_containers_image_knows_its_fat_half(slim: Slim, pair: str, tmp_path: Path) -> None:
+    """The engine holds the slim half alone, whose labels name a tag that is no more: what refers to it is asked."""
+    with serving(tmp_path) as registry:
+        local = f"{registry.host}/shop/app:slim"
+        assert slim.cntr("slim", pair, "-o", f"registry://{local}", "--probe", "quiet:0.2s").returncode == 0
+        fat_tag = tmp_path / "files/docker/registry/v2/repositories/shop/app/_manifests/tags/fat"
+        shutil.rmtree(fat_tag)
+        run = ["docker", "run", "--detach", "--name", "cntr-test-referrer", local]
+        try:
+            subprocess.run(run, check=True, capture_output=True, timeout=60)
+            whole = slim.cntr(
+                "attach", "docker://cntr-test-referrer", "--fat", "--", "cat", "/data/used", "/data/extra"
+            )
+            assert (whole.returncode, whole.stdout) == (0, "usedextra"), whole.stderr
+        finally:
+            subprocess.run(["docker", "rm", "--force", "cntr-test-referrer"], check=False, capture_output=True)
+            subprocess.run(["docker", "rmi", local], check=False, capture_output=True)
 
 
 def test_docker_runs_the_slim_half_and_cntr_finds_the_other_there(slim: Slim, pair: str) -> None:
