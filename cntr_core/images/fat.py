@@ -77,8 +77,9 @@ def _referring(image: str) -> Iterable[str]:
 
     :raises CntrError: the registry cannot be reached, or refuses.
     """
-    if not image.startswith("registry://") and not _HAS_HOST.match(image):
+    name = image.rpartition("://")[2]
+    if not image.startswith("registry://") and not _HAS_HOST.match(name):
         return ()
     from .registry.referrers import fat_references  # and with it the HTTP client
 
-    return fat_references(image)
+    return fat_references(name)
