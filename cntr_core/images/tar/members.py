@@ -46,5 +46,5 @@ def split_path(path: bytes) -> tuple[bytes, ...]:
     if b".." in parts or b"\0" in path:
         raise ImageError(f"the path {quoted(path)} leads outside the image")
     if len(path) > _LONGEST_PATH or any(len(part) > LONGEST_NAME for part in parts):
-        raise ImageError(f"File name too long (at most {_LONGEST_PATH} bytes in all, and {LONGEST_NAME} in a name)")
+        raise ImageError(f"has too long a path (at most {_LONGEST_PATH} bytes in all, and {LONGEST_NAME} in a name)")
     return parts
