@@ -10,7 +10,7 @@ from cntr_core.images import ImageConfig
 from cntr_core.images.tar.members import Kind
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.tree.tree import Directory, File
-from cntr_core.rules import Rule
+from cntr_core.rules import ImageView, Rule
 
 from .rules import closure
 from .rules.package import WholePackages, read_packages
@@ -64,23 +64,33 @@ def choose(
         PathPatterns(view, patterns) for patterns in (options.include, options.exclude, options.preserve)
     )
     excluded = Exclusion(exclude, preserve)
-    used = {path: operations for path, operations in trace.used().items() if not excluded(path)}
-    used = {path: used[path] for path in used if view.lookup(path, follow=False) is not None}
+    used = _used(view, trace, excluded)
     reasons = {path: closure.Reason(USED, because) for path, because in _uses(trace, used)}
     preserved = closure.Reason("preserve", "was to be preserved")
     reasons |= {**dict.fromkeys(preserve.expand(), preserved), **_last(layers, options.last_layers, excluded)}
     kept = used | dict.fromkeys(reasons.keys() - used.keys(), frozenset[str]())
-    asked: list[Rule] = [
-        *closure.chosen(rules, with_=options.with_rules, without=options.without_rules),
-        Paths(include),
-    ]
-    if options.packages:
-        asked.append(WholePackages(view, read_packages(view), options.packages))
+    asked = _rules_to_ask(view, rules, options, include)
     found = closure.close(view, kept, trace.absent(), config.environment, asked, excluded=excluded)
     reasons = {**_directory_links(layers, excluded), **found, **reasons}
     files = {file.ino: file for path in sorted({*reasons, *kept}) if (file := _file(layers, path)) is not None}
     unmatched = [pattern for patterns in (include, exclude, preserve) for pattern in patterns.unmatched()]
     return Selection(tuple(files.values()), reasons, tuple(unmatched))
+
+
+def _used(view: ImageView, trace: AccessTrace, excluded: Callable[[bytes], bool]) -> dict[bytes, frozenset[str]]:
+    """What the trace says was used and is in the image, and what was done to it."""
+    used = {path: operations for path, operations in trace.used().items() if not excluded(path)}
+    return {path: used[path] for path in used if view.lookup(path, follow=False) is not None}
+
+
+def _rules_to_ask(
+    view: ImageView, rules: Sequence[Rule], options: SelectionOptions, include: PathPatterns
+) -> list[Rule]:
+    asked: list[Rule] = [*closure.chosen(rules, with_=options.with_rules, without=options.without_rules)]
+    asked.append(Paths(include))
+    if options.packages:
+        asked.append(WholePackages(view, read_packages(view), options.packages))
+    return asked
 
 
 def _file(layers: OpenLayers, path: bytes, *, follow: bool = False) -> File | None:

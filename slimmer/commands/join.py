@@ -28,6 +28,20 @@ Fat = Annotated[
         show_default=False,
     ),
 ]
+Target = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DEST",
+        help="Write the image to PATH.tar, a directory (OCI layout), ENGINE://NAME or registry://HOST/NAME.",
+        show_default=False,
+    ),
+]
+Name = Annotated[
+    str,
+    typer.Option("--name", help="Name the image; default: the name in DEST, or joined:latest.", show_default=False),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,20 +53,8 @@ def register(app: typer.Typer) -> None:
 def join(
     slim: Slim,
     fat: Fat = None,
-    target: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DEST",
-            help="Write the image to PATH.tar, a directory (OCI layout), ENGINE://NAME or registry://HOST/NAME.",
-            show_default=False,
-        ),
-    ] = "",
-    name: Annotated[
-        str,
-        typer.Option("--name", help="Name the image; default: the name in DEST, or joined:latest.", show_default=False),
-    ] = "",
+    target: Target = "",
+    name: Name = "",
     platform: options.ForPlatform = None,
     debug: output.Debug = False,
 ) -> int:

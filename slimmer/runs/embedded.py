@@ -102,6 +102,12 @@ def _mount_root(
     DetachedMount(served.fd).attach(AT_FDCWD, lower)
     stack.callback(umount2, lower, MNT_DETACH)
     _attach(DetachedMount.new("tmpfs", {"mode": "0700"}), changes, stack)
+    _mount_overlay(lower, changes, root, stack)
+    return served.server
+
+
+def _mount_overlay(lower: str, changes: str, root: str, stack: ExitStack) -> None:
+    """Mount `lower` at `root`, with what is written in `changes`; :raises KernelFeatureMissing: the kernel refuses."""
     upper, work = os.path.join(changes, "upper"), os.path.join(changes, "work")
     os.mkdir(work)
     _copy_directory(lower, upper)
@@ -113,7 +119,6 @@ def _mount_root(
         _attach(DetachedMount.new("overlay", options), root, stack)
     except OSError as error:
         raise KernelFeatureMissing(f"the kernel cannot mount an overlay: {error}", "run `cntr doctor`") from error
-    return served.server
 
 
 def _attach(mount: DetachedMount, path: str, stack: ExitStack) -> None:

@@ -115,27 +115,34 @@ def running_in_engine(
     with ExitStack() as stack:
         name = f"cntr-run-{uuid.uuid4().hex}"
         directory, writer = _shim_directory(program, stack)
-        target = f"/.{name}"
-        words = shim_arguments(f"{target}/fifo", launch.config.working_dir or "/", line, environment.get("PATH"))
-        entry = ShimEntry(
-            name=name,
-            hostname=launch.name,
-            directory=directory,
-            target=target,
-            arguments=(f"{target}/shim", *words),
-            options=_with(options, launch),
-        )
+        entry = _entry(name, directory, launch, options, line, environment.get("PATH"))
         stack.enter_context(cleanup_process(lambda: _clean(engine, name, os.path.dirname(directory))))
         container = _created(engine, image, entry, stack)
         run = EngineRun(container, environment, observer)
         _await_shim(container, os.path.join(directory, "fifo"))
-        root = stack.enter_context(waiting_root(container.pid, target))
+        root = stack.enter_context(waiting_root(container.pid, entry.target))
         if observer is not None:
             run.server = stack.enter_context(observed_root(root, filesystem, observer)).server
             observer.enter(Phase.START)
         stack.push(_quietly(lambda: run.end(0)))  # whoever wants a graceful end asks for it within the block
         os.write(writer, _GO)
         yield run
+
+
+def _entry(
+    name: str, directory: str, launch: Launch, options: TracingOptions, line: Sequence[str], path: str | None
+) -> ShimEntry:
+    """The shim of `directory` in place of the command `line`, in the container `name`, whose PATH is `path`."""
+    target = f"/.{name}"
+    words = shim_arguments(f"{target}/fifo", launch.config.working_dir or "/", line, path)
+    return ShimEntry(
+        name=name,
+        hostname=launch.name,
+        directory=directory,
+        target=target,
+        arguments=(f"{target}/shim", *words),
+        options=_with(options, launch),
+    )
 
 
 def _with(options: TracingOptions, launch: Launch) -> TracingOptions:

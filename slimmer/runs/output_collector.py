@@ -71,11 +71,8 @@ def _waiting(pipe: int) -> int:
 
 def _copy(output: Output, pipes: tuple[int, int], alive: int) -> bool:
     """Write what comes from the pipes until both end, or we are told that all is over; whether we were told."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    files = {
-        pipe: os.open(path, flags, 0o600) for pipe, path in zip(pipes, (output.stdout, output.stderr), strict=True)
-    }
-    log = os.open(output.log, flags, 0o600)
+    files = {pipe: _opened(path) for pipe, path in zip(pipes, (output.stdout, output.stderr), strict=True)}
+    log = _opened(output.log)
     told = False
     while files or not told:
         waiting = [*files, *(() if told else (alive,))]
@@ -89,9 +86,17 @@ def _copy(output: Output, pipes: tuple[int, int], alive: int) -> bool:
                 if not told:
                     return False
             elif data:
-                for file in (files[fd], log):
-                    with suppress(OSError):  # a full disk loses output, not the container
-                        os.write(file, data)
+                _write(data, files[fd], log)
             else:
                 os.close(files.pop(fd))
     return True
+
+
+def _opened(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def _write(data: bytes, *files: int) -> None:
+    for file in files:
+        with suppress(OSError):  # a full disk loses output, not the container
+            os.write(file, data)

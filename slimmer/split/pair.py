@@ -65,16 +65,24 @@ def make_pair(
     split_map = SplitMap(config.raw, tuple(layer_maps), squash)
     packed = split_map.pack()
     extra = _split_map_layer(packed, os.path.join(directory, "recipe.tar"))
-    common = {
-        labels.PAIR: f"sha256:{hashlib.sha256(packed).hexdigest()}",
-        labels.ORIGINAL: f"sha256:{hashlib.sha256(config.raw).hexdigest()}",
-    }
-    fat_image = _half(config, [*fat_layers, extra], {labels.ROLE: labels.FAT_ROLE, **common})
-    named = {labels.FAT: f"sha256:{hashlib.sha256(fat_image.config).hexdigest()}"}
+    slim_image, fat_image = _images(config, slim_layers, [*fat_layers, extra], packed, fat_name)
+    return Pair(slim_image, fat_image, split_map, tuple(map(frozenset, slim)))
+
+
+def _images(
+    config: ImageConfig, slim: list[PlainLayer], fat: list[PlainLayer], split_map: bytes, fat_name: str
+) -> tuple[NewImage, NewImage]:
+    """The slim and the fat image, whose labels tell that they are a pair."""
+    common = {labels.PAIR: _digest(split_map), labels.ORIGINAL: _digest(config.raw)}
+    fat_image = _half(config, fat, {labels.ROLE: labels.FAT_ROLE, **common})
+    named = {labels.FAT: _digest(fat_image.config)}
     if fat_name:
         named[labels.FAT_NAME] = fat_name
-    slim_image = _half(config, slim_layers, {labels.ROLE: labels.SLIM_ROLE, **common, **named})
-    return Pair(slim_image, fat_image, split_map, tuple(map(frozenset, slim)))
+    return _half(config, slim, {labels.ROLE: labels.SLIM_ROLE, **common, **named}), fat_image
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 _Order = tuple[tuple[Run, ...], bytes]

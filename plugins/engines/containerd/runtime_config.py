@@ -27,25 +27,30 @@ def specification(directory: str, root: int, config: ImageConfig, entry: ShimEnt
     """
     options = entry.options
     _check(options)
-    nameless = [volume for volume in options.volumes if ":" not in volume]
-    wanted = replace(
-        config,
-        entrypoint=entry.arguments,
-        cmd=(),
-        env=(*config.env, *options.environment),
-        volumes=(*config.volumes, *nameless),
-    )
     request = BundleRequest(
         name=entry.hostname,
         cgroup=f"/{entry.name}",
         host_network=options.network == _HOST,
         read_only=options.read_only,
     )
-    write_bundle(directory, root, wanted, request)
+    write_bundle(directory, root, _with_entry(config, entry), request)
     with open(os.path.join(directory, "config.json"), encoding="utf-8", errors="surrogateescape") as file:
         document: dict[str, Any] = json.load(file)
     document["mounts"] = _merged([*document["mounts"], *_mounts(entry)])
     return document
+
+
+def _with_entry(config: ImageConfig, entry: ShimEntry) -> ImageConfig:
+    """The image's configuration, with `entry` in place of its command."""
+    options = entry.options
+    nameless = [volume for volume in options.volumes if ":" not in volume]
+    return replace(
+        config,
+        entrypoint=entry.arguments,
+        cmd=(),
+        env=(*config.env, *options.environment),
+        volumes=(*config.volumes, *nameless),
+    )
 
 
 def _check(options: TracingOptions) -> None:

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,6 @@ def _creation(engine: ApiClient, client: APIClient, image: str, entry: ShimEntry
 
     Where an entrypoint is given the image's command does not count, and everything else of the image does.
     """
-    from docker.types import LogConfig, Ulimit
     from docker.utils.ports import build_port_bindings
 
     options = entry.options
@@ -129,14 +128,23 @@ def _creation(engine: ApiClient, client: APIClient, image: str, entry: ShimEntry
         "environment": list(options.environment),
         "ports": [tuple(port.split("/")) for port in ports],
         "volumes": [volume for volume in options.volumes if ":" not in volume],
-        "host_config": client.create_host_config(
-            binds=[f"{entry.directory}:{entry.target}:ro", *(v for v in options.volumes if ":" in v)],
-            port_bindings=ports,
-            ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in engine.ulimits().items()],
-            log_config=LogConfig(type=LogConfig.types.JSON),  # whatever the daemon's default is: its log is read again
-            **_chosen_options(options),
-        ),
+        "host_config": _host_config(engine, client, entry, ports),
     }
+
+
+def _host_config(
+    engine: ApiClient, client: APIClient, entry: ShimEntry, ports: Mapping[int | str, Any]
+) -> Mapping[str, Any]:
+    from docker.types import LogConfig, Ulimit
+
+    options = entry.options
+    return client.create_host_config(
+        binds=[f"{entry.directory}:{entry.target}:ro", *(v for v in options.volumes if ":" in v)],
+        port_bindings=ports,
+        ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in engine.ulimits().items()],
+        log_config=LogConfig(type=LogConfig.types.JSON),  # whatever the daemon's default is: its log is read again
+        **_chosen_options(options),
+    )
 
 
 def _chosen_options(options: TracingOptions) -> dict[str, Any]:

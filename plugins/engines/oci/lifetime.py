@@ -77,13 +77,17 @@ def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, 
             error = refused
         except Exception as unexpected:
             error = EngineError(f"the container could not be started: {unexpected}")
-        with contextlib.suppress(BrokenPipeError):  # who started us may be gone, and the container is there anyway
-            os.write(report, pickle.dumps(error))
-        os.close(report)
+        _tell(report, error)
         if error is not None:
             return
         code = child.wait(record.pid)
     _finish(directory, record, code, remove)
+
+
+def _tell(report: int, error: CntrError | None) -> None:
+    with contextlib.suppress(BrokenPipeError):  # who started us may be gone, and the container is there anyway
+        os.write(report, pickle.dumps(error))
+    os.close(report)
 
 
 @contextlib.contextmanager

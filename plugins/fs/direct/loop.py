@@ -25,7 +25,7 @@ from .protocol import (
     Init,
     Opcode,
 )
-from .requests import Header, Requests
+from .requests import Handler, Header, Requests
 
 log = logging.getLogger("cntr.fs.direct")
 
@@ -74,21 +74,26 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
         stopper.work()
         header = Header._make(IN_HEADER.unpack_from(buffer))
         handler = handlers.get(header.opcode)
-        if handler is None:
-            _answer(device, header.unique, errno.ENOSYS)
-            if header.opcode == Opcode.DESTROY:
-                return
+        if handler is not None:
+            _handle(device, handler, header, body[IN_HEADER.size : size])
             continue
-        try:
-            reply = handler(header, body[IN_HEADER.size : size])
-        except OSError as error:
-            _answer(device, header.unique, error.errno or errno.EIO)
-        except Exception:
-            log.exception("request %d of inode %d failed", header.opcode, header.node)
-            _answer(device, header.unique, errno.EIO)
-        else:
-            if reply is not None:
-                _answer(device, header.unique, 0, reply)
+        _answer(device, header.unique, errno.ENOSYS)
+        if header.opcode == Opcode.DESTROY:
+            return
+
+
+def _handle(device: int, handler: Handler, header: Header, body: memoryview) -> None:
+    """Answer one request, whatever becomes of it."""
+    try:
+        reply = handler(header, body)
+    except OSError as error:
+        _answer(device, header.unique, error.errno or errno.EIO)
+    except Exception:
+        log.exception("request %d of inode %d failed", header.opcode, header.node)
+        _answer(device, header.unique, errno.EIO)
+    else:
+        if reply is not None:
+            _answer(device, header.unique, 0, reply)
 
 
 def _answer(device: int, unique: int, error: int, reply: bytes = b"") -> None:
@@ -120,7 +125,12 @@ def _agree(device: int, buffer: bytearray, operations: Operations[Any], policy: 
     agreed = int(wanted) & offered
     backings.enabled = bool(agreed & Init.PASSTHROUGH)
     depth = _stack_depth(operations) if backings.enabled else 0
-    reply = INIT_OUT.pack(
+    _answer(device, header.unique, 0, _init_reply(minor, readahead, agreed, depth))
+    return True
+
+
+def _init_reply(minor: int, readahead: int, agreed: int, depth: int) -> bytes:
+    return INIT_OUT.pack(
         MAJOR,
         min(minor, MINOR),
         readahead,
@@ -135,8 +145,6 @@ def _agree(device: int, buffer: bytearray, operations: Operations[Any], policy: 
         depth,
         0,  # request_timeout
     )
-    _answer(device, header.unique, 0, reply)
-    return True
 
 
 def _stack_depth(operations: Operations[Any]) -> int:
