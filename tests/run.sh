@@ -6,6 +6,7 @@
 # Without arguments all tests run, in two processes side by side. With CNTR_CI=1 a missing requirement is a failure;
 # without, the tests that need it are skipped, and say why.
 set -euo pipefail
+umask 022 # ordinary users run what is installed here, too
 cd "$(dirname "$(readlink -f "$0")")/.."
 # shellcheck source=evaluation/setup.sh
 . evaluation/setup.sh

@@ -76,6 +76,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: str, tmp_path: Path) -> No
         {
             "CNTR_STATE_DIR": str(tmp_path / "state"),
             "CNTR_CACHE_DIR": str(tmp_path / "cache"),
+            "DOCKER_HOST": f"unix://{tmp_path}/none",  # it may have a container of the same name as a page
             "PATH": path,
             **UNMEASURED,
         }

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.rules.package import Package, WholePackages, read_packages
+from cntr_slimmer.rules.package import Package, PackageDatabase, WholePackages, read_packages
 
 from cntr_core.errors import UsageError
 from tests.unit.slimmer.rules.directory_view import DirectoryView
@@ -119,15 +119,19 @@ def test_an_image_of_one_program_has_no_packages(tmp_path: Path) -> None:
     assert list(read_packages(DirectoryView(tmp_path))) == []
 
 
+@pytest.fixture(scope="module")
+def of_this_machine() -> PackageDatabase:
+    return read_packages(DirectoryView("/"))
+
+
 @pytest.mark.requires("root")  # some directories of packages are root's
 @pytest.mark.parametrize("path", ["/usr/bin/gcc", "/bin/ls", "/usr/bin/perl", "/lib/x86_64-linux-gnu/libc.so.6"])
-def test_this_machines_dpkg_says_the_same(path: str) -> None:
+def test_this_machines_dpkg_says_the_same(path: str, of_this_machine: PackageDatabase) -> None:
     run = subprocess.run(["dpkg", "-S", path], capture_output=True, text=True, timeout=60)
     if run.returncode != 0:
         pytest.skip(f"dpkg does not know {path} here")
-    view = DirectoryView("/")
-    found = view.lookup(path.encode(), follow=False)
+    found = DirectoryView("/").lookup(path.encode(), follow=False)
     assert found
-    owner = read_packages(view).owner_of(found.path)
+    owner = of_this_machine.owner_of(found.path)
     assert owner
     assert owner.name == run.stdout.split(":")[0]
