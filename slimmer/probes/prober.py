@@ -100,7 +100,7 @@ class Prober:
 
 def _check(probe: Probe) -> None:
     if isinstance(probe, Script) and not os.path.isfile(probe.file):
-        raise UsageError(f"{probe} names no file", "name a program of this machine")
+        raise UsageError(f"{probe} is not a file", "name a program of this machine")
     if isinstance(probe, Script) and not os.access(probe.file, os.X_OK):
         raise UsageError(f"{probe.file} is not executable", f"chmod +x {probe.file}")
     if isinstance(probe, Manual) and not os.isatty(0):

@@ -204,7 +204,7 @@ def _quiet(match: re.Match[str]) -> Quiet:
 
 def _port(text: str) -> int:
     if not 0 < int(text) < 1 << 16:
-        raise ValueError(f"there is no port {text}")
+        raise ValueError(f"{text} is not a port")
     return int(text)
 
 

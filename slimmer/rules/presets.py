@@ -100,5 +100,5 @@ def _preset(name: str, when: list[str], keep: list[str], because: str) -> Preset
 
 def _list(value: list[Any]) -> list[Any]:
     if not isinstance(value, list):
-        raise TypeError(f"{value!r} is no list")
+        raise TypeError(f"{value!r} is not a list")
     return value

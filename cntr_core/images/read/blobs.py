@@ -189,7 +189,7 @@ def _index(fd: int) -> ArchiveBlobs:
     try:
         index = read_index(PlainTar(fd, 0, os.fstat(fd).st_size))
     except ImageError as error:
-        raise ImageError(f"it is no tar archive, or a damaged one: {error.message}", error.hint) from error
+        raise ImageError(f"it is not a tar archive, or is damaged: {error.message}", error.hint) from error
     for entry in index.entries:
         _record(entry, parts, links)
     return ArchiveBlobs(fd, parts, links)

@@ -73,7 +73,7 @@ class RegistryBlobs(Blobs):
         digest = name.removeprefix("blobs/").replace("/", ":", 1)
         expected = self._expected.get(digest)
         if expected is None:
-            raise ImageError(f"{name} is no part of the image")
+            raise ImageError(f"{name} is not part of the image")
         if expected.media_type in (*MANIFESTS, *INDEXES):
             self._keep(name, fetch_manifest(self._repository, digest))
             return self.open(name)

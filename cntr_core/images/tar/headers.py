@@ -80,7 +80,7 @@ def number(field: bytes) -> int:
     digits = text(field).strip(b" ")
     # Go takes the digits behind a leading NUL, Python does not.
     if digits.strip(b"01234567") or (not digits and field.strip(b"\0 ")):
-        raise ImageError(f"{field!r} is no number")
+        raise ImageError(f"{field!r} is not a number")
     return int(digits or b"0", 8)
 
 

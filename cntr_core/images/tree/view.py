@@ -40,7 +40,7 @@ class TreeView:
         except OSError as error:
             raise FileNotFoundError(error.errno, error.strerror, os.fsdecode(path)) from error
         if file.entry.kind is not Kind.FILE:
-            raise FileNotFoundError(f"{os.fsdecode(path)} is no regular file")
+            raise FileNotFoundError(f"{os.fsdecode(path)} is not a regular file")
         return file
 
     def list(self, path: bytes) -> Sequence[bytes]:

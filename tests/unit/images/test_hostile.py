@@ -304,9 +304,9 @@ def test_removing_what_is_not_there_is_fine(tmp_path: Path) -> None:
 
 
 def test_unreadable_archives_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"image .*/text: it is no tar archive"):
+    with pytest.raises(ImageError, match=r"image .*/text: it is not a tar archive"):
         open_image(write(tmp_path / "text", b"hello, world\n" * 100))
-    with pytest.raises(ImageError, match="no tar archive"):
+    with pytest.raises(ImageError, match="not a tar archive"):
         open_image(write(tmp_path / "empty", b""))
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ImageError, match="not a regular file"):

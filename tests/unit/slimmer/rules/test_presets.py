@@ -34,13 +34,13 @@ def test_a_preset_is_read() -> None:
     ("text", "reason"),
     [
         ("[[preset", "Expected"),
-        ("[preset]", "{} is no list"),
+        ("[preset]", "{} is not a list"),
         ("", "'preset'"),
         (TEXT.replace("name", "nome"), "nome"),
         (TEXT.replace("because", "# because"), "because"),
         (TEXT.replace('"/opt/tool"', '"opt/tool"'), "'opt/tool' begins neither with / nor with"),
-        (TEXT.replace('["share/tool/**", "/etc/tool.conf"]', "3"), "3 is no list"),
-        (TEXT.replace('["share/tool/**", "/etc/tool.conf"]', '"/etc"'), "no list"),
+        (TEXT.replace('["share/tool/**", "/etc/tool.conf"]', "3"), "3 is not a list"),
+        (TEXT.replace('["share/tool/**", "/etc/tool.conf"]', '"/etc"'), "not a list"),
     ],
 )
 def test_a_mistake_in_a_preset_is_told_with_the_file(text: str, reason: str) -> None:
