@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ from .selection import Selection, choose
 from .split.pair import Pair, make_pair
 from .trace.record import AccessTrace, merge
 from .verify import check_files, check_join, open_plain
+
+_log = logging.getLogger(__name__)
 
 
 class ProgressDisplay(Protocol):
@@ -122,6 +125,7 @@ class _Clock:
 
     def lap(self, phase: str) -> None:
         now = time.monotonic()
+        _log.debug("%s: %.1f ms", phase, 1000 * (now - self._last))
         self.phases[phase] = round(self.phases.get(phase, 0.0) + now - self._last, 4)
         self._last = now
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from .rules import closure
 from .rules.package import WholePackages, read_packages
 from .rules.paths import Exclusion, PathPatterns, Paths
 from .trace.record import AccessTrace
+
+_log = logging.getLogger(__name__)
 
 USED = "trace"
 """The reason's name, beside those of the rules, for what the run used."""
@@ -70,6 +73,7 @@ def choose(
     reasons |= {**dict.fromkeys(preserve.expand(), preserved), **_last(layers, options.last_layers, excluded)}
     kept = used | dict.fromkeys(reasons.keys() - used.keys(), frozenset[str]())
     asked = _rules_to_ask(view, rules, options, include)
+    _log.debug("%d files used; asking %s", len(used), ", ".join(rule.name for rule in asked))
     found = closure.close(view, kept, trace.absent(), config.environment, asked, excluded=excluded)
     reasons = {**_directory_links(layers, excluded), **found, **reasons}
     files = {file.ino: file for path in sorted({*reasons, *kept}) if (file := _file(layers, path)) is not None}

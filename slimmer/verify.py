@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,8 @@ from cntr_core.images.write.new_image import PlainLayer
 
 from .split.divide import join
 from .split.pair import Pair
+
+_log = logging.getLogger(__name__)
 
 # Where a member's records are is no property of the file, and its path is that of one of its names.
 _PLACES = ("path", "start", "data", "end")
@@ -39,6 +42,7 @@ def check_files(slim: OpenLayers, original: OpenLayers) -> None:
 
     :raises ImageError: one differs, which would be a fault of ours.
     """
+    _log.debug("comparing the slim image's files with the original's")
     for name in slim.tree.walk():
         try:
             there = original.tree.resolve(name.path, follow=False).file

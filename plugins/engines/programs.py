@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 
 from cntr_core.errors import EngineAbsent, EngineError
+from cntr_core.timing import timed
+
+_log = logging.getLogger(__name__)
 
 
 def printed(engine: str, *line: str, absent: str, may_find_nothing: bool = False) -> str:
@@ -20,7 +24,8 @@ def printed(engine: str, *line: str, absent: str, may_find_nothing: bool = False
     """
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
-        run = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, env=environment, check=False)
+        with timed(_log, "%s", " ".join(line)):
+            run = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, env=environment, check=False)
     except FileNotFoundError:
         raise EngineAbsent(f"{engine} is not installed (no {line[0]})", absent) from None
     except OSError as error:

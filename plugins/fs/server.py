@@ -27,7 +27,7 @@ from .logic.operations import Operations
 from .logic.policy import Policy
 from .logic.stop import Stop, Stopper
 
-log = logging.getLogger("cntr.fs")
+_log = logging.getLogger(__name__)
 
 DEVICE = "/dev/fuse"
 _PATIENCE = 2.0  # seconds that a server may take to end
@@ -95,6 +95,7 @@ def served(request: MountRequest, serve: Serve, mounter: Mounter = fuse_mount) -
             parent = pidfd_open(os.getpid())
             servers.callback(os.close, parent)
             # No handler of ours may run in the server before it has its own.
+            _log.debug("serve %s by a process of its own, read-only: %s", request.source, request.read_only)
             pid = fork(lambda: _child(serve, device, filesystem, request, parent), block_signals=True)
         pidfd = pidfd_open(pid)
         stack.callback(os.close, pidfd)
@@ -129,7 +130,7 @@ def _end(pid: int, pidfd: int) -> None:
         if select.select([pidfd], [], [], _PATIENCE)[0]:
             os.waitpid(pid, 0)
             return
-    log.error("the filesystem server %d does not end", pid)
+    _log.error("the filesystem server %d does not end", pid)
 
 
 def _child(serve: Serve, device: int, filesystem: Operations[Any], request: MountRequest, parent: int) -> NoReturn:
@@ -147,7 +148,7 @@ def _child(serve: Serve, device: int, filesystem: Operations[Any], request: Moun
     except Stop:
         status = 0
     except BaseException:
-        log.exception("the filesystem server failed")
+        _log.exception("the filesystem server failed")
     finally:
         if request.observer is not None:
             request.observer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import select
 import time
@@ -17,6 +18,8 @@ from .prober import Prober
 from .result import EXCERPT, Fact, Observation, Outcome, compare, merge
 from .running import Executed, Running
 from .spec import Crawl, Exec, Exit, Http, Manual, OpenApi, Ports, Probe, Quiet, Script, Tcp
+
+_log = logging.getLogger(__name__)
 
 Say = Callable[[str], object]
 """Told what is being tried, and again while it is waited for, so that a display can show the time."""
@@ -75,6 +78,7 @@ class _Run:
         start = time.monotonic()
         attempt = self._until_ready(probe)
         answered = time.monotonic()
+        _log.debug("probe %s, ok %s: %.1f ms", probe, attempt.ok, 1000 * (answered - start))
         outcome = _outcome(probe, attempt, answered - start)
         if isinstance(probe, _ONE_LOOK):
             return outcome

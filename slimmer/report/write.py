@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 
@@ -14,6 +15,8 @@ from ..trace import file as traces
 from ..trace.record import AccessTrace
 from . import html
 from .schema import Report
+
+_log = logging.getLogger(__name__)
 
 JSON, HTML, TRACE = "report.json", "report.html", "trace.jsonl.zst"
 
@@ -28,6 +31,7 @@ def write_report(files: Mapping[str, bytes], trace: AccessTrace, directory: str)
 
     :raises ImageError: it cannot be written.
     """
+    _log.debug("write %s and the trace to %s", ", ".join(files), directory)
     with writing(directory):
         os.makedirs(directory, exist_ok=True)
     for name, content in files.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
@@ -15,11 +16,14 @@ from cntr_core.kernel import child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.kernel.procfs import ProcessStatus, open_process, read_status
 from cntr_core.runtime import Runtime, Streams
+from cntr_core.timing import timed
 
 from ..probes.running import Executed
 from ..trace.observer import TraceObserver
 from ..trace.record import Phase
 from .output_collector import Output, await_copied
+
+_log = logging.getLogger(__name__)
 
 STOP_LIMIT = 10.0
 """Seconds between the stop signal and SIGKILL, as docker has it."""
@@ -112,7 +116,8 @@ class OwnContainer:
                 break
             with suppress(ProcessLookupError):
                 pidfd_send_signal(self._pidfd, number)
-            self._await_end(patience)
+            with timed(_log, "end process %d by signal %d", self.pid, number):
+                self._await_end(patience)
         code = self._reaped()
         if code is None:
             raise SessionError(

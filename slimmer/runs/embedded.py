@@ -5,6 +5,7 @@ Everything is mounted in a namespace of our own, and so is gone when we are.
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import tempfile
@@ -23,11 +24,14 @@ from cntr_core.kernel.process import set_child_subreaper
 from cntr_core.kernel.syscall import AT_FDCWD
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.runtime import BundleRequest, Runtime, need_runtime, stop_signal, write_bundle
+from cntr_core.timing import timed
 
 from ..trace.observer import TraceObserver
 from ..trace.record import Phase
 from .container import OwnContainer
 from .output_collector import Output, collected_output
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,14 @@ def running(
         bundle = tempfile.mkdtemp(prefix="cntr-run-", dir=spool_directory())
         stack.callback(remove_tree, bundle)
         runtime = Runtime(program, os.path.join(bundle, "runtime"), uuid.uuid4().hex)
-        server = _mount_root(bundle, branches, filesystem, observer, stack)
+        with timed(_log, "mount the image's root by %s below %s", filesystem.name, bundle):
+            server = _mount_root(bundle, branches, filesystem, observer, stack)
         _describe(bundle, launch)
         output = Output.below(bundle)
         streams = stack.enter_context(collected_output(output, lambda: _clean(runtime, bundle)))
         stack.callback(runtime.delete)
-        pid = runtime.create(bundle, streams)
+        with timed(_log, "create the container by %s", program):
+            pid = runtime.create(bundle, streams)
         container = OwnContainer(runtime, pid, launch.config.environment, output, streams, observer, number, server)
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block

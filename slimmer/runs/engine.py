@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import tempfile
@@ -18,6 +19,7 @@ from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
 from cntr_core.images.values import environment as environment_of
 from cntr_core.runtime import arguments
+from cntr_core.timing import timed
 
 from ..probes.running import Executed
 from ..trace.observer import TraceObserver
@@ -27,6 +29,8 @@ from .container import STOP_LIMIT
 from .embedded import Launch
 from .entrypoint_shim import shim, shim_arguments
 from .pivot import observed_root, waiting_root
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE = 30.0
 """Seconds that the shim may take from the container's start until it waits."""
@@ -119,7 +123,8 @@ def running_in_engine(
         stack.enter_context(cleanup_process(lambda: _clean(engine, name, os.path.dirname(directory))))
         container = _created(engine, image, entry, stack)
         run = EngineRun(container, environment, observer)
-        _await_shim(container, os.path.join(directory, "fifo"))
+        with timed(_log, "wait for the entrypoint shim of %s, process %d", name, container.pid):
+            _await_shim(container, os.path.join(directory, "fifo"))
         root = stack.enter_context(waiting_root(container.pid, entry.target))
         if observer is not None:
             run.server = stack.enter_context(observed_root(root, filesystem, observer)).server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,8 +19,11 @@ from cntr_core.images.write.archive import archive
 from cntr_core.images.write.compress import Compression
 from cntr_core.images.write.new_image import NewImage, PlainLayer
 from cntr_core.images.write.pack import pack
+from cntr_core.timing import timed
 
 from .cleanup import cleanup_process
+
+_log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 20
 
@@ -35,7 +39,8 @@ def imported(engine: TracingEngine, make: Callable[[str], NewImage]) -> Iterator
     try:
         with cleanup_process(lambda: _clean(engine, name, directory)):
             try:
-                engine.import_image(archive([(name, pack(make(directory), directory, Compression.NONE))]))
+                with timed(_log, "give %s to %s", name, engine.name):
+                    engine.import_image(archive([(name, pack(make(directory), directory, Compression.NONE))]))
                 yield name
             finally:
                 engine.remove_image(name)

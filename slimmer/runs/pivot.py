@@ -7,6 +7,7 @@ with everything that the engine gave it, and another root.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
 from cntr_core.kernel.syscall import AT_FDCWD
 
 from ..trace.observer import TraceObserver
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ def observed_root(root: WaitingRoot, filesystem: Filesystem, observer: TraceObse
     trees = [DirectoryTree(root.backing.fd)]
     wanted = MountRequest(trees, read_only=root.read_only, immutable=True, source="cntr-image", observer=observer)
     with filesystem.mount(wanted) as served:
+        _log.debug("pivot to %s, and move %d mounts", filesystem.name, len(root.points))
         os.close(open_in_child(lambda: _pivot(root, served.fd)))
         yield served
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import os
 import tarfile
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,6 +23,8 @@ from .divide import LayerWriter, divide
 from .members import Members, fat_members, lost_directories, slim_members
 from .split_map import LayerMap, Run, SplitMap
 from .squash import as_one, squashed_members
+
+_log = logging.getLogger(__name__)
 
 SPLIT_MAP_PATH = ".cntr/recipe.json.zst"
 """Where the fat image's last layer has the split map."""
@@ -63,6 +66,7 @@ def make_pair(
     diff_ids = config.diff_ids or [tar.digest() for tar in layers.tars]  # a bare root has none
     layer_maps = (LayerMap(diff_id, *order) for diff_id, order in zip(diff_ids, orders, strict=True))
     split_map = SplitMap(config.raw, tuple(layer_maps), squash)
+    _log.debug("split %d layers, of which slim keeps %s members", len(layers.tars), [len(one) for one in slim])
     packed = split_map.pack()
     extra = _split_map_layer(packed, os.path.join(directory, "recipe.tar"))
     slim_image, fat_image = _images(config, slim_layers, [*fat_layers, extra], packed, fat_name)

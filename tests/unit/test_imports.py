@@ -15,6 +15,7 @@ _PACKAGES = {"cntr_core": "cntr_core", "cntr_plugins": "plugins", "cntr_slimmer"
 _LEVELS = {
     "cntr_core.errors": 0,
     "cntr_core.labels": 0,
+    "cntr_core.timing": 0,
     "cntr_core.types": 1,
     "cntr_core.kernel": 2,
     "cntr_core.engine": 3,

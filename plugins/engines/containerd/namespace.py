@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import datetime
 import functools
+import logging
 from typing import Any
 
 from cntr_core.errors import EngineError
+from cntr_core.timing import timed
 
 from ..processes import is_ours
 from .grpc import Client, Refused
+
+_log = logging.getLogger(__name__)
 
 _LEASE = datetime.timedelta(hours=1)
 """How long what is being made is safe from containerd's garbage collection, should we die."""
@@ -98,7 +102,8 @@ class ContainerdNamespace:
         :raises EngineError: any other failure.
         """
         types = _types()
-        return self._client.call(_full(method), types[request](**fields), types[reply], self._metadata)
+        with timed(_log, "%s in namespace %s", method, self.name):
+            return self._client.call(_full(method), types[request](**fields), types[reply], self._metadata)
 
     def stream(self, method: str, request: str, reply: str, **fields: Any) -> list[Any]:
         """All answers to one request; else as :meth:`call`."""

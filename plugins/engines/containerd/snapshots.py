@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 import uuid
@@ -13,9 +14,12 @@ from cntr_core.errors import EngineError
 from cntr_core.images import Layer
 from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.mounts import DetachedMount
+from cntr_core.timing import timed
 
 from .grpc import Refused
 from .namespace import ContainerdNamespace
+
+_log = logging.getLogger(__name__)
 
 
 def snapshotter() -> str:
@@ -64,7 +68,8 @@ class Snapshots:
         mounts = self.prepare(key, parent)
         try:
             diff = {"media_type": layer.media_type, "digest": layer.digest, "size": layer.size}
-            done = self._space.call("diff.v1.Diff/Apply", "ApplyRequest", "ApplyResponse", diff=diff, mounts=mounts)
+            with timed(_log, "unpack layer %s", layer.digest):
+                done = self._space.call("diff.v1.Diff/Apply", "ApplyRequest", "ApplyResponse", diff=diff, mounts=mounts)
             if done.applied.digest != layer.diff_id:
                 raise EngineError(f"layer {layer} is not what the image's configuration says", "pull the image again")
             self._commit(key, chain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cntr_core.engine import LIMIT
 from cntr_core.errors import EngineError
+from cntr_core.timing import timed
 
 from ..processes import is_ours
 from ..sockets import LOCAL, check_socket
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+_log = logging.getLogger(__name__)
 
 _NOTICE = 1
 """Seconds within which a daemon notices that a container has ended."""
@@ -60,7 +64,8 @@ class ApiClient(ABC):
         try:
             client = APIClient(base_url=endpoint, version=self.api_version, timeout=int(timeout))
             try:
-                yield client
+                with timed(_log, "%s at %s", self.name, endpoint):
+                    yield client
             finally:
                 client.close()
         except APIError as error:

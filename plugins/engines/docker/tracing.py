@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import select
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cntr_core import ShimEntry, TracedContainer, TracingOptions
 from cntr_core.errors import EngineError, UsageError
 from cntr_core.kernel.process import pidfd_open
+from cntr_core.timing import timed
 
 from ..sockets import LOCAL
 from .client import ApiClient, remove_container
@@ -21,6 +23,8 @@ from .execute import run_exec
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+_log = logging.getLogger(__name__)
 
 _DEATH = 5.0
 """Seconds between the engine's word that a container was ended and its end."""
@@ -44,6 +48,7 @@ class ApiContainer(TracedContainer):
         """Create it, start it, and find its process; :raises EngineError: one of that fails."""
         with self._engine.client(self._endpoint, _PATIENCE) as client:
             created = client.create_container(**_creation(self._engine, client, image, entry))
+            _log.debug("created %s as %s", self._name, created["Id"])
             client.start(created["Id"])
             pid = int(client.inspect_container(created["Id"])["State"]["Pid"])
             self._pid = self._engine.checked_pid(client, pid, created["Id"], self._name) or 0
@@ -87,7 +92,8 @@ class ApiContainer(TracedContainer):
             return bytes(client.logs(self._name, stdout=True, stderr=True))
 
     def stop(self, timeout: float) -> int:
-        with self._engine.client(self._endpoint, timeout + _PATIENCE) as client:
+        limit = timeout + _PATIENCE
+        with timed(_log, "stop %s", self._name), self._engine.client(self._endpoint, limit) as client:
             client.stop(self._name, timeout=math.ceil(timeout))
         select.select([self._pidfd], [], [], _DEATH)  # podman answers when it has sent SIGKILL
         code = self.ended()

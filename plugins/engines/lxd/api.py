@@ -5,6 +5,7 @@ Answers hold what was asked for as ``metadata``: https://documentation.ubuntu.co
 
 from __future__ import annotations
 
+import logging
 import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,11 +16,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from cntr_core import Container, ContainerState, Engine, EngineStatus
 from cntr_core.engine import LIMIT, matching
 from cntr_core.errors import EngineError
+from cntr_core.timing import timed
 
 from ..sockets import check_socket
 
 if TYPE_CHECKING:
     from httpx import Client
+
+_log = logging.getLogger(__name__)
 
 _STATES = {
     "Created": ContainerState.CREATED,
@@ -127,7 +131,8 @@ def _asked(client: Client, path: str, parameters: dict[str, str] | None = None) 
 
     :raises EngineError: the server refuses.
     """
-    answer = client.get(path, params=parameters).json()
+    with timed(_log, "GET %s", path):
+        answer = client.get(path, params=parameters).json()
     if answer["type"] == "error":
         raise EngineError(f"the server refused: {answer['error']}", "see its log")
     return answer["metadata"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cntr_core.errors import EngineError
+from cntr_core.timing import timed
 
 if TYPE_CHECKING:
     from jeepney import DBusAddress, Message
     from jeepney.io.blocking import DBusConnection
+
+_log = logging.getLogger(__name__)
 
 _NAME = "org.freedesktop.machine1"
 _SECONDS = 1.0
@@ -40,7 +44,7 @@ def machines() -> list[Machine] | None:
     from jeepney.io.blocking import open_dbus_connection
 
     try:
-        with closing(open_dbus_connection("SYSTEM")) as connection:
+        with timed(_log, "list machined's machines"), closing(open_dbus_connection("SYSTEM")) as connection:
             return _listed(connection)
     except (FileNotFoundError, ConnectionRefusedError):  # there is no bus
         return None

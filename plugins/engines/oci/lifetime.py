@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import pickle
 import signal
@@ -14,9 +15,12 @@ from cntr_core.kernel import child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_child_subreaper, start_time
 from cntr_core.runtime import Streams
 from cntr_core.session.relay import Loop, Stream
+from cntr_core.timing import timed
 
 from .remove import discard
 from .state import ContainerDirectory, ContainerRecord, runtime_of
+
+_log = logging.getLogger(__name__)
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -116,7 +120,8 @@ def _start(directory: ContainerDirectory, record: ContainerRecord, streams: Stre
     runtime = runtime_of(record)
     try:
         directory.write(record)  # first: whoever cleans up after a crash must know the id
-        pid = runtime.create(directory.path, streams)
+        with timed(_log, "create container %s by %s", record.name, record.runtime):
+            pid = runtime.create(directory.path, streams)
         record = dataclasses.replace(record, pid=pid, start_time=start_time(pid))
         directory.write(record)
         runtime.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import re
 import uuid
@@ -12,9 +13,12 @@ from dataclasses import dataclass
 
 from cntr_core.images import Image, ImageHolder, open_fat, unpack
 from cntr_core.runtime import BundleRequest, arguments, stop_signal, write_bundle
+from cntr_core.timing import timed
 
 from . import state
 from .state import ContainerDirectory, ContainerRecord
+
+_log = logging.getLogger(__name__)
 
 _LONGEST_BASE = 40
 
@@ -75,7 +79,8 @@ def fill(
     """
     if options.fallback is not None:
         record = _with_fat(directory, record, options, engines)
-    unpack(image, directory.file("rootfs"))
+    with timed(_log, "unpack %s to %s", image.reference, directory.path):
+        unpack(image, directory.file("rootfs"))
     with _opened(directory.file("rootfs")) as root:
         wanted = BundleRequest(
             name=directory.name,

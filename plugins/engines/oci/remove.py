@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -14,8 +15,11 @@ from cntr_core.kernel.cgroups import frozen
 from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_dumpable
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
+from cntr_core.timing import timed
 
 from .state import ContainerDirectory, ContainerRecord, directories, runtime_of, tidy
+
+_log = logging.getLogger(__name__)
 
 _DEATH = 10.0  # seconds a killed process may take to die, and its watcher to note it
 
@@ -59,7 +63,8 @@ def discard(directory: ContainerDirectory, record: ContainerRecord | None) -> No
     if record:
         runtime_of(record).delete()
     try:
-        _remove_tree(directory.path)
+        with timed(_log, "remove %s", directory.path):
+            _remove_tree(directory.path)
     except OSError as error:
         raise EngineError(f"{directory.path} cannot be removed: {error}", "unmount everything below it") from error
     tidy()

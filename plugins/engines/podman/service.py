@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import select
@@ -21,6 +22,8 @@ from cntr_core.kernel.process import pidfd_open, set_pdeathsig
 from cntr_core.kernel.user_namespaces import enter_alone, user_outside
 
 from ..sockets import LOCAL
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE = 10.0
 """Seconds that the service may take to start."""
@@ -137,6 +140,7 @@ class Service:
         deadline = time.monotonic() + _PATIENCE
         pidfd = pidfd_open(self._pid)
         try:
+            _log.debug("waiting for podman's service %d of %s", self._pid, self._owner.name)
             while not answers(self._path):
                 if select.select([pidfd], [], [], _POLL)[0]:
                     whose = "" if self._owner.is_us else f" for {self._owner.name}"

@@ -27,7 +27,7 @@ from .protocol import (
 )
 from .requests import Handler, Header, Requests
 
-log = logging.getLogger("cntr.fs.direct")
+_log = logging.getLogger(__name__)
 
 _MAX_PAGES = 256
 _MAX_WRITE = _MAX_PAGES * 4096
@@ -89,7 +89,7 @@ def _handle(device: int, handler: Handler, header: Header, body: memoryview) -> 
     except OSError as error:
         _answer(device, header.unique, error.errno or errno.EIO)
     except Exception:
-        log.exception("request %d of inode %d failed", header.opcode, header.node)
+        _log.exception("request %d of inode %d failed", header.opcode, header.node)
         _answer(device, header.unique, errno.EIO)
     else:
         if reply is not None:
@@ -102,7 +102,7 @@ def _answer(device: int, unique: int, error: int, reply: bytes = b"") -> None:
     except OSError as failure:
         # ENOENT: nobody waits for it any more. A mount that is gone shows when the next request is read.
         if failure.errno not in (errno.ENOENT, *_GONE):
-            log.error("answer of %d bytes refused: %s", len(reply), failure)
+            _log.error("answer of %d bytes refused: %s", len(reply), failure)
 
 
 def _agree(device: int, buffer: bytearray, operations: Operations[Any], policy: Policy, backings: Backings) -> bool:

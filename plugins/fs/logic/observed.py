@@ -13,7 +13,7 @@ from .caller import Caller
 from .inodes import Inode
 from .operations import Operations
 
-log = logging.getLogger("cntr.fs")
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,7 +47,7 @@ class ObservedOperations(Operations[N]):
         try:
             self._observer.saw(AccessEvent(operation, path, self._pid, number))
         except Exception:
-            log.exception("the observer failed at %s of %r", operation, path)
+            _log.exception("the observer failed at %s of %r", operation, path)
 
     def _path(self, number: int, name: bytes = b"") -> bytes:
         """Where the inode was seen last, from the root of the mount, or `name` in it."""

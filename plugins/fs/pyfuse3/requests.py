@@ -25,7 +25,7 @@ from ..logic.policy import Policy
 from ..logic.stop import Stopper
 from .loop import run
 
-log = logging.getLogger("cntr.fs.pyfuse3")
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,7 +54,7 @@ def _answered(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corou
         except FUSEError:
             raise
         except Exception:
-            log.exception("request %s failed", handler.__name__)
+            _log.exception("request %s failed", handler.__name__)
             raise FUSEError(errno.EIO) from None
 
     return answered
