@@ -55,6 +55,11 @@ class Verdict:
     log: tuple[str, ...] = ()
     repaired: tuple[tuple[bytes, ...], ...] = ()
 
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs, not even the log."""
+        return not self.differences and not self.log
+
 
 @dataclass(frozen=True, slots=True)
 class Slimmed:
@@ -168,12 +173,12 @@ class _Slimmer:
                 return result
             replay = self._replay(result, expected)
             result = self._judged(result, replay, expected, logs, repaired)
-            if not result.verdict.differences and not result.verdict.log:
+            if result.verdict.same:
                 return result
             again = self._again()
             logs.append(again.log)
             result = self._judged(result, replay, expected, logs, repaired)
-            if not result.verdict.differences and not result.verdict.log:
+            if result.verdict.same:
                 return result  # the original itself does so, now and then
             missed = self._missed(again, result)
             if not missed or missed in repaired or len(repaired) >= self._request.repairs:
@@ -210,7 +215,7 @@ class _Slimmer:
         return Slimmed(pair, trace, selection, original, Verdict(), probes, self._layers, phases, directory)
 
     def _replay(self, result: Slimmed, expected: Sequence[Outcome]) -> Observed:
-        """The slim half's run, while the digests of both halves together are proved."""
+        """The slim image's run, while the digests of both images together are proved."""
         pair = result.pair
         with (
             background(lambda: check_join(pair)) as joining,
@@ -218,7 +223,7 @@ class _Slimmer:
         ):
             check_files(slim, self._layers)
             replay = self._runner.run(
-                slim, "verifying", self._all_probes, against=expected, watched=False, half=pair.slim
+                slim, "verifying", self._all_probes, against=expected, watched=False, slim_image=pair.slim
             )
             joining.result()
         self._clock.lap("verify")
@@ -241,14 +246,14 @@ class _Slimmer:
         return replace(result, verdict=verdict, phases=dict(self._clock.phases))
 
     def _again(self) -> Observed:
-        """A run with all files at hand: the union of both halves is the original, so that is what runs. The probes are
+        """A run with all files at hand: the union of both images is the original, so that is what runs. The probes are
         those of the verification."""
         again = self._runner.run(self._layers, "repairing", self._all_probes)
         self._clock.lap("repair")
         return again
 
     def _missed(self, again: Observed, result: Slimmed) -> tuple[bytes, ...]:
-        """What that run used, and the slim half lacks."""
+        """What that run used, and the slim image lacks."""
         kept = {name.path for file in result.selection.files for name in file.names}
         exists = self._layers.view
         used = self._runner.trace(again).used().keys()

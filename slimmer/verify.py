@@ -1,4 +1,4 @@
-"""Proving a pair: the slim half's files are the original's, and both halves together give the original back."""
+"""Proving a pair: the slim image's files are the original's, and both images together give the original back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def open_plain(layers: Sequence[PlainLayer]) -> Iterator[OpenLayers]:
 
 
 def check_files(slim: OpenLayers, original: OpenLayers) -> None:
-    """Compare every file of the slim half with the original's: type, mode, owner, time, attributes, links, and by
+    """Compare every file of the slim image with the original's: type, mode, owner, time, attributes, links, and by
     the layer's digest the content.
 
     :raises ImageError: one differs, which would be a fault of ours.

@@ -10,7 +10,7 @@ _SUFFIX = re.compile(r"(\.oci|\.docker)?(\.tar)?(\.(gz|xz|zst))?$|\.tgz$")
 _ODD = re.compile(r"[^a-z0-9._-]+|^[^a-z0-9]+")
 
 
-def halves(reference: str, target: str = "") -> tuple[str, str]:
+def pair_names(reference: str, target: str = "") -> tuple[str, str]:
     """The names of the slim and the fat half of the image `reference`.
 
     A `target` in an engine or a registry tells them: ``docker://web:1`` gives ``web:1`` and ``web:1-fat``, and
@@ -36,14 +36,14 @@ def _told(name: str) -> tuple[str, str]:
 
 
 def chosen(reference: str, target: str, slim: str | None, fat: str | None) -> tuple[str, str]:
-    """As :func:`halves`, where the user has not named one. In a registry a tag alone is a name, too."""
-    defaults = halves(reference, target)
+    """As :func:`pair_names`, where the user has not named one. In a registry a tag alone is a name, too."""
+    defaults = pair_names(reference, target)
     path = _split(defaults[0])[0] if target.startswith("registry://") else ""
 
-    def whole(name: str) -> str:
+    def complete(name: str) -> str:
         return f"{path}:{name}" if path and ":" not in name else name
 
-    return whole(slim or defaults[0]), whole(fat or defaults[1])
+    return complete(slim or defaults[0]), complete(fat or defaults[1])
 
 
 def report(reference: str) -> str:
@@ -55,7 +55,7 @@ def output(reference: str, engines: Sequence[str]) -> str:
     """The destination: the engine that the reference names, else an archive in the working directory."""
     scheme, separator, _ = reference.partition("://")
     if separator and scheme in engines:
-        return f"{scheme}://{halves(reference)[0]}"
+        return f"{scheme}://{pair_names(reference)[0]}"
     return f"{_stem(reference)}-slim.tar"
 
 

@@ -15,7 +15,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from . import amounts
-from .schema import Report
+from .schema import File, Report
 
 if TYPE_CHECKING:
     import jinja2
@@ -68,18 +68,12 @@ def _environment() -> jinja2.Environment:
 def _data(report: Report) -> dict[str, Any]:
     """What the script shows: rows, with what is said often by its number in a list."""
     types, packages, rules, reasons = (_Numbered() for _ in range(4))
-    files = [
-        [
-            file.path,
-            types.number(file.type),
-            file.bytes,
-            packages.number(file.package),
-            rules.number(file.rule),
-            reasons.number(file.because),
-            file.target,
-        ]
-        for file in report.files
-    ]
+
+    def row(file: File) -> list[Any]:
+        numbers = packages.number(file.package), rules.number(file.rule), reasons.number(file.because)
+        return [file.path, types.number(file.type), file.bytes, *numbers, file.target]
+
+    files = list(map(row, report.files))  # first: it fills the lists
     return {
         "types": list(types),
         "owners": list(packages),

@@ -20,21 +20,21 @@ from cntr_core.images.write.new_image import NewImage
 from ..request import RunOptions
 from ..trace.observer import TraceObserver
 from .embedded import Launch, become_private, running
-from .imported import imported, whole_image
+from .imported import imported, original_image
 from .observe import Started
 
 
 class RunBackend(ABC):
-    """Runs one image, or a half of it, as often as it is asked to."""
+    """Runs one image, or its slim image, as often as it is asked to."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to give up
         """Give up what was made for all runs."""
 
     @abstractmethod
     def start(
-        self, launch: Launch, layers: OpenLayers, half: NewImage | None, observer: TraceObserver | None
+        self, launch: Launch, layers: OpenLayers, slim_image: NewImage | None, observer: TraceObserver | None
     ) -> AbstractContextManager[Started]:
-        """A container of `layers`, which are those of `half`, or the original's where that is None."""
+        """A container of `layers`, which are those of `slim_image`, or the original's where that is None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class OwnContainers(RunBackend):
     filesystem: Filesystem
 
     def start(
-        self, launch: Launch, layers: OpenLayers, half: NewImage | None, observer: TraceObserver | None
+        self, launch: Launch, layers: OpenLayers, slim_image: NewImage | None, observer: TraceObserver | None
     ) -> AbstractContextManager[Started]:
-        del half  # its layers are all that counts here
+        del slim_image  # its layers are all that counts here
         branches: list[Branch[Any]] = [layers.branch()]
         return running(branches, launch, self.filesystem, observer)
 
@@ -66,13 +66,13 @@ class EngineContainers(RunBackend):
 
     @contextmanager
     def start(
-        self, launch: Launch, layers: OpenLayers, half: NewImage | None, observer: TraceObserver | None
+        self, launch: Launch, layers: OpenLayers, slim_image: NewImage | None, observer: TraceObserver | None
     ) -> Iterator[Started]:
         from .engine import running_in_engine  # and with it all of a session
 
         with ExitStack() as stack:
-            if half is not None:
-                name = stack.enter_context(imported(self._engine, lambda _: half))
+            if slim_image is not None:
+                name = stack.enter_context(imported(self._engine, lambda _: slim_image))
             else:
                 name = self._original(launch, layers)
             yield stack.enter_context(
@@ -81,7 +81,7 @@ class EngineContainers(RunBackend):
 
     def _original(self, launch: Launch, layers: OpenLayers) -> str:
         if not self._name:
-            make = partial(whole_image, launch.config, layers)
+            make = partial(original_image, launch.config, layers)
             self._name = self._given.enter_context(imported(self._engine, make))
         return self._name
 

@@ -55,7 +55,7 @@ def _clean(engine: TracingEngine, name: str, directory: str) -> None:
     remove_tree(directory)
 
 
-def whole_image(config: ImageConfig, layers: OpenLayers, directory: str) -> NewImage:
+def original_image(config: ImageConfig, layers: OpenLayers, directory: str) -> NewImage:
     """An opened image as one to be written, with its layers in `directory`."""
     files = [PlainLayer.of_file(_copy(tar, directory)) for tar in layers.tars]
     return NewImage(config.raw or _bare(config, files), tuple(files))

@@ -1,4 +1,4 @@
-"""Runs of one image, one after the other: on the whole of it, watched; on its slim half, to compare."""
+"""Runs of one image, one after the other: on all its files, observed; on its slim image, to compare."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Runner:
         *,
         against: Sequence[Outcome] = (),
         watched: bool = True,
-        half: NewImage | None = None,
+        slim_image: NewImage | None = None,
     ) -> Observed:
-        """One run; `what` is said meanwhile. `half` is the image that has these layers, where they are not the
+        """One run; `what` is said meanwhile. `slim_image` is the image that has these layers, where they are not the
         original's, for an engine to take. The host name is the same in every run, so that no answer differs by it.
 
         :raises CntrError: it cannot be started or stopped.
@@ -54,7 +54,7 @@ class Runner:
         options, config = self._options, self.image.config
         request = Launch(config, self.digest[7:19], options.command, options.host_network, options.read_only)
         return observe(
-            lambda observer: self._backend.start(request, layers, half, observer),
+            lambda observer: self._backend.start(request, layers, slim_image, observer),
             tcp_ports(config),
             self.probes if probes is None else probes,
             timeout=options.timeout,

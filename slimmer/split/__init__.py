@@ -1,1 +1,1 @@
-"""Splitting an image's layers into a slim and a fat half, and joining them again."""
+"""Splitting an image's layers into a slim and a fat image, and joining them again."""

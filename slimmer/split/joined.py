@@ -1,4 +1,4 @@
-"""Two images that are halves, and the whole that they make."""
+"""A slim and a fat image, and the original that they make."""
 
 from __future__ import annotations
 

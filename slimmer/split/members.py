@@ -1,4 +1,4 @@
-"""Which members of each layer the slim half has: from the files to keep to the members that make them.
+"""Which members of each layer the slim image has: from the files to keep to the members that make them.
 
 A member is kept with all that gives it its place: another member may be the content of its hard link, the link that its
 path goes through, or what replaced it later. Rather than by thinking of all of them, this is settled by merging: what
@@ -24,7 +24,7 @@ Stray = Callable[[Directory, Directory], Iterator[Name | None]]
 
 
 def slim_members(indexes: Sequence[LayerIndex], tree: Tree, kept: Collection[File]) -> list[set[int]]:
-    """The members of the slim half: those of the files in `kept`, every directory, and every whiteout."""
+    """The members of the slim image: those of the files in `kept`, every directory, and every whiteout."""
     members = skeleton(indexes)
     for file in kept:
         _add(members, file)
@@ -33,7 +33,7 @@ def slim_members(indexes: Sequence[LayerIndex], tree: Tree, kept: Collection[Fil
 
 
 def fat_members(indexes: Sequence[LayerIndex], tree: Tree, slim: Members) -> list[set[int]]:
-    """The members of the fat half: those that slim lacks, with a skeleton of their own, so that each stands where it
+    """The members of the fat image: those that slim lacks, with a skeleton of their own, so that each stands where it
     stands in the original. It may have what a later layer replaced: slim, on top of it, has what counts."""
     members = skeleton(indexes)
     for layer, index in enumerate(indexes):
@@ -43,7 +43,7 @@ def fat_members(indexes: Sequence[LayerIndex], tree: Tree, slim: Members) -> lis
 
 
 def skeleton(indexes: Sequence[LayerIndex]) -> list[set[int]]:
-    """The members that both halves have: directories, and whiteouts, which both must obey."""
+    """The members that both images have: directories, and whiteouts, which both must obey."""
     return [
         {
             number

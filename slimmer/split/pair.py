@@ -32,8 +32,8 @@ SPLIT_MAP_PATH = ".cntr/recipe.json.zst"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Both halves, not yet packed: a packed slim image's descriptor becomes the fat one's subject. `members` are the
-    numbers of the slim half's members, for each layer."""
+    """Both images, not yet packed: a packed slim image's descriptor becomes the fat one's subject. `members` are the
+    numbers of the slim image's members, for each layer."""
 
     slim: NewImage
     fat: NewImage
@@ -51,7 +51,7 @@ def make_pair(
     squash: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Pair:
-    """Split all layers, into files in `directory`. With `squash` the slim half has one. That both halves make the
+    """Split all layers, into files in `directory`. With `squash` the slim image has one. That both images make the
     original again is for :func:`~..verify.check_join` to prove.
 
     :raises ImageError: a layer is too odd to be split.
@@ -61,8 +61,8 @@ def make_pair(
     if squash:
         slim = squashed_members(layers.indexes, layers.tree, slim)
     members = slim, fat_members(layers.indexes, layers.tree, slim)
-    halves = _squashed if squash else _layered
-    slim_layers, fat_layers, orders = halves(layers, members, directory, progress)
+    split = _squashed if squash else _layered
+    slim_layers, fat_layers, orders = split(layers, members, directory, progress)
     diff_ids = config.diff_ids or [tar.digest() for tar in layers.tars]  # a bare root has none
     layer_maps = (LayerMap(diff_id, *order) for diff_id, order in zip(diff_ids, orders, strict=True))
     split_map = SplitMap(config.raw, tuple(layer_maps), squash)
@@ -96,7 +96,7 @@ _Halves = tuple[list[PlainLayer], list[PlainLayer], list[_Order]]
 def _layered(
     layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Callable[[int], None] | None
 ) -> _Halves:
-    """Both halves of each layer, and their order in it; `members` are those of the slim and of the fat half."""
+    """Both images of each layer, and their order in it; `members` are those of the slim and of the fat image."""
     slim, fat = members
     lost = lost_directories(layers.indexes, layers.tree, slim)
     made: _Halves = [], [], []
@@ -111,7 +111,7 @@ def _layered(
 def _squashed(
     layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Callable[[int], None] | None
 ) -> _Halves:
-    """The slim half as one layer, the fat halves of each, and the orders."""
+    """The slim half as one layer, the fat layers of each, and the orders."""
     slim, fat = members
     one = as_one(layers.indexes, slim)
     lost = lost_directories([one], layers.tree, [range(len(one.entries))])

@@ -1,7 +1,7 @@
-"""The split map: how a layer's tar is put together again from its two halves, byte for byte.
+"""The split map: how a layer's tar is put together again from the slim and the fat image, byte for byte.
 
 A tar is more than its members: their order, headers as some program wrote them, global headers, padding at its end. The
-halves have the raw records; the split map has the order, and what belongs to no member.
+images have the raw records; the split map has the order, and what belongs to no member.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FORMAT = "cntr-recipe/1"
 LARGEST_TAIL = 1 << 28
 """Bytes that may follow a layer's last member: they are kept in memory."""
 SLIM, FAT, BOTH = "s", "f", "b"
-"""Where a run of records is; of one that is in both halves, one copy is left out when joining."""
+"""Where a run of records is; of one that is in both images, one copy is left out when joining."""
 
 Run = tuple[str, int]
 
@@ -38,7 +38,7 @@ class LayerMap:
 @dataclass(frozen=True, slots=True)
 class SplitMap:
     """A whole image. `config` is the original's configuration, byte for byte; empty where it was a bare root. Where it
-    is `squashed`, the slim half has one layer, with the records of all."""
+    is `squashed`, the slim image has one layer, with the records of all."""
 
     config: bytes
     layers: tuple[LayerMap, ...]

@@ -1,4 +1,4 @@
-"""One layer instead of many: what of a slim half's members it takes, and that they make the same tree."""
+"""One layer instead of many: what of a slim image's members it takes, and that they make the same tree."""
 
 from __future__ import annotations
 

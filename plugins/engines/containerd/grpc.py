@@ -64,15 +64,7 @@ class Client:
         from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
         try:
-            answer: Any = None
-
-            async def kept() -> None:
-                """asyncio writes a finished task's result down as text, which takes seconds for a layer of an image."""
-                nonlocal answer
-                answer = await _within(self._limit, call)
-
-            self._runner.run(kept())
-            return answer
+            return self._answer(call)
         except GRPCError as error:
             refused = Refused(f"{self.name} refused: {error.message or error.status.name}", "see its log")
             refused.status = error.status.name
@@ -85,6 +77,17 @@ class Client:
             reason = getattr(error, "strerror", None) or "no answer"
             sentence = f"{self.name} does not answer at {self._path} ({reason})"
             raise EngineError(sentence, "check whether it runs, and see its log") from None
+
+    def _answer(self, call: Any) -> Any:
+        answer: Any = None
+
+        async def kept() -> None:
+            """asyncio writes a finished task's result down as text, which takes seconds for a layer of an image."""
+            nonlocal answer
+            answer = await _within(self._limit, call)
+
+        self._runner.run(kept())
+        return answer
 
 
 async def _within(limit: float, call: Any) -> Any:

@@ -62,16 +62,7 @@ def run_detached(directory: ContainerDirectory, record: ContainerRecord, *, remo
 
 def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, remove: bool) -> None:
     """The background process: starts the container, says so, waits for its end, and keeps the exit code."""
-    os.setsid()
-    os.chdir("/")
-    set_child_subreaper()
-    for number in _FORWARDED:
-        signal.signal(number, signal.SIG_DFL)
-    log = os.open(directory.file("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for stream, target in enumerate((null, null, log)):
-        os.dup2(target, stream)
-    _close_inherited()
+    null, log = _leave_caller(directory.file("log"))
     with contextlib.ExitStack() as stack:
         error: CntrError | None = None
         try:
@@ -86,6 +77,22 @@ def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, 
             return
         code = child.wait(record.pid)
     _finish(directory, record, code, remove)
+
+
+def _leave_caller(log_file: str) -> tuple[int, int]:
+    """Give up the caller's terminal, directory, signals and files; gives /dev/null and the log, which our own stderr is
+    from now on."""
+    os.setsid()
+    os.chdir("/")
+    set_child_subreaper()
+    for number in _FORWARDED:
+        signal.signal(number, signal.SIG_DFL)
+    log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for stream, target in enumerate((null, null, log)):
+        os.dup2(target, stream)
+    _close_inherited()
+    return null, log
 
 
 def _tell(report: int, error: CntrError | None) -> None:

@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_PAGES = 256
 _MAX_WRITE = _MAX_PAGES * 4096
+_INTERRUPTED = (errno.ENOENT, errno.EAGAIN)  # the request was, before we got it
 _GONE = (errno.ENODEV, errno.ECONNABORTED)  # unmounted; aborted
 
 _WANTED = (
@@ -68,7 +69,7 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
         except OSError as error:
             if error.errno in _GONE:
                 return
-            if error.errno in (errno.ENOENT, errno.EAGAIN):  # the request was interrupted before we got it
+            if error.errno in _INTERRUPTED:
                 continue
             raise
         stopper.work()

@@ -48,28 +48,35 @@ def copy_file(source: Place, status: Stat, target: Place, name: bytes | None, si
 
 def _copy_regular(source: Place, status: Stat, target: Place, name: bytes | None, size: int | None) -> Any:
     branch, parent = target
-    try:
-        node, _, file = branch.tmpfile(parent, os.O_RDWR, 0o600)
-        complete = name is None
-    except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT) or name is None:
-            raise
-        node, _, file = branch.create(parent, name, os.O_RDWR | os.O_EXCL, 0o600)
-        complete = True
+    node, file, is_nameless = _new_file(target, name)
     try:
         _copy_content(source, file, status.st_size if size is None else min(size, status.st_size))
         _copy_metadata(source, status, (branch, node))
-        if not complete and name is not None:
+        if is_nameless and name is not None:
             named, _ = branch.link(node, parent, name)
             branch.adopt(node, named)
     except OSError:
-        if complete and name is not None:
+        if not is_nameless and name is not None:
             branch.unlink(parent, name, node)
         branch.forget(node)
         raise
     finally:
         file.close()
     return node
+
+
+def _new_file(target: Place, name: bytes | None) -> tuple[Any, OpenFile, bool]:
+    """An empty file, its node, and whether it is nameless: as it should, where the filesystem has files without names,
+    else called `name`."""
+    branch, parent = target
+    try:
+        node, _, file = branch.tmpfile(parent, os.O_RDWR, 0o600)
+        return node, file, True
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT) or name is None:
+            raise
+    node, _, file = branch.create(parent, name, os.O_RDWR | os.O_EXCL, 0o600)
+    return node, file, False
 
 
 def _copy_content(source: Place, target: OpenFile, size: int) -> None:

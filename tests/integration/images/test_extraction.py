@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.runs.imported import whole_image
+from cntr_slimmer.runs.imported import original_image
 
 from cntr_core.images import open_image
 from cntr_core.images.tree.layers import open_layers
@@ -111,7 +111,7 @@ def _in_docker(image: str, work: Path) -> Iterator[str]:
     """The image's name in docker, whence it goes again."""
     name = f"cntr-test/{uuid.uuid4().hex[:12]}:1"
     with open_image(image) as opened, open_layers(opened) as layers:
-        packed = pack(whole_image(opened.config, layers, str(work)), str(work), Compression.NONE)
+        packed = pack(original_image(opened.config, layers, str(work)), str(work), Compression.NONE)
         parse_destination(str(work / "load.tar")).save([(name, packed)])
     try:
         subprocess.run(["docker", "load", "--input", work / "load.tar"], check=True, capture_output=True, timeout=HANG)

@@ -28,7 +28,7 @@ def test_names_tell_the_image(
     for path in ("nginx.tar", "odd: name/My Web.tar"):
         Path(path).parent.mkdir(exist_ok=True)
         Path(path).touch()
-    assert names.halves(reference) == (f"{stem}slim", f"{stem}fat")
+    assert names.pair_names(reference) == (f"{stem}slim", f"{stem}fat")
     assert names.report(reference) == report
 
 
