@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cntr_slimmer.trace.observer import Watch
+from cntr_slimmer.trace.observer import TraceObserver
 from slim_runs import archive, write
 
 Work = Callable[[bytes], object]
@@ -65,7 +65,7 @@ def drop_caches() -> None:
 
 
 @contextmanager
-def traced(image_path: str, place: str) -> Iterator[Watch]:
+def traced(image_path: str, place: str) -> Iterator[TraceObserver]:
     """The image at `place`, as ``cntr slim`` shows it to the container that it watches: without the overlay on top."""
     from cntr_core import MountRequest
     from cntr_core.images import open_image
@@ -73,14 +73,14 @@ def traced(image_path: str, place: str) -> Iterator[Watch]:
     from cntr_core.kernel.mounts import AT_FDCWD, MNT_DETACH, move_mount, umount2
     from cntr_core.plugins import load
 
-    watch = Watch()
+    observer = TraceObserver()
     backend = {filesystem.name: filesystem for filesystem in load().filesystems}["direct"]
     with open_image(image_path) as image, open_layers(image) as layers:
-        request = MountRequest(branches=[layers.branch()], immutable=True, source="cntr-image", observer=watch)
+        request = MountRequest(branches=[layers.branch()], immutable=True, source="cntr-image", observer=observer)
         with backend.mount(request) as mount:
             move_mount(mount.fd, "", AT_FDCWD, place)
             try:
-                yield watch
+                yield observer
             finally:
                 umount2(place, MNT_DETACH)
 
@@ -90,9 +90,9 @@ def measure(side: str, image: str, place: str, files: list[bytes], work: Work) -
     drop_caches()
     if side == "native":
         return passes(place, files, work)
-    with traced(image, place) as watch:
+    with traced(image, place) as observer:
         measured = passes(place, files, work)
-    seen = {access.path for access in watch.records()[0]}
+    seen = {access.path for access in observer.records()[0]}
     if missed := {b"/" + name for name in files} - seen:
         raise SystemExit(f"{len(missed)} accesses were not seen")
     return measured

@@ -17,8 +17,8 @@ DONE = b"d"
 
 
 Wait = Callable[[int], bool]
-"""Waits until the pipe's other end, which only the guarded process has, tells that all is over, or vanishes; whether it
-told."""
+"""Waits until the pipe's other end, which only the process has that may have to be cleaned up after, tells that all is
+over, or vanishes; whether it told."""
 
 
 def _told(alive: int) -> bool:

@@ -65,7 +65,7 @@ def _check(options: TracingOptions) -> None:
 
 
 def _mounts(entry: ShimEntry) -> list[dict[str, Any]]:
-    """The gate's directory, and what the user asks for."""
+    """The shim's directory, and what the user asks for."""
     return [
         _bind(entry.directory, entry.target, ["ro"]),
         *(_volume(volume) for volume in entry.options.volumes if ":" in volume),

@@ -15,11 +15,11 @@ from .whiteouts import is_private
 _BLOCK = 1 << 17
 _ACL = b"system.posix_acl_"
 
-Place = tuple[Branch[Any], Any]
+BranchNode = tuple[Branch[Any], Any]
 """A branch, and a node of it."""
 
 
-def copy_directory(source: Place, status: Stat, target: Place, name: bytes) -> Any:
+def copy_directory(source: BranchNode, status: Stat, target: BranchNode, name: bytes) -> Any:
     """An empty copy of a directory, `name` in `target`; its node."""
     branch, parent = target
     node, _ = branch.mkdir(parent, name, 0o700)
@@ -27,7 +27,7 @@ def copy_directory(source: Place, status: Stat, target: Place, name: bytes) -> A
     return node
 
 
-def copy_file(source: Place, status: Stat, target: Place, name: bytes | None, size: int | None) -> Any:
+def copy_file(source: BranchNode, status: Stat, target: BranchNode, name: bytes | None, size: int | None) -> Any:
     """A copy of anything but a directory, `name` in `target`, or nameless; its node.
 
     Of a regular file at most `size` bytes are copied. The name appears when the copy is complete, where the filesystem
@@ -46,7 +46,7 @@ def copy_file(source: Place, status: Stat, target: Place, name: bytes | None, si
     return node
 
 
-def _copy_regular(source: Place, status: Stat, target: Place, name: bytes | None, size: int | None) -> Any:
+def _copy_regular(source: BranchNode, status: Stat, target: BranchNode, name: bytes | None, size: int | None) -> Any:
     branch, parent = target
     node, file, is_nameless = _new_file(target, name)
     try:
@@ -65,7 +65,7 @@ def _copy_regular(source: Place, status: Stat, target: Place, name: bytes | None
     return node
 
 
-def _new_file(target: Place, name: bytes | None) -> tuple[Any, OpenFile, bool]:
+def _new_file(target: BranchNode, name: bytes | None) -> tuple[Any, OpenFile, bool]:
     """An empty file, its node, and whether it is nameless: as it should, where the filesystem has files without names,
     else called `name`."""
     branch, parent = target
@@ -79,7 +79,7 @@ def _new_file(target: Place, name: bytes | None) -> tuple[Any, OpenFile, bool]:
     return node, file, False
 
 
-def _copy_content(source: Place, target: OpenFile, size: int) -> None:
+def _copy_content(source: BranchNode, target: OpenFile, size: int) -> None:
     """Blocks of zeros become holes."""
     assert target.descriptor is not None
     file = source[0].open(source[1], os.O_RDONLY)
@@ -93,7 +93,7 @@ def _copy_content(source: Place, target: OpenFile, size: int) -> None:
     os.ftruncate(target.descriptor, size)
 
 
-def _copy_metadata(source: Place, status: Stat, target: Place) -> None:
+def _copy_metadata(source: BranchNode, status: Stat, target: BranchNode) -> None:
     """Owner before mode and xattrs: changing it clears set-ID bits and capabilities."""
     branch, node = target
     branch.setattr(node, Changes(uid=status.st_uid, gid=status.st_gid))
