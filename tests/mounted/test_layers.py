@@ -127,6 +127,6 @@ def test_a_trace_whose_server_was_killed_is_refused(tmp_path: Path) -> None:
             os.stat(tmp_path / "mounted/other")
             assert server is not None
             process.pidfd_send_signal(server, 9)
-        with pytest.raises(SessionError, match="not complete"):
+        with pytest.raises(SessionError, match="incomplete"):
             watch.records()
         watch.release()

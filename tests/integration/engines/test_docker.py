@@ -352,5 +352,5 @@ def test_a_pid_of_another_machine_is_recognised(tmp_path: os.PathLike[str], monk
     os.unlink(path)
     with child() as gone:
         pass
-    with _server(path, _foreign(gone)), pytest.raises(EngineError, match="something else on this machine"):
+    with _server(path, _foreign(gone)), pytest.raises(EngineError, match="another process on this machine"):
         _find("docker://web")

@@ -33,7 +33,7 @@ def refusal(*arguments: str, env: dict[str, str] | None = None) -> str:
 
 def test_an_unknown_name_tells_what_each_engine_said() -> None:
     message = refusal("attach", "nobody-is-called-so", "--", "true")
-    assert "no container 'nobody-is-called-so'" in message
+    assert "container 'nobody-is-called-so' not found" in message
     assert "docker: no such container" in message
     assert "cntr list" in message
 
@@ -216,10 +216,10 @@ def test_no_fuse_device(debian: Running, fs: str) -> None:
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (("--fs", "ntfs"), "no filesystem backend 'ntfs'"),
-        (("--tools", "toolbox"), "'toolbox' names no tools"),
+        (("--fs", "ntfs"), "unknown filesystem backend 'ntfs'"),
+        (("--tools", "toolbox"), "'toolbox' is not a source of tools"),
         (("--tools", "dir:/no/such/directory"), "/no/such/directory"),
-        (("--tools", "container:nobody-is-called-so"), "no container 'nobody-is-called-so'"),
+        (("--tools", "container:nobody-is-called-so"), "container 'nobody-is-called-so' not found"),
         (("--tools", "image:/no/such/image.tar"), "/no/such/image.tar"),
         (("--user", "nobody-is-called-so"), "no user 'nobody-is-called-so'"),
         (("--user", "root:no-such-group"), "no group 'no-such-group'"),
@@ -245,7 +245,7 @@ def test_every_wrong_option_is_explained(debian: Running, option: tuple[str, ...
     assert said in refusal("attach", debian.name, *option, "--", "true")
 
 
-@pytest.mark.parametrize(("shell", "said"), [("'", "no closing quotation"), ("", "no shell"), ("''", "no shell")])
+@pytest.mark.parametrize(("shell", "said"), [("'", "no closing quotation"), ("", "is empty"), ("''", "is empty")])
 def test_a_shell_that_is_none(debian: Running, shell: str, said: str) -> None:
     assert said in refusal("attach", debian.name, "--shell", shell)
 

@@ -27,7 +27,7 @@ def test_no_result_takes_the_place_of_what_it_was_made_from(slim: Slim, pair: Pa
     before = pair.read_bytes()
     for command in (("slim", SLIM, "--probe", "exit"), ("join", SLIM), ("join", SLIM, FAT)):
         done = slim.cntr(*command, "-o", "../slim/out.tar")
-        assert done.returncode == 125 and "would be lost" in done.stderr and "hint" in done.stderr, done.stderr
+        assert done.returncode == 125 and "would be overwritten" in done.stderr and "hint" in done.stderr, done.stderr
         assert pair.read_bytes() == before
 
 

@@ -171,7 +171,7 @@ def test_a_server_that_dies_ends_the_run(tested: EngineCase, observer: TraceObse
             pidfd_send_signal(run.server, signal.SIGKILL)
             until(lambda: run.ended() is not None)
     assert tested.containers() == []
-    with pytest.raises(SessionError, match="not complete"):
+    with pytest.raises(SessionError, match="incomplete"):
         observer.records()
 
 
