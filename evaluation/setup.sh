@@ -126,13 +126,15 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
 }
 
 # Makes .venv with the project in it ("editable": a changed file counts at once), unless it is there for the same
-# requirements and interpreter.
+# requirements and interpreter. One that somebody made by hand is left alone.
 make_environment() {
     local extra="$1" stamp
     "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         die "$PYTHON is $("$PYTHON" -V); cntr needs Python 3.11 or newer"
     stamp="$extra $("$PYTHON" -V) $(sha256sum <pyproject.toml)"
-    if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ] && [ "$(cat .venv/stamp 2>/dev/null)" != "[dev]$stamp" ]; then
+    if [ -x .venv/bin/cntr ] && [ ! -e .venv/stamp ]; then
+        say "Using the virtual environment .venv as it is: it was made by hand"
+    elif [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ] && [ "$(cat .venv/stamp 2>/dev/null)" != "[dev]$stamp" ]; then
         say "Making the virtual environment .venv"
         rm -rf .venv
         "$PYTHON" -m venv .venv
