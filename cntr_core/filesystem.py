@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from .types import Missing
 
@@ -271,6 +272,36 @@ class Branch(ABC, Generic[N]):
         raise _read_only(name)
 
 
+_MOST_LINKS = 40  # links that path_resolution(7) follows
+
+
+def find(branch: Branch[N], path: bytes, *, follow: bool = True) -> N:
+    """What `path` leads to, as for a process whose root this branch is; `follow` is for a link at its end.
+
+    :raises OSError: ENOENT, ENOTDIR, ELOOP, or what else hindered.
+    """
+    here, links = branch.root, 0
+    pending = path.split(b"/")[::-1]
+    while pending:
+        part = pending.pop()
+        if part in (b"", b"."):
+            continue
+        if part == b"..":
+            here = here.parent or here
+            continue
+        node, status = branch.lookup(here, part)
+        if not stat.S_ISLNK(status.st_mode) or not (follow or any(pending)):
+            here = node
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        target = branch.readlink(node)
+        pending += target.split(b"/")[::-1]
+        here = branch.root if target.startswith(b"/") else here
+    return here
+
+
 @dataclass(frozen=True, slots=True)
 class DirectoryTree:
     """A directory to be served, with the mounts below it, named by a descriptor (O_PATH will do).
@@ -280,6 +311,10 @@ class DirectoryTree:
     """
 
     fd: int
+
+
+Tree = DirectoryTree | Branch[Any]
+"""What can be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +355,7 @@ class MountRequest:
     ever. `source` is the name in mountinfo. `observer` is None when nobody watches.
     """
 
-    branches: Sequence[DirectoryTree | Branch[Node]]
+    branches: Sequence[Tree]
     read_only: bool = True
     immutable: bool = False
     source: str = "cntr"
@@ -346,6 +381,9 @@ class Filesystem(ABC):
 
     name: ClassVar[str]
     """The value of ``--fs``."""
+
+    directories_only: ClassVar[bool] = False
+    """Whether it shows directories, and no other branch."""
 
     @abstractmethod
     def missing(self) -> Sequence[Missing]:

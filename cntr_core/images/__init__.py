@@ -6,8 +6,8 @@
         unpack(image, "/run/web/root")
 """
 
-from .cache import unpacked
-from .fat import FatTree, open_fat
+from .cache import layers_of, unpacked
+from .fat import open_fat
 from .image import Image, LayerTar
 from .location import locate, sibling
 from .open import ImageHolder, open_image
@@ -21,9 +21,9 @@ __all__ = [
     "sibling",
     "locate",
     "open_fat",
-    "FatTree",
     "unpack",
     "unpacked",
+    "layers_of",
     "remove_tree",
     "Image",
     "ImageConfig",

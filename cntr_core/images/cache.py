@@ -1,4 +1,4 @@
-"""Unpacked images, kept by content: the second attach with the same tools unpacks nothing.
+"""What was unpacked or decompressed of images, kept by content: the next session with the same image need not do it.
 
 A tree appears under its name complete or not at all. Whatever an interrupted run left is removed by the next one.
 """
@@ -15,7 +15,9 @@ from ..kernel.user_namespaces import user_outside
 from .image import Image
 from .open import ImageHolder, open_image
 from .tree.extract import unpack
+from .tree.layers import OpenLayers, open_layers
 from .tree.remove import remove_tree
+from .tree.store import CachedLayers
 from .values import ImageConfig
 
 _PARTIAL = ".partial-"
@@ -29,6 +31,17 @@ def cache_directory() -> str:
         return "/var/cache/cntr"
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return os.path.join(home, "cntr")
+
+
+@contextmanager
+def layers_of(reference: str, engines: Sequence[ImageHolder] = ()) -> Iterator[tuple[OpenLayers, ImageConfig]]:
+    """The image's layers, open and merged, and its configuration. Layers that had to be decompressed are kept.
+
+    :raises ImageError: as :func:`open_image` and :func:`open_layers` do.
+    """
+    store = CachedLayers(os.path.join(cache_directory(), "layers"))
+    with open_image(reference, engines=engines) as image, open_layers(image, store=store) as layers:
+        yield layers, image.config
 
 
 @contextmanager

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TypeVar
 
 from .. import labels
 from ..errors import CntrError, ImageError, UsageError
-from .cache import unpacked
 from .location import sibling
 from .open import ImageHolder
+from .values import ImageConfig
 
-
-@dataclass(frozen=True, slots=True)
-class FatTree:
-    """The unpacked fat image: its directory, and an O_PATH descriptor of it."""
-
-    path: str
-    root: int
-    reference: str
+_T = TypeVar("_T")
 
 
 @contextmanager
 def open_fat(
-    what: str, image: str, own: Mapping[str, str], reference: str, engines: Sequence[ImageHolder]
-) -> Iterator[FatTree]:
-    """Open the fat image of `image` with the labels `own`; `what` names its owner in errors.
+    what: str,
+    image: str,
+    own: Mapping[str, str],
+    reference: str,
+    engines: Sequence[ImageHolder],
+    opened: Callable[[str, Sequence[ImageHolder]], AbstractContextManager[tuple[_T, ImageConfig]]],
+) -> Iterator[tuple[_T, str]]:
+    """The fat image of `image` with the labels `own`, as `opened` gives it, and its reference; `what` names its owner
+    in errors.
 
-    It is `reference`; where that is empty, what the labels name, wherever it is found.
+    It is `reference`; where that is empty, what the labels name, wherever it is found. `opened` is
+    :func:`~cntr_core.images.layers_of` or :func:`~cntr_core.images.unpacked`.
 
     :raises UsageError: there are no labels of a slim image.
     :raises ImageError: it cannot be found or read, or belongs to another image.
@@ -39,16 +38,14 @@ def open_fat(
         refused: list[str] = []
         for candidate in [reference] if reference else _candidates(what, image, own, refused):
             try:
-                tree, config = stack.enter_context(unpacked(candidate, engines))
+                fat, config = stack.enter_context(opened(candidate, engines))
             except CntrError as error:
                 refused.append(error.message)
                 continue
             if not reference and config.labels.get(labels.PAIR) != own.get(labels.PAIR):
                 refused.append(f"{candidate} belongs to another image")
                 continue
-            root = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            stack.callback(os.close, root)
-            yield FatTree(tree, root, candidate)
+            yield fat, candidate
             return
         raise ImageError(f"the fat image of {what} was not found: {'; '.join(refused)}", _HINT)
 

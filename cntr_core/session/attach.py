@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ..engine import Engine
 from ..errors import KernelFeatureMissing, UsageError
-from ..filesystem import DirectoryTree, Filesystem, MountRequest
+from ..filesystem import DirectoryTree, Filesystem, MountRequest, Tree
 from ..kernel import cgroups
 from ..types import ContainerProcess
 from .merged_root import whole_branches
@@ -27,7 +27,7 @@ class _Prepared:
 
     target: Target
     plan: AttachPlan
-    branches: Callable[[], AbstractContextManager[tuple[DirectoryTree, ...]]]
+    branches: Callable[[], AbstractContextManager[tuple[Tree, ...]]]
     read_only: bool
 
 
@@ -47,14 +47,15 @@ def _prepared(
         check_writable(options.tools)
     with pin_target(process, join_cgroup=options.join_cgroup) as target:
         if options.fat is not None:
-            from ..images import open_fat
+            from ..images import layers_of, open_fat
 
             slim = process.container
-            with open_fat(str(slim.ref), slim.image, slim.labels, options.fat, engines) as fat:
-                plan = plan_whole(target, options, fat, filesystem.name, caller)
-                yield _Prepared(target, plan, lambda: whole_branches(target, fat, scratch=options.scratch), False)
+            with open_fat(str(slim.ref), slim.image, slim.labels, options.fat, engines, layers_of) as (fat, reference):
+                plan = plan_whole(target, options, reference, filesystem.name, caller)
+                below = fat.branch()
+                yield _Prepared(target, plan, lambda: whole_branches(target, below, scratch=options.scratch), False)
         else:
-            with open_tools(options.tools, container, engines, caller) as tools:
+            with open_tools(options.tools, container, engines, filesystem, caller) as tools:
                 plan = plan_attach(target, options, tools, filesystem.name, caller)
                 writable = options.rw_tools
                 yield _Prepared(target, plan, lambda: _branches(target, tools, plan, writable), not writable)
@@ -81,7 +82,7 @@ def attach(
 
 
 @contextmanager
-def _branches(target: Target, tools: Tools, plan: AttachPlan, writable: bool) -> Iterator[tuple[DirectoryTree, ...]]:
+def _branches(target: Target, tools: Tools, plan: AttachPlan, writable: bool) -> Iterator[tuple[Tree, ...]]:
     """What the session's root is merged from: the tools, below a skeleton unless they are to be written themselves."""
     if writable:
         with ExitStack() as stack:
@@ -92,11 +93,11 @@ def _branches(target: Target, tools: Tools, plan: AttachPlan, writable: bool) ->
                     f"--rw-tools: {tools.description} cannot be written to ({error.strerror})",
                     "choose a directory that is yours with --tools dir:PATH",
                 ) from None
-            yield (DirectoryTree(tools.root),)
+            yield (tools.tree,)
         return
     user = host_ids(target, plan.identity)
-    with session_skeleton(tools.root, target.root, hide_secrets=tools.is_host, user=user) as upper:
-        yield tuple(DirectoryTree(fd) for fd in (upper, tools.root) if fd is not None)
+    with session_skeleton(tools.tree, target.root, hide_secrets=tools.is_host, user=user) as upper:
+        yield (tools.tree,) if upper is None else (DirectoryTree(upper), tools.tree)
 
 
 def describe_attach(

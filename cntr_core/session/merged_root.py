@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
 
-from ..filesystem import DirectoryTree
+from ..filesystem import DirectoryTree, Tree
 from ..kernel.mounts import DetachedMount
 from . import root_layout
 from .target import Target
 
-if TYPE_CHECKING:
-    from ..images import FatTree
-
 
 @contextmanager
-def whole_branches(target: Target, fat: FatTree, *, scratch: bool) -> Iterator[tuple[DirectoryTree, ...]]:
+def whole_branches(target: Target, fat: Tree, *, scratch: bool) -> Iterator[tuple[Tree, ...]]:
     """What the session's root is merged from. The first takes what the session writes: the live root, or with `scratch`
     a tmpfs that goes with the session.
 
@@ -27,12 +23,12 @@ def whole_branches(target: Target, fat: FatTree, *, scratch: bool) -> Iterator[t
         points = stack.enter_context(DetachedMount.new("tmpfs", {"mode": "755", "size": "1m"}))
         for path in (root_layout.CONTAINER, *root_layout.SPECIAL):
             _make_directory(points.fd, path)
-        fds = [target.root, points.fd, fat.root]
+        fds = [target.root, points.fd]
         if scratch:
             top = stack.enter_context(DetachedMount.new("tmpfs", {"mode": "755"}))
             _copy_owner(target.root, top.fd)
             fds.insert(0, top.fd)
-        yield tuple(map(DirectoryTree, fds))
+        yield (*map(DirectoryTree, fds), fat)
 
 
 def _make_directory(root: int, path: str) -> None:

@@ -6,7 +6,6 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..kernel import capabilities
@@ -17,9 +16,6 @@ from .skeleton import is_regular
 from .steps import Step
 from .target import Target, namespace_kinds
 from .tools import Tools
-
-if TYPE_CHECKING:
-    from ..images import FatTree
 
 _LONGEST_SOCKET = 107
 """Bytes of a socket's path: sun_path has 108, the last of them zero (unix(7))."""
@@ -115,9 +111,10 @@ def plan_attach(
 
 
 def plan_whole(
-    target: Target, options: SessionOptions, fat: FatTree, filesystem: str, caller: Mapping[bytes, bytes]
+    target: Target, options: SessionOptions, fat: str, filesystem: str, caller: Mapping[bytes, bytes]
 ) -> AttachPlan:
-    """The session of ``cntr attach --fat``: the container's own root, and below it what the slim image lacks.
+    """The session of ``cntr attach --fat``: the container's own root, and below it what the slim image lacks, from the
+    fat image `fat`.
 
     :raises UsageError: an option does not fit the target.
     """
@@ -130,7 +127,7 @@ def plan_whole(
         steps=(
             *_first_steps(target, identity),
             steps.UnshareMounts(),
-            steps.AttachRoot(f"the container's root over {fat.reference} (writes are {kept}, by {filesystem})"),
+            steps.AttachRoot(f"the container's root over {fat} (writes are {kept}, by {filesystem})"),
             steps.PlaceContainer(),
             *(steps.BindSpecial(name) for name in root_layout.SPECIAL),
             steps.PivotRoot(),

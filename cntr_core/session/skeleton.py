@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..filesystem import DirectoryTree, Stat, Tree, find
 from ..kernel import paths
 from ..kernel.mounts import DetachedMount
 from . import root_layout
@@ -23,11 +24,13 @@ _PLACES = (root_layout.CONTAINER, *root_layout.SPECIAL, *root_layout.PRIVATE)
 
 
 class Skeleton:
-    """Adds entries above a tree, given as the O_PATH descriptor `lower`; directories keep the tree's attributes."""
+    """Adds entries above the tree `lower`; directories keep the tree's attributes. What looks for secrets wants a tree
+    that is a directory."""
 
-    def __init__(self, upper: int, lower: int) -> None:
+    def __init__(self, upper: int, lower: Tree) -> None:
         self._upper = upper
-        self._lower = lower
+        self._tree = lower
+        self._lower = lower.fd if isinstance(lower, DirectoryTree) else -1
         self.empty = True
         self._copy_attributes(".")
 
@@ -127,7 +130,9 @@ class Skeleton:
         except OSError:
             return 0
 
-    def _status(self, path: str, *, follow: bool) -> os.stat_result:
+    def _status(self, path: str, *, follow: bool) -> Stat:
+        if not isinstance(self._tree, DirectoryTree):
+            return self._tree.stat(find(self._tree, os.fsencode(path), follow=follow))
         fd = paths.open_in_root(self._lower, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
         try:
             return os.fstat(fd)
@@ -148,13 +153,11 @@ class Skeleton:
 
     def _copy_attributes(self, path: str) -> None:
         try:
-            fd = paths.open_in_root(self._lower, path, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY)
+            status = self._status(path, follow=False)
         except OSError:
             return
-        try:
-            status = os.fstat(fd)
-        finally:
-            os.close(fd)
+        if not stat.S_ISDIR(status.st_mode):
+            return
         with contextlib.suppress(OSError):  # an owner that has no number in our user namespace
             os.chown(path, status.st_uid, status.st_gid, dir_fd=self._upper)
         os.chmod(path, stat.S_IMODE(status.st_mode), dir_fd=self._upper)
@@ -162,8 +165,8 @@ class Skeleton:
 
 
 @contextmanager
-def session_skeleton(tools: int, container: int, *, hide_secrets: bool, user: tuple[int, int]) -> Iterator[int | None]:
-    """The upper layer that makes `tools` (an O_PATH descriptor) fit for a session in `container`.
+def session_skeleton(tools: Tree, container: int, *, hide_secrets: bool, user: tuple[int, int]) -> Iterator[int | None]:
+    """The upper layer that makes `tools` fit for a session in `container`.
 
     Gives the descriptor of its root, or None where the tree already has all that is needed. `user` (uid, gid) is named
     in the passwd(5) that stands in when the container has none.
@@ -180,7 +183,8 @@ def session_skeleton(tools: int, container: int, *, hide_secrets: bool, user: tu
             else:
                 skeleton.hide(path)
         if hide_secrets:
-            for path in _secrets(skeleton, tools):
+            assert isinstance(tools, DirectoryTree)
+            for path in _secrets(skeleton, tools.fd):
                 skeleton.hide(path)
         yield None if skeleton.empty else mount.fd
 

@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..engine import Engine, resolve
 from ..errors import UsageError
+from ..filesystem import DirectoryTree, Filesystem, Tree
 from ..kernel.child import open_in_child
 from ..kernel.mounts import DetachedMount
 from ..kernel.namespaces import CLONE_NEWNS, setns
@@ -17,20 +19,29 @@ from ..types import ContainerProcess, ContainerRef
 from .environment import DEFAULT_PATH
 from .target import Target, pin_target
 
+if TYPE_CHECKING:
+    from ..images import ImageConfig
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """A tree of tools: an O_PATH descriptor of its root, the PATH that its programs want, and shells to try."""
+    """A tree of tools, the PATH that its programs want, and shells to try."""
 
-    root: int
+    tree: Tree
     path: bytes
     shells: tuple[bytes, ...]
     description: str
 
     @property
+    def root(self) -> int:
+        """The descriptor of a tree that is a directory, as each is that can be written."""
+        assert isinstance(self.tree, DirectoryTree)
+        return self.tree.fd
+
+    @property
     def is_host(self) -> bool:
         """Whether the tree is this machine's own, by whatever name, whose secrets are to be hidden."""
-        return os.path.samestat(os.fstat(self.root), os.stat("/"))
+        return isinstance(self.tree, DirectoryTree) and os.path.samestat(os.fstat(self.root), os.stat("/"))
 
 
 _SHELLS = (b"/bin/bash", b"/bin/sh", b"/bin/busybox")
@@ -47,9 +58,14 @@ def tools_container(spec: str, engines: Sequence[Engine]) -> ContainerProcess | 
 
 @contextmanager
 def open_tools(
-    spec: str, container: ContainerProcess | None, engines: Sequence[Engine], caller: Mapping[bytes, bytes]
+    spec: str,
+    container: ContainerProcess | None,
+    engines: Sequence[Engine],
+    filesystem: Filesystem,
+    caller: Mapping[bytes, bytes],
 ) -> Iterator[Tools]:
-    """Open what `spec` names; `container` is its :func:`tools_container`. The tree is usable within the context.
+    """Open what `spec` names; `container` is its :func:`tools_container`. The tree is usable within the context, and
+    such as `filesystem` can show.
 
     :raises UsageError: `spec` is malformed, or names no directory.
     :raises CntrError: the container or image cannot be opened.
@@ -58,21 +74,19 @@ def open_tools(
     if kind == "host" and not name:
         shells = (caller[b"SHELL"], *_SHELLS) if caller.get(b"SHELL", b"").startswith(b"/") else _SHELLS
         with _directory("/") as root:
-            yield Tools(root, caller.get(b"PATH", DEFAULT_PATH), shells, "the host's tree")
+            yield Tools(DirectoryTree(root), caller.get(b"PATH", DEFAULT_PATH), shells, "the host's tree")
     elif kind == "dir" and name:
         with _directory(name) as root:
-            yield Tools(root, DEFAULT_PATH, _SHELLS, f"the directory {name}")
+            yield Tools(DirectoryTree(root), DEFAULT_PATH, _SHELLS, f"the directory {name}")
     elif container is not None:
         with pin_target(container, join_cgroup=False) as other:
             path = other.environment.get(b"PATH", DEFAULT_PATH)
             with DetachedMount(open_in_child(lambda: _clone(other))) as tree:
-                yield Tools(tree.fd, path, _SHELLS, f"the tree of {container.container.ref}")
+                yield Tools(DirectoryTree(tree.fd), path, _SHELLS, f"the tree of {container.container.ref}")
     elif kind == "image" and name:
-        from ..images import unpacked
-
-        with unpacked(name, engines) as (directory, config), _directory(directory) as root:
+        with _image(name, engines, filesystem) as (image, config):
             path = config.environment["PATH"].encode() if "PATH" in config.environment else DEFAULT_PATH
-            yield Tools(root, path, _SHELLS, f"the image {name}")
+            yield Tools(image, path, _SHELLS, f"the image {name}")
     else:
         raise UsageError(
             f"'{spec}' is not a source of tools", "use host, dir:PATH, container:NAME or image:REF after --tools"
@@ -96,6 +110,19 @@ def _clone(other: Target) -> int:
     setns(other.namespaces["mnt"], CLONE_NEWNS)
     os.fchdir(other.root)
     return DetachedMount.clone(AT_FDCWD, ".", recursive=True).fd
+
+
+@contextmanager
+def _image(name: str, engines: Sequence[Engine], filesystem: Filesystem) -> Iterator[tuple[Tree, ImageConfig]]:
+    """The image's tree, straight from its layers where the filesystem can show that."""
+    from ..images import layers_of, unpacked
+
+    if filesystem.directories_only:
+        with unpacked(name, engines) as (directory, config), _directory(directory) as root:
+            yield DirectoryTree(root), config
+    else:
+        with layers_of(name, engines) as (layers, config):
+            yield layers.branch(), config
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class KernelFilesystem(Filesystem):
     """
 
     name: ClassVar[str] = "kernel"
+    directories_only: ClassVar[bool] = True
 
     def missing(self) -> Sequence[Missing]:
         from cntr_core.kernel.mounts import fsopen

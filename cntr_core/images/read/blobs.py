@@ -154,13 +154,20 @@ def spool(source: Reader) -> int:
     """A descriptor of a nameless file with all the bytes of `source`; in $TMPDIR or /var/tmp, which has
     room."""
     directory = spool_directory()
-    budget = Budget.of_filesystem(directory)
     with tempfile.TemporaryFile(dir=directory) as file:
+        write_all(source, file.fileno(), Budget.of_filesystem(directory))
+        return os.dup(file.fileno())
+
+
+def write_all(source: Reader, fd: int, budget: Budget) -> None:
+    """Write all bytes of `source` to the descriptor.
+
+    :raises ImageError: they are more than the budget.
+    """
+    with open(fd, "wb", closefd=False) as file:
         while data := source.read(CHUNK):
             budget.spend(size=len(data))
             file.write(data)
-        file.flush()
-        return os.dup(file.fileno())
 
 
 class Pieces:

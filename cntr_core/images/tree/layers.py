@@ -14,6 +14,7 @@ from ..tar.plain import PlainTar
 from .branch import LayerBranch
 from .contents import Contents
 from .merge import merge
+from .store import LayerStore, TemporaryLayers
 from .tars import Progress, plain_tars
 from .tree import Tree
 from .view import TreeView
@@ -58,14 +59,19 @@ def _indexed(title: str, tar: PlainTar, budget: Budget | None) -> LayerIndex:
 
 
 @contextmanager
-def open_layers(image: Image, progress: Progress | None = None, budget: Budget | None = None) -> Iterator[OpenLayers]:
-    """The layers of `image`, every digest verified. `budget` is for all that they unpack to; where none is given, what
-    is decompressed to a temporary file must fit there.
+def open_layers(
+    image: Image,
+    progress: Progress | None = None,
+    budget: Budget | None = None,
+    store: LayerStore | None = None,
+) -> Iterator[OpenLayers]:
+    """The layers of `image`, every digest verified. `store` keeps what was compressed; temporary files do where none is
+    given. `budget` is for all that the layers unpack to; where none is given, what is kept must have room.
 
     :raises ImageError: a layer is damaged or hostile; the message names it.
     """
     titles = [f"layer {number} ({layer})" for number, layer in enumerate(image.layers, 1)]
-    with plain_tars(image, titles, progress, budget) as tars:
+    with plain_tars(image, titles, store or TemporaryLayers(), progress, budget) as tars:
         try:
             layers = OpenLayers.of(tars, titles, budget)
         except ImageError as error:

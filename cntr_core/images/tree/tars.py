@@ -8,10 +8,11 @@ from contextlib import ExitStack, contextmanager
 
 from ...errors import ImageError
 from ..image import Image
-from ..read.blobs import spool, spool_directory
+from ..read.blobs import spool_directory
 from ..streams import Budget, Reader
 from ..tar.plain import PlainTar
 from ..values import Layer
+from .store import LayerStore
 
 Progress = Callable[[int], None]
 """Told how many more bytes were read."""
@@ -19,12 +20,12 @@ Progress = Callable[[int], None]
 
 @contextmanager
 def plain_tars(
-    image: Image, titles: Sequence[str], progress: Progress | None, budget: Budget | None
+    image: Image, titles: Sequence[str], store: LayerStore, progress: Progress | None, budget: Budget | None
 ) -> Iterator[Sequence[PlainTar]]:
     """The tars of all layers, the lowest first, every digest verified. They stay readable while the context is open.
 
-    A compressed layer goes to a nameless temporary file; another is read where it is, so nobody may change the image's
-    file meanwhile. `budget` is for all bytes; where none is given, what is decompressed must fit into the temporary
+    A compressed layer goes to the `store`; another is read where it is, so nobody may change the image's file
+    meanwhile. `budget` is for all bytes; where none is given, what is decompressed must fit into the temporary
     directory. `titles` name the layers in errors.
 
     :raises ImageError: a layer is damaged; the message names it.
@@ -34,15 +35,24 @@ def plain_tars(
         tars = []
         for title, layer in zip(titles, image.layers, strict=True):
             try:
-                tars.append(_plain_tar(image, layer, budget, room, stack, progress))
+                tars.append(_plain_tar(image, layer, store, budget, room, stack, progress))
             except ImageError as error:
                 raise ImageError(f"image {image.reference}: {title}: {error.message}", error.hint) from error
         yield tars
 
 
 def _plain_tar(
-    image: Image, layer: Layer, budget: Budget | None, room: Budget, stack: ExitStack, progress: Progress | None
+    image: Image,
+    layer: Layer,
+    store: LayerStore,
+    budget: Budget | None,
+    room: Budget,
+    stack: ExitStack,
+    progress: Progress | None,
 ) -> PlainTar:
+    if (known := store.find(layer.diff_id)) is not None:
+        stack.callback(os.close, known)
+        return PlainTar(known, 0, os.fstat(known).st_size)
     window = image.plain_layer(layer)
     tar = image.open_layer(layer, room if window is None else budget or Budget.unlimited())
     counted = _Counted(tar, progress)
@@ -50,9 +60,8 @@ def _plain_tar(
         counted.drain()
         tar.finish()
         return PlainTar(window.fd, window.offset, window.size)
-    fd = spool(counted)
+    fd = store.add(layer.diff_id, counted, tar)
     stack.callback(os.close, fd)
-    tar.finish()
     return PlainTar(fd, 0, os.fstat(fd).st_size)
 
 

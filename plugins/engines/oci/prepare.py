@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cntr_core.images import Image, ImageHolder, open_fat, unpack
+from cntr_core.images import Image, ImageHolder, open_fat, unpack, unpacked
 from cntr_core.runtime import BundleRequest, arguments, stop_signal, write_bundle
 from cntr_core.timing import timed
 
@@ -96,9 +96,10 @@ def fill(
 def _with_fat(
     directory: ContainerDirectory, record: ContainerRecord, options: ContainerOptions, engines: Sequence[ImageHolder]
 ) -> ContainerRecord:
-    with open_fat(f"image {record.image}", record.image, record.labels, options.fallback or "", engines) as fat:
+    what, wanted = f"image {record.image}", options.fallback or ""
+    with open_fat(what, record.image, record.labels, wanted, engines, unpacked) as (fat, _):
         misses = os.path.abspath(options.misses) if options.misses else directory.file("misses")
-        return dataclasses.replace(record, fat=fat.path, misses=misses)
+        return dataclasses.replace(record, fat=fat, misses=misses)
 
 
 def _base_name(image: str) -> str:

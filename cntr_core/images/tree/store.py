@@ -1,0 +1,85 @@
+"""Where the tars of compressed layers are kept: in nameless temporary files, or by their DiffIDs for the next time."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Protocol
+
+from ...errors import ImageError
+from ..image import LayerTar
+from ..read.blobs import spool, write_all
+from ..streams import Budget, Reader
+
+
+class LayerStore(Protocol):
+    """Keeps plain tars."""
+
+    def find(self, diff_id: str) -> int | None:
+        """A descriptor of the verified tar with this DiffID, None where there is none."""
+
+    def add(self, diff_id: str, source: Reader, tar: LayerTar) -> int:
+        """A descriptor of a file with all of `source`, which reads from `tar`.
+
+        :raises ImageError: `tar` is not what the image says, or there is no room.
+        """
+
+
+class TemporaryLayers:
+    """A :class:`LayerStore` that keeps nothing."""
+
+    def find(self, diff_id: str) -> int | None:  # noqa: ARG002 - as the protocol wants it
+        return None
+
+    def add(self, diff_id: str, source: Reader, tar: LayerTar) -> int:  # noqa: ARG002 - as the protocol wants it
+        fd = spool(source)
+        try:
+            tar.finish()
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+
+class CachedLayers:
+    """A :class:`LayerStore` in a directory that its user alone can write. A tar appears there under its name whole and
+    verified, or not at all; where the directory cannot be written, nothing is kept."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._temporary = TemporaryLayers()
+
+    def find(self, diff_id: str) -> int | None:
+        try:
+            return os.open(self._path(diff_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC) if diff_id else None
+        except OSError:
+            return None
+
+    def add(self, diff_id: str, source: Reader, tar: LayerTar) -> int:
+        fd = self._new_file() if diff_id else None
+        if fd is None:
+            return self._temporary.add(diff_id, source, tar)
+        try:
+            write_all(source, fd, Budget.of_filesystem(self._directory))
+            tar.finish()
+            with suppress(FileExistsError):
+                # Python follows the link (linkat(2), AT_SYMLINK_FOLLOW) only where a descriptor is named, too.
+                os.link(f"/proc/self/fd/{fd}", self._path(diff_id), src_dir_fd=fd, follow_symlinks=True)
+        except OSError as error:
+            os.close(fd)
+            raise ImageError(f"it cannot be kept in {self._directory}: {error.strerror}") from error
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _new_file(self) -> int | None:
+        """A nameless file, which goes when we do; None where none can be made."""
+        try:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            return os.open(self._directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return None
+
+    def _path(self, diff_id: str) -> str:
+        return os.path.join(self._directory, diff_id.replace(":", "-"))
