@@ -40,7 +40,7 @@ def render() -> str:
         parts += _function(function, "###")
     for path, name in (
         ("cntr_core/engine/base.py", "Engine"),
-        ("cntr_core/filesystem.py", "Filesystem"),
+        ("cntr_core/filesystem/backend.py", "Filesystem"),
         ("cntr_core/rules.py", "Rule"),
     ):
         parts += _class(path, name)
@@ -53,11 +53,11 @@ def render() -> str:
         ("cntr_core/engine/tracing.py", "ShimEntry"),
         ("cntr_core/engine/tracing.py", "TracingOptions"),
         ("cntr_core/engine/tracing.py", "TracedContainer"),
-        ("cntr_core/filesystem.py", "MountRequest"),
-        ("cntr_core/filesystem.py", "ServedMount"),
-        ("cntr_core/filesystem.py", "DirectoryTree"),
-        ("cntr_core/filesystem.py", "Observer"),
-        ("cntr_core/filesystem.py", "AccessEvent"),
+        ("cntr_core/filesystem/backend.py", "MountRequest"),
+        ("cntr_core/filesystem/backend.py", "ServedMount"),
+        ("cntr_core/filesystem/backend.py", "DirectoryTree"),
+        ("cntr_core/filesystem/backend.py", "Observer"),
+        ("cntr_core/filesystem/backend.py", "AccessEvent"),
         ("cntr_core/rules.py", "RuleContext"),
         ("cntr_core/rules.py", "Keep"),
         ("cntr_core/rules.py", "ImageView"),
