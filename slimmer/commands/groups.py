@@ -51,13 +51,18 @@ class Run:
     timeout: Annotated[
         float,
         typer.Option(
-            "--timeout", min=0.1, help="Allow this many seconds for all probes of one run.", rich_help_panel=_RUN
+            "--timeout",
+            metavar="SECONDS",
+            min=0.1,
+            help="Allow this many seconds for all probes of one run.",
+            rich_help_panel=_RUN,
         ),
     ] = 60.0
     stop_timeout: Annotated[
         float,
         typer.Option(
             "--stop-timeout",
+            metavar="SECONDS",
             min=0,
             help="Wait this many seconds between the stop signal and SIGKILL.",
             rich_help_panel=_RUN,
@@ -242,11 +247,11 @@ class Output:
         ),
     ] = None
     slim_name: Annotated[
-        str | None, typer.Option("--slim-name", help="Name the slim image.", rich_help_panel=_OUTPUT)
+        str | None, typer.Option("--slim-name", metavar="NAME", help="Name the slim image.", rich_help_panel=_OUTPUT)
     ] = None
-    fat_name: Annotated[str | None, typer.Option("--fat-name", help="Name the fat image.", rich_help_panel=_OUTPUT)] = (
-        None
-    )
+    fat_name: Annotated[
+        str | None, typer.Option("--fat-name", metavar="NAME", help="Name the fat image.", rich_help_panel=_OUTPUT)
+    ] = None
     squash: Annotated[
         bool,
         typer.Option(
@@ -257,7 +262,11 @@ class Output:
     ] = False
     compression: Annotated[
         str | None,
-        typer.Option(help="Compress with gzip, zstd or none; default: what suits DEST.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            metavar="FORMAT",
+            help="Compress with gzip, zstd or none; default: what suits DEST.",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None
     report: Annotated[
         str | None,

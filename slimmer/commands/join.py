@@ -40,7 +40,12 @@ Target = Annotated[
 ]
 Name = Annotated[
     str,
-    typer.Option("--name", help="Name the image; default: the name in DEST, or joined:latest.", show_default=False),
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="Name the image; default: the name in DEST, or joined:latest.",
+        show_default=False,
+    ),
 ]
 
 

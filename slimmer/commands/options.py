@@ -27,7 +27,10 @@ Image = Annotated[
     ),
 ]
 Words = Annotated[
-    list[str] | None, typer.Argument(help="Run this instead of the image's CMD; put -- before it.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        metavar="[COMMAND]...", help="Run this instead of the image's CMD; put -- before it.", show_default=False
+    ),
 ]
 ForPlatform = Annotated[
     str | None,

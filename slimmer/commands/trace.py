@@ -62,7 +62,9 @@ def run(
 
 def show(
     trace: TraceFile,
-    path: Annotated[str | None, typer.Option("--path", help="Show only this path and what is below it.")] = None,
+    path: Annotated[
+        str | None, typer.Option("--path", metavar="PATH", help="Show only this path and what is below it.")
+    ] = None,
     absent: Annotated[
         bool, typer.Option("--absent", help="Also show paths that were looked for and not found.")
     ] = False,

@@ -40,13 +40,17 @@ def _names() -> Sequence[str]:
 _Image = Annotated[
     str,
     typer.Argument(
+        metavar="IMAGE",
         help="Run this image: path of an OCI layout, an OCI or docker archive, or a tar of a root directory "
         "(PATH:NAME if it holds several); or an image of an engine.",
         show_default=False,
     ),
 ]
 _Command = Annotated[
-    list[str] | None, typer.Argument(help="Run this instead of the image's CMD; put -- before it.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        metavar="[COMMAND]...", help="Run this instead of the image's CMD; put -- before it.", show_default=False
+    ),
 ]
 _Fallback = Annotated[
     bool,
@@ -63,7 +67,9 @@ _NetworkOption = Annotated[Network, typer.Option("--network", help="Use a networ
 def run(
     image: _Image,
     command: _Command = None,
-    name: Annotated[str, typer.Option("--name", help="Name the container; default: from the image's name.")] = "",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Name the container; default: from the image's name.")
+    ] = "",
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return at once, and print the name.")] = False,
     interactive: Annotated[bool, typer.Option("--interactive", "-i", help="Connect stdin to the container.")] = False,
     remove: Annotated[bool, typer.Option("--rm", help="Remove the container when it ends.")] = False,
@@ -135,7 +141,13 @@ def stop(
     ],
     timeout: Annotated[
         float,
-        typer.Option("--timeout", "-t", min=0, help="Wait this many seconds between the stop signal and SIGKILL."),
+        typer.Option(
+            "--timeout",
+            "-t",
+            metavar="SECONDS",
+            min=0,
+            help="Wait this many seconds between the stop signal and SIGKILL.",
+        ),
     ] = 10.0,
 ) -> None:
     """Stop and remove containers of the oci engine, with everything that they wrote."""
