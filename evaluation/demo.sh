@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows cntr on a small nginx that has neither ps nor curl nor a debugger. Installs what is missing, makes the image
 # from Debian packages, runs it without a daemon, looks into it with this machine's tools; splits it into a slim and a
-# fat half, and looks into the slim one with the fat one; cleans up.
+# fat image, and looks into the slim one with the fat one; cleans up.
 #
 #   evaluation/demo.sh          (as root, on Debian 12 or newer)
 set -euo pipefail
@@ -73,14 +73,14 @@ show cntr verify pair.tar:nginx:slim
 [ -s nginx-report/report.html ] || die "there is no report"
 show cntr why nginx-report /bin/sh || true # not kept
 
-say "Running the slim half, which has no shell"
+say "Running the slim image, which has no shell"
 show cntr run --detach --name "$name" pair.tar:nginx:slim
 until cntr attach "oci://$name" -- curl --silent --fail --output /dev/null http://127.0.0.1/; do sleep 0.2; done
 show cntr attach "oci://$name" -- curl --silent http://127.0.0.1/
 cntr attach "oci://$name" -- test ! -e /var/lib/cntr/usr/bin/bash || die "the slim image has a shell"
 echo "no shell"
 
-say "Attaching with its fat half: the shell and the package manager are back"
+say "Attaching with its fat image: the shell and the package manager are back"
 show cntr attach "oci://$name" --fat -- bash -c 'dpkg --list | grep nginx; readlink /proc/1/exe'
 show cntr stop "$name"
 [ ! -e "$CNTR_STATE_DIR" ] || die "something was left in $CNTR_STATE_DIR"

@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+PAGES = sorted(page.relative_to(ROOT) for page in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
+_PATH = re.compile(r"`((?:cntr_core|plugins|slimmer|tests|evaluation|docs)/[\w./*-]*)`")
 _LINK = re.compile(r"\]\((?P<target>[^)#:]+)(#[^)]*)?\)")
 
 
@@ -26,6 +28,12 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
 def test_links_of_the_top_folder_lead_somewhere(page: str) -> None:
     for match in _LINK.finditer((ROOT / page).read_text()):
         assert (ROOT / match["target"]).exists(), f"{page} links to {match['target']}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "adr/0001" not in str(page)], ids=str)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    for path in _PATH.findall((ROOT / page).read_text()):
+        assert next(ROOT.glob(path), None), f"{page} names {path}"
 
 
 def _row(decision: Path) -> str:
