@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cntr_core.engine.tracing import TracingEngine, TracingOptions
+from cntr_core.runtime import RuntimeOptions
 
 from .probes.spec import Probe
 from .selection import SelectionOptions
@@ -18,9 +19,7 @@ class RunOptions:
     containers of that one, as `options` say, else in ours."""
 
     probes: tuple[Probe, ...] = ()
-    command: tuple[str, ...] = ()
-    host_network: bool = False
-    read_only: bool = False
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     timeout: float = 60.0
     stop_limit: float = 10.0
     engine: TracingEngine | None = None

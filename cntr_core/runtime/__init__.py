@@ -1,14 +1,15 @@
 """Containers of our own: from an image's configuration and a root directory to a process, by an OCI runtime."""
 
 from .bundle import BundleRequest, stop_signal, write_bundle
-from .config_json import Wishes, arguments
+from .config_json import ContainerSpec, RuntimeOptions, arguments
 from .runtime import Runtime, Streams, find_runtime, need_runtime
 
 __all__ = [
     "BundleRequest",
     "Runtime",
     "Streams",
-    "Wishes",
+    "ContainerSpec",
+    "RuntimeOptions",
     "arguments",
     "find_runtime",
     "need_runtime",

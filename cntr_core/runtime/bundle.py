@@ -8,7 +8,7 @@ import re
 import signal
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import ImageError, UsageError
 from ..images import ImageConfig
@@ -16,6 +16,7 @@ from ..kernel import capabilities
 from ..kernel.namespaces import is_initial_user_namespace
 from ..kernel.paths import open_in_root, read_in_root
 from . import config_json
+from .config_json import RuntimeOptions
 from .image_user import resolve_user
 
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
@@ -29,9 +30,7 @@ class BundleRequest:
 
     name: str
     cgroup: str
-    command: tuple[str, ...] = ()
-    host_network: bool = False
-    read_only: bool = False
+    options: RuntimeOptions = field(default_factory=RuntimeOptions)
 
 
 def write_bundle(directory: str, root: int, config: ImageConfig, request: BundleRequest) -> None:
@@ -40,18 +39,16 @@ def write_bundle(directory: str, root: int, config: ImageConfig, request: Bundle
 
     :raises CntrError: the image names no command, or a user that it does not have.
     """
-    wishes = config_json.Wishes(
+    spec = config_json.ContainerSpec(
         name=request.name,
         cgroup=request.cgroup if is_initial_user_namespace() else "",
         identity=resolve_user(config.user, _read(root, "etc/passwd"), _read(root, "etc/group")),
         capabilities=capabilities.names(capabilities.capget()[1]),
-        command=request.command,
-        host_network=request.host_network,
-        read_only=request.read_only,
+        options=request.options,
         files=_network_files(directory, request),
         volumes={path: _owner_options(root, path) for path in config.volumes},
     )
-    _write(os.path.join(directory, "config.json"), json.dumps(config_json.bundle(config, wishes)))
+    _write(os.path.join(directory, "config.json"), json.dumps(config_json.bundle(config, spec)))
 
 
 def stop_signal(text: str) -> int:
@@ -92,7 +89,7 @@ def _network_files(directory: str, request: BundleRequest) -> Mapping[str, str]:
     """The files that tell the container its name and its network; :raises UsageError: the host's cannot be read."""
     contents = {
         "hostname": f"{request.name}\n",
-        "hosts": _host("/etc/hosts") if request.host_network else _HOSTS,
+        "hosts": _host("/etc/hosts") if request.options.host_network else _HOSTS,
         "resolv.conf": _host("/etc/resolv.conf"),
     }
     for name, content in contents.items():

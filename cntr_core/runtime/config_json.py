@@ -23,7 +23,16 @@ _READ_ONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class RuntimeOptions:
+    """What the user says about a container beside the image's configuration, from the command line to config.json."""
+
+    command: tuple[str, ...] = ()
+    host_network: bool = False
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
     """What the user, this machine and the unpacked root say, beside the image's configuration.
 
     `files` are paths in the container and what is bound there, `volumes` paths and options of the tmpfs there,
@@ -34,9 +43,7 @@ class Wishes:
     cgroup: str
     identity: ImageUser
     capabilities: Collection[str]
-    command: tuple[str, ...] = ()
-    host_network: bool = False
-    read_only: bool = False
+    options: RuntimeOptions = field(default_factory=RuntimeOptions)
     files: Mapping[str, str] = field(default_factory=dict)
     volumes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -52,44 +59,44 @@ def arguments(config: ImageConfig, command: tuple[str, ...]) -> tuple[str, ...]:
     return line
 
 
-def environment(config: ImageConfig, wishes: Wishes) -> list[str]:
+def environment(config: ImageConfig, spec: ContainerSpec) -> list[str]:
     """The image's variables, over docker's defaults, without doubles: the last one counts."""
-    defaults = [f"PATH={DEFAULT_PATH}", f"HOSTNAME={wishes.name}", f"HOME={wishes.identity.home}"]
+    defaults = [f"PATH={DEFAULT_PATH}", f"HOSTNAME={spec.name}", f"HOME={spec.identity.home}"]
     variables = {line.partition("=")[0]: line for line in (*defaults, *config.env) if "=" in line}
     return list(variables.values())
 
 
-def bundle(config: ImageConfig, wishes: Wishes) -> dict[str, Any]:
+def bundle(config: ImageConfig, spec: ContainerSpec) -> dict[str, Any]:
     """The whole config.json; the root directory is ``rootfs`` beside it."""
     return {
         "ociVersion": "1.0.2",
-        "hostname": wishes.name,
-        "root": {"path": "rootfs", "readonly": wishes.read_only},
-        "process": _process(config, wishes),
-        "mounts": _mounts(wishes),
-        "linux": _linux(wishes),
+        "hostname": spec.name,
+        "root": {"path": "rootfs", "readonly": spec.options.read_only},
+        "process": _process(config, spec),
+        "mounts": _mounts(spec),
+        "linux": _linux(spec),
     }
 
 
-def _process(config: ImageConfig, wishes: Wishes) -> dict[str, Any]:
-    identity = wishes.identity
-    given = [name for name in (f"CAP_{word}" for word in _CAPABILITIES.split()) if name in wishes.capabilities]
+def _process(config: ImageConfig, spec: ContainerSpec) -> dict[str, Any]:
+    identity = spec.identity
+    given = [name for name in (f"CAP_{word}" for word in _CAPABILITIES.split()) if name in spec.capabilities]
     # As docker has it: another user keeps the bounding set, and gets nothing from it without set-user-id programs.
     effective = given if identity.uid == 0 else []
     return {
         "terminal": False,
         "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)},
-        "args": list(arguments(config, wishes.command)),
-        "env": environment(config, wishes),
+        "args": list(arguments(config, spec.options.command)),
+        "env": environment(config, spec),
         "cwd": config.working_dir or "/",
         "capabilities": {"bounding": given, "effective": effective, "permitted": effective},
     }
 
 
-def _linux(wishes: Wishes) -> dict[str, Any]:
-    kinds = ["pid", "ipc", "uts", "mount", "cgroup"] + ([] if wishes.host_network else ["network"])
+def _linux(spec: ContainerSpec) -> dict[str, Any]:
+    kinds = ["pid", "ipc", "uts", "mount", "cgroup"] + ([] if spec.options.host_network else ["network"])
     return {
-        **({"cgroupsPath": wishes.cgroup} if wishes.cgroup else {}),
+        **({"cgroupsPath": spec.cgroup} if spec.cgroup else {}),
         "namespaces": [{"type": kind} for kind in kinds],
         # The runtime itself adds the devices that every container has: null, zero, tty …
         "resources": {"devices": [{"allow": False, "access": "rwm"}]},
@@ -98,7 +105,7 @@ def _linux(wishes: Wishes) -> dict[str, Any]:
     }
 
 
-def _mounts(wishes: Wishes) -> list[dict[str, Any]]:
+def _mounts(spec: ContainerSpec) -> list[dict[str, Any]]:
     quiet = ["nosuid", "noexec", "nodev"]
     return [
         _mount("/proc", "proc", quiet),
@@ -109,8 +116,8 @@ def _mounts(wishes: Wishes) -> list[dict[str, Any]]:
         _mount("/dev/mqueue", "mqueue", quiet),
         _mount("/dev/shm", "tmpfs", [*quiet, "mode=1777", "size=65536k"]),
         # tmpcopyup, known to runc and crun: a volume starts with what the image has there.
-        *(_mount(path, "tmpfs", ["nosuid", "nodev", "tmpcopyup", *more]) for path, more in wishes.volumes.items()),
-        *(_mount(path, "bind", ["rbind", "rprivate"], source) for path, source in wishes.files.items()),
+        *(_mount(path, "tmpfs", ["nosuid", "nodev", "tmpcopyup", *more]) for path, more in spec.volumes.items()),
+        *(_mount(path, "bind", ["rbind", "rprivate"], source) for path, source in spec.files.items()),
     ]
 
 

@@ -123,6 +123,7 @@ class Run:
         from cntr_core.engine import chosen
         from cntr_core.engine.tracing import TracingOptions, tracing_engine
         from cntr_core.errors import UsageError
+        from cntr_core.runtime import RuntimeOptions
 
         from ..request import RunOptions
 
@@ -133,9 +134,7 @@ class Run:
         engine = None if self.engine is None else chosen(self.engine, options.engines())[0]
         return RunOptions(
             probes=options.probes_of(self.probe, self.until, self.manual),
-            command=tuple(command or ()),
-            host_network=self.host_network,
-            read_only=self.read_only,
+            runtime=RuntimeOptions(tuple(command or ()), self.host_network, self.read_only),
             timeout=self.timeout,
             stop_limit=self.stop_timeout,
             engine=None if engine is None else tracing_engine(engine, engine.name),

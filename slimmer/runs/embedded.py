@@ -12,7 +12,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cntr_core.errors import CntrError, KernelFeatureMissing
 from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node
@@ -23,7 +23,7 @@ from cntr_core.kernel.namespaces import CLONE_NEWNS, is_initial_user_namespace, 
 from cntr_core.kernel.process import set_child_subreaper
 from cntr_core.kernel.syscall import AT_FDCWD
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
-from cntr_core.runtime import BundleRequest, Runtime, need_runtime, stop_signal, write_bundle
+from cntr_core.runtime import BundleRequest, Runtime, RuntimeOptions, need_runtime, stop_signal, write_bundle
 from cntr_core.timing import timed
 
 from ..trace.observer import TraceObserver
@@ -40,9 +40,7 @@ class Launch:
 
     config: ImageConfig
     name: str
-    command: tuple[str, ...] = ()
-    host_network: bool = False
-    read_only: bool = False
+    options: RuntimeOptions = field(default_factory=RuntimeOptions)
 
 
 def become_private() -> None:
@@ -145,13 +143,7 @@ def _copy_directory(source: str, target: str) -> None:
 def _describe(bundle: str, launch: Launch) -> None:
     root = os.open(os.path.join(bundle, "rootfs"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        wanted = BundleRequest(
-            name=launch.name,
-            cgroup=f"/{os.path.basename(bundle)}",
-            command=launch.command,
-            host_network=launch.host_network,
-            read_only=launch.read_only,
-        )
+        wanted = BundleRequest(launch.name, f"/{os.path.basename(bundle)}", launch.options)
         write_bundle(bundle, root, launch.config, wanted)
     finally:
         os.close(root)

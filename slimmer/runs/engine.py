@@ -113,7 +113,7 @@ def running_in_engine(
 
     :raises CntrError: it cannot be started, or not be watched.
     """
-    line = arguments(launch.config, launch.command)
+    line = arguments(launch.config, launch.options.command)
     environment = environment_of([*launch.config.env, *options.environment])
     program = shim(launch.config.platform)
     with ExitStack() as stack:
@@ -152,8 +152,8 @@ def _entry(
 
 def _with(options: TracingOptions, launch: Launch) -> TracingOptions:
     """The options, with what the request says in words of its own."""
-    network = "host" if launch.host_network else options.network
-    return replace(options, network=network, read_only=options.read_only or launch.read_only)
+    network = "host" if launch.options.host_network else options.network
+    return replace(options, network=network, read_only=options.read_only or launch.options.read_only)
 
 
 def _shim_directory(program: bytes, stack: ExitStack) -> tuple[str, int]:

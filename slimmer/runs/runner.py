@@ -52,7 +52,7 @@ class Runner:
         :raises CntrError: it cannot be started or stopped.
         """
         options, config = self._options, self.image.config
-        request = Launch(config, self.digest[7:19], options.command, options.host_network, options.read_only)
+        request = Launch(config, self.digest[7:19], options.runtime)
         return observe(
             lambda observer: self._backend.start(request, layers, slim_image, observer),
             tcp_ports(config),
@@ -67,7 +67,7 @@ class Runner:
     def trace(self, observed: Observed) -> AccessTrace:
         """The trace of a run that was watched."""
         run = {
-            "command": [*self.image.config.entrypoint, *(self._options.command or self.image.config.cmd)],
+            "command": [*self.image.config.entrypoint, *(self._options.runtime.command or self.image.config.cmd)],
             "probes": [outcome.to_json() for outcome in observed.outcomes],
             "code": observed.code,
         }

@@ -11,7 +11,7 @@ from typing import Any
 from cntr_core.engine.tracing import ShimEntry, TracingOptions
 from cntr_core.errors import EngineError
 from cntr_core.images import ImageConfig
-from cntr_core.runtime import BundleRequest, write_bundle
+from cntr_core.runtime import BundleRequest, RuntimeOptions, write_bundle
 
 _HOST = "host"
 _NETWORKS = ("", "none", _HOST)
@@ -27,12 +27,8 @@ def specification(directory: str, root: int, config: ImageConfig, entry: ShimEnt
     """
     options = entry.options
     _check(options)
-    request = BundleRequest(
-        name=entry.hostname,
-        cgroup=f"/{entry.name}",
-        host_network=options.network == _HOST,
-        read_only=options.read_only,
-    )
+    runtime = RuntimeOptions(host_network=options.network == _HOST, read_only=options.read_only)
+    request = BundleRequest(entry.hostname, f"/{entry.name}", runtime)
     write_bundle(directory, root, _with_entry(config, entry), request)
     with open(os.path.join(directory, "config.json"), encoding="utf-8", errors="surrogateescape") as file:
         document: dict[str, Any] = json.load(file)

@@ -84,6 +84,7 @@ def run(
     The exit code is the command's own. Without --rm the container stays listed until cntr stop removes it.
     """
     from cntr_core.errors import UsageError
+    from cntr_core.runtime import RuntimeOptions
 
     from .lifetime import run_detached, run_foreground
     from .prepare import ContainerOptions, new_directory
@@ -95,7 +96,8 @@ def run(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_by_signal)
     below = fat_image if fat_image is not None else "" if fallback else None
-    options = ContainerOptions(image, name, tuple(command or ()), network is Network.HOST, read_only, below, misses)
+    runtime = RuntimeOptions(tuple(command or ()), network is Network.HOST, read_only)
+    options = ContainerOptions(image, name, runtime, below, misses)
     directory = new_directory(options)
     with directory.lock(0):
         record = _created(directory, options)

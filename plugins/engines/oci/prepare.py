@@ -9,10 +9,10 @@ import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cntr_core.images import Image, ImageHolder, open_fat, unpack, unpacked
-from cntr_core.runtime import BundleRequest, arguments, stop_signal, write_bundle
+from cntr_core.runtime import BundleRequest, RuntimeOptions, arguments, stop_signal, write_bundle
 from cntr_core.timing import timed
 
 from . import state
@@ -25,14 +25,13 @@ _LONGEST_BASE = 40
 
 @dataclass(frozen=True, slots=True)
 class ContainerOptions:
-    """What the user asked for; an empty `name` is derived from the image's. `fallback` is None, or the fat half to
-    serve below: a reference, "" for what the image's labels name; `misses` is the file for what came from it."""
+    """What the user asked for, and what of it the runtime is told; an empty `name` is derived from the image's.
+    `fallback` is None, or the fat half to serve below: a reference, "" for what the image's labels name; `misses` is
+    the file for what came from it."""
 
     image: str
     name: str = ""
-    command: tuple[str, ...] = ()
-    host_network: bool = False
-    read_only: bool = False
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     fallback: str | None = None
     misses: str = ""
 
@@ -55,7 +54,7 @@ def new_record(directory: ContainerDirectory, image: Image, options: ContainerOp
 
     :raises CntrError: there is nothing to run: better now than after a minute of unpacking.
     """
-    arguments(image.config, options.command)
+    arguments(image.config, options.runtime.command)
     return ContainerRecord(
         id=uuid.uuid4().hex,
         name=directory.name,
@@ -82,13 +81,7 @@ def fill(
     with timed(_log, "unpack %s to %s", image.reference, directory.path):
         unpack(image, directory.file("rootfs"))
     with _opened(directory.file("rootfs")) as root:
-        wanted = BundleRequest(
-            name=directory.name,
-            cgroup=f"/{record.id}",
-            command=options.command,
-            host_network=options.host_network,
-            read_only=options.read_only,
-        )
+        wanted = BundleRequest(directory.name, f"/{record.id}", options.runtime)
         write_bundle(directory.path, root, image.config, wanted)
     return record
 

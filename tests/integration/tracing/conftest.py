@@ -24,6 +24,7 @@ from cntr_slimmer.trace.observer import TraceObserver
 
 from cntr_core.engine.tracing import TracingOptions
 from cntr_core.images import open_image
+from cntr_core.runtime import RuntimeOptions
 from tests.support.containerd import Containerd
 from tests.support.images import docker_image
 from tests.support.podman import podman, podman_image
@@ -90,7 +91,7 @@ class EngineCase:
         **wishes: Any,
     ) -> AbstractContextManager[EngineRun]:
         with open_image(image, engines=[self.engine]) as opened:
-            request = Launch(opened.config, "a-host", command, **wishes)
+            request = Launch(opened.config, "a-host", RuntimeOptions(command, **wishes))
         return running_in_engine(self.engine, image, request, options or TracingOptions(), DirectFilesystem(), observer)
 
     def containers(self) -> list[str]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from cntr_core.errors import ImageError, UsageError
 from cntr_core.images import ImageConfig, Platform
 from cntr_core.runtime import stop_signal
-from cntr_core.runtime.config_json import Wishes, arguments, bundle, environment
+from cntr_core.runtime.config_json import ContainerSpec, RuntimeOptions, arguments, bundle, environment
 from cntr_core.runtime.image_user import ImageUser, resolve_user
 
 PASSWD = b"""root:x:0:0:root:/root:/bin/bash
@@ -101,10 +101,10 @@ def _config(**fields: object) -> ImageConfig:
     return ImageConfig(Platform("linux", "amd64"), **fields)  # type: ignore[arg-type] - chosen by the test
 
 
-def _wishes(identity: ImageUser | None = None, **fields: object) -> Wishes:
+def _spec(identity: ImageUser | None = None, **fields: object) -> ContainerSpec:
     root = ImageUser(0, 0, (0,), "/root")
     given_capabilities = {"capabilities": ["CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_KILL"]}
-    return Wishes("box", "/id", identity or root, **(given_capabilities | fields))  # type: ignore[arg-type]
+    return ContainerSpec("box", "/id", identity or root, **(given_capabilities | fields))  # type: ignore[arg-type]
 
 
 def test_a_given_command_replaces_cmd_but_not_the_entrypoint() -> None:
@@ -117,26 +117,26 @@ def test_a_given_command_replaces_cmd_but_not_the_entrypoint() -> None:
 
 def test_the_images_variables_come_over_the_defaults_and_the_last_one_counts() -> None:
     config = _config(env=("A=1", "HOME=/elsewhere", "A=2", "nonsense"))
-    variables = environment(config, _wishes())
+    variables = environment(config, _spec())
     assert sorted(variables) == ["A=2", "HOME=/elsewhere", "HOSTNAME=box", variables[0]]
     assert variables[0].startswith("PATH=/usr/local/sbin")
 
 
 def test_a_user_gets_no_capability_and_root_none_that_we_lack() -> None:
-    root = bundle(_config(cmd=("x",)), _wishes())["process"]["capabilities"]
+    root = bundle(_config(cmd=("x",)), _spec())["process"]["capabilities"]
     assert root == {name: ["CAP_CHOWN", "CAP_KILL"] for name in ("bounding", "effective", "permitted")}
-    user = bundle(_config(cmd=("x",)), _wishes(ImageUser(5, 5, (5,))))["process"]["capabilities"]
+    user = bundle(_config(cmd=("x",)), _spec(ImageUser(5, 5, (5,))))["process"]["capabilities"]
     assert user == {"bounding": ["CAP_CHOWN", "CAP_KILL"], "effective": [], "permitted": []}
 
 
 def test_nothing_of_the_host_is_bound_but_what_was_asked_for() -> None:
-    mounts = bundle(_config(cmd=("x",)), _wishes(files={"/etc/hosts": "/state/hosts"}))["mounts"]
+    mounts = bundle(_config(cmd=("x",)), _spec(files={"/etc/hosts": "/state/hosts"}))["mounts"]
     assert [m["source"] for m in mounts if "bind" in m["type"]] == ["/state/hosts"]
 
 
 def test_the_hosts_network_is_shared_only_where_asked() -> None:
-    def kinds(**fields: object) -> set[str]:
-        made = bundle(_config(cmd=("x",)), _wishes(**fields))
+    def kinds(**fields: bool) -> set[str]:
+        made = bundle(_config(cmd=("x",)), _spec(options=RuntimeOptions(**fields)))
         return {namespace["type"] for namespace in made["linux"]["namespaces"]}
 
     assert kinds() == {"pid", "ipc", "uts", "mount", "cgroup", "network"}
