@@ -24,10 +24,7 @@ class Background(ForkedCall[T]):
 
         :raises CntrError: the process was killed.
         """
-        while not self.finished:
-            self.read()
-        self.wait()
-        return self.value()
+        return self.read_all()
 
 
 @contextmanager

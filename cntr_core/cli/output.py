@@ -34,6 +34,10 @@ _OF_STREAMS = {
 def _switch_debug(wanted: bool) -> bool:
     if wanted:
         os.environ["CNTR_DEBUG"] = "1"
+    if debugging():
+        from ..debugging import switch_on
+
+        switch_on()
     return wanted
 
 

@@ -4,6 +4,7 @@ never delays or breaks the others.
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
@@ -18,9 +19,10 @@ from ..kernel import process as kernel_process
 from ..kernel.child import ChildDied, ForkedCall
 
 if TYPE_CHECKING:
-    from . import Engine
+    from .base import Engine
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class QueryResult(Generic[T]):
     engine: str
     value: T | None
     error: CntrError | None = None
+
+    def __str__(self) -> str:
+        what = f"{len(self.value)} found" if isinstance(self.value, list) else "an answer"
+        return f"{self.engine}: {self.error.message if self.error else what}"
 
 
 def query(
@@ -58,8 +64,10 @@ def query(
             for pipe in ready:
                 worker = open_pipes[pipe]
                 worker.read()
-                if worker.finished and worker.result(given).value:
-                    given = limit
+                if worker.finished:
+                    result = worker.result(given)
+                    _log.debug("%s in %.1f ms", result, (time.monotonic() - started) * 1000)
+                    given = limit if result.value else given
     finally:
         for worker in workers:
             worker.end(started + given)

@@ -132,6 +132,13 @@ class ForkedCall(Generic[T]):
         result: T = value
         return result
 
+    def read_all(self) -> T:
+        """Wait for what the call gives, as :meth:`value`, and for the end of the process."""
+        while not self.finished:
+            self.read()
+        self.wait()
+        return self.value()
+
     def wait(self, seconds: float | None = None) -> None:
         """Let the process end by itself, for so long."""
         pidfd = process.pidfd_open(self._pid)
@@ -148,6 +155,19 @@ class ForkedCall(Generic[T]):
                 kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
         self._pid = 0
+
+
+def call_in_child(call: Callable[[], T]) -> T:
+    """What `call` gives in a forked child, whose namespaces, ids and descriptors may then be others than ours.
+
+    :raises ChildDied: the child was killed. What `call` raises is raised here.
+    """
+    parent = os.getpid()
+    forked = ForkedCall(call, lambda: die_with(parent))
+    try:
+        return forked.read_all()
+    finally:
+        forked.close()
 
 
 def _answer(call: Callable[[], object], settle: Callable[[], object], pipe: int) -> None:

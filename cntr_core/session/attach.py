@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -11,14 +12,18 @@ from ..engine import Engine
 from ..errors import KernelFeatureMissing, UsageError
 from ..filesystem import DirectoryTree, Filesystem, MountRequest, Tree
 from ..kernel import cgroups
+from ..kernel.child import call_in_child
+from ..timing import timed
 from ..types import ContainerProcess
 from .merged_root import whole_branches
 from .plan import AttachPlan, SessionOptions, host_ids, plan_attach, plan_exec, plan_whole
-from .privileges import gain_privileges
+from .privileges import join_user_namespace, lacking_privileges
 from .skeleton import mount_points, session_skeleton
 from .supervisor import run_session
 from .target import Target, pin_target
 from .tools import Tools, check_writable, open_tools, tools_container
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +36,66 @@ class _Prepared:
     read_only: bool
 
 
-@contextmanager
-def _prepared(
+def attach(
     process: ContainerProcess,
     options: SessionOptions,
     engines: Sequence[Engine],
     filesystem: Filesystem,
+    caller: Mapping[bytes, bytes] = os.environb,
+) -> int:
+    """Run a command, or a shell, with the tools as ``/`` and the container below ``/var/lib/cntr``.
+
+    :returns: the command's exit code, or 128+n when signal n ended it.
+    :raises CntrError: the session could not be built, or something of ours failed while it ran.
+    """
+    tools = _find_tools(options, engines)
+    options = _join_where_needed(process, options)
+    with ExitStack() as stack:
+        with timed(_log, "pin process %d of %s, open the tools, plan", process.pid, process.container.ref):
+            ready = stack.enter_context(_prepared(process, options, tools, engines, filesystem, caller))
+        with timed(_log, "make the layer of mount points"):
+            branches = stack.enter_context(ready.branches())
+        with timed(_log, "mount %d branches by %s", len(branches), filesystem.name):
+            mount = stack.enter_context(filesystem.mount(MountRequest(branches=branches, read_only=ready.read_only)))
+        return run_session(ready.target, ready.plan, mount.fd, mount.server, options.timeout)
+
+
+def describe_attach(
+    process: ContainerProcess,
+    options: SessionOptions,
+    engines: Sequence[Engine],
+    filesystem: Filesystem,
+    caller: Mapping[bytes, bytes] = os.environb,
+) -> list[str]:
+    """What :func:`attach` would do, one line a step; nothing is changed.
+
+    :raises CntrError: as :func:`attach` would, as far as can be told before.
+    """
+    tools = _find_tools(options, engines)
+
+    def describe() -> list[str]:
+        joined = _join_where_needed(process, options)
+        with _prepared(process, joined, tools, engines, filesystem, caller) as ready:
+            return ready.plan.describe()
+
+    return _looking_only(describe)
+
+
+def _find_tools(options: SessionOptions, engines: Sequence[Engine]) -> ContainerProcess | None:
+    """The container that has the tools, if one has. Engines are asked while we still are who we were."""
+    return tools_container(options.tools, engines) if options.fat is None else None
+
+
+@contextmanager
+def _prepared(
+    process: ContainerProcess,
+    options: SessionOptions,
+    container: ContainerProcess | None,
+    engines: Sequence[Engine],
+    filesystem: Filesystem,
     caller: Mapping[bytes, bytes],
 ) -> Iterator[_Prepared]:
-    """Everything that only looks: the target is held, the tools are open, the steps are decided."""
-    container = tools_container(options.tools, engines) if options.fat is None else None
-    options = _allowed(process, options)
+    """Everything that only looks: the target is pinned, the tools are open, the steps are decided."""
     _check_filesystem(filesystem)
     if options.rw_tools:
         check_writable(options.tools)
@@ -59,26 +113,6 @@ def _prepared(
                 plan = plan_attach(target, options, tools, filesystem.name, caller)
                 writable = options.rw_tools
                 yield _Prepared(target, plan, lambda: _branches(target, tools, plan, writable), not writable)
-
-
-def attach(
-    process: ContainerProcess,
-    options: SessionOptions,
-    engines: Sequence[Engine],
-    filesystem: Filesystem,
-    caller: Mapping[bytes, bytes] = os.environb,
-) -> int:
-    """Run a command, or a shell, with the tools as ``/`` and the container below ``/var/lib/cntr``.
-
-    :returns: the command's exit code, or 128+n when signal n ended it.
-    :raises CntrError: the session could not be built, or something of ours failed while it ran.
-    """
-    with (
-        _prepared(process, options, engines, filesystem, caller) as ready,
-        ready.branches() as branches,
-        filesystem.mount(MountRequest(branches=branches, read_only=ready.read_only)) as mount,
-    ):
-        return run_session(ready.target, ready.plan, mount.fd, mount.server, options.timeout)
 
 
 @contextmanager
@@ -100,28 +134,13 @@ def _branches(target: Target, tools: Tools, plan: AttachPlan, writable: bool) ->
         yield (tools.tree,) if upper is None else (DirectoryTree(upper), tools.tree)
 
 
-def describe_attach(
-    process: ContainerProcess,
-    options: SessionOptions,
-    engines: Sequence[Engine],
-    filesystem: Filesystem,
-    caller: Mapping[bytes, bytes] = os.environb,
-) -> list[str]:
-    """What :func:`attach` would do, one line a step; nothing is changed.
-
-    :raises CntrError: as :func:`attach` would, as far as can be told before.
-    """
-    with _prepared(process, options, engines, filesystem, caller) as ready:
-        return ready.plan.describe()
-
-
 def execute(process: ContainerProcess, options: SessionOptions, caller: Mapping[bytes, bytes] = os.environb) -> int:
     """Run a command of the container's own, in all of its namespaces and on its own root.
 
     :returns: as :func:`attach`.
     :raises CntrError: as :func:`attach`.
     """
-    options = _allowed(process, options)
+    options = _join_where_needed(process, options)
     with pin_target(process, join_cgroup=options.join_cgroup) as target:
         return run_session(target, plan_exec(target, options, caller), None, None, options.timeout)
 
@@ -130,22 +149,33 @@ def describe_execute(
     process: ContainerProcess, options: SessionOptions, caller: Mapping[bytes, bytes] = os.environb
 ) -> list[str]:
     """What :func:`execute` would do, one line a step; nothing is changed."""
-    options = _allowed(process, options)
-    with pin_target(process, join_cgroup=options.join_cgroup) as target:
-        return plan_exec(target, options, caller).describe()
+
+    def describe() -> list[str]:
+        joined = _join_where_needed(process, options)
+        with pin_target(process, join_cgroup=joined.join_cgroup) as target:
+            return plan_exec(target, joined, caller).describe()
+
+    return _looking_only(describe)
 
 
-def _allowed(process: ContainerProcess, options: SessionOptions) -> SessionOptions:
-    """`options` as far as they are possible, once this process may enter the container.
+def _looking_only(describe: Callable[[], list[str]]) -> list[str]:
+    """What `describe` gives. Where it takes another user namespace to look, a child goes there."""
+    return call_in_child(describe) if lacking_privileges() else describe()
+
+
+def _join_where_needed(process: ContainerProcess, options: SessionOptions) -> SessionOptions:
+    """Join the container's user namespace, for good, if that is how this process may enter it.
 
     The cgroup of one's own container may be out of one's reach, where nobody has delegated it: then the session stays
-    in the caller's, and ``--dry-run`` says so.
+    in the caller's, as the options that are given back say.
 
     :raises PermissionMissing: it may not.
     """
-    if gain_privileges(process) or not options.join_cgroup:
+    if not lacking_privileges():
         return options
-    return replace(options, join_cgroup=cgroups.may_join(process.pid))
+    with timed(_log, "join the user namespace of %s", process.container.ref):
+        join_user_namespace(process)
+    return replace(options, join_cgroup=options.join_cgroup and cgroups.may_join(process.pid))
 
 
 def _check_filesystem(filesystem: Filesystem) -> None:

@@ -5,6 +5,7 @@ It then waits as the reaper's parent, which only the host sees.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -12,12 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from .. import debugging
 from ..errors import SessionError
 from ..kernel import channel, child, process, pty
+from ..timing import timed
 from .command import Command, Terminal, needed
 from .identity import limit, narrow
 from .reaper import run_reaper
 from .steps import MountContext, Step
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ def build(
     """Build the root, start the reaper, and wait for it as the parent that only the host sees. Never returns."""
     code, guard = 125, os.getppid()
     try:
+        debugging.call_process("builder")
         child.die_with(guard)
         for step in steps:
             _execute(step, context)
@@ -62,7 +68,8 @@ def build(
         process.close_others(needed(command, sock))
         narrow(command.identity)
         reaper = child.fork(lambda: run_reaper(command, sock))
-        process.close_others({0, 1, 2, sock.fileno()})
+        _log.debug("the reaper is process %d", reaper)
+        process.close_others({0, 1, 2, *debugging.descriptors(), sock.fileno()})
         _wait(reaper)
         code = 0
     except BaseException as error:
@@ -80,7 +87,8 @@ def _wait(reaper: int) -> None:
 
 def _execute(step: Step, context: MountContext) -> None:
     try:
-        step.execute(context)
+        with timed(_log, "%s", step.describe()):
+            step.execute(context)
     except OSError as error:
         raise SessionError(
             f"cannot {step.describe()} ({channel.describe(error)})",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import signal
 import socket
@@ -15,10 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from .. import debugging
 from ..errors import CommandNotExecutable, CommandNotFound, SessionError
 from ..kernel import channel, mounts, process, pty
+from ..timing import timed
 from .environment import DEFAULT_PATH
 from .identity import Identity, assume
+
+_log = logging.getLogger(__name__)
 
 FALLBACK_SHELL = b"/bin/sh"
 
@@ -66,7 +71,15 @@ def needed(command: Command, sock: socket.socket) -> set[int]:
         terminal.master if terminal else None,
         command.identity.user_namespace,
     )
-    return {0, 1, 2, sock.fileno(), *command.cgroup_procs, *(fd for fd in optional if fd is not None)}
+    return {
+        0,
+        1,
+        2,
+        *debugging.descriptors(),
+        sock.fileno(),
+        *command.cgroup_procs,
+        *(fd for fd in optional if fd is not None),
+    }
 
 
 def own_proc() -> int | None:
@@ -83,11 +96,13 @@ def become(command: Command, sock: socket.socket) -> NoReturn:
     """Turn the calling process into the command; an error goes to `sock`."""
     code = 125
     try:
+        debugging.call_process("command")
         os.setsid()
         _connect(command)
         for fd in command.cgroup_procs:
             os.write(fd, b"0")  # the writer itself (cgroups(7)); checked against whoever opened the file
-        assume(command.identity, own_proc())
+        with timed(_log, "%s", command.identity.describe()):
+            assume(command.identity, own_proc())
         process.set_pdeathsig(signal.SIGKILL)
         _change_directory(command.cwd)
         _reset_signals()
@@ -142,6 +157,7 @@ def execute(programs: Sequence[tuple[bytes, ...]], environment: dict[bytes, byte
     refusal: OSError | None = None
     for arguments in programs:
         for path in _candidates(arguments[0], environment.get(b"PATH", DEFAULT_PATH)):
+            _log.debug("execute %r", path)
             try:
                 os.execve(path, arguments, environment)
             except (FileNotFoundError, NotADirectoryError):

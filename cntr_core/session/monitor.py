@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import logging
 import os
 import signal
 import socket
@@ -16,10 +17,14 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
+from .. import debugging
 from ..kernel import channel, child, process, procfs, pty, syscall
+from ..timing import timed
 from .builder import Above, TerminalRequest, build
 from .command import Command
 from .steps import MountContext, Step
+
+_log = logging.getLogger(__name__)
 
 GRACE = 2.0
 """Seconds that a process may take to disappear after SIGKILL."""
@@ -40,7 +45,10 @@ def run_monitor(
         proc = _prepare(parent)
         told, tell = channel.pair()
         builder = child.fork(lambda: build(context, steps, command, request, sock, Above(proc, tell)))
-        process.close_others({0, 1, 2, proc, told.fileno(), *((request.caller,) if request else ())})
+        _log.debug("the builder is process %d", builder)
+        process.close_others(
+            {0, 1, 2, *debugging.descriptors(), proc, told.fileno(), *((request.caller,) if request else ())}
+        )
         built = channel.receive(told)
         code = _guard(builder, proc, built.fds[0] if built and built.fds else None)
     finally:
@@ -103,8 +111,10 @@ def _guard(builder: int, proc: int, session: int | None) -> int:
     if status is None:
         os.kill(builder, signal.SIGTERM)  # the reaper kills and reaps its descendants, whatever their namespaces
         status = _status_soon(builder)
+    _log.debug("the builder has %s", "not ended yet" if status is None else f"ended with {child.exit_code(status)}")
     if session is not None:
-        kill_members(proc, session)
+        with timed(_log, "end what is left of the session"):
+            kill_members(proc, session)
     if status is None and (status := _status_soon(builder)) is None:  # pragma: no cover - a process in state D
         os.kill(builder, signal.SIGKILL)
         return 0

@@ -19,24 +19,24 @@ _NEEDED = ("SYS_ADMIN", "SYS_PTRACE", "SYS_CHROOT", "SETUID", "SETGID")
 _HINT = "run cntr as root, for example with sudo"
 
 
-def gain_privileges(target: ContainerProcess) -> bool:
-    """Make sure that this process, which has one thread, may enter the container of `target`.
+def lacking_privileges() -> list[str]:
+    """The capabilities that this process would need to enter any container; none for root."""
+    effective, _, _ = capabilities.capget()
+    return capabilities.names(capabilities.mask(_NEEDED) & ~effective)
 
-    :returns: whether it could before. If not, it now is a member of the container's user namespace, and has a copy of
-        its own of the host's mounts.
+
+def join_user_namespace(target: ContainerProcess) -> None:
+    """Make this process, which has one thread, a member of the user namespace of `target`, for good, with a copy of its
+    own of the host's mounts. There it has all capabilities.
+
     :raises PermissionMissing: it may not; the message tells why.
     """
-    effective, _, _ = capabilities.capget()
-    lacking = capabilities.mask(_NEEDED) & ~effective
-    if not lacking:
-        return True
-    namespace = _open_namespace(target, capabilities.names(lacking))
+    namespace = _open_namespace(target, lacking_privileges())
     try:
         _check_program()
         _join(namespace, target)
     finally:
         os.close(namespace)
-    return False
 
 
 def _open_namespace(target: ContainerProcess, lacking: list[str]) -> int:

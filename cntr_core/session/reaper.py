@@ -6,15 +6,19 @@ It is visible in the container, so it is not dumpable, and has the target's iden
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
 import socket
 from typing import NoReturn
 
+from .. import debugging
 from ..kernel import channel, child, process, procfs
 from .command import Command, become, own_proc
 from .identity import assume
+
+_log = logging.getLogger(__name__)
 
 
 def run_reaper(command: Command, sock: socket.socket) -> NoReturn:
@@ -46,10 +50,12 @@ class _Reaper:
         self._ending = self._ending or number == signal.SIGTERM
 
     def run(self) -> int:
+        debugging.call_process("reaper")
         parent = os.getppid()
         if self._command.adopt:
             process.set_child_subreaper()
         self._child = child.fork(lambda: become(self._command, self._sock))
+        _log.debug("the command is process %d", self._child)
         self._settle(parent)
         self._wait()
         return 0
@@ -57,7 +63,7 @@ class _Reaper:
     def _settle(self, parent: int) -> None:
         """Drop what is not needed to wait: every privilege beyond the target's, and every other descriptor."""
         assume(self._command.identity, self._proc)
-        kept = {0, 1, 2, self._wakeup, self._signalled, self._sock.fileno(), self._proc}
+        kept = {0, 1, 2, *debugging.descriptors(), self._wakeup, self._signalled, self._sock.fileno(), self._proc}
         process.close_others({fd for fd in kept if fd is not None})
         process.set_pdeathsig(signal.SIGTERM)
         if os.getppid() != parent:  # pragma: no cover - a race: the parent was killed just before
@@ -96,6 +102,7 @@ class _Reaper:
             if pid == 0:
                 return True
             if pid == self._child:
+                _log.debug("the command has ended with %d", child.exit_code(status))
                 channel.send(self._sock, "exit", code=child.exit_code(status))
                 self._child = 0
                 if not self._command.adopt:

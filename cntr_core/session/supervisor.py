@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -11,6 +12,7 @@ import termios
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+from .. import debugging
 from ..errors import CntrError, ContainerNotRunning, SessionError
 from ..kernel import channel, child, process, pty
 from . import proxy
@@ -23,6 +25,8 @@ from .plan import AttachPlan, host_ids
 from .relay import Loop, Stream
 from .steps import MountContext
 from .target import Target
+
+_log = logging.getLogger(__name__)
 
 SETUP_LIMIT = 20.0
 """Seconds until the command must have started."""
@@ -121,16 +125,31 @@ class _Supervisor:
             adopt=plan.nested,
         )
 
+        lines = self._debug_lines()
+
         def monitor() -> None:
+            debugging.call_process("monitor", lines)
             self._sock.close()
             ends.close_ours()
             run_monitor(MountContext(self._target, self._root), plan.steps, command, request, sock)
 
         pid = child.fork(monitor, block_signals=True)  # until the monitor's first step
+        _log.debug("the monitor is process %d", pid)
+        if lines is not None:
+            os.close(lines)
         ends.close_the_childs()
         self._monitor_pidfd = process.pidfd_open(pid)
         self._stack.callback(os.close, self._monitor_pidfd)
         return pid
+
+    def _debug_lines(self) -> int | None:
+        """Where the session's processes write what ``--debug`` tells: a pipe, as no stream of the host's is theirs."""
+        if not debugging.is_on():
+            return None
+        read, write = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(read, False)
+        self._add_output(read, 2)
+        return write
 
     def _watch(self, ends: Ends) -> None:
         watched = self._loop.watched
@@ -168,6 +187,8 @@ class _Supervisor:
 
     def _on_message(self) -> None:
         message = channel.receive(self._sock)
+        if message is not None:
+            _log.debug("told by the session: %s %s", message.event, message.values)
         if message is None:
             del self._loop.watched[self._sock.fileno()]
         elif message.event == "terminal":
@@ -287,12 +308,14 @@ class _Supervisor:
         if "setup" in self._deadlines:  # pragma: no cover - a race: a signal before there is a command
             self._code = 128 + number
             self._end()
+        _log.debug("hand on signal %d", number)
         channel.send(self._sock, "signal", number=int(number))
 
     # Ending
 
     def _end(self) -> None:
         """Have the monitor end the session; it takes the rest of the way itself."""
+        _log.debug("end the session")
         self._stop_reading_stdin()
         self._deadlines.cancel("setup", "timeout", "term")
         if not self._monitor_ended:
@@ -320,7 +343,9 @@ class _Supervisor:
             os.waitpid(self._monitor, 0)
 
     def _result(self) -> int:
-        if self._server in self._loop.watched and _is_readable(self._server):  # the loop had already stopped
+        # A dying server closes its files before it counts as dead: who has mapped one may get SIGBUS first.
+        patience = DEATH_LIMIT if self._code == 128 + signal.SIGBUS else 0
+        if self._server in self._loop.watched and _is_readable(self._server, patience):  # the loop had already stopped
             self._on_server_end()  # pragma: no cover - a race: the container died, and the server with it
         if self._error is not None:
             raise self._error
