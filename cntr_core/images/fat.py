@@ -60,7 +60,7 @@ def _candidates(what: str, image: str, own: Mapping[str, str], refused: list[str
     one's registry, which knows what refers to it."""
     digest, name = (own.get(key, "") for key in (labels.FAT, labels.FAT_NAME))
     if not digest:
-        raise UsageError(f"{what} is not of a slim image (it has no label {labels.FAT})", _HINT)
+        raise UsageError(f"{what} does not come from a slim image (it has no label {labels.FAT})", _HINT)
     places = [sibling(image, name)] if name and image else []
     yield from dict.fromkeys([*places, digest, *([name] if name else [])])
     try:

@@ -54,7 +54,7 @@ def _words() -> list[str]:
     try:
         words = shlex.split(os.environ.get(_VARIABLE, ""))
     except ValueError as error:
-        raise EngineError(f"{_VARIABLE} cannot be read: {error}", "correct it") from None
+        raise EngineError(f"{_VARIABLE} cannot be split into words: {error}", "quote as in a shell") from None
     if not words:
         raise EngineAbsent(f"no command is set in {_VARIABLE}", "set it to a command that prints the PID for a name")
     return words

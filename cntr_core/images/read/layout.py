@@ -87,7 +87,7 @@ def _by_platform(blobs: Blobs, candidates: Sequence[Descriptor], platform: Platf
     found = exact or [one for one in manifests if one.platform is None]
     if not found:
         offered = ", ".join(sorted({str(one.platform) for one in manifests})) or "nothing"
-        raise ImageError(f"it is for {offered}, and {platform} is wanted", _OTHER_PLATFORM)
+        raise ImageError(f"it is for {offered}, not for {platform}", _OTHER_PLATFORM)
     if len({one.digest for one in found}) > 1 and not exact:
         raise ImageError("it holds several images", "name one by its digest after a colon: sha256:…")
     return found[0]
@@ -129,7 +129,7 @@ def _config(blobs: Blobs, descriptor: Descriptor, platform: Platform) -> ImageCo
 def check_platform(config: ImageConfig, platform: Platform) -> None:
     """:raises ImageError: the image is for another platform."""
     if not platform.runs(config.platform):
-        raise ImageError(f"it is for {config.platform}, and {platform} is wanted", _OTHER_PLATFORM)
+        raise ImageError(f"it is for {config.platform}, not for {platform}", _OTHER_PLATFORM)
 
 
 def _layer(descriptor: Descriptor, diff_id: str) -> Layer:

@@ -60,7 +60,7 @@ class _Layer:
         elif name.startswith(WHITEOUT) and not name.startswith(META):
             hidden = name.removeprefix(WHITEOUT)
             if hidden in (b"", b".", b".."):
-                raise ImageError("is a whiteout of no name")
+                raise ImageError("is a whiteout without a name")
             if (directory := self._existing(parts[:-1])) is not None:
                 self._hide(directory, hidden)
         return name.startswith(WHITEOUT)

@@ -183,7 +183,7 @@ def _directory(owner: Owner) -> Iterator[DetachedMount]:
             made = DetachedMount(open_in_child(lambda: _in_own_namespace(options)))
     except (OSError, CntrError) as error:
         hint = "run `cntr doctor`" if owner.uid == 0 else "start it yourself: systemctl --user start podman.socket"
-        raise EngineError(f"podman's service has no place for its socket: {error}", hint) from error
+        raise EngineError(f"podman's service cannot have a socket: {error}", hint) from error
     with made:
         yield made
 

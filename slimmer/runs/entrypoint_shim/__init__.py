@@ -35,7 +35,7 @@ def shim(platform: Platform) -> bytes:
     if platform.os != "linux" or machine is None:
         known = ", ".join(f"linux/{name}" for name in _MACHINES)
         raise EngineError(
-            f"what runs on {platform} cannot be traced in an engine's container", f"there, it is only on {known}"
+            f"an engine cannot trace programs for {platform}", f"use an image for {known}, or leave --engine out"
         )
     return executable(machine.MACHINE, machine.code())
 

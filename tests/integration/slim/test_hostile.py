@@ -25,7 +25,7 @@ pytestmark = pytest.mark.requires("root", "fuse", "overlayfs", "runc", "busybox"
         (file("/data/../../escape", b"x"), "leads outside"),
         (hard_link("data/host", "/etc/shadow"), "which is not there"),
         (hard_link("data/dir", "data"), "to the directory"),
-        (file(".wh.", b""), "whiteout of no name"),
+        (file(".wh.", b""), "whiteout without a name"),
         (member("data/odd", b"Z"), "unknown type"),
         (file("data/x", b"", uid=2**32), "impossible owner"),
         (file("data/x", b"", pax_headers={"SCHILY.xattr.": "x"}), "extended attribute"),
