@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
 
+from cntr_core import debugging
 from cntr_core.errors import KernelFeatureMissing, PermissionMissing
 from cntr_core.filesystem import MountRequest, ServedMount
 from cntr_core.kernel.child import fork
@@ -143,6 +144,7 @@ def _child(serve: Serve, device: int, filesystem: Operations[Any], request: Moun
         stopper = Stopper()
         signal.signal(signal.SIGTERM, stopper.stop)
         _become_server(kept, parent)
+        _log.debug("serving %s", request.source)
         serve(device, filesystem, Policy.of(request), stopper)
         status = 0
     except Stop:
@@ -165,13 +167,14 @@ def _become_server(kept: list[int], parent: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
-    close_others({0, 1, 2, *kept})
+    close_others({0, 1, 2, *debugging.descriptors(), *kept})
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     prepare_credentials()
     os.umask(0)
     os.chdir("/")
     set_name("cntr-fs")
+    debugging.call_process("fs")
     gc.freeze()
     threading.Thread(target=_end_with, args=(parent, threading.get_ident()), daemon=True).start()
 

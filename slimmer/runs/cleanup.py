@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
+from cntr_core import debugging
 from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
 from cntr_core.kernel import child
 from cntr_core.kernel.process import close_others, set_name
+
+_log = logging.getLogger(__name__)
 
 DONE = b"d"
 
@@ -65,6 +69,8 @@ def _wait_and_clean(alive: int, clean: Callable[[], object], wait: Wait, needs: 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     set_name(name)
-    close_others({0, 1, 2, alive, *needs})
+    debugging.call_process(name.removeprefix("cntr-"))
+    close_others({0, 1, 2, *debugging.descriptors(), alive, *needs})
     if not wait(alive):
+        _log.debug("cleaning up: cntr has died")
         clean()

@@ -62,6 +62,7 @@ def run_detached(directory: ContainerDirectory, record: ContainerRecord, *, remo
 
 def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, remove: bool) -> None:
     """The background process: starts the container, says so, waits for its end, and keeps the exit code."""
+    logging.disable(logging.DEBUG)  # our stderr is the container's log from here on
     null, log = _leave_caller(directory.file("log"))
     with contextlib.ExitStack() as stack:
         error: CntrError | None = None
