@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -13,12 +13,10 @@ from .location import locate
 from .read.blobs import ArchiveBlobs, Blobs, DirectoryBlobs, open_archive, spooled_archive
 from .read.docker_archive import is_docker_archive, read_docker_archive
 from .read.layout import is_layout, read_layout
+from .streams import Counter, uncounted
 from .values import ImageConfig, Layer, Platform
 
 _HINT = "give the path of an OCI layout, an OCI or docker archive, or a tar of a root directory"
-
-Counter = Callable[[int], object]
-"""Told how many more bytes came."""
 
 
 class ImageHolder(Protocol):
@@ -36,7 +34,7 @@ def open_image(
     *,
     platform: Platform | None = None,
     engines: Sequence[ImageHolder] = (),
-    progress: Counter = lambda _: None,
+    progress: Counter = uncounted,
 ) -> Image:
     """Open the image that `reference` means:
 

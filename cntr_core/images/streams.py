@@ -28,6 +28,27 @@ class Reader(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+Counter = Callable[[int], object]
+"""Told how many more bytes came."""
+
+
+def uncounted(_size: int) -> None:
+    """A :data:`Counter` that nobody looks at."""
+
+
+class Counted:
+    """Passes bytes through, and tells how many."""
+
+    def __init__(self, source: Reader, counter: Counter) -> None:
+        self._source = source
+        self._counter = counter
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self._counter(len(data))
+        return data
+
+
 class Budget:
     """How much an image may still unpack to. Shared by all its layers, so that a bomb is stopped in time."""
 

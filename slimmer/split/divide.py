@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import IO, Protocol, Self
 
 from cntr_core.errors import ImageError
+from cntr_core.images.streams import Counter, uncounted
 from cntr_core.images.tar.index import LayerIndex
 from cntr_core.images.tar.plain import PlainTar
 from cntr_core.images.write.new_image import PlainLayer
@@ -18,8 +19,6 @@ END = bytes(1024)
 """The end mark of a tar: two records of zeros."""
 
 _CHUNK = 1 << 20
-
-Progress = Callable[[int], None]
 
 
 class LayerWriter:
@@ -61,7 +60,7 @@ def divide(
     slim: Collection[int],
     fat: Collection[int],
     halves: tuple[LayerWriter, LayerWriter],
-    progress: Progress | None = None,
+    progress: Counter = uncounted,
 ) -> tuple[tuple[Run, ...], bytes]:
     """Copy the members numbered in `slim` to the first of `halves`, and those in `fat` to the second.
 
@@ -79,8 +78,7 @@ def divide(
                 halves[0].write(piece)
             if where != SLIM:
                 halves[1].write(piece)
-            if progress is not None:
-                progress(len(piece))
+            progress(len(piece))
         at += size
     return tuple(runs), tar.read(tar.size - at, at)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import Budget, Image, LayerTar
 from cntr_core.images.read.blobs import spool, spool_directory
+from cntr_core.images.streams import Counter, uncounted
 from cntr_core.images.tar.index import read_index
 from cntr_core.images.tar.members import Kind
 from cntr_core.images.tar.plain import PlainTar
@@ -65,13 +66,13 @@ class OpenPair:
             done = (fat,) if self.split_map.squashed and number < last else (slim, fat)
             yield split_map.diff_id, _to_the_end(join(slim, fat, split_map), *done)
 
-    def check(self, progress: Callable[[int], object] = lambda _: None) -> None:
+    def check(self, progress: Counter = uncounted) -> None:
         """Join all layers without keeping them; :raises ImageError: one is not the original's."""
         for _, pieces in self.layers():
             for piece in pieces:
                 progress(len(piece))
 
-    def original(self, directory: str, progress: Callable[[int], object] = lambda _: None) -> NewImage:
+    def original(self, directory: str, progress: Counter = uncounted) -> NewImage:
         """The original image, its layers as files in `directory`.
 
         :raises ImageError: a half is damaged, or there is no room.

@@ -8,13 +8,14 @@ import json
 import logging
 import os
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import ImageConfig
+from cntr_core.images.streams import Counter, uncounted
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.tree.tree import File
 from cntr_core.images.write.new_image import NewImage, PlainLayer
@@ -49,7 +50,7 @@ def make_pair(
     *,
     fat_name: str = "",
     squash: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Counter = uncounted,
 ) -> Pair:
     """Split all layers, into files in `directory`. With `squash` the slim image has one. That both images make the
     original again is for :func:`~..verify.check_join` to prove.
@@ -93,9 +94,7 @@ _Order = tuple[tuple[Run, ...], bytes]
 _Halves = tuple[list[PlainLayer], list[PlainLayer], list[_Order]]
 
 
-def _layered(
-    layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Callable[[int], None] | None
-) -> _Halves:
+def _layered(layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Counter) -> _Halves:
     """Both images of each layer, and their order in it; `members` are those of the slim and of the fat image."""
     slim, fat = members
     lost = lost_directories(layers.indexes, layers.tree, slim)
@@ -108,9 +107,7 @@ def _layered(
     return made
 
 
-def _squashed(
-    layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Callable[[int], None] | None
-) -> _Halves:
+def _squashed(layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Counter) -> _Halves:
     """The slim half as one layer, the fat layers of each, and the orders."""
     slim, fat = members
     one = as_one(layers.indexes, slim)

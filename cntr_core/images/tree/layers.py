@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from ...errors import ImageError
 from ..image import Image
-from ..streams import Budget
+from ..streams import Budget, Counter, uncounted
 from ..tar.index import LayerIndex, read_index
 from ..tar.plain import PlainTar
 from .branch import LayerBranch
 from .contents import Contents
 from .merge import merge
 from .store import LayerStore, TemporaryLayers
-from .tars import Progress, plain_tars
+from .tars import plain_tars
 from .tree import Tree
 from .view import TreeView
 
@@ -61,7 +61,7 @@ def _indexed(title: str, tar: PlainTar, budget: Budget | None) -> LayerIndex:
 @contextmanager
 def open_layers(
     image: Image,
-    progress: Progress | None = None,
+    progress: Counter = uncounted,
     budget: Budget | None = None,
     store: LayerStore | None = None,
 ) -> Iterator[OpenLayers]:

@@ -23,11 +23,11 @@ def merge(indexes: Sequence[LayerIndex], titles: Sequence[str] = ()) -> Tree:
     """
     tree = Tree()
     for layer, index in enumerate(indexes):
-        _Layer(tree, layer, titles[layer] if titles else f"layer {layer + 1}").apply(index)
+        _LayerMerge(tree, layer, titles[layer] if titles else f"layer {layer + 1}").apply(index)
     return tree
 
 
-class _Layer:
+class _LayerMerge:
     """Puts one layer's members on the tree."""
 
     def __init__(self, tree: Tree, layer: int, title: str) -> None:

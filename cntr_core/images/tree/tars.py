@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from ...errors import ImageError
 from ..image import Image
 from ..read.blobs import spool_directory
-from ..streams import Budget, Reader
+from ..streams import CHUNK, Budget, Counted, Counter
 from ..tar.plain import PlainTar
 from ..values import Layer
 from .store import LayerStore
 
-Progress = Callable[[int], None]
-"""Told how many more bytes were read."""
-
 
 @contextmanager
 def plain_tars(
-    image: Image, titles: Sequence[str], store: LayerStore, progress: Progress | None, budget: Budget | None
+    image: Image, titles: Sequence[str], store: LayerStore, progress: Counter, budget: Budget | None
 ) -> Iterator[Sequence[PlainTar]]:
     """The tars of all layers, the lowest first, every digest verified. They stay readable while the context is open.
 
@@ -48,36 +45,19 @@ def _plain_tar(
     budget: Budget | None,
     room: Budget,
     stack: ExitStack,
-    progress: Progress | None,
+    progress: Counter,
 ) -> PlainTar:
     if (known := store.find(layer.diff_id)) is not None:
         stack.callback(os.close, known)
         return PlainTar(known, 0, os.fstat(known).st_size)
     window = image.plain_layer(layer)
     tar = image.open_layer(layer, room if window is None else budget or Budget.unlimited())
-    counted = _Counted(tar, progress)
+    counted = Counted(tar, progress)
     if window is not None:
-        counted.drain()
+        while counted.read(CHUNK):
+            pass
         tar.finish()
         return PlainTar(window.fd, window.offset, window.size)
     fd = store.add(layer.diff_id, counted, tar)
     stack.callback(os.close, fd)
     return PlainTar(fd, 0, os.fstat(fd).st_size)
-
-
-class _Counted:
-    """Passes bytes through, and tells how many."""
-
-    def __init__(self, source: Reader, progress: Progress | None) -> None:
-        self._source = source
-        self._progress = progress
-
-    def read(self, size: int, /) -> bytes:
-        data = self._source.read(size)
-        if self._progress is not None:
-            self._progress(len(data))
-        return data
-
-    def drain(self) -> None:
-        while self.read(1 << 20):
-            pass

@@ -6,10 +6,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import IO
 
 from ...errors import ImageError
-from ..streams import Checked, Window
+from ..streams import Checked, Counted, Window
 from ..values import Descriptor, ImageConfig
 from . import documents
 from .atomic import writing
@@ -48,7 +49,7 @@ def _pack_layer(layer: PlainLayer, directory: str, compression: Compression, pro
         return Blob(Descriptor(compression.media_type, layer.diff_id, layer.size), layer.path)
     with open(layer.path, "rb") as file, _new_file(directory) as target:
         plain = Checked(Window(file.fileno(), 0, layer.size + 1), f"layer {layer.path}", layer.diff_id, layer.size)
-        digest, size = compress(_Counted(plain, progress), target, compression)
+        digest, size = compress(Counted(plain, partial(progress, "compressing")), target, compression)
         plain.finish()
     return Blob(Descriptor(compression.media_type, digest, size), target.name)
 
@@ -63,16 +64,3 @@ def _new_file(directory: str) -> Iterator[IO[bytes]]:
         except BaseException:
             os.unlink(file.name)
             raise
-
-
-class _Counted:
-    """Passes bytes through, and tells how many."""
-
-    def __init__(self, source: Checked, progress: Progress) -> None:
-        self._source = source
-        self._progress = progress
-
-    def read(self, size: int, /) -> bytes:
-        data = self._source.read(size)
-        self._progress("compressing", len(data))
-        return data
