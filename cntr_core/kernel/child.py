@@ -56,6 +56,12 @@ def ended(pid: int) -> int | None:
     return status if found else None
 
 
+def failed(pidfd: int) -> bool:
+    """Whether a child that has ended was killed, or ended with another code than 0; it is not reaped."""
+    end = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
+    return end is None or end.si_status != 0
+
+
 def wait(pid: int) -> int:
     """Wait for the end of a child; its exit code as :func:`shell_code` gives it."""
     return exit_code(os.waitpid(pid, 0)[1])

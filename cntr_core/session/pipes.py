@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .command import Stdio
@@ -51,3 +53,19 @@ def _output_pipe(ends: Ends, sink: int) -> int:
     os.set_blocking(read, False)
     ends.outputs.append((read, sink))
     return write
+
+
+@contextmanager
+def reopened(terminal: int) -> Iterator[int]:
+    """The same terminal, opened again: non-blocking for us alone, as one that is not read blocks its writers. It is
+    `terminal` itself where that cannot be.
+    """
+    try:
+        own = os.open(f"/proc/self/fd/{terminal}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        yield terminal
+        return
+    try:
+        yield own
+    finally:
+        os.close(own)

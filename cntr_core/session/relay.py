@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import socket
 from collections.abc import Callable
 from typing import Protocol
 
@@ -130,3 +131,8 @@ class Loop:
                 stream.write()
             if stream.source == fd and happened & READABLE and stream.wants_read:
                 stream.read()
+
+
+def is_readable(fd: int | socket.socket, seconds: float = 0) -> bool:
+    """Whether there is something to read, now or within `seconds`; of a pidfd, whether its process has ended."""
+    return bool(select.select([fd], [], [], seconds)[0])

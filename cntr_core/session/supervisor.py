@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import select
 import signal
 import socket
 import termios
@@ -20,9 +19,9 @@ from .builder import TerminalRequest
 from .command import Command
 from .deadlines import Deadlines
 from .monitor import kill_members, run_monitor
-from .pipes import Ends, make_streams
+from .pipes import Ends, make_streams, reopened
 from .plan import AttachPlan, host_ids
-from .relay import Loop, Stream
+from .relay import Loop, Stream, is_readable
 from .steps import MountContext
 from .target import Target
 
@@ -163,16 +162,6 @@ class _Supervisor:
             self._stdin = Stream(0, ends.stdin, lambda: os.close(ends.stdin))
             self._loop.streams.append(self._stdin)
 
-    def _own_description(self, terminal: int) -> int:
-        """The same terminal, opened again: non-blocking for us alone, as one that is not read blocks its writers."""
-        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        try:
-            own = os.open(f"/proc/self/fd/{terminal}", flags)
-        except OSError:
-            return terminal
-        self._stack.callback(os.close, own)
-        return own
-
     def _add_output(self, source: int, sink: int) -> None:
         def on_end() -> None:
             os.close(source)
@@ -210,7 +199,7 @@ class _Supervisor:
         # The terminal's end is a hangup, whether or not it controls this process and SIGHUP comes.
         self._stdin = Stream(0, self._master, lambda: self._on_ending_signal(signal.SIGHUP))
         self._loop.streams.append(self._stdin)
-        self._add_output(master, self._own_description(1))
+        self._add_output(master, self._stack.enter_context(reopened(1)))
 
     def _on_started(self, fds: list[int]) -> None:
         self._deadlines.cancel("setup")
@@ -231,7 +220,7 @@ class _Supervisor:
             kill_members(self._proc, self._session)
         self._stop_reading_stdin()
         self._deadlines.set("drain", DRAIN_LIMIT, self._on_silence)
-        while self._sock.fileno() in self._loop.watched and _is_readable(self._sock):
+        while self._sock.fileno() in self._loop.watched and is_readable(self._sock):
             self._on_message()
         if status != 0 and self._error is None:
             self._error = SessionError("a process of the session was killed", "run again with --debug")
@@ -240,7 +229,8 @@ class _Supervisor:
     def _on_server_end(self) -> None:
         assert self._server is not None
         self._loop.watched.pop(self._server, None)
-        if _died(self._server) and self._error is None:
+        # A server whose last mount is gone ends by itself with 0.
+        if child.failed(self._server) and self._error is None:
             self._error = SessionError(
                 "the filesystem server died, which ended the session",
                 "run again with --debug; --fs kernel needs none",
@@ -248,7 +238,7 @@ class _Supervisor:
         self._end()
 
     def _on_silence(self) -> None:
-        if any(stream.wants_write or _is_readable(stream.source) for stream in self._outputs if not stream.ended):
+        if any(stream.wants_write or is_readable(stream.source) for stream in self._outputs if not stream.ended):
             self._deadlines.set("drain", DRAIN_LIMIT, self._on_silence)  # pragma: no cover - a slow reader
         else:
             self._loop.stop()  # pragma: no cover - somebody kept the command's output open, and says nothing
@@ -338,30 +328,20 @@ class _Supervisor:
         """Whatever went wrong here: no monitor stays behind."""
         if not self._monitor_ended:
             process.pidfd_send_signal(self._monitor_pidfd, signal.SIGTERM)
-            if not _is_readable(self._monitor_pidfd, END_LIMIT):  # pragma: no cover - as above
+            if not is_readable(self._monitor_pidfd, END_LIMIT):  # pragma: no cover - as above
                 self._kill_monitor()
             os.waitpid(self._monitor, 0)
 
     def _result(self) -> int:
         # A dying server closes its files before it counts as dead: who has mapped one may get SIGBUS first.
         patience = DEATH_LIMIT if self._code == 128 + signal.SIGBUS else 0
-        if self._server in self._loop.watched and _is_readable(self._server, patience):  # the loop had already stopped
+        if self._server in self._loop.watched and is_readable(self._server, patience):  # the loop had already stopped
             self._on_server_end()  # pragma: no cover - a race: the container died, and the server with it
         if self._error is not None:
             raise self._error
         if self._code is None:
             name = self._target.process.container.ref
-            if _is_readable(self._target.pidfd, DEATH_LIMIT):
+            if is_readable(self._target.pidfd, DEATH_LIMIT):
                 raise ContainerNotRunning(f"{name} ended, and the session with it", "start it again")
             raise SessionError("a process of the session was killed", "run again with --debug")
         return self._code
-
-
-def _died(pidfd: int) -> bool:
-    """Whether a child was killed or failed; a server whose last mount is gone ends by itself with 0."""
-    ended = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
-    return ended is None or ended.si_status != 0
-
-
-def _is_readable(fd: int | socket.socket, seconds: float = 0) -> bool:
-    return bool(select.select([fd], [], [], seconds)[0])
