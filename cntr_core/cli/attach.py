@@ -16,9 +16,10 @@ from . import output
 from .completion import complete_container, complete_filesystem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..engine import Engine
+    from ..session import SessionOptions
     from ..types import ContainerProcess
 
 _WORDS = {"metavar": "[-- COMMAND [ARG]...]", "show_default": False}
@@ -59,6 +60,63 @@ Timeout = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the steps; do nothing.")]
 
+Command = Annotated[list[str] | None, typer.Argument(help="Run this command; default: a shell.", **_WORDS)]
+ToolsSource = Annotated[
+    str,
+    typer.Option(metavar="SOURCE", help="Take the tools from host, dir:PATH, container:NAME or image:REF."),
+]
+Backend = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        envvar="CNTR_FS",
+        autocompletion=complete_filesystem,
+        help="Use this filesystem backend; see cntr plugins.",
+    ),
+]
+RwTools = Annotated[
+    bool,
+    typer.Option("--rw-tools", help="Let the session write to the tools' tree; default: read-only."),
+]
+Fat = Annotated[
+    bool,
+    typer.Option(
+        "--fat",
+        help="Show the whole image of a slim container as /: its live root on top of its fat image.",
+    ),
+]
+FatImage = Annotated[str | None, typer.Option("--fat-image", metavar="REF", help="Use this image for --fat.")]
+Scratch = Annotated[bool, typer.Option("--scratch", help="Discard what the session writes; only with --fat.")]
+Shell = Annotated[str | None, typer.Option(metavar="COMMAND", help="Start this shell when no COMMAND is given.")]
+Cwd = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="Start in this directory; 'target': the container's own.",
+        show_default="/var/lib/cntr",
+    ),
+]
+ForwardSocket = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATH[:PATH]", help="Forward a unix socket of the host into the session. Repeatable."),
+]
+ViaKubectl = Annotated[
+    bool,
+    typer.Option(
+        "--via-kubectl",
+        help="Attach to a pod of a cluster by a privileged helper pod on the same node; CONTAINER is then POD or "
+        "NAMESPACE/POD/CONTAINER.",
+    ),
+]
+HelperImage = Annotated[
+    str,
+    typer.Option(
+        metavar="IMAGE",
+        envvar="CNTR_HELPER_IMAGE",
+        help="Use this image for the helper pod of --via-kubectl; it must have cntr and the tools.",
+    ),
+]
+
 _LONGEST = 2_000_000
 """Seconds: poll(2) counts milliseconds in an int."""
 
@@ -71,74 +129,24 @@ def register(app: typer.Typer) -> None:
 
 def attach(
     container: Name,
-    command: Annotated[list[str] | None, typer.Argument(help="Run this command; default: a shell.", **_WORDS)] = None,
-    tools: Annotated[
-        str,
-        typer.Option(metavar="SOURCE", help="Take the tools from host, dir:PATH, container:NAME or image:REF."),
-    ] = "host",
-    fs: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            envvar="CNTR_FS",
-            autocompletion=complete_filesystem,
-            help="Use this filesystem backend; see cntr plugins.",
-        ),
-    ] = "pyfuse3",
-    rw_tools: Annotated[
-        bool,
-        typer.Option("--rw-tools", help="Let the session write to the tools' tree; default: read-only."),
-    ] = False,
-    fat: Annotated[
-        bool,
-        typer.Option(
-            "--fat",
-            help="Show the whole image of a slim container as /: its live root on top of its fat image.",
-        ),
-    ] = False,
-    fat_image: Annotated[
-        str | None, typer.Option("--fat-image", metavar="REF", help="Use this image for --fat.")
-    ] = None,
-    scratch: Annotated[
-        bool, typer.Option("--scratch", help="Discard what the session writes; only with --fat.")
-    ] = False,
-    shell: Annotated[
-        str | None, typer.Option(metavar="COMMAND", help="Start this shell when no COMMAND is given.")
-    ] = None,
+    command: Command = None,
+    tools: ToolsSource = "host",
+    fs: Backend = "pyfuse3",
+    rw_tools: RwTools = False,
+    fat: Fat = False,
+    fat_image: FatImage = None,
+    scratch: Scratch = False,
+    shell: Shell = None,
     user: User = None,
     env: Env = None,
-    cwd: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            help="Start in this directory; 'target': the container's own.",
-            show_default="/var/lib/cntr",
-        ),
-    ] = None,
+    cwd: Cwd = None,
     cap_add: CapAdd = None,
     inherit: Inherit = None,
     no_cgroup: NoCgroup = False,
-    forward_socket: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH[:PATH]", help="Forward a unix socket of the host into the session. Repeatable."),
-    ] = None,
+    forward_socket: ForwardSocket = None,
     timeout: Timeout = None,
-    via_kubectl: Annotated[
-        bool,
-        typer.Option(
-            "--via-kubectl",
-            help="Attach to a pod of a cluster by a privileged helper pod on the same node; CONTAINER is then POD or "
-            "NAMESPACE/POD/CONTAINER.",
-        ),
-    ] = False,
-    helper_image: Annotated[
-        str,
-        typer.Option(
-            metavar="IMAGE",
-            envvar="CNTR_HELPER_IMAGE",
-            help="Use this image for the helper pod of --via-kubectl; it must have cntr and the tools.",
-        ),
-    ] = "",
+    via_kubectl: ViaKubectl = False,
+    helper_image: HelperImage = "",
     dry_run: DryRun = False,
     debug: output.Debug = False,
 ) -> int:
@@ -153,16 +161,9 @@ def attach(
             raise UsageError(
                 "--via-kubectl does not support --rw-tools, --fat, --scratch and --forward-socket", "leave them out"
             )
-        flags = [
-            *(("--tools", tools) if tools != "host" else ()),
-            *(("--fs", fs) if fs != "pyfuse3" else ()),
-            *(word for name in env or () for word in ("--env", _with_value(name))),
-            *(word for name in cap_add or () for word in ("--cap-add", name)),
-            *(("--no-cgroup",) if no_cgroup else ()),
-        ]
         given = {"--shell": shell, "--user": user, "--cwd": cwd, "--inherit": inherit, "--timeout": _seconds(timeout)}
-        flags += [word for name, value in given.items() if value is not None for word in (name, str(value))]
-        return _attach_via_kubectl(container, [*flags, *(("--", *command) if command else ())], helper_image, dry_run)
+        words = _flags_of_helper(tools, fs, env, cap_add, no_cgroup, given)
+        return _attach_via_kubectl(container, [*words, *(("--", *command) if command else ())], helper_image, dry_run)
     engines, process = _resolve(container)
     from ..plugins import load
     from ..session import SessionOptions, describe_attach
@@ -189,10 +190,35 @@ def attach(
     if dry_run:
         output.print_lines(describe_attach(process, options, engines, backend))
         return 0
-    if sys.stdin.isatty() and sys.stderr.isatty() and not command:
-        shown = "its files and its fat image's are /" if options.fat is not None else f"the tools are {tools}"
-        output.say(f"{process.container.ref}: the container's files are in /var/lib/cntr, {shown}")
+    if not command:
+        _greet(process, options)
     return run(process, options, engines, backend)
+
+
+def _greet(process: ContainerProcess, options: SessionOptions) -> None:
+    """Tell a person where what is."""
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        shown = "its files and its fat image's are /" if options.fat is not None else f"the tools are {options.tools}"
+        output.say(f"{process.container.ref}: the container's files are in /var/lib/cntr, {shown}")
+
+
+def _flags_of_helper(
+    tools: str,
+    fs: str,
+    env: list[str] | None,
+    cap_add: list[str] | None,
+    no_cgroup: bool,
+    given: Mapping[str, object],
+) -> list[str]:
+    """The words that say to the helper's cntr what the user said to ours."""
+    return [
+        *(("--tools", tools) if tools != "host" else ()),
+        *(("--fs", fs) if fs != "pyfuse3" else ()),
+        *(word for name in env or () for word in ("--env", _with_value(name))),
+        *(word for name in cap_add or () for word in ("--cap-add", name)),
+        *(("--no-cgroup",) if no_cgroup else ()),
+        *(word for name, value in given.items() if value is not None for word in (name, str(value))),
+    ]
 
 
 def execute(
