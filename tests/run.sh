@@ -62,13 +62,17 @@ check ruff format --no-cache --check .
 check mypy cntr_core plugins slimmer
 [ -z "$failed" ] || printf '\nThese checks failed, as will the whole run:%s\n' "$failed"
 
-# What runs beside all the others: half of the time. An ordinary user, LXD and the like are in one half alone, and so
-# is what asks docker for all that runs of cntr have left.
+# What runs beside all the others: half of the time. In one half alone are: the ordinary user, what serves filesystems
+# in the tests' own mount namespace or looks for what sessions left there, and what asks docker for all that runs of cntr
+# have left.
 BESIDE="
+tests/docs
 tests/integration/engines
+tests/integration/filesystems
 tests/integration/oci/test_rootless.py
 tests/integration/session
 tests/integration/slim/test_rootless.py
+tests/mounted
 "
 
 half() { # NAME ARGUMENTS
