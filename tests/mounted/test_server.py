@@ -234,7 +234,7 @@ def test_a_branch_of_a_third_party_is_served_and_its_mistakes_are_io_errors(
     transport: str, immutable: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     handler = logging.StreamHandler(open(2, "w", closefd=False))  # noqa: SIM115 - stderr stays open
-    logging.getLogger("cntr").addHandler(handler)
+    logging.getLogger("cntr_plugins").addHandler(handler)
     with filesystem(transport).mount(MountRequest([Numbers()], immutable=immutable)) as mount:
         move_mount(mount.fd, "", AT_FDCWD, tmp_path)
         try:
@@ -248,7 +248,7 @@ def test_a_branch_of_a_third_party_is_served_and_its_mistakes_are_io_errors(
             assert (tmp_path / "one").read_text() == "one", "the mount lives on"
         finally:
             umount2(tmp_path, MNT_DETACH)
-    logging.getLogger("cntr").removeHandler(handler)
+    logging.getLogger("cntr_plugins").removeHandler(handler)
     assert "a programmer's mistake" in capfd.readouterr().err
 
 
