@@ -12,9 +12,6 @@ class Deadlines:
     def __init__(self) -> None:
         self._pending: dict[str, tuple[float, Callable[[], None]]] = {}
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._pending
-
     def set(self, name: str, seconds: float, action: Callable[[], None]) -> None:
         """Do `action` in so many seconds, instead of what had that name."""
         self._pending[name] = (time.monotonic() + seconds, action)

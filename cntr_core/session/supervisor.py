@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import logging
 import os
 import signal
@@ -38,6 +39,22 @@ DRAIN_LIMIT = 1.0
 
 DEATH_LIMIT = 1.0
 """Seconds between the deaths of a PID namespace's other processes and of its init, which waits for them."""
+
+
+class _State(enum.IntEnum):
+    """How far a session has come. It only moves on, and may leave some out; what comes late takes none back."""
+
+    STARTING = enum.auto()
+    """There is no command yet: any signal ends the session."""
+    RUNNING = enum.auto()
+    """Signals go to the command; the first that ends the session is only a request."""
+    ASKED = enum.auto()
+    """The command has been told to end, and has TERM_GRACE for it; the next such signal ends the session."""
+    ENDING = enum.auto()
+    """The monitor has been told to end the session, and has END_LIMIT for it."""
+    ENDED = enum.auto()
+    """The monitor is gone; what is left of the output is awaited."""
+
 
 _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -78,7 +95,7 @@ class _Supervisor:
         self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, self._proc)
         self._master = -1
-        self._monitor_ended = False
+        self._state = _State.STARTING
         self._deadlines = Deadlines()
         self._on_timeout = timeout
 
@@ -202,6 +219,7 @@ class _Supervisor:
         self._add_output(master, self._stack.enter_context(reopened(1)))
 
     def _on_started(self, fds: list[int]) -> None:
+        self._move_on(_State.RUNNING)
         self._deadlines.cancel("setup")
         if self._plan.nested:
             self._session = fds.pop(0)
@@ -213,7 +231,7 @@ class _Supervisor:
 
     def _on_monitor_end(self) -> None:
         del self._loop.watched[self._monitor_pidfd]
-        self._monitor_ended = True
+        self._move_on(_State.ENDED)
         self._deadlines.cancel("end")
         status = os.waitpid(self._monitor, 0)[1]
         if self._session is not None:
@@ -255,6 +273,9 @@ class _Supervisor:
         self._forward(signal.SIGTERM)
         self._deadlines.set("term", TERM_GRACE, self._end)
 
+    def _move_on(self, state: _State) -> None:
+        self._state = max(self._state, state)
+
     # Signals
 
     @contextlib.contextmanager
@@ -286,8 +307,9 @@ class _Supervisor:
                 self._on_ending_signal(number)
 
     def _on_ending_signal(self, number: int) -> None:
-        if self._code is not None or "setup" in self._deadlines:
+        if self._state is not _State.RUNNING:
             self._end()
+        self._move_on(_State.ASKED)
         self._code = 128 + number
         self._forward(number)
         self._deadlines.set("term", TERM_GRACE, self._end)
@@ -295,7 +317,7 @@ class _Supervisor:
         self._deadlines.set("stuck", TERM_GRACE + END_LIMIT, self._loop.stop)
 
     def _forward(self, number: int) -> None:
-        if "setup" in self._deadlines:  # pragma: no cover - a race: a signal before there is a command
+        if self._state is _State.STARTING:  # pragma: no cover - a race: a signal before there is a command
             self._code = 128 + number
             self._end()
         _log.debug("hand on signal %d", number)
@@ -308,7 +330,8 @@ class _Supervisor:
         _log.debug("end the session")
         self._stop_reading_stdin()
         self._deadlines.cancel("setup", "timeout", "term")
-        if not self._monitor_ended:
+        if self._state is not _State.ENDED:
+            self._move_on(_State.ENDING)
             process.pidfd_send_signal(self._monitor_pidfd, signal.SIGTERM)
             self._deadlines.set("end", END_LIMIT, self._kill_monitor)
 
@@ -321,12 +344,12 @@ class _Supervisor:
             self._loop.streams.remove(self._stdin)
 
     def _stop_when_done(self) -> None:
-        if self._monitor_ended and all(stream.ended for stream in self._outputs):
+        if self._state is _State.ENDED and all(stream.ended for stream in self._outputs):
             self._loop.stop()
 
     def _reap(self) -> None:
         """Whatever went wrong here: no monitor stays behind."""
-        if not self._monitor_ended:
+        if self._state is not _State.ENDED:
             process.pidfd_send_signal(self._monitor_pidfd, signal.SIGTERM)
             if not is_readable(self._monitor_pidfd, END_LIMIT):  # pragma: no cover - as above
                 self._kill_monitor()
