@@ -57,7 +57,7 @@ def attach(
             branches = stack.enter_context(ready.branches())
         with timed(_log, "mount %d branches by %s", len(branches), filesystem.name):
             mount = stack.enter_context(filesystem.mount(MountRequest(branches=branches, read_only=ready.read_only)))
-        return run_session(ready.target, ready.plan, mount.fd, mount.server, options.timeout)
+        return run_session(ready.target, ready.plan, mount)
 
 
 def describe_attach(
@@ -129,7 +129,7 @@ def _branches(target: Target, tools: Tools, plan: AttachPlan, writable: bool) ->
                 ) from None
             yield (tools.tree,)
         return
-    user = host_ids(target, plan.identity)
+    user = host_ids(target, plan.command.identity)
     with session_skeleton(tools.tree, target.root, hide_secrets=tools.is_host, user=user) as upper:
         yield (tools.tree,) if upper is None else (DirectoryTree(upper), tools.tree)
 
@@ -142,7 +142,7 @@ def execute(process: ContainerProcess, options: SessionOptions, caller: Mapping[
     """
     options = _join_where_needed(process, options)
     with pin_target(process, join_cgroup=options.join_cgroup) as target:
-        return run_session(target, plan_exec(target, options, caller), None, None, options.timeout)
+        return run_session(target, plan_exec(target, options, caller), None)
 
 
 def describe_execute(

@@ -41,9 +41,9 @@ class Terminal:
 class Stdio:
     """The command's standard streams: descriptors, None for the terminal."""
 
-    stdin: int | None
-    stdout: int | None
-    stderr: int | None
+    stdin: int | None = None
+    stdout: int | None = None
+    stderr: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class Command:
     environment: dict[bytes, bytes]
     cwd: bytes
     identity: Identity
-    stdio: Stdio
-    terminal: Terminal | None
     cgroup_procs: tuple[int, ...]
     adopt: bool
     """Whether orphans of the command belong to the session, and end with it."""
+    stdio: Stdio = Stdio()
+    terminal: Terminal | None = None
 
 
 def needed(command: Command, sock: socket.socket) -> set[int]:

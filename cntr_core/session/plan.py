@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..kernel import capabilities
 from . import merged_root, root_layout, steps
-from .environment import Environment, attach_environment, exec_environment, parse_assignments
+from .command import Command
+from .environment import attach_environment, exec_environment, parse_assignments
 from .identity import INHERITABLE, Identity, decide, parse_user
 from .skeleton import is_regular
 from .steps import Step
@@ -45,27 +46,28 @@ class SessionOptions:
 
 @dataclass(frozen=True, slots=True)
 class AttachPlan:
-    """A session, decided: the steps that build its root, and the command with its identity."""
+    """A session, decided: the steps that build its root, and the command, which has no streams yet."""
 
     steps: tuple[Step, ...]
-    programs: tuple[tuple[bytes, ...], ...]
-    environment: Environment
-    cwd: bytes
-    identity: Identity
+    command: Command
     forwards: tuple[tuple[str, str], ...]
-    nested: bool
-    """Whether the session has a mount namespace of its own (attach), or the container's (exec)."""
     joins_cgroup: bool
+    timeout: float | None
+
+    @property
+    def nested(self) -> bool:
+        """Whether the session has a mount namespace of its own (attach), or the container's (exec)."""
+        return self.command.adopt
 
     def describe(self) -> list[str]:
         """The plan in the order of its execution, one line a step, for ``--dry-run``."""
-        program = shlex.join(word.decode(errors="backslashreplace") for word in self.programs[0])
+        program = shlex.join(word.decode(errors="backslashreplace") for word in self.command.programs[0])
         return [
             *(step.describe() for step in self.steps),
             "fork into the PID namespace",
             "join the container's cgroups" if self.joins_cgroup else "stay in the caller's cgroups",
-            self.identity.describe(),
-            f"execute {program} in {self.cwd.decode(errors='backslashreplace')}",
+            self.command.identity.describe(),
+            f"execute {program} in {self.command.cwd.decode(errors='backslashreplace')}",
         ]
 
 
@@ -76,38 +78,16 @@ def plan_attach(
 
     :raises UsageError: an option does not fit the target.
     """
-    identity = _identity(target, options)
-    forwards = tuple(_forward(text) for text in options.forward_sockets)
-    files = [path for path in root_layout.FILES if is_regular(target.root, path)]
-    if options.rw_tools:  # nothing hides a link of the tools then, and nothing stands in for a missing file
-        files = [path for path in files if is_regular(tools.root, path, follow=False)]
-    owner = host_ids(target, identity)
+    identity, forwards = _identity(target, options), _forwards(options)
     access = "read-write" if options.rw_tools else "read-only"
-    return AttachPlan(
-        steps=(
-            *_first_steps(target, identity),
-            steps.UnshareMounts(),
-            steps.AttachRoot(f"{tools.description} ({access}, by {filesystem})"),
-            steps.PlaceContainer(),
-            *(steps.BindSpecial(name) for name in root_layout.SPECIAL),
-            *(steps.BindFile(path) for path in files),
-            *(steps.MountPrivate(path, mode) for path, mode in root_layout.PRIVATE.items()),
-            steps.PivotRoot(),
-            *(steps.Listen(inside, owner) for _, inside in forwards),
-        ),
-        programs=_programs(options, tools.shells),
-        environment=attach_environment(
-            target.environment,
-            caller,
-            tools.path,
-            [*_socket_variables(forwards, caller), *_extra(options, caller)],
-        ),
-        cwd=_attach_cwd(target, options),
-        identity=identity,
-        forwards=forwards,
-        nested=True,
-        joins_cgroup=options.join_cgroup,
-    )
+    root = f"{tools.description} ({access}, by {filesystem})"
+    variables = [*_socket_variables(forwards, caller), *parse_assignments(options.env, caller)]
+    programs = _programs(options, tools.shells)
+    environment = attach_environment(target.environment, caller, tools.path, variables)
+    cwd = _attach_cwd(target, options)
+    command = Command(programs, environment, cwd, identity, target.cgroup_procs, adopt=True)
+    own = _places(target, options, tools)
+    return _plan(options, _nested_steps(target, identity, root, own, forwards), command, forwards)
 
 
 def plan_whole(
@@ -118,29 +98,12 @@ def plan_whole(
 
     :raises UsageError: an option does not fit the target.
     """
-    identity = _identity(target, options)
-    forwards = tuple(_forward(text) for text in options.forward_sockets)
-    owner = host_ids(target, identity)
+    identity, forwards = _identity(target, options), _forwards(options)
     kept = "thrown away" if options.scratch else "the container's"
-    programs = merged_root.shells(target.environment)
-    return AttachPlan(
-        steps=(
-            *_first_steps(target, identity),
-            steps.UnshareMounts(),
-            steps.AttachRoot(f"the container's root over {fat} (writes are {kept}, by {filesystem})"),
-            steps.PlaceContainer(),
-            *(steps.BindSpecial(name) for name in root_layout.SPECIAL),
-            steps.PivotRoot(),
-            *(steps.Listen(inside, owner) for _, inside in forwards),
-        ),
-        programs=_programs(options, programs),
-        environment=exec_environment(target.environment, caller, _extra(options, caller)),
-        cwd=os.fsencode(options.cwd) if options.cwd not in (None, "target") else target.cwd,
-        identity=identity,
-        forwards=forwards,
-        nested=True,
-        joins_cgroup=options.join_cgroup,
-    )
+    root = f"the container's root over {fat} (writes are {kept}, by {filesystem})"
+    programs = _programs(options, merged_root.shells(target.environment))
+    command = _own_command(target, options, identity, programs, caller, adopt=True)
+    return _plan(options, _nested_steps(target, identity, root, (), forwards), command, forwards)
 
 
 def plan_exec(target: Target, options: SessionOptions, caller: Mapping[bytes, bytes]) -> AttachPlan:
@@ -148,16 +111,38 @@ def plan_exec(target: Target, options: SessionOptions, caller: Mapping[bytes, by
     identity = _identity(target, options)
     if not options.command:  # pragma: no cover - the command line asks for one before
         raise UsageError("there is no command to execute", "write it after --, as in: cntr exec NAME -- CMD")
-    return AttachPlan(
-        steps=(*_first_steps(target, identity), steps.ChangeRoot()),
-        programs=(_checked(options.command),),
-        environment=exec_environment(target.environment, caller, _extra(options, caller)),
-        cwd=os.fsencode(options.cwd) if options.cwd not in (None, "target") else target.cwd,
-        identity=identity,
-        forwards=(),
-        nested=False,
-        joins_cgroup=options.join_cgroup,
-    )
+    command = _own_command(target, options, identity, _programs(options, ()), caller, adopt=False)
+    return _plan(options, (*_first_steps(target, identity), steps.ChangeRoot()), command)
+
+
+def _plan(
+    options: SessionOptions, todo: tuple[Step, ...], command: Command, forwards: tuple[tuple[str, str], ...] = ()
+) -> AttachPlan:
+    return AttachPlan(todo, command, forwards, options.join_cgroup, options.timeout)
+
+
+def _own_command(
+    target: Target,
+    options: SessionOptions,
+    identity: Identity,
+    programs: tuple[tuple[bytes, ...], ...],
+    caller: Mapping[bytes, bytes],
+    *,
+    adopt: bool,
+) -> Command:
+    """A command on the container's own root, with the container's variables."""
+    environment = exec_environment(target.environment, caller, parse_assignments(options.env, caller))
+    cwd = os.fsencode(options.cwd) if options.cwd not in (None, "target") else target.cwd
+    return Command(programs, environment, cwd, identity, target.cgroup_procs, adopt)
+
+
+def _places(target: Target, options: SessionOptions, tools: Tools) -> list[Step]:
+    """What is not the tools' in their tree: files of the container's, and directories of the session's."""
+    files = [path for path in root_layout.FILES if is_regular(target.root, path)]
+    if options.rw_tools:  # nothing hides a link of the tools then, and nothing stands in for a missing file
+        files = [path for path in files if is_regular(tools.root, path, follow=False)]
+    private = (steps.MountPrivate(path, mode) for path, mode in root_layout.PRIVATE.items())
+    return [*map(steps.BindFile, files), *private]
 
 
 def host_ids(target: Target, identity: Identity) -> tuple[int, int]:
@@ -172,6 +157,23 @@ def _first_steps(target: Target, identity: Identity) -> list[Step]:
     if identity.oom_score_adj is not None:
         first.insert(0, steps.TakeOomScore(identity.oom_score_adj))
     return first
+
+
+def _nested_steps(
+    target: Target, identity: Identity, root: str, own: Iterable[Step], forwards: tuple[tuple[str, str], ...]
+) -> tuple[Step, ...]:
+    """The steps to a root of the session's own, which `root` describes; `own` are those between all others."""
+    owner = host_ids(target, identity)
+    return (
+        *_first_steps(target, identity),
+        steps.UnshareMounts(),
+        steps.AttachRoot(root),
+        steps.PlaceContainer(),
+        *(steps.BindSpecial(name) for name in root_layout.SPECIAL),
+        *own,
+        steps.PivotRoot(),
+        *(steps.Listen(inside, owner) for _, inside in forwards),
+    )
 
 
 def _identity(target: Target, options: SessionOptions) -> Identity:
@@ -220,8 +222,8 @@ def _attach_cwd(target: Target, options: SessionOptions) -> bytes:
     return os.fsencode(options.cwd)
 
 
-def _extra(options: SessionOptions, caller: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    return parse_assignments(options.env, caller)
+def _forwards(options: SessionOptions) -> tuple[tuple[str, str], ...]:
+    return tuple(_forward(text) for text in options.forward_sockets)
 
 
 def _forward(text: str) -> tuple[str, str]:

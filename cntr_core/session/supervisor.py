@@ -11,13 +11,14 @@ import socket
 import termios
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 from .. import debugging
 from ..errors import CntrError, ContainerNotRunning, SessionError
+from ..filesystem import ServedMount
 from ..kernel import channel, child, process, pty
 from . import proxy
 from .builder import TerminalRequest
-from .command import Command
 from .deadlines import Deadlines
 from .monitor import kill_members, run_monitor
 from .pipes import Ends, make_streams, reopened
@@ -60,31 +61,23 @@ _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
-def run_session(target: Target, plan: AttachPlan, root: int | None, server: int | None, timeout: float | None) -> int:
+def run_session(target: Target, plan: AttachPlan, mount: ServedMount | None) -> int:
     """Run `plan` to its end, and give the exit code of its command.
 
-    `root` is the detached mount that becomes the session's root, `server` a pidfd of who serves it.
+    `mount` becomes the session's root; None for the container's own.
 
     :raises CntrError: the session could not be built, or something of ours failed while it ran.
     """
     with ExitStack() as stack:
-        return _Supervisor(target, plan, root, server, timeout, stack).run()
+        return _Supervisor(target, plan, mount, stack).run()
 
 
 class _Supervisor:
-    def __init__(
-        self,
-        target: Target,
-        plan: AttachPlan,
-        root: int | None,
-        server: int | None,
-        timeout: float | None,
-        stack: ExitStack,
-    ) -> None:
+    def __init__(self, target: Target, plan: AttachPlan, mount: ServedMount | None, stack: ExitStack) -> None:
         self._target = target
         self._plan = plan
-        self._root = root
-        self._server = server
+        self._mount = mount
+        self._server = mount.server if mount else None
         self._stack = stack
         self._loop = Loop()
         self._outputs: list[Stream] = []
@@ -97,7 +90,6 @@ class _Supervisor:
         self._master = -1
         self._state = _State.STARTING
         self._deadlines = Deadlines()
-        self._on_timeout = timeout
 
     def run(self) -> int:
         wants_terminal = os.isatty(0) and os.isatty(1)
@@ -124,30 +116,20 @@ class _Supervisor:
         self._stack.callback(os.close, caller)
         fallback = pty.open_host_master()
         self._stack.callback(os.close, fallback)
-        owner = host_ids(self._target, self._plan.identity)
+        owner = host_ids(self._target, self._plan.command.identity)
         return TerminalRequest(caller, fallback, termios.tcgetattr(0), owner)
 
     def _start(self, ends: Ends, request: TerminalRequest | None, sock: socket.socket) -> int:
         """Fork the monitor; gives its PID. This process has one thread."""
-        plan = self._plan
-        command = Command(
-            programs=plan.programs,
-            environment=plan.environment,
-            cwd=plan.cwd,
-            identity=plan.identity,
-            stdio=ends.child,
-            terminal=None,
-            cgroup_procs=self._target.cgroup_procs,
-            adopt=plan.nested,
-        )
-
+        command = replace(self._plan.command, stdio=ends.child)
+        context = MountContext(self._target, self._mount.fd if self._mount else None)
         lines = self._debug_lines()
 
         def monitor() -> None:
             debugging.call_process("monitor", lines)
             self._sock.close()
             ends.close_ours()
-            run_monitor(MountContext(self._target, self._root), plan.steps, command, request, sock)
+            run_monitor(context, self._plan.steps, command, request, sock)
 
         pid = child.fork(monitor, block_signals=True)  # until the monitor's first step
         _log.debug("the monitor is process %d", pid)
@@ -224,8 +206,8 @@ class _Supervisor:
         if self._plan.nested:
             self._session = fds.pop(0)
             self._stack.callback(os.close, self._session)
-        if self._on_timeout is not None:
-            self._deadlines.set("timeout", self._on_timeout, self._on_time_is_up)
+        if self._plan.timeout is not None:
+            self._deadlines.set("timeout", self._plan.timeout, self._on_time_is_up)
         for fd, (outside, _) in zip(fds, self._plan.forwards, strict=True):
             proxy.start(socket.socket(fileno=fd), outside)
 
@@ -269,7 +251,7 @@ class _Supervisor:
         self._end()
 
     def _on_time_is_up(self) -> None:
-        self._error = SessionError(f"the session was ended after {self._on_timeout:g} s", "raise or drop --timeout")
+        self._error = SessionError(f"the session was ended after {self._plan.timeout:g} s", "raise or drop --timeout")
         self._forward(signal.SIGTERM)
         self._deadlines.set("term", TERM_GRACE, self._end)
 
@@ -339,9 +321,7 @@ class _Supervisor:
         process.pidfd_send_signal(self._monitor_pidfd, signal.SIGKILL)
 
     def _stop_reading_stdin(self) -> None:
-        if self._stdin in self._loop.streams:
-            assert self._stdin is not None
-            self._loop.streams.remove(self._stdin)
+        self._loop.streams = [stream for stream in self._loop.streams if stream is not self._stdin]
 
     def _stop_when_done(self) -> None:
         if self._state is _State.ENDED and all(stream.ended for stream in self._outputs):
