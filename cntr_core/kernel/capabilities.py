@@ -22,10 +22,8 @@ MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CH
 NAMES = tuple(_NAMES.split())
 """The names of linux/capability.h without ``CAP_``, by number (Linux 5.9: 0 to 40)."""
 
-SECBIT_NOROOT = 1 << 0
 SECBIT_NO_SETUID_FIXUP = 1 << 2
 SECBIT_KEEP_CAPS = 1 << 4
-SECBIT_NO_CAP_AMBIENT_RAISE = 1 << 6
 
 _SETPCAP = 1 << NAMES.index("SETPCAP")
 _VERSION_3 = 0x20080522
@@ -67,8 +65,11 @@ def names(mask: int) -> list[str]:
     >>> names(0b101)
     ['CAP_CHOWN', 'CAP_DAC_READ_SEARCH']
     """
-    numbers = (number for number in range(mask.bit_length()) if mask >> number & 1)
-    return [f"CAP_{NAMES[number] if number < len(NAMES) else number}" for number in numbers]
+    return [f"CAP_{NAMES[number] if number < len(NAMES) else number}" for number in _numbers(mask)]
+
+
+def _numbers(mask: int) -> list[int]:
+    return [number for number in range(mask.bit_length()) if mask >> number & 1]
 
 
 def mask(capabilities: Iterable[str]) -> int:
@@ -143,11 +144,9 @@ def apply(wanted: CapabilitySet, last: int) -> None:
     # before the dropping; CAP_SETPCAP goes last.
     capset(permitted & _SETPCAP, permitted, inheritable)
     capset(permitted & _SETPCAP, permitted, wanted.inheritable & known)
-    for number in range(last + 1):
-        if not wanted.bounding >> number & 1 and _read_bounding(_PR_CAPBSET_READ, number):
-            _drop_bounding(_PR_CAPBSET_DROP, number)
+    for number in _numbers(bounding(last) & ~wanted.bounding):
+        _drop_bounding(_PR_CAPBSET_DROP, number)
     _ambient(_PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
     capset(wanted.effective & known, wanted.permitted & known, wanted.inheritable & known)
-    for number in range(last + 1):
-        if wanted.ambient >> number & 1:
-            _ambient(_PR_CAP_AMBIENT, _AMBIENT_RAISE, number)
+    for number in _numbers(wanted.ambient & known):
+        _ambient(_PR_CAP_AMBIENT, _AMBIENT_RAISE, number)

@@ -33,7 +33,6 @@ _LARGEST_FD = 0x7FFFFFFF
 
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
-_PR_GET_DUMPABLE = 3
 _PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
 _PR_SET_NAME = 15
@@ -75,11 +74,6 @@ def set_dumpable(dumpable: bool) -> None:
     execve(2) of a readable program sets it again.
     """
     _prctl(_PR_SET_DUMPABLE, int(dumpable))
-
-
-def is_dumpable() -> bool:
-    """Whether same-user processes may trace this one; see :func:`set_dumpable`."""
-    return _prctl(_PR_GET_DUMPABLE) == 1
 
 
 def set_pdeathsig(signal: int) -> None:

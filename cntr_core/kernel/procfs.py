@@ -33,33 +33,27 @@ class Ids:
 class ProcessStatus:
     """``/proc/PID/status``. Fields of newer kernels are None (or empty) where the kernel did not print them.
 
-    `name` is the escaped name of the thread. `state` is one letter: R, S, D, T, t, X, Z, I. `tgid` is the
+    `state` is one letter: R, S, D, T, t, X, Z, I. `tgid` is the
     process and `pid` the thread. `namespace_pids` are its numbers, from the reader's PID namespace down to
     its own (Linux 4.1). Capability sets are masks; `cap_ambient` came with Linux 4.3, `umask` with 4.7,
-    `no_new_privs` with 4.10, `seccomp` (0 off, 1 strict, 2 filter) with 3.8. `kernel_thread` is None before
-    Linux 6.8.
+    `no_new_privs` with 4.10.
     """
 
-    name: bytes
     state: str
     tgid: int
     pid: int
     parent: int
-    tracer: int
     uids: Ids
     gids: Ids
     groups: tuple[int, ...]
     namespace_pids: tuple[int, ...]
     umask: int | None
-    threads: int | None
     cap_inheritable: int
     cap_permitted: int
     cap_effective: int
     cap_bounding: int
     cap_ambient: int
     no_new_privs: bool | None
-    seccomp: int | None
-    kernel_thread: bool | None
     has_memory: bool
     """Whether it has an address space: false for kernel threads and zombies."""
 
@@ -68,22 +62,14 @@ class ProcessStatus:
 class Stat:
     """The part of ``/proc/PID/stat`` that status does not have.
 
-    `start_time` is in clock ticks since boot. `flags` are the kernel's PF_* bits. `terminal` is a device
-    number, 0 for none.
+    `start_time` is in clock ticks since boot.
     """
 
     pid: int
     name: bytes
     state: str
     parent: int
-    process_group: int
-    session: int
-    terminal: int
-    flags: int
     start_time: int
-
-
-PF_KTHREAD = 0x00200000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +90,6 @@ class Mount:
     fstype: bytes
     source: bytes
     super_options: tuple[bytes, ...]
-
-    @property
-    def peer_group(self) -> int | None:
-        """The group with which it shares mount events, None for a mount that is not shared."""
-        for field in self.optional:
-            if field.startswith(b"shared:"):
-                return int(field[7:])
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,31 +119,22 @@ def parse_status(data: bytes) -> ProcessStatus:
 
 
 def _status(fields: dict[bytes, bytes]) -> ProcessStatus:
-    def optional(key: bytes, base: int = 10) -> int | None:
-        return _number(fields[key], base) if key in fields else None
-
-    no_new_privs, kernel_thread = optional(b"NoNewPrivs"), optional(b"Kthread")
     return ProcessStatus(
-        name=fields[b"Name"],
         state=_letter(fields[b"State"]),
         tgid=_number(fields[b"Tgid"]),
         pid=_number(fields[b"Pid"]),
         parent=_number(fields[b"PPid"]),
-        tracer=_number(fields[b"TracerPid"]),
         uids=_ids(fields[b"Uid"]),
         gids=_ids(fields[b"Gid"]),
         groups=_numbers(fields[b"Groups"]),
         namespace_pids=_numbers(fields.get(b"NSpid", b"")),
-        umask=optional(b"Umask", 8),
-        threads=optional(b"Threads"),
+        umask=_number(fields[b"Umask"], 8) if b"Umask" in fields else None,
         cap_inheritable=_number(fields[b"CapInh"], 16),
         cap_permitted=_number(fields[b"CapPrm"], 16),
         cap_effective=_number(fields[b"CapEff"], 16),
         cap_bounding=_number(fields[b"CapBnd"], 16),
-        cap_ambient=optional(b"CapAmb", 16) or 0,
-        no_new_privs=None if no_new_privs is None else bool(no_new_privs),
-        seccomp=optional(b"Seccomp"),
-        kernel_thread=None if kernel_thread is None else bool(kernel_thread),
+        cap_ambient=_number(fields.get(b"CapAmb", b"0"), 16),
+        no_new_privs=bool(_number(fields[b"NoNewPrivs"])) if b"NoNewPrivs" in fields else None,
         has_memory=b"VmSize" in fields,
     )
 
@@ -208,10 +177,6 @@ def parse_stat(data: bytes) -> Stat:
             name=name,
             state=_letter(fields[0]),
             parent=_number(fields[1]),
-            process_group=int(fields[2]),
-            session=int(fields[3]),
-            terminal=int(fields[4]),
-            flags=_number(fields[6]),
             start_time=_number(fields[19]),
         )
     except ValueError:

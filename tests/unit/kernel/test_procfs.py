@@ -53,15 +53,14 @@ def test_the_status_of_a_container_process() -> None:
     assert status.umask == 0o022
     assert (status.cap_bounding, status.cap_inheritable) == (0xA80425FB, 0xA80425FB)
     assert (status.cap_permitted, status.cap_effective, status.cap_ambient) == (0, 0, 0)
-    assert (status.no_new_privs, status.seccomp) == (False, 2)
-    assert (status.kernel_thread, status.has_memory) == (False, True)
+    assert (status.no_new_privs, status.has_memory) == (False, True)
 
 
 def test_the_status_of_an_old_kernel_lacks_what_came_later() -> None:
     status = procfs.parse_status(fixture("status/linux-3.10.status"))
     assert status.cap_effective == 0x1FFFFFFFFF
     assert status.cap_ambient == 0
-    assert (status.umask, status.no_new_privs, status.kernel_thread) == (None, None, None)
+    assert (status.umask, status.no_new_privs) == (None, None)
     assert status.namespace_pids == ()
     assert status.groups == ()
     assert status.has_memory
@@ -69,7 +68,6 @@ def test_the_status_of_an_old_kernel_lacks_what_came_later() -> None:
 
 def test_a_kernel_thread_is_recognised() -> None:
     status = procfs.parse_status(fixture("status/linux-6.18-kernel-thread.status"))
-    assert status.kernel_thread
     assert not status.has_memory
 
 
@@ -80,7 +78,7 @@ def test_a_kernel_thread_is_recognised() -> None:
         (b"CapBnd:\t00000000a80425fb", b"CapBnd:\tnone"),
         (b"Uid:\t1000\t1000\t1000\t1000", b"Uid:\t1000\t1000\t1000"),
         (b"State:\tS", b"State:\t?"),
-        (b"TracerPid:", b"Tracer:"),
+        (b"PPid:", b"Parent:"),
     ],
 )
 def test_a_status_with_a_broken_field_is_refused(old: bytes, new: bytes) -> None:
@@ -95,13 +93,12 @@ def test_a_status_with_a_broken_field_is_refused(old: bytes, new: bytes) -> None
 _PLAIN = st.integers(0, 2**31)
 
 
-@given(name=st.binary(max_size=15), parent=_PLAIN, flags=_PLAIN, start=st.integers(0, 2**63), terminal=st.integers())
-def test_stat_survives_any_name(name: bytes, parent: int, flags: int, start: int, terminal: int) -> None:
-    numbers = f"R {parent} 7 8 {terminal} -1 {flags}" + " 0" * 12 + f" {start} 0 0"
+@given(name=st.binary(max_size=15), parent=_PLAIN, start=st.integers(0, 2**63), terminal=st.integers())
+def test_stat_survives_any_name(name: bytes, parent: int, start: int, terminal: int) -> None:
+    numbers = f"R {parent} 7 8 {terminal} -1 5" + " 0" * 12 + f" {start} 0 0"
     stat = procfs.parse_stat(b"42 (" + name + b") " + numbers.encode())
     assert (stat.pid, stat.name, stat.state, stat.parent) == (42, name, "R", parent)
-    assert (stat.process_group, stat.session, stat.terminal) == (7, 8, terminal)
-    assert (stat.flags, stat.start_time) == (flags, start)
+    assert stat.start_time == start
 
 
 def test_a_process_called_like_the_fields_behind_its_name() -> None:
@@ -145,7 +142,6 @@ def test_any_number_of_optional_fields() -> None:
     assert mounts[b"/none"].optional == ()
     assert mounts[b"/mnt2"].optional == (b"master:1",)
     assert mounts[b"/three"].optional == (b"shared:11", b"master:2", b"propagate_from:3")
-    assert [mounts[point].peer_group for point in (b"/none", b"/mnt2", b"/three")] == [None, None, 11]
 
 
 def test_the_example_of_the_manual() -> None:
