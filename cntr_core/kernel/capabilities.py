@@ -131,17 +131,17 @@ def ambient(last: int) -> int:
 def apply(wanted: CapabilitySet, last: int) -> None:
     """Give the calling thread exactly the sets of `wanted`. `last` is :func:`last_cap`, read beforehand.
 
-    Change uids first, with :func:`~cntr_core.kernel.process.set_keep_capabilities`: leaving uid 0 then
-    empties the effective and the ambient set, and this fills them again from the permitted one. Capabilities
-    that the kernel does not know are left out. An execve(2) afterwards recomputes the sets: for a uid other
-    than 0 only ambient ones survive a plain program.
+    Change uids first, with :func:`~cntr_core.kernel.process.set_keep_capabilities`: leaving uid 0 then empties the
+    effective and the ambient set, and this fills them again from the permitted one. What the kernel does not know is
+    left out. An execve(2) afterwards recomputes the sets: for a uid other than 0 only ambient ones survive a plain
+    program.
 
     :raises PermissionError: `wanted` holds what the thread does not have, or CAP_SETPCAP is missing.
     """
     known = (1 << last + 1) - 1
     _, permitted, inheritable = capget()
-    # New inheritable ones must lie within the bounding set and want CAP_SETPCAP to be effective, so they come
-    # before the dropping; CAP_SETPCAP goes last.
+    # New inheritable ones must lie within the bounding set and want CAP_SETPCAP to be effective, so they come before
+    # the dropping; CAP_SETPCAP goes last.
     capset(permitted & _SETPCAP, permitted, inheritable)
     capset(permitted & _SETPCAP, permitted, wanted.inheritable & known)
     for number in _numbers(bounding(last) & ~wanted.bounding):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from .syscall import Syscall
@@ -51,8 +52,7 @@ NAMESPACES = {
 
 
 def open_namespaces(pid: int | str = "self", proc: str = "/proc") -> dict[str, int]:
-    """Descriptors of all namespaces of a process, by kind. Kinds that the kernel was built without are
-    absent.
+    """Descriptors of all namespaces of a process, by kind. Kinds that the kernel was built without are absent.
 
     The caller owns the descriptors, which keep the namespaces alive. None is left open on an error.
 
@@ -60,22 +60,24 @@ def open_namespaces(pid: int | str = "self", proc: str = "/proc") -> dict[str, i
     :raises PermissionError: ptrace(2)'s access rules forbid it.
     """
     directory = os.open(f"{proc}/{pid}/ns", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    opened: dict[str, int] = {}
     try:
+        return _open_all(directory)
+    finally:
+        os.close(directory)
+
+
+def _open_all(directory: int) -> dict[str, int]:
+    opened: dict[str, int] = {}
+    with ExitStack() as half_way:
         for kind in NAMESPACES:
             try:
                 opened[kind] = os.open(kind, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+                half_way.callback(os.close, opened[kind])
             except FileNotFoundError:
-                # A process that ended meanwhile has no links at all; the kernel's own gaps are cgroup and
-                # time.
+                # A process that ended meanwhile has no links at all; the kernel's own gaps are cgroup and time.
                 if kind == "mnt":
                     raise
-    except OSError:
-        for fd in opened.values():
-            os.close(fd)
-        raise
-    finally:
-        os.close(directory)
+        half_way.pop_all()
     return opened
 
 

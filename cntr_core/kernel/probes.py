@@ -73,24 +73,26 @@ def _kernel() -> Iterator[Feature]:
     yield Feature("kernel", enough, f"Linux {release}", "use Linux 5.12 or newer", required=True)
 
 
+_TRIALS: dict[str, tuple[str, list[Callable[[], object]]]] = {
+    "mount API": (
+        "5.2",
+        [
+            lambda: mounts.open_tree(-1, "x"),
+            lambda: mounts.move_mount(-1, "x", -1, "x"),
+            lambda: mounts.fsopen("no-such-filesystem"),
+            lambda: mounts.fsconfig_set_flag(-1, "x"),
+            lambda: mounts.fsmount(-1),
+        ],
+    ),
+    "mount_setattr": ("5.12", [lambda: mounts.mount_setattr(-1, "x")]),
+    "openat2": ("5.6", [lambda: paths.openat2(-1, "x", os.O_PATH)]),
+    "pidfd": ("5.3", [lambda: process.pidfd_open(-1), lambda: process.pidfd_send_signal(-1, 0)]),
+}
+"""System calls, each tried with descriptors that are not open; and the kernel that brought them."""
+
+
 def _calls() -> Iterator[Feature]:
-    """System calls, each tried with descriptors that are not open."""
-    trials: dict[str, tuple[str, list[Callable[[], object]]]] = {
-        "mount API": (
-            "5.2",
-            [
-                lambda: mounts.open_tree(-1, "x"),
-                lambda: mounts.move_mount(-1, "x", -1, "x"),
-                lambda: mounts.fsopen("no-such-filesystem"),
-                lambda: mounts.fsconfig_set_flag(-1, "x"),
-                lambda: mounts.fsmount(-1),
-            ],
-        ),
-        "mount_setattr": ("5.12", [lambda: mounts.mount_setattr(-1, "x")]),
-        "openat2": ("5.6", [lambda: paths.openat2(-1, "x", os.O_PATH)]),
-        "pidfd": ("5.3", [lambda: process.pidfd_open(-1), lambda: process.pidfd_send_signal(-1, 0)]),
-    }
-    for name, (since, calls) in trials.items():
+    for name, (since, calls) in _TRIALS.items():
         absent = next((reason for call in calls if (reason := missing_call(call))), "")
         remedy = f"use Linux {since} or newer, outside of a sandbox that filters system calls"
         yield Feature(name, not absent, absent or "present", remedy, required=True)

@@ -32,11 +32,9 @@ def open_master(rootfd: int) -> int | None:
     except OSError:
         return None
     try:
-        if mounts.statfs_type(devpts) != DEVPTS_SUPER_MAGIC:
-            return None
-        if os.stat("ptmx", dir_fd=devpts, follow_symlinks=False).st_rdev != _PTMX:
-            return None
-        return _unlocked("ptmx", devpts)
+        is_devpts = mounts.statfs_type(devpts) == DEVPTS_SUPER_MAGIC
+        has_ptmx = os.stat("ptmx", dir_fd=devpts, follow_symlinks=False).st_rdev == _PTMX
+        return _unlocked("ptmx", devpts) if is_devpts and has_ptmx else None
     except OSError:
         return None  # ptmxmode=000, or the limit of ptys in this instance is reached
     finally:

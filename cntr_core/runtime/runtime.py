@@ -57,14 +57,7 @@ class Runtime:
         pid_file, log = os.path.join(bundle, "pid"), os.path.join(bundle, "runtime.log")
         options = ["--log", log, "--log-format", "json"]
         call = ["create", "--bundle", bundle, "--pid-file", pid_file, self._name]
-        done = subprocess.run(
-            self._line(options, call),
-            stdin=streams.stdin,
-            stdout=streams.stdout,
-            stderr=streams.stderr,
-            timeout=_PATIENCE,
-            check=False,
-        )
+        done = self._run(options, call, streams)
         if done.returncode != 0:
             raise _refusal(_reason(log))
         with open(pid_file, encoding="ascii") as file:
@@ -92,10 +85,19 @@ class Runtime:
             self._call(["delete", "--force", self._name])
 
     def _call(self, call: list[str]) -> None:
-        line = self._line([], call)
-        done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False)
+        done = self._run([], call, Streams(subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE))
         if done.returncode != 0:
             raise _refusal(done.stderr.decode("utf-8", "replace").strip())
+
+    def _run(self, options: list[str], call: list[str], streams: Streams) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            self._line(options, call),
+            stdin=streams.stdin,
+            stdout=streams.stdout,
+            stderr=streams.stderr,
+            timeout=_PATIENCE,
+            check=False,
+        )
 
     def _line(self, options: list[str], call: list[str]) -> list[str]:
         return [self._program, "--root", self._root, *_rootless(self._program), *options, *call]

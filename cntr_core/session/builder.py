@@ -37,6 +37,17 @@ class TerminalRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """What a session's processes are for; `sock` leads to the supervisor."""
+
+    context: MountContext
+    steps: Sequence[Step]
+    command: Command
+    request: TerminalRequest | None
+    sock: socket.socket
+
+
+@dataclass(frozen=True, slots=True)
 class Above:
     """What the builder has of the monitor: the host's /proc, and a socket on which it tells that the root is built."""
 
@@ -44,38 +55,35 @@ class Above:
     tell: socket.socket
 
 
-def build(
-    context: MountContext,
-    steps: Sequence[Step],
-    command: Command,
-    request: TerminalRequest | None,
-    sock: socket.socket,
-    above: Above,
-) -> NoReturn:
+def build(task: Task, above: Above) -> NoReturn:
     """Build the root, start the reaper, and wait for it as the parent that only the host sees. Never returns."""
     code, guard = 125, os.getppid()
     try:
         debugging.call_process("builder")
         child.die_with(guard)
-        for step in steps:
-            _execute(step, context)
-        command = _with_terminal(command, request, sock)
+        for step in task.steps:
+            _execute(step, task.context)
+        command = _with_terminal(task.command, task.request, task.sock)
         session = [_own_mounts(above.proc)] if command.adopt else []
         channel.send(above.tell, "built", *session)
-        channel.send(sock, "started", *session, *(listener.fileno() for listener in context.listeners))
-        limit(command.identity)
-        # The next fork is visible in the container: nothing of the host may be in its reach from its first moment on.
-        process.close_others(needed(command, sock))
-        narrow(command.identity)
-        reaper = child.fork(lambda: run_reaper(command, sock))
-        _log.debug("the reaper is process %d", reaper)
-        process.close_others({0, 1, 2, *debugging.descriptors(), sock.fileno()})
-        _wait(reaper)
+        channel.send(task.sock, "started", *session, *(listener.fileno() for listener in task.context.listeners))
+        _wait(_start_reaper(command, task.sock))
         code = 0
     except BaseException as error:
-        channel.send_error(sock, error)
+        channel.send_error(task.sock, error)
     finally:
         os._exit(code)
+
+
+def _start_reaper(command: Command, sock: socket.socket) -> int:
+    """Its PID. That fork is visible in the container: nothing of the host may be in its reach from the first moment."""
+    limit(command.identity)
+    process.close_others(needed(command, sock))
+    narrow(command.identity)
+    reaper = child.fork(lambda: run_reaper(command, sock))
+    _log.debug("the reaper is process %d", reaper)
+    process.close_others({0, 1, 2, *debugging.descriptors(), sock.fileno()})
+    return reaper
 
 
 def _wait(reaper: int) -> None:

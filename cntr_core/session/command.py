@@ -97,16 +97,7 @@ def become(command: Command, sock: socket.socket) -> NoReturn:
     code = 125
     try:
         debugging.call_process("command")
-        os.setsid()
-        _connect(command)
-        for fd in command.cgroup_procs:
-            os.write(fd, b"0")  # the writer itself (cgroups(7)); checked against whoever opened the file
-        with timed(_log, "%s", command.identity.describe()):
-            assume(command.identity, own_proc())
-        process.set_pdeathsig(signal.SIGKILL)
-        _change_directory(command.cwd)
-        _reset_signals()
-        process.close_on_exec_from(3)
+        _settle(command)
         execute(command.programs, command.environment)
     except (CommandNotFound, CommandNotExecutable) as error:
         code = error.exit_code
@@ -115,6 +106,20 @@ def become(command: Command, sock: socket.socket) -> NoReturn:
         channel.send_error(sock, error)
     finally:
         os._exit(code)
+
+
+def _settle(command: Command) -> None:
+    """Everything that execve(2) leaves as it is."""
+    os.setsid()
+    _connect(command)
+    for fd in command.cgroup_procs:
+        os.write(fd, b"0")  # the writer itself (cgroups(7)); checked against whoever opened the file
+    with timed(_log, "%s", command.identity.describe()):
+        assume(command.identity, own_proc())
+    process.set_pdeathsig(signal.SIGKILL)
+    _change_directory(command.cwd)
+    _reset_signals()
+    process.close_on_exec_from(3)
 
 
 def _connect(command: Command) -> None:
@@ -157,23 +162,28 @@ def execute(programs: Sequence[tuple[bytes, ...]], environment: dict[bytes, byte
     refusal: OSError | None = None
     for arguments in programs:
         for path in _candidates(arguments[0], environment.get(b"PATH", DEFAULT_PATH)):
-            _log.debug("execute %r", path)
-            try:
-                os.execve(path, arguments, environment)
-            except (FileNotFoundError, NotADirectoryError):
-                if os.path.lexists(path):
-                    refusal = refusal or OSError(errno.ENOENT, "its interpreter or loader is missing", path)
-            except OSError as error:
-                if error.errno == errno.ENOEXEC:
-                    _execute_script(path, arguments, environment)  # pragma: no cover - execve(2) keeps no data
-                if os.path.lexists(path):  # else it is a directory of PATH that may not be searched
-                    refusal = refusal or OSError(error.errno, os.strerror(error.errno or 0), path)
+            reason = _execute(path, arguments, environment)
+            refusal = refusal or reason
     name = programs[0][0].decode(errors="backslashreplace")
     if refusal is not None:
         raise CommandNotExecutable(f"{channel.describe(refusal)}", "check the file's mode and type")
     raise CommandNotFound(
         f"command not found: {name}", "it is looked for in the session's PATH; see cntr attach --help"
     )
+
+
+def _execute(path: bytes, arguments: tuple[bytes, ...], environment: dict[bytes, bytes]) -> OSError | None:
+    """execve(2) `path`; why the kernel refuses it, None where there is no such file."""
+    _log.debug("execute %r", path)
+    try:
+        os.execve(path, arguments, environment)
+    except (FileNotFoundError, NotADirectoryError):
+        refusal = OSError(errno.ENOENT, "its interpreter or loader is missing", path)
+    except OSError as error:
+        if error.errno == errno.ENOEXEC:
+            _execute_script(path, arguments, environment)  # pragma: no cover - execve(2) keeps no data
+        refusal = OSError(error.errno, os.strerror(error.errno or 0), path)
+    return refusal if os.path.lexists(path) else None  # it may be below a directory of PATH that may not be searched
 
 
 def _candidates(program: bytes, path: bytes) -> list[bytes]:

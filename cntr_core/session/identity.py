@@ -138,12 +138,7 @@ def assume(identity: Identity, proc: int | None) -> None:
     :raises SessionError: the label cannot be taken over.
     """
     if identity.profile is not None:  # pragma: no cover - a kernel with AppArmor or SELinux, which CI has not
-        if proc is None:
-            raise SessionError(
-                f"the label {identity.profile.label.decode(errors='replace')} cannot be taken over without /proc",
-                "leave lsm out of --inherit to run without it",
-            )
-        lsm.set_exec_profile(proc, identity.profile)
+        _take_label(identity.profile, proc)
     if identity.umask is not None:
         os.umask(identity.umask)
     if identity.user_namespace is not None:
@@ -160,6 +155,15 @@ def _lower(one: int, other: int) -> int:  # pragma: no cover - as above, root wi
     if resource.RLIM_INFINITY in (one, other):
         return other if one == resource.RLIM_INFINITY else one
     return min(one, other)
+
+
+def _take_label(profile: lsm.LsmProfile, proc: int | None) -> None:  # pragma: no cover - as in `assume`
+    if proc is None:
+        raise SessionError(
+            f"the label {profile.label.decode(errors='replace')} cannot be taken over without /proc",
+            "leave lsm out of --inherit to run without it",
+        )
+    lsm.set_exec_profile(proc, profile)
 
 
 def _take_ids(user: User) -> None:

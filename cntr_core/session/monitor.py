@@ -12,17 +12,13 @@ import gc
 import logging
 import os
 import signal
-import socket
 import time
-from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import debugging
 from ..kernel import channel, child, process, procfs, pty, syscall
 from ..timing import timed
-from .builder import Above, TerminalRequest, build
-from .command import Command
-from .steps import MountContext, Step
+from .builder import Above, Task, build
 
 _log = logging.getLogger(__name__)
 
@@ -32,19 +28,13 @@ GRACE = 2.0
 _TITLE = b"cntr: session"
 
 
-def run_monitor(
-    context: MountContext,
-    steps: Sequence[Step],
-    command: Command,
-    request: TerminalRequest | None,
-    sock: socket.socket,
-) -> NoReturn:
+def run_monitor(task: Task) -> NoReturn:
     """Have the root built and the command started by a child, and guard the session. Never returns."""
-    code, parent = 125, os.getppid()
+    code, parent, request = 125, os.getppid(), task.request
     try:
         proc = _prepare(parent)
         told, tell = channel.pair()
-        builder = child.fork(lambda: build(context, steps, command, request, sock, Above(proc, tell)))
+        builder = child.fork(lambda: build(task, Above(proc, tell)))
         _log.debug("the builder is process %d", builder)
         process.close_others(
             {0, 1, 2, *debugging.descriptors(), proc, told.fileno(), *((request.caller,) if request else ())}
@@ -104,10 +94,7 @@ def _guard(builder: int, proc: int, session: int | None) -> int:
     `session` is its mount namespace, None where it has none of its own. Gives the exit code: the builder's, or 125 when
     somebody killed it.
     """
-    status: int | None = None
-    # A SIGCHLD may come for a child that has stopped only.
-    while status is None and signal.sigwait({signal.SIGTERM, signal.SIGCHLD}) == signal.SIGCHLD:
-        status = child.ended(builder)
+    status = _status(builder)
     if status is None:
         os.kill(builder, signal.SIGTERM)  # the reaper kills and reaps its descendants, whatever their namespaces
         status = _status_soon(builder)
@@ -119,6 +106,15 @@ def _guard(builder: int, proc: int, session: int | None) -> int:
         os.kill(builder, signal.SIGKILL)
         return 0
     return 125 if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def _status(builder: int) -> int | None:
+    """How the builder has ended; None when SIGTERM came before."""
+    status: int | None = None
+    # A SIGCHLD may come for a child that has stopped only.
+    while status is None and signal.sigwait({signal.SIGTERM, signal.SIGCHLD}) == signal.SIGCHLD:
+        status = child.ended(builder)
+    return status
 
 
 def _status_soon(pid: int) -> int | None:

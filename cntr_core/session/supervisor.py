@@ -18,7 +18,7 @@ from ..errors import CntrError, ContainerNotRunning, SessionError
 from ..filesystem import ServedMount
 from ..kernel import channel, child, process, pty
 from . import proxy
-from .builder import TerminalRequest
+from .builder import Task, TerminalRequest
 from .deadlines import Deadlines
 from .monitor import kill_members, run_monitor
 from .pipes import Ends, make_streams, reopened
@@ -76,7 +76,7 @@ class _Supervisor:
     def __init__(self, target: Target, plan: AttachPlan, mount: ServedMount | None, stack: ExitStack) -> None:
         self._target = target
         self._plan = plan
-        self._mount = mount
+        self._context = MountContext(target, mount.fd if mount else None)
         self._server = mount.server if mount else None
         self._stack = stack
         self._loop = Loop()
@@ -122,14 +122,14 @@ class _Supervisor:
     def _start(self, ends: Ends, request: TerminalRequest | None, sock: socket.socket) -> int:
         """Fork the monitor; gives its PID. This process has one thread."""
         command = replace(self._plan.command, stdio=ends.child)
-        context = MountContext(self._target, self._mount.fd if self._mount else None)
+        task = Task(self._context, self._plan.steps, command, request, sock)
         lines = self._debug_lines()
 
         def monitor() -> None:
             debugging.call_process("monitor", lines)
             self._sock.close()
             ends.close_ours()
-            run_monitor(context, self._plan.steps, command, request, sock)
+            run_monitor(task)
 
         pid = child.fork(monitor, block_signals=True)  # until the monitor's first step
         _log.debug("the monitor is process %d", pid)

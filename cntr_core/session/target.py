@@ -55,6 +55,8 @@ def pin_target(process: ContainerProcess, *, join_cgroup: bool = True) -> Iterat
         pidfd = stack.enter_context(pin(process))
         try:
             target = _read(process, pidfd, join_cgroup, stack)
+            if select.select([pidfd], [], [], 0)[0]:  # pragma: no cover - as below
+                raise ProcessLookupError  # what was read by its number may be another's
         except (ProcessLookupError, FileNotFoundError):  # pragma: no cover - a race: it ended while it was read
             raise ContainerNotRunning(f"{process.container.ref} ended just now", "start it again") from None
         except PermissionError as error:  # pragma: no cover - a security module's refusal
@@ -62,9 +64,6 @@ def pin_target(process: ContainerProcess, *, join_cgroup: bool = True) -> Iterat
                 f"the processes of {process.container.ref} cannot be entered ({describe(error)})",
                 "run cntr as root, for example with sudo",
             ) from None
-        # What was read by its number may be another's.
-        if select.select([pidfd], [], [], 0)[0]:  # pragma: no cover - a race: it ended while it was read
-            raise ContainerNotRunning(f"{process.container.ref} ended just now", "start it again")
         yield target
 
 
