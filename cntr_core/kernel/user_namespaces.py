@@ -51,27 +51,7 @@ def enter_with_subordinates() -> None:
     :raises PermissionMissing: the user has none, or the programs that map them are not there.
     :raises KernelFeatureMissing: the kernel forbids it.
     """
-    lines = _mappings()
-    go, gone = os.pipe2(os.O_CLOEXEC)
-
-    def mapper() -> None:
-        os.close(gone)
-        _map(lines, go)
-
-    pid = child.fork(mapper)
-    os.close(go)
-    try:
-        unshare(CLONE_NEWUSER)
-        os.write(gone, b"1")
-    except OSError as error:
-        raise KernelFeatureMissing(
-            f"an ordinary user cannot create a user namespace here ({error.strerror})",
-            "sysctl user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns decide; or use sudo",
-        ) from None
-    finally:
-        os.close(gone)
-        failed = child.wait(pid)
-    if failed:
+    if _unshare_mapped(_mappings()):
         raise PermissionMissing(
             f"the subordinate ids of {_name()} cannot be mapped", f"look at {' and '.join(_FILES.values())}"
         )
@@ -96,9 +76,29 @@ def user_outside() -> tuple[int, int] | None:
     return (uid, gid) if uid is not None and gid is not None else None
 
 
-def _map(lines: Sequence[list[str]], go: int) -> None:
+def _unshare_mapped(lines: Sequence[list[str]]) -> int:
+    """Go to a new namespace, whose ids a child maps; its exit code."""
+    go, gone = os.pipe2(os.O_CLOEXEC)
+    pid = child.fork(lambda: _map(lines, go, gone))
+    os.close(go)
+    try:
+        unshare(CLONE_NEWUSER)
+        os.write(gone, b"1")
+    except OSError as error:
+        raise KernelFeatureMissing(
+            f"an ordinary user cannot create a user namespace here ({error.strerror})",
+            "sysctl user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns decide; or use sudo",
+        ) from None
+    finally:
+        os.close(gone)
+        failed = child.wait(pid)
+    return failed
+
+
+def _map(lines: Sequence[list[str]], go: int, gone: int) -> None:
     """In a child, for the programs must run outside of the namespace of our parent, which they map when it is there."""
     code = 1
+    os.close(gone)
     try:
         if os.read(go, 1):
             pid = str(os.getppid())

@@ -176,17 +176,22 @@ def session_skeleton(tools: Tree, container: int, *, hide_secrets: bool, user: t
         for path in _PLACES:
             skeleton.directory(path)
         for path in root_layout.FILES:
-            if is_regular(container, path):
-                skeleton.file(path, None)
-            elif (content := _stand_in(path, *user)) is not None:
-                skeleton.file(path, content)
-            else:
-                skeleton.hide(path)
+            _add_file(skeleton, path, container, user)
         if hide_secrets:
             assert isinstance(tools, DirectoryTree)
             for path in _secrets(skeleton, tools.fd):
                 skeleton.hide(path)
         yield None if skeleton.empty else mount.fd
+
+
+def _add_file(skeleton: Skeleton, path: str, container: int, user: tuple[int, int]) -> None:
+    """Make `path` fit for a file of the container's to be bound there, or for one that stands in."""
+    if is_regular(container, path):
+        skeleton.file(path, None)
+    elif (content := _stand_in(path, *user)) is not None:
+        skeleton.file(path, content)
+    else:
+        skeleton.hide(path)
 
 
 def _secrets(skeleton: Skeleton, tools: int) -> list[str]:
