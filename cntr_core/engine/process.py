@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from ..errors import ContainerNotRunning
 from ..kernel import process as kernel_process
 from ..kernel import procfs
+from ..kernel.syscall import owned
 from ..types import Container, ContainerProcess, ContainerState
 
 
@@ -39,12 +40,10 @@ def pin(process: ContainerProcess) -> Iterator[int]:
         pidfd = kernel_process.pidfd_open(process.pid)
     except OSError:
         raise gone from None
-    try:
+    with owned(pidfd):
         if not _is_same(process):
             raise gone
         yield pidfd
-    finally:
-        os.close(pidfd)
 
 
 def _is_same(process: ContainerProcess) -> bool:

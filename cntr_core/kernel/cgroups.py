@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from .mounts import CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC, statfs_type
 from .procfs import CgroupLine, Mount, open_process, read_cgroup, read_mountinfo
+from .syscall import owned
 
 _DELETED = b" (deleted)"
 
@@ -76,14 +77,8 @@ def cgroups(pid: int, proc: str = "/proc") -> list[Cgroup]:
 
     :raises FileNotFoundError, ProcessLookupError: no such process.
     """
-    own, other = open_process("self", proc), -1
-    try:
-        other = open_process(pid, proc)
+    with owned(open_process("self", proc)) as own, owned(open_process(pid, proc)) as other:
         return locate(read_mountinfo(own), read_cgroup(other))
-    finally:
-        os.close(own)
-        if other >= 0:
-            os.close(other)
 
 
 def reach(cgroup: Cgroup) -> tuple[str, str] | None:
@@ -93,11 +88,9 @@ def reach(cgroup: Cgroup) -> tuple[str, str] | None:
             fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             continue
-        try:
+        with owned(fd):
             if statfs_type(fd) in (CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC):
                 return directory, root
-        finally:
-            os.close(fd)
     return None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .syscall import AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW, Syscall, encode
+from .syscall import AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW, Syscall, encode, owned
 
 if TYPE_CHECKING:
     from .syscall import Path
@@ -226,8 +226,7 @@ class DetachedMount:
     @classmethod
     def new(cls, fstype: str, options: Options = (), attributes: int = 0) -> DetachedMount:
         """A mount of a new superblock. An option's value is a string, a descriptor (int), or None for a flag."""
-        fsfd = fsopen(fstype)
-        try:
+        with owned(fsopen(fstype)) as fsfd:
             for key, value in options.items() if isinstance(options, Mapping) else options:
                 if value is None:
                     fsconfig_set_flag(fsfd, key)
@@ -237,8 +236,6 @@ class DetachedMount:
                     fsconfig_set_string(fsfd, key, value)
             fsconfig_create(fsfd)
             return cls(fsmount(fsfd, attributes))
-        finally:
-            os.close(fsfd)
 
     def attach(self, dirfd: int, path: Path = "", flags: int = 0) -> None:
         """Put the mount at `path`, whose last component is not followed if it is a symbolic link."""

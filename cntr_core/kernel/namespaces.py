@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from .syscall import Syscall
+from .syscall import Syscall, owned
 
 _ADMIN = "CAP_SYS_ADMIN in the namespace's user namespace and in one's own"
 _setns = Syscall("setns", 268, 308, wants=_ADMIN)
@@ -59,11 +59,8 @@ def open_namespaces(pid: int | str = "self", proc: str = "/proc") -> dict[str, i
     :raises FileNotFoundError: no such process.
     :raises PermissionError: ptrace(2)'s access rules forbid it.
     """
-    directory = os.open(f"{proc}/{pid}/ns", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with owned(os.open(f"{proc}/{pid}/ns", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as directory:
         return _open_all(directory)
-    finally:
-        os.close(directory)
 
 
 def _open_all(directory: int) -> dict[str, int]:

@@ -8,7 +8,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from .syscall import Syscall, encode
+from .syscall import Syscall, encode, owned
 
 if TYPE_CHECKING:
     from .syscall import Path
@@ -67,13 +67,10 @@ def read_in_root(rootfd: int, path: Path, limit: int = 1 << 20) -> bytes:
     """
     os.close(_regular(open_in_root(rootfd, path, os.O_PATH), path))
     # O_NONBLOCK: somebody may have put a FIFO there meanwhile.
-    fd = _regular(open_in_root(rootfd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), path)
-    try:
+    with owned(_regular(open_in_root(rootfd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), path)) as fd:
         content = bytearray()
         while len(content) <= limit and (chunk := os.read(fd, limit + 1 - len(content))):
             content += chunk
-    finally:
-        os.close(fd)
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"read: more than {limit} bytes", os.fspath(path))
     return bytes(content)

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
+from .syscall import owned
+
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 
 
@@ -264,14 +266,11 @@ def read(process: int, name: str) -> bytes:
 
     :raises ProcessLookupError: the process has ended.
     """
-    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
-    try:
+    with owned(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)) as fd:
         content = bytearray()
         while chunk := os.read(fd, 1 << 16):
             content += chunk
         return bytes(content)
-    finally:
-        os.close(fd)
 
 
 def read_status(process: int) -> ProcessStatus:
@@ -301,11 +300,8 @@ def read_cgroup(process: int) -> list[CgroupLine]:
 
 def read_children(process: int) -> list[int]:
     """The children of all threads of a process (CONFIG_PROC_CHILDREN)."""
-    tasks = os.open("task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)
-    try:
+    with owned(os.open("task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)) as tasks:
         children: list[int] = []
         for thread in os.listdir(tasks):
             children += parse_children(read(tasks, f"{thread}/children"))
         return children
-    finally:
-        os.close(tasks)

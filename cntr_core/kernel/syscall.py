@@ -15,6 +15,8 @@ import codecs
 import ctypes
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,6 +72,15 @@ class Syscall:
         elif number == errno.EPERM and self.wants:
             text += f"; it wants {self.wants}"
         return OSError(number, f"{self.name}: {text}", None if path is None else os.fspath(path))
+
+
+@contextmanager
+def owned(fd: int) -> Iterator[int]:
+    """The descriptor `fd`, which is closed at the end."""
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def encode(path: Path) -> bytes:

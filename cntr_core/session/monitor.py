@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from .. import debugging
 from ..kernel import channel, child, process, procfs, pty, syscall
+from ..kernel.syscall import owned
 from ..timing import timed
 from .builder import Above, Task, build
 
@@ -76,11 +77,8 @@ def _forget_caller() -> None:
     (CAP_SYS_PTRACE without a user namespace) could read the variables.
     """
     os.environ.clear()
-    own = procfs.open_process("self")
-    try:
+    with owned(procfs.open_process("self")) as own:
         fields = procfs.read(own, "stat").rpartition(b")")[2].split()
-    finally:
-        os.close(own)
     # arg_start, arg_end, env_start, env_end: fields 48 to 51 of proc(5), which begin at 3 here (Linux 3.5).
     arguments, arguments_end, environment, environment_end = (int(field) for field in fields[45:49])
     for start, end in ((arguments, arguments_end), (environment, environment_end)):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from ..kernel.syscall import owned
 from .command import Stdio
 
 
@@ -65,7 +66,5 @@ def reopened(terminal: int) -> Iterator[int]:
     except OSError:
         yield terminal
         return
-    try:
+    with owned(own):
         yield own
-    finally:
-        os.close(own)

@@ -12,7 +12,7 @@ import os
 from ..errors import ContainerNotRunning, PermissionMissing
 from ..kernel import capabilities, idmap, mounts, namespaces, process, procfs
 from ..kernel.namespaces import CLONE_NEWNS, CLONE_NEWUSER
-from ..kernel.syscall import AT_FDCWD, AT_RECURSIVE
+from ..kernel.syscall import AT_FDCWD, AT_RECURSIVE, owned
 from ..types import ContainerProcess, ContainerRef
 
 _NEEDED = ("SYS_ADMIN", "SYS_PTRACE", "SYS_CHROOT", "SETUID", "SETGID")
@@ -31,12 +31,9 @@ def join_user_namespace(target: ContainerProcess) -> None:
 
     :raises PermissionMissing: it may not; the message tells why.
     """
-    namespace = _open_namespace(target, lacking_privileges())
-    try:
+    with owned(_open_namespace(target, lacking_privileges())) as namespace:
         _check_program()
         _join(namespace, target)
-    finally:
-        os.close(namespace)
 
 
 def _open_namespace(target: ContainerProcess, lacking: list[str]) -> int:
@@ -79,11 +76,8 @@ def _join(namespace: int, target: ContainerProcess) -> None:
 
 def _inner_ids(pid: int) -> tuple[int, int]:
     """Who we are in the namespace of a process: root where it has no number for us, since nobody can do nothing."""
-    directory = procfs.open_process(pid)
-    try:
+    with owned(procfs.open_process(pid)) as directory:
         maps = [idmap.IdMapping.parse(procfs.read(directory, name)) for name in ("uid_map", "gid_map")]
-    finally:
-        os.close(directory)
     uid, gid = (m.to_inside(number) for m, number in zip(maps, (os.geteuid(), os.getegid()), strict=True))
     return uid or 0, gid or 0
 

@@ -12,11 +12,12 @@ import glob
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from ..filesystem import DirectoryTree, Stat, Tree, find
 from ..kernel import paths
 from ..kernel.mounts import DetachedMount
+from ..kernel.syscall import owned
 from . import root_layout
 
 _WHITEOUT = os.makedev(0, 0)
@@ -78,10 +79,8 @@ class Skeleton:
             fd = paths.open_in_root(self._lower, path or ".", os.O_PATH)
         except OSError:  # pragma: no cover - depends on which secrets the machine has
             return None
-        try:
+        with owned(fd):
             found, root = (os.readlink(f"/proc/self/fd/{number}") for number in (fd, self._lower))
-        finally:
-            os.close(fd)
         root = root.rstrip("/")
         return found[len(root) + 1 :] if f"{found}/".startswith(f"{root}/") else None
 
@@ -118,10 +117,8 @@ class Skeleton:
             fd = paths.open_in_root(self._lower, path or ".", os.O_RDONLY | os.O_DIRECTORY)
         except OSError:
             return []
-        try:
+        with owned(fd):
             return os.listdir(fd)
-        finally:
-            os.close(fd)
 
     def _mode(self, path: str) -> int:
         """The type and mode of an entry, itself and not what it links to; 0 where there is none."""
@@ -133,11 +130,8 @@ class Skeleton:
     def _status(self, path: str, *, follow: bool) -> Stat:
         if not isinstance(self._tree, DirectoryTree):
             return self._tree.stat(find(self._tree, os.fsencode(path), follow=follow))
-        fd = paths.open_in_root(self._lower, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
-        try:
+        with owned(paths.open_in_root(self._lower, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))) as fd:
             return os.fstat(fd)
-        finally:
-            os.close(fd)
 
     def _make(self, path: str) -> None:
         """Make the directory and its parents in the upper layer."""
@@ -253,13 +247,8 @@ def _make_directories(tools: int, path: str, made: list[tuple[str, str]]) -> Non
             made.append((parent, name))
 
 
-@contextmanager
-def _directory(tools: int, path: str, access: int = os.O_PATH) -> Iterator[int]:
-    fd = paths.open_in_root(tools, path, access | os.O_DIRECTORY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _directory(tools: int, path: str, access: int = os.O_PATH) -> AbstractContextManager[int]:
+    return owned(paths.open_in_root(tools, path, access | os.O_DIRECTORY))
 
 
 def _lock(fd: int, how: int) -> bool:
@@ -279,10 +268,8 @@ def is_regular(rootfd: int, path: str, *, follow: bool = True) -> bool:
         fd = paths.open_in_root(rootfd, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
     except OSError:
         return False
-    try:
+    with owned(fd):
         return stat.S_ISREG(os.fstat(fd).st_mode)
-    finally:
-        os.close(fd)
 
 
 def _stand_in(path: str, uid: int, gid: int) -> bytes | None:

@@ -20,7 +20,7 @@ from ..kernel import mounts, namespaces, paths
 from ..kernel.child import open_in_child
 from ..kernel.mounts import DetachedMount
 from ..kernel.namespaces import NAMESPACES
-from ..kernel.syscall import AT_FDCWD, AT_RECURSIVE
+from ..kernel.syscall import AT_FDCWD, AT_RECURSIVE, owned
 from . import root_layout
 from .target import Target
 
@@ -37,20 +37,14 @@ class MountContext:
     def place(self, mount: DetachedMount, path: str) -> None:
         """Attach `mount` at `path` of the new root, without following a link out of it."""
         assert self.root is not None
-        target = paths.open_in_root(self.root, path, os.O_PATH | os.O_NOFOLLOW)
-        try:
+        with owned(paths.open_in_root(self.root, path, os.O_PATH | os.O_NOFOLLOW)) as target:
             mount.attach(target)
-        finally:
-            os.close(target)
 
     def clone(self, path: str, flags: int = os.O_PATH) -> DetachedMount:
         """A copy of what `path` leads to in the container."""
         assert self.container is not None
-        source = paths.open_in_root(self.container.fd, path, flags)
-        try:
+        with owned(paths.open_in_root(self.container.fd, path, flags)) as source:
             return DetachedMount.clone(source, recursive=True)
-        finally:
-            os.close(source)
 
 
 class Step(ABC):
@@ -200,10 +194,8 @@ def _has_null(context: MountContext) -> bool:
         fd = paths.open_in_root(context.root, "dev/null", os.O_PATH)
     except OSError:
         return False
-    try:
+    with owned(fd):
         return stat.S_ISCHR(os.fstat(fd).st_mode)
-    finally:
-        os.close(fd)
 
 
 _DEVICES = {

@@ -14,7 +14,7 @@ from ..filesystem import DirectoryTree, Filesystem, Tree
 from ..kernel.child import open_in_child
 from ..kernel.mounts import DetachedMount
 from ..kernel.namespaces import CLONE_NEWNS, setns
-from ..kernel.syscall import AT_FDCWD
+from ..kernel.syscall import AT_FDCWD, owned
 from ..types import ContainerProcess, ContainerRef
 from .environment import DEFAULT_PATH
 from .target import Target, pin_target
@@ -131,7 +131,5 @@ def _directory(path: str) -> Iterator[int]:
         fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise UsageError(f"the tools' directory {path} cannot be opened: {error.strerror}", "check --tools") from None
-    try:
+    with owned(fd):
         yield fd
-    finally:
-        os.close(fd)
