@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import ClassVar
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus, hookimpl
 from cntr_core.errors import ContainerNotFound, ContainerNotRunning
 from cntr_core.kernel import procfs
+
+from .processes import process
 
 
 class PidEngine(Engine):
@@ -39,15 +40,10 @@ class PidEngine(Engine):
 
 def _status(pid: int) -> procfs.ProcessStatus:
     try:
-        directory = procfs.open_process(pid)
-    except FileNotFoundError:
-        raise ContainerNotFound(f"there is no process {pid}", "see ps -e") from None
-    try:
-        return procfs.read_status(directory)
+        with process(pid) as directory:
+            return procfs.read_status(directory)
     except (ProcessLookupError, FileNotFoundError):
         raise ContainerNotFound(f"there is no process {pid}", "see ps -e") from None
-    finally:
-        os.close(directory)
 
 
 @hookimpl

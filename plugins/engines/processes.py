@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from cntr_core.kernel import procfs
+from cntr_core.kernel.paths import closing_fd
 
 
-@contextmanager
-def process(pid: int) -> Iterator[int]:
+def process(pid: int) -> AbstractContextManager[int]:
     """The directory of a process in /proc, open for the block.
 
     :raises FileNotFoundError: there is no such process.
     """
-    directory = procfs.open_process(pid)
-    try:
-        yield directory
-    finally:
-        os.close(directory)
+    return closing_fd(procfs.open_process(pid))
 
 
 def called(name: bytes) -> Iterator[int]:
@@ -64,9 +60,8 @@ def is_ours(pid: int, container: str) -> bool:
         directory = procfs.open_process(pid)
     except FileNotFoundError:
         return False
-    try:
-        return any(container.encode() in procfs.read(directory, name) for name in ("cgroup", "mountinfo"))
-    except OSError:
-        return True  # it may not be looked into, and the session will say so
-    finally:
-        os.close(directory)
+    with closing_fd(directory):
+        try:
+            return any(container.encode() in procfs.read(directory, name) for name in ("cgroup", "mountinfo"))
+        except OSError:
+            return True  # it may not be looked into, and the session will say so

@@ -30,9 +30,8 @@ def printed(engine: str, *line: str, absent: str, may_find_nothing: bool = False
         raise EngineAbsent(f"{engine} is not installed (no {line[0]})", absent) from None
     except OSError as error:
         raise EngineError(f"{line[0]} cannot be executed ({error.strerror})", "run it by hand") from None
-    is_answer = run.returncode == 0 or (may_find_nothing and run.returncode == 1 and not run.stderr)
-    if not is_answer:
-        said = run.stderr.decode(errors="replace").strip().splitlines()
-        reason = said[-1] if said else f"exit code {run.returncode}"
-        raise EngineError(f"{line[0]} failed: {reason:.200}", f"run it by hand: {' '.join(line)}")
-    return os.fsdecode(run.stdout)
+    if run.returncode == 0 or (may_find_nothing and run.returncode == 1 and not run.stderr):
+        return os.fsdecode(run.stdout)
+    said = run.stderr.decode(errors="replace").strip().splitlines()
+    reason = said[-1] if said else f"exit code {run.returncode}"
+    raise EngineError(f"{line[0]} failed: {reason:.200}", f"run it by hand: {' '.join(line)}")

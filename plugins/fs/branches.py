@@ -9,6 +9,7 @@ from typing import Any
 from cntr_core.errors import UsageError
 from cntr_core.filesystem import Branch, DirectoryTree, MountRequest
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, DetachedMount
+from cntr_core.kernel.paths import closing_fd
 
 from .logic.directory import DirectoryBranch
 from .logic.union import UnionBranch
@@ -33,9 +34,7 @@ def branch_of(request: MountRequest, owned: ExitStack) -> Branch[Any]:
 def _branch(tree: DirectoryTree | Branch[Any], writable: bool, owned: ExitStack) -> Branch[Any]:
     if isinstance(tree, Branch):
         return tree
-    fd = private_copy(tree.fd, writable)
-    owned.callback(os.close, fd)
-    return DirectoryBranch(fd, writable=writable)
+    return DirectoryBranch(owned.enter_context(closing_fd(private_copy(tree.fd, writable))), writable=writable)
 
 
 def private_copy(fd: int, writable: bool) -> int:

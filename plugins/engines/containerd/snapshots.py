@@ -34,9 +34,10 @@ class Snapshots:
         self._space = space
         self._snapshotter = snapshotter()
 
-    def unpack(self, layers: Sequence[Layer]) -> str:
+    def unpack(self, config: str, layers: Sequence[Layer]) -> str:
         """The snapshot of an image, unpacked where it is not yet: its name is the chain id of the layers (image-spec
-        1.1, "Layer ChainID"), so that all images and clients share it; "" where there are no layers."""
+        1.1, "Layer ChainID"), so that all images and clients share it; "" where there are no layers. It is kept for as
+        long as the image's configuration, whose digest is `config`."""
         chain = ""
         for layer in layers:
             parent = chain
@@ -44,6 +45,8 @@ class Snapshots:
             chain = f"sha256:{hashlib.sha256(both.encode()).hexdigest()}" if parent else layer.diff_id
             if not self._space.knows("snapshots.v1.Snapshots/Stat", "Snapshot", **self._named(chain)):
                 self._apply(layer, parent, chain)
+        if chain:
+            self._keep(config, chain)
         return chain
 
     def prepare(self, name: str, parent: str) -> Sequence[Any]:
@@ -55,8 +58,7 @@ class Snapshots:
         """Remove a snapshot; nothing happens where it is unknown."""
         self._space.knows("snapshots.v1.Snapshots/Remove", "Snapshot", **self._named(name))
 
-    def keep(self, config: str, chain: str) -> None:
-        """Keep an image's snapshot for as long as its configuration, whose digest is `config`."""
+    def _keep(self, config: str, chain: str) -> None:
         label = f"containerd.io/gc.ref.snapshot.{self._snapshotter}"
         info = {"digest": config, "labels": {label: chain}}
         mask = {"paths": [f"labels.{label}"]}

@@ -21,6 +21,7 @@ from cntr_core.engine.tracing import ShimEntry, TracedContainer
 from cntr_core.errors import EngineError
 from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
+from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.runtime import stop_signal
 
@@ -79,9 +80,7 @@ class TaskContainer(TracedContainer):
         digest, config, layers = Store(space).read(image)
         self._signal = stop_signal(config.stop_signal)
         snapshots = Snapshots(space)
-        chain = snapshots.unpack(layers)
-        if chain:
-            snapshots.keep(digest, chain)
+        chain = snapshots.unpack(digest, layers)
         mounts = snapshots.prepare(self._name, chain)
         with look_into(mounts, self._directory) as root:
             document = specification(self._directory, root.fd, config, entry)
@@ -228,10 +227,8 @@ def _await_end(pid: int, deadline: float) -> bool:
         pidfd = pidfd_open(pid)
     except ProcessLookupError:
         return True
-    try:
+    with closing_fd(pidfd):
         return bool(select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))[0])
-    finally:
-        os.close(pidfd)
 
 
 def _refusal(error: Refused) -> int:

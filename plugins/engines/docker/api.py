@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus, ShimEntry, TracedContainer, TracingEngine
@@ -77,11 +77,8 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
     def remove_image(self, name: str) -> None:
         from docker.errors import ImageNotFound
 
-        with self.connected(_PATIENCE) as client:
-            try:
-                client.remove_image(name)
-            except ImageNotFound:
-                return
+        with self.connected(_PATIENCE) as client, suppress(ImageNotFound):
+            client.remove_image(name)
 
     def create_traced(self, image: str, entry: ShimEntry) -> TracedContainer:
         from .tracing import ApiContainer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from cntr_core.engine import LIMIT
@@ -63,11 +63,8 @@ class ApiClient(ABC):
 
         try:
             client = APIClient(base_url=endpoint, version=self.api_version, timeout=int(timeout))
-            try:
-                with timed(_log, "%s at %s", self.name, endpoint):
-                    yield client
-            finally:
-                client.close()
+            with closing(client), timed(_log, "%s at %s", self.name, endpoint):
+                yield client
         except APIError as error:
             raise EngineError(f"{self.name} refused: {error.explanation or error}", "see the daemon's log") from None
         except (DockerException, RequestException) as error:
@@ -87,9 +84,8 @@ class ApiClient(ABC):
         if not pid or is_ours(pid, container):
             return pid or None
         try:
-            client.wait(container, timeout=_NOTICE)
-        except NotFound:
-            return None
+            with suppress(NotFound):
+                client.wait(container, timeout=_NOTICE)
         except RequestException:  # it has not ended
             raise EngineError(
                 f"{self.name} reports process {pid} for {name}, which is another process on this machine",
@@ -117,7 +113,5 @@ def remove_container(client: APIClient, name: str) -> None:
     """End and remove a container with its nameless volumes; nothing happens where it is unknown."""
     from docker.errors import NotFound
 
-    try:
+    with suppress(NotFound):
         client.remove_container(name, v=True, force=True)
-    except NotFound:
-        return

@@ -118,13 +118,8 @@ def _creation(engine: ApiClient, client: APIClient, image: str, entry: ShimEntry
 
     Where an entrypoint is given the image's command does not count, and everything else of the image does.
     """
-    from docker.utils.ports import build_port_bindings
-
     options = entry.options
-    try:
-        ports = build_port_bindings(list(options.publish))
-    except ValueError as error:
-        raise UsageError(f"a port cannot be published: {error}", "write [[IP:]PORT:]CONTAINERPORT") from None
+    ports = _port_bindings(options.publish)
     return {
         "image": image,
         "name": entry.name,
@@ -136,6 +131,15 @@ def _creation(engine: ApiClient, client: APIClient, image: str, entry: ShimEntry
         "volumes": [volume for volume in options.volumes if ":" not in volume],
         "host_config": _host_config(engine, client, entry, ports),
     }
+
+
+def _port_bindings(publish: Sequence[str]) -> Any:
+    from docker.utils.ports import build_port_bindings
+
+    try:
+        return build_port_bindings(list(publish))
+    except ValueError as error:
+        raise UsageError(f"a port cannot be published: {error}", "write [[IP:]PORT:]CONTAINERPORT") from None
 
 
 def _host_config(

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import enum
-import os
 import signal
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-
-if TYPE_CHECKING:
-    from .prepare import ContainerOptions
-    from .state import ContainerDirectory, ContainerRecord
 
 _LONGEST = 2_000_000
 """Seconds: poll(2) counts milliseconds in an int."""
@@ -62,6 +57,18 @@ _Misses = Annotated[
     typer.Option(metavar="FILE", help="Write the list of --fallback to FILE, for cntr slim --include-from."),
 ]
 _NetworkOption = Annotated[Network, typer.Option("--network", help="Use a network with loopback only, or the host's.")]
+_Containers = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NAME...", help="Give names or ids of containers.", autocompletion=_names, show_default=False
+    ),
+]
+_Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout", "-t", metavar="SECONDS", min=0, help="Wait this many seconds between the stop signal and SIGKILL."
+    ),
+]
 
 
 def run(
@@ -87,7 +94,7 @@ def run(
     from cntr_core.runtime import RuntimeOptions
 
     from .lifetime import run_detached, run_foreground
-    from .prepare import ContainerOptions, new_directory
+    from .prepare import ContainerOptions, create, new_directory
 
     if detach and interactive:
         raise UsageError("--detach and --interactive contradict each other")
@@ -100,58 +107,14 @@ def run(
     options = ContainerOptions(image, name, runtime, below, misses)
     directory = new_directory(options)
     with directory.lock(0):
-        record = _created(directory, options)
+        record = create(directory, options)
         if not detach:
             raise typer.Exit(run_foreground(directory, record, interactive=interactive, remove=remove))
         run_detached(directory, record, remove=remove)
         typer.echo(directory.name)
 
 
-def _created(directory: ContainerDirectory, options: ContainerOptions) -> ContainerRecord:
-    """A container that waits to be started. An ordinary user is then root of a user namespace, for good; engines are
-    asked for the image before.
-
-    :raises CntrError: it cannot be made, and nothing of it is left.
-    """
-    from cntr_core.images import open_image
-    from cntr_core.kernel.user_namespaces import enter_with_subordinates
-    from cntr_core.plugins import load
-    from cntr_core.runtime import need_runtime
-
-    from .prepare import fill, new_record
-    from .remove import discard
-
-    engines = load().engines
-    try:
-        program = need_runtime()
-        with open_image(options.image, engines=engines) as image:
-            record = new_record(directory, image, options, program)
-            if os.geteuid() != 0:
-                enter_with_subordinates()
-            return fill(directory, record, image, options, engines)
-    except BaseException:
-        discard(directory, None)
-        raise
-
-
-def stop(
-    containers: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="NAME...", help="Give names or ids of containers.", autocompletion=_names, show_default=False
-        ),
-    ],
-    timeout: Annotated[
-        float,
-        typer.Option(
-            "--timeout",
-            "-t",
-            metavar="SECONDS",
-            min=0,
-            help="Wait this many seconds between the stop signal and SIGKILL.",
-        ),
-    ] = 10.0,
-) -> None:
+def stop(containers: _Containers, timeout: _Timeout = 10.0) -> None:
     """Stop and remove containers of the oci engine, with everything that they wrote."""
     from cntr_core.errors import UsageError
 

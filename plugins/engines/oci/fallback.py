@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from cntr_core.filesystem import AccessEvent, DirectoryTree, MountRequest, Observer
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
-from cntr_core.kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from cntr_core.kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, closing_fd, openat2
 from cntr_core.kernel.syscall import AT_FDCWD
 from cntr_core.plugins import load
 
@@ -47,10 +47,8 @@ def _is_file(root: int, path: bytes) -> bool:
         )
     except OSError:
         return False
-    try:
+    with closing_fd(fd):
         return not stat.S_ISDIR(os.fstat(fd).st_mode)
-    finally:
-        os.close(fd)
 
 
 def leave_mount_namespace() -> None:
@@ -68,15 +66,12 @@ def merged(root: str, fat: str, misses: str) -> Iterator[None]:
     """
     backend = load().filesystem(_BACKEND)
     with ExitStack() as stack:
-        trees = []
-        for path in (root, fat):
-            trees.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-            stack.callback(os.close, trees[-1])
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+        slim, rest = (stack.enter_context(closing_fd(os.open(path, flags))) for path in (root, fat))
         log = os.open(misses, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        stack.callback(os.close, log)
-        request = MountRequest(
-            [DirectoryTree(fd) for fd in trees], read_only=False, source="cntr-whole", observer=Misses(trees[1], log)
-        )
+        observer = Misses(rest, stack.enter_context(closing_fd(log)))
+        trees = [DirectoryTree(slim), DirectoryTree(rest)]
+        request = MountRequest(trees, read_only=False, source="cntr-whole", observer=observer)
         mount = stack.enter_context(backend.mount(request))
         DetachedMount(mount.fd).attach(AT_FDCWD, root)
         stack.callback(umount2, root, MNT_DETACH)  # nobody could remove what is below it

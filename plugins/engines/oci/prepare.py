@@ -7,15 +7,18 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cntr_core.images import Image, ImageHolder, open_fat, unpack, unpacked
-from cntr_core.runtime import BundleRequest, RuntimeOptions, arguments, stop_signal, write_bundle
+from cntr_core.images import Image, ImageHolder, open_fat, open_image, unpack, unpacked
+from cntr_core.kernel.paths import closing_fd
+from cntr_core.kernel.user_namespaces import enter_with_subordinates
+from cntr_core.plugins import load
+from cntr_core.runtime import BundleRequest, RuntimeOptions, arguments, need_runtime, stop_signal, write_bundle
 from cntr_core.timing import timed
 
 from . import state
+from .remove import discard
 from .state import ContainerDirectory, ContainerRecord
 
 _log = logging.getLogger(__name__)
@@ -49,7 +52,28 @@ def new_directory(options: ContainerOptions) -> ContainerDirectory:
     return state.create(next(name for name in candidates if name not in taken))
 
 
-def new_record(directory: ContainerDirectory, image: Image, options: ContainerOptions, program: str) -> ContainerRecord:
+def create(directory: ContainerDirectory, options: ContainerOptions) -> ContainerRecord:
+    """A container that waits to be started. An ordinary user is then root of a user namespace, for good; engines are
+    asked for the image before.
+
+    :raises CntrError: it cannot be made, and nothing of it is left.
+    """
+    engines = load().engines
+    try:
+        program = need_runtime()
+        with open_image(options.image, engines=engines) as image:
+            record = _new_record(directory, image, options, program)
+            if os.geteuid() != 0:
+                enter_with_subordinates()
+            return _fill(directory, record, image, options, engines)
+    except BaseException:
+        discard(directory, None)
+        raise
+
+
+def _new_record(
+    directory: ContainerDirectory, image: Image, options: ContainerOptions, program: str
+) -> ContainerRecord:
     """What is to be remembered of a container of `image` that is not there yet; `program` is its OCI runtime.
 
     :raises CntrError: there is nothing to run: better now than after a minute of unpacking.
@@ -65,7 +89,7 @@ def new_record(directory: ContainerDirectory, image: Image, options: ContainerOp
     )
 
 
-def fill(
+def _fill(
     directory: ContainerDirectory,
     record: ContainerRecord,
     image: Image,
@@ -80,8 +104,8 @@ def fill(
         record = _with_fat(directory, record, options, engines)
     with timed(_log, "unpack %s to %s", image.reference, directory.path):
         unpack(image, directory.file("rootfs"))
-    with _opened(directory.file("rootfs")) as root:
-        wanted = BundleRequest(directory.name, f"/{record.id}", options.runtime)
+    wanted = BundleRequest(directory.name, f"/{record.id}", options.runtime)
+    with closing_fd(os.open(directory.file("rootfs"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
         write_bundle(directory.path, root, image.config, wanted)
     return record
 
@@ -100,12 +124,3 @@ def _base_name(image: str) -> str:
     last = re.sub(r"[:@].*", "", image.rstrip("/").rpartition("/")[2])
     last = re.sub(r"(\.tar)?(\.(gz|xz|zst|tgz|oci))?$", "", last)
     return re.sub(r"[^A-Za-z0-9_.-]|^[^A-Za-z0-9]+", "", last)[:_LONGEST_BASE] or "container"
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[int]:
-    fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)

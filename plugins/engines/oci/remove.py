@@ -13,6 +13,7 @@ from cntr_core.errors import AmbiguousContainer, ContainerNotFound, EngineError
 from cntr_core.images import remove_tree
 from cntr_core.kernel.cgroups import frozen
 from cntr_core.kernel.child import open_in_child
+from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_dumpable
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.timing import timed
@@ -93,15 +94,13 @@ def _end(record: ContainerRecord, timeout: float) -> None:
         pidfd = pidfd_open(record.pid)
     except ProcessLookupError:
         return
-    try:
+    with closing_fd(pidfd):
         if not record.runs:
             return  # it ended meanwhile, and the number may be another's now
         if frozen(record.pid):
             runtime_of(record).resume()  # a frozen process takes no signal, on cgroup v1 not even SIGKILL
         if not (_signal(pidfd, record.stop_signal, timeout) or _signal(pidfd, signal.SIGKILL, _DEATH)):
             raise EngineError(f"container {record.name} does not end, even after SIGKILL")
-    finally:
-        os.close(pidfd)
 
 
 def _signal(pidfd: int, number: int, patience: float) -> bool:

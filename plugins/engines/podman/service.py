@@ -18,6 +18,7 @@ from typing import Any
 
 from cntr_core.errors import CntrError, EngineAbsent, EngineError
 from cntr_core.kernel.mounts import DetachedMount
+from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import pidfd_open, set_pdeathsig
 from cntr_core.kernel.user_namespaces import enter_alone, user_outside
 
@@ -138,8 +139,7 @@ class Service:
     def wait(self) -> str:
         """The URL of the service, once it answers; :raises EngineError: it ends instead, or takes too long."""
         deadline = time.monotonic() + _PATIENCE
-        pidfd = pidfd_open(self._pid)
-        try:
+        with closing_fd(pidfd_open(self._pid)) as pidfd:
             _log.debug("waiting for podman's service %d of %s", self._pid, self._owner.name)
             while not answers(self._path):
                 if select.select([pidfd], [], [], _POLL)[0]:
@@ -148,8 +148,6 @@ class Service:
                     raise EngineError(sentence, "try: podman system service --time=0")
                 if time.monotonic() > deadline:
                     raise EngineError(f"podman's service did not start within {_PATIENCE:g} s", "see podman info")
-        finally:
-            os.close(pidfd)
         return LOCAL + self._path
 
 

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_PAGES = 256
 _MAX_WRITE = _MAX_PAGES * 4096
-_INTERRUPTED = (errno.ENOENT, errno.EAGAIN)  # the request was, before we got it
+_INTERRUPTED = (errno.ENOENT, errno.EAGAIN)
 _GONE = (errno.ENODEV, errno.ECONNABORTED)  # unmounted; aborted
 
 _WANTED = (
@@ -58,21 +58,12 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
     buffer = bytearray(_MAX_WRITE + 4096)
     body = memoryview(buffer)
     backings = Backings(device)
-    stopper.wait()
-    if not _agree(device, buffer, operations, policy, backings):
+    if not _received(device, buffer, stopper) or not _agree(device, buffer, operations, policy, backings):
         return
     handlers = Requests(operations, policy, backings).handlers
-    while True:
-        stopper.wait()
-        try:
-            size = os.readv(device, [buffer])
-        except OSError as error:
-            if error.errno in _GONE:
-                return
-            if error.errno in _INTERRUPTED:
-                continue
-            raise
-        stopper.work()
+    while (size := _received(device, buffer, stopper)) is not None:
+        if not size:
+            continue
         header = Header._make(IN_HEADER.unpack_from(buffer))
         handler = handlers.get(header.opcode)
         if handler is not None:
@@ -81,6 +72,21 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
         _answer(device, header.unique, errno.ENOSYS)
         if header.opcode == Opcode.DESTROY:
             return
+
+
+def _received(device: int, buffer: bytearray, stopper: Stopper) -> int | None:
+    """The size of the next request; 0 where it was interrupted before we got it, None where the mount is gone."""
+    stopper.wait()
+    try:
+        size = os.readv(device, [buffer])
+    except OSError as error:
+        if error.errno in _GONE:
+            return None
+        if error.errno in _INTERRUPTED:
+            return 0
+        raise
+    stopper.work()
+    return size
 
 
 def _handle(device: int, handler: Handler, header: Header, body: memoryview) -> None:
@@ -107,13 +113,7 @@ def _answer(device: int, unique: int, error: int, reply: bytes = b"") -> None:
 
 
 def _agree(device: int, buffer: bytearray, operations: Operations[Any], policy: Policy, backings: Backings) -> bool:
-    """Answer INIT, the first request; whether there is a mount to serve."""
-    try:
-        os.readv(device, [buffer])
-    except OSError as error:
-        if error.errno in _GONE:
-            return False
-        raise
+    """Answer INIT, the first request; whether it is one that we can serve."""
     header = Header._make(IN_HEADER.unpack_from(buffer))
     major, minor, readahead, flags = INIT_IN.unpack_from(buffer, IN_HEADER.size)
     if (major, minor) < (MAJOR, OLDEST_MINOR):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import SimpleNamespace, TracebackType
 from typing import Any
 
@@ -48,19 +49,19 @@ class _Nursery(_Block):
             await task
 
 
+async def _wait_readable(stopper: Stopper, fd: int) -> None:
+    """pyfuse3 reads with the interpreter's lock held: wait here, so that other threads and signals get through."""
+    stopper.wait()
+    select.select([fd], [], [])
+    stopper.work()
+
+
 def run(stopper: Stopper) -> None:
     """Serve until the mount is gone. The replacement is for good: a process serves one mount."""
-
-    async def wait_readable(fd: int) -> None:
-        # pyfuse3 reads with the interpreter's lock held: wait here, so that other threads and signals get through.
-        stopper.wait()
-        select.select([fd], [], [])
-        stopper.work()
-
     low_level = SimpleNamespace(
         current_trio_token=lambda: None,
         current_task=lambda: SimpleNamespace(name="requests"),
-        wait_readable=wait_readable,
+        wait_readable=partial(_wait_readable, stopper),
     )
     pyfuse3.trio = SimpleNamespace(  # type: ignore[attr-defined]  # a global of its implementation
         Lock=_Block, open_nursery=_Nursery, lowlevel=low_level, ClosedResourceError=ConnectionError
