@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from cntr_core.kernel.namespaces import CLONE_NEWNET, same_namespace, setns
+from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import set_child_subreaper, set_pdeathsig
 
 from .attempt import Attempt, NoAnswer, NotReady
@@ -108,17 +109,12 @@ class _Server:
 
     def _enter(self, pid: int, seconds: float) -> Attempt:  # noqa: ARG002 - every question has a limit
         try:
-            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            with closing_fd(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)) as namespace:
+                if not same_namespace(namespace, "net"):
+                    setns(namespace, CLONE_NEWNET)
+                self._network = Network(shared=os.path.sameopenfile(namespace, self._host))
         except OSError as error:
             raise NoAnswer(error.strerror) from error
-        try:
-            if not same_namespace(namespace, "net"):
-                setns(namespace, CLONE_NEWNET)
-            self._network = Network(shared=os.path.sameopenfile(namespace, self._host))
-        except PermissionError as error:
-            raise NoAnswer(error.strerror) from error
-        finally:
-            os.close(namespace)
         return Attempt(True, "")
 
     def _http(self, ports: list[int], path: str, statuses: list[list[int]], secure: bool, seconds: float) -> Attempt:

@@ -8,6 +8,7 @@ import os
 import select
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -52,9 +53,7 @@ def run_probes(
 
     :raises CntrError: the probing itself failed.
     """
-    if isinstance(probes, Prober):
-        return _Run(running, probes, timeout, progress).run(against)
-    with Prober(probes) as prober:
+    with nullcontext(probes) if isinstance(probes, Prober) else Prober(probes) as prober:
         return _Run(running, prober, timeout, progress).run(against)
 
 
@@ -122,15 +121,14 @@ class _Run:
             attempt = self._try(probe)
             if attempt.ready:
                 return attempt
-            late = Attempt(
-                False,
-                f"not within {self._timeout:g} s: {attempt.detail}",
-                attempt.observations,
-                attempt.output or self._words(),
-            )
+            late = self._late(attempt)
             self._progress(str(probe))
             time.sleep(max(0.0, min(max(delay, time.monotonic() - start), self._left())))
             delay = min(delay * 1.5, _LONGEST_DELAY)
+
+    def _late(self, attempt: Attempt) -> Attempt:
+        detail = f"not within {self._timeout:g} s: {attempt.detail}"
+        return Attempt(False, detail, attempt.observations, attempt.output or self._words())
 
     def _ended(self) -> Attempt | None:
         code = self._running.ended()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Sequence
 
 from .attempt import Attempt, NoAnswer
 from .crawl import visit
@@ -28,19 +29,11 @@ def call_all(web: Web, target: Endpoint, path: str, write: bool, seconds: float)
     end = time.monotonic() + seconds
     page = entrance(web, target, path, SUCCESS, seconds)
     found = _read(target.name(path), page, write)
-    observations = [Observation(target.name(path), page.facts())]
-    failures = []
-    for operation in found:
-        left = end - time.monotonic()
-        if left <= 0:
-            return Attempt(
-                False, f"the time was up after {len(observations) - 1} of {len(found)} operations", observations
-            )
-        request = Request(operation.path, operation.method, operation.headers, operation.content)
-        answer = visit(web, target, request, left)
-        observations.append(_observed(target, operation, answer))
-        if not _succeeded(operation, answer):
-            failures.append(f"{operation.method} {operation.path} ({answer.status if answer else 'no answer'})")
+    called = list(_called(web, target, found, end))
+    observations = [Observation(target.name(path), page.facts()), *(_observed(target, *one) for one in called)]
+    if len(called) < len(found):
+        return Attempt(False, f"the time was up after {len(called)} of {len(found)} operations", observations)
+    failures = [_named(*one) for one in called if not _succeeded(*one)]
     detail = f"{len(found)} operation{'s' * (len(found) != 1)} called"
     if failures:
         detail += f", of which {len(failures)} failed: {', '.join(failures[:3])}"
@@ -63,6 +56,22 @@ def _read(name: str, page: Page, write: bool) -> list[Operation]:
     if not found:
         raise NoAnswer(f"{name} tells of no operation{'' if write else ' that only reads'}")
     return found
+
+
+def _called(
+    web: Web, target: Endpoint, found: Sequence[Operation], end: float
+) -> Iterator[tuple[Operation, Page | None]]:
+    """Each operation with its answer, until the time is up."""
+    for operation in found:
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        request = Request(operation.path, operation.method, operation.headers, operation.content)
+        yield operation, visit(web, target, request, left)
+
+
+def _named(operation: Operation, answer: Page | None) -> str:
+    return f"{operation.method} {operation.path} ({answer.status if answer else 'no answer'})"
 
 
 def _observed(target: Endpoint, operation: Operation, answer: Page | None) -> Observation:

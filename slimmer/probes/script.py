@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping
 
 from cntr_core.kernel.child import shell_code
+from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import set_pdeathsig
 from cntr_core.kernel.procfs import open_process, read_children
 
@@ -62,14 +63,11 @@ def _run(file: str, environment: Mapping[str, str], seconds: float, output: int)
 
 def _kill_children() -> None:
     """Orphans of a child that is killed become children too, and follow."""
-    own = open_process()
-    try:
+    with closing_fd(open_process()) as own:
         while children := read_children(own):
             for child in children:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
-    finally:
-        os.close(own)
 
 
 def _die_with_parent() -> None:

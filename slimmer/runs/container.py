@@ -10,9 +10,11 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from cntr_core.errors import SessionError
 from cntr_core.kernel import child
+from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.kernel.procfs import ProcessStatus, open_process, read_status
 from cntr_core.runtime import Runtime, Streams
@@ -31,31 +33,25 @@ _DEATH = 10.0
 _POLL = 0.05
 
 
+@dataclass(eq=False)
 class OwnContainer:
-    """A started container; the process that asks must be the parent of its first process, by birth or as subreaper."""
+    """A started container; the process that asks must be the parent of its first process, by birth or as subreaper.
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        pid: int,
-        environment: Mapping[str, str],
-        output: Output,
-        streams: Streams,
-        observer: TraceObserver | None,
-        stop_signal: int,
-        server: int | None,
-    ) -> None:
-        """`server` is a pidfd of the process that serves its root; without that, the container is lost."""
-        self.pid = pid
-        self.environment = environment
-        self._runtime = runtime
-        self._output = output
-        self._streams = streams
-        self._observer = observer
-        self._stop_signal = stop_signal
-        self._server = server
-        self._pidfd = pidfd_open(pid)
-        self._code: int | None = None
+    `_server` is a pidfd of the process that serves its root; without that, the container is lost.
+    """
+
+    pid: int
+    environment: Mapping[str, str]
+    _runtime: Runtime
+    _output: Output
+    _streams: Streams
+    _observer: TraceObserver | None
+    _stop_signal: int
+    _server: int | None
+    _code: int | None = None
+
+    def __post_init__(self) -> None:
+        self._pidfd = pidfd_open(self.pid)
 
     def ended(self) -> int | None:
         """The exit code of the first process, 128+n for signal n; None while it runs.
@@ -80,21 +76,15 @@ class OwnContainer:
         if self.ended() is not None:
             raise SessionError("the container has ended", "look at its log")
         pid_file = f"{self._output.log}.exec"
-        process = subprocess.Popen(
-            self._runtime.exec_line(command, pid_file),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        line = self._runtime.exec_line(command, pid_file)
+        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             stdout, stderr = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"{command[0]} did not end within {timeout:g} s") from None
         finally:
             if process.poll() is None:
-                _kill(pid_file)
-                process.kill()
-                process.communicate()
+                _kill(process, pid_file)
         return Executed(child.shell_code(process.returncode), stdout, stderr)
 
     def log(self) -> bytes:
@@ -153,17 +143,16 @@ def _reap_orphans(first: int) -> None:
 
 
 def _status(pid: int) -> ProcessStatus:
-    directory = open_process(pid)
-    try:
+    with closing_fd(open_process(pid)) as directory:
         return read_status(directory)
-    finally:
-        os.close(directory)
 
 
-def _kill(pid_file: str) -> None:
-    """Kill what runc executed in the container; runc's own death would leave it there."""
+def _kill(runc: subprocess.Popen[bytes], pid_file: str) -> None:
+    """Kill what runc executed in the container, which its own death would leave there, and runc."""
     with suppress(OSError, ValueError), open(pid_file, encoding="ascii") as file:
         os.kill(int(file.read()), signal.SIGKILL)
+    runc.kill()
+    runc.communicate()
 
 
 def _content(path: str) -> bytes:

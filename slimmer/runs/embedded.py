@@ -20,6 +20,7 @@ from cntr_core.images import ImageConfig, remove_tree
 from cntr_core.images.read.blobs import spool_directory
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, is_initial_user_namespace, unshare
+from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import set_child_subreaper
 from cntr_core.kernel.syscall import AT_FDCWD
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
@@ -81,7 +82,7 @@ def running(
         stack.callback(runtime.delete)
         with timed(_log, "create the container by %s", program):
             pid = runtime.create(bundle, streams)
-        container = OwnContainer(runtime, pid, launch.config.environment, output, streams, observer, number, server)
+        container = OwnContainer(pid, launch.config.environment, runtime, output, streams, observer, number, server)
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
         if observer is not None:
@@ -141,12 +142,9 @@ def _copy_directory(source: str, target: str) -> None:
 
 
 def _describe(bundle: str, launch: Launch) -> None:
-    root = os.open(os.path.join(bundle, "rootfs"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        wanted = BundleRequest(launch.name, f"/{os.path.basename(bundle)}", launch.options)
+    wanted = BundleRequest(launch.name, f"/{os.path.basename(bundle)}", launch.options)
+    with closing_fd(os.open(os.path.join(bundle, "rootfs"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
         write_bundle(bundle, root, launch.config, wanted)
-    finally:
-        os.close(root)
 
 
 def _clean(runtime: Runtime, bundle: str) -> None:

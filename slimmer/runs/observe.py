@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from ..probes.drive import run_probes
 from ..probes.prober import Prober
 from ..probes.result import Outcome
 from ..probes.running import Running
-from ..probes.spec import Probe
+from ..request import RunOptions
 from ..trace.observer import TraceObserver
 from ..trace.record import Access, Phase, Process
 
@@ -47,33 +47,21 @@ class Observed:
 
 
 def observe(
-    start: Start,
-    ports: Sequence[int],
-    probes: Sequence[Probe],
-    *,
-    timeout: float,
-    progress: Say,
-    watched: bool = True,
-    against: Sequence[Outcome] = (),
-    stop_limit: float,
+    start: Start, prober: Prober, options: RunOptions, progress: Say, *, watched: bool, against: Sequence[Outcome]
 ) -> Observed:
-    """Run the container that `start` starts and whose image exposes `ports`, drive it by `probes`, stop it.
+    """Run the container that `start` starts, drive it by `prober`, stop it, within the times of `options`.
 
-    `against` has the original's outcomes, where this is a replay. The container's end takes `stop_limit` seconds at
-    most.
+    `against` has the original's outcomes, where this is a replay.
 
     :raises CntrError: it cannot be started or stopped, or the trace is not complete.
     """
-    observer = TraceObserver() if watched else None
-    with ExitStack() as stack:
-        if observer is not None:
-            stack.callback(observer.release)
-        with Prober(probes, ports) as prober, start(observer) as container:
+    with TraceObserver() if watched else nullcontext() as observer:
+        with prober, start(observer) as container:
             if observer is not None:
                 observer.enter(Phase.PROBE)
-            outcomes = run_probes(container, prober, timeout=timeout, progress=progress, against=against)
+            outcomes = run_probes(container, prober, timeout=options.timeout, progress=progress, against=against)
             progress("stopping")
-            code = container.end(stop_limit)
+            code = container.end(options.stop_limit)
             log = container.log()
         accesses, processes = observer.records() if observer is not None else ((), ())
-        return Observed(tuple(outcomes), code, log, accesses, processes)
+    return Observed(tuple(outcomes), code, log, accesses, processes)

@@ -43,14 +43,11 @@ def waiting_root(pid: int, shim: str) -> Iterator[WaitingRoot]:
 
     :raises SessionError: the kernel refuses.
     """
-    namespace = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with paths.closing_fd(os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)) as namespace:
         read_only, points = _mounts(pid, os.fsencode(shim))
         with DetachedMount(open_in_child(lambda: _copy_root(namespace))) as backing:
             _remove(backing, shim.lstrip("/"), read_only)
             yield WaitingRoot(namespace, read_only, points, backing)
-    finally:
-        os.close(namespace)
 
 
 @contextmanager
@@ -72,11 +69,8 @@ def observed_root(root: WaitingRoot, filesystem: Filesystem, observer: TraceObse
 def _mounts(pid: int, shim: bytes) -> tuple[bool, tuple[bytes, ...]]:
     """Whether the root of a process is read-only, and where something is mounted on that very mount; each place once,
     for only the topmost mount of several can be seen."""
-    directory = procfs.open_process(pid)
-    try:
+    with paths.closing_fd(procfs.open_process(pid)) as directory:
         table = procfs.read_mountinfo(directory)
-    finally:
-        os.close(directory)
     root = [mount for mount in table if mount.point == b"/"][-1]
     points = dict.fromkeys(mount.point for mount in table if mount.parent == root.id and mount.point != shim)
     return b"ro" in root.options, tuple(points)
@@ -121,11 +115,8 @@ def _pivot(root: WaitingRoot, mount: int) -> int:
 def _move(point: bytes, new_root: int) -> None:
     """Move what is mounted at `point` of the old root, with all that is mounted below it, to the same place of the new
     one, which is mounted over it: absolute paths still begin below."""
-    place = paths.open_in_root(new_root, point, os.O_PATH | os.O_NOFOLLOW)
-    try:
+    with paths.closing_fd(paths.open_in_root(new_root, point, os.O_PATH | os.O_NOFOLLOW)) as place:
         mounts.move_mount(AT_FDCWD, point, place, "")
-    finally:
-        os.close(place)
 
 
 def _refused(what: str, error: OSError) -> SessionError:

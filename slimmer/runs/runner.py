@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 
 from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
@@ -12,6 +13,7 @@ from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.write.new_image import NewImage
 
 from ..probes.defaults import default_probes, tcp_ports
+from ..probes.prober import Prober
 from ..probes.result import Outcome
 from ..probes.spec import Probe
 from ..request import RunOptions
@@ -29,6 +31,7 @@ class Runner:
         self.digest = image_digest(image)
         self.probes = options.probes or default_probes(image.config)[0]
         self._options = options
+        self._launch = Launch(image.config, self.digest[7:19], options.runtime)
         self._backend = backend_of(image, options, filesystem)
         self._say = say
 
@@ -51,17 +54,10 @@ class Runner:
 
         :raises CntrError: it cannot be started or stopped.
         """
-        options, config = self._options, self.image.config
-        request = Launch(config, self.digest[7:19], options.runtime)
+        start = partial(self._backend.start, self._launch, layers, slim_image)
+        prober = Prober(self.probes if probes is None else probes, tcp_ports(self.image.config))
         return observe(
-            lambda observer: self._backend.start(request, layers, slim_image, observer),
-            tcp_ports(config),
-            self.probes if probes is None else probes,
-            timeout=options.timeout,
-            progress=lambda step: self._say(f"{what}: {step}"),
-            watched=watched,
-            against=against,
-            stop_limit=options.stop_limit,
+            start, prober, self._options, lambda step: self._say(f"{what}: {step}"), watched=watched, against=against
         )
 
     def trace(self, observed: Observed) -> AccessTrace:

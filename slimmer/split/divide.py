@@ -19,6 +19,7 @@ END = bytes(1024)
 """The end mark of a tar: two records of zeros."""
 
 _CHUNK = 1 << 20
+_HALVES = {SLIM: (0,), FAT: (1,), BOTH: (0, 1)}
 
 
 class LayerWriter:
@@ -74,10 +75,8 @@ def divide(
     at = 0
     for where, size in runs:
         for piece in _pieces(tar, at, size):
-            if where != FAT:
-                halves[0].write(piece)
-            if where != SLIM:
-                halves[1].write(piece)
+            for half in _HALVES[where]:
+                halves[half].write(piece)
             progress(len(piece))
         at += size
     return tuple(runs), tar.read(tar.size - at, at)

@@ -12,6 +12,7 @@ import struct
 import time
 from collections.abc import Collection
 from contextlib import suppress
+from typing import Self
 
 from cntr_core.errors import SessionError
 from cntr_core.filesystem import AccessEvent, Observer
@@ -70,6 +71,12 @@ class TraceObserver(Observer):
             os.close(self._file)
             self._shared.close()
             self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     # In the server's process
 
@@ -142,11 +149,16 @@ def _parse(data: memoryview) -> tuple[list[Access], list[Process], int]:
             at += _PROCESS.size
             processes.append(Process(pid, bytes(data[at : at + length])))
             at += length
-            continue
-        phase, errno, op_length, process, when, path_length = _ACCESS.unpack_from(data, at)
-        at += _ACCESS.size
-        operation = str(data[at : at + op_length], "ascii")
-        path = bytes(data[at + op_length : at + op_length + path_length])
-        accesses.append(Access(path, operation, errno, process, when, Phase(phase)))
-        at += op_length + path_length
+        else:
+            access, at = _access(data, at)
+            accesses.append(access)
     return accesses, processes, -1
+
+
+def _access(data: memoryview, at: int) -> tuple[Access, int]:
+    """The access that begins at `at`, and where it ends."""
+    phase, errno, length, process, when, path_length = _ACCESS.unpack_from(data, at)
+    at += _ACCESS.size
+    end = at + length + path_length
+    operation, path = str(data[at : at + length], "ascii"), bytes(data[at + length : end])
+    return Access(path, operation, errno, process, when, Phase(phase)), end

@@ -12,7 +12,7 @@ _EXECUTABLE, _CURRENT = 2, 1  # ET_EXEC, EV_CURRENT
 _LOAD, _STACK = 1, 0x6474E551  # PT_LOAD, PT_GNU_STACK
 _R_X, _RW_ = 5, 6
 _IDENTITY = b"\x7fELF" + bytes([2, 1, 1])  # 64 bits, little-endian, version 1
-_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+_HEADER = struct.Struct("<16sHHIQQ12xHHH6x")  # there are no flags, and no sections to describe
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 
 
@@ -64,14 +64,9 @@ def executable(machine: int, code: bytes) -> bytes:
         _CURRENT,
         _ADDRESS + start,
         _HEADER.size,  # where the segments are described
-        0,  # there are no sections
-        0,
         _HEADER.size,
         _SEGMENT.size,
         2,
-        0,
-        0,
-        0,
     )
     load = _SEGMENT.pack(_LOAD, _R_X, 0, _ADDRESS, _ADDRESS, size, size, _ALIGNMENT)
     stack = _SEGMENT.pack(_STACK, _RW_, 0, 0, 0, 0, 0, 16)  # which need not be executable
