@@ -6,7 +6,6 @@ here only by ``NAMESPACE/ID``.
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,11 +26,11 @@ from cntr_core.engine import LIMIT, SHORTEST_PREFIX
 from cntr_core.errors import EngineError
 
 from ..sockets import LOCAL, check_socket
+from .grpc import Client, connected
+from .namespace import ContainerdNamespace, check_pid
 
 if TYPE_CHECKING:
-    from .grpc import Client
     from .images import Store
-    from .namespace import ContainerdNamespace
 
 _DEFAULT = "/run/containerd/containerd.sock"
 _PATIENCE = 60.0
@@ -42,17 +41,6 @@ _NERDCTL = "nerdctl/name"
 _OTHERS = ("com.docker/engine.bundle.path", "io.cri-containerd.kind")
 """Labels that tell that a container is Docker's, or Kubernetes'."""
 
-# api/services/{namespaces,containers,tasks,version}/v1/*.proto and api/types/task/task.proto of containerd 1.6 and 2.
-_TABLE = {
-    "Empty": (),
-    "VersionResponse": ("string version = 1", "string revision = 2"),
-    "Namespace": ("string name = 1",),
-    "ListNamespacesResponse": ("repeated Namespace namespaces = 1",),
-    "Container": ("string id = 1", "map<string, string> labels = 2", "string image = 3"),
-    "ListContainersResponse": ("repeated Container containers = 1",),
-    "Process": ("string id = 2", "uint32 pid = 3", "int32 status = 4"),
-    "ListTasksResponse": ("repeated Process tasks = 1",),
-}
 _STATES = {  # enum Status
     1: ContainerState.CREATED,
     2: ContainerState.RUNNING,
@@ -85,17 +73,15 @@ class ContainerdEngine(Engine, TracingEngine):
         endpoint = _endpoint()
         try:
             with self.connected() as client:
-                version = _call(client, "version.v1.Version/Version", "VersionResponse").version
+                answer = ContainerdNamespace(client).call("version.v1.Version/Version", "Empty", "VersionResponse")
         except EngineError as error:
             return EngineStatus(available=False, detail=error.message, hint=error.hint, endpoint=endpoint)
-        return EngineStatus(available=True, detail=f"version {version.removeprefix('v')}", endpoint=endpoint)
+        return EngineStatus(available=True, detail=f"version {answer.version.removeprefix('v')}", endpoint=endpoint)
 
     def containers(self) -> Iterable[Container]:
         return [found.container for found in self._all() if not found.is_others]
 
     def find(self, name: str) -> Sequence[Container]:
-        from .namespace import check_pid
-
         known = self._all()
         own = [found for found in known if not found.is_others]
         classes = (
@@ -134,12 +120,11 @@ class ContainerdEngine(Engine, TracingEngine):
         return container
 
     def remove_traced(self, name: str) -> None:
-        from .namespace import ContainerdNamespace
         from .tracing import remove_directory, remove_parts
 
         with self.connected(_PATIENCE) as client:
-            for namespace in _namespaces(client):
-                remove_parts(ContainerdNamespace(client, namespace), name)
+            for space in _namespaces(client):
+                remove_parts(space, name)
         remove_directory(name)
 
     def _export(self, namespace: str, name: str) -> Iterator[bytes]:
@@ -149,18 +134,13 @@ class ContainerdEngine(Engine, TracingEngine):
     def _holder(self, image: str) -> str | None:
         """The namespace that has an image, the default one first."""
         from .images import Store
-        from .namespace import ContainerdNamespace
 
         with self.connected() as client:
-            namespaces = sorted(_namespaces(client), key=lambda one: one != _default_namespace())
-            return next(
-                (one for one in namespaces if Store(ContainerdNamespace(client, one)).target(image) is not None), None
-            )
+            spaces = sorted(_namespaces(client), key=lambda space: space.name != _default_namespace())
+            return next((space.name for space in spaces if Store(space).target(image) is not None), None)
 
     @contextmanager
     def _space(self, namespace: str, limit: float = _PATIENCE) -> Iterator[ContainerdNamespace]:
-        from .namespace import ContainerdNamespace
-
         with self.connected(limit) as client:
             yield ContainerdNamespace(client, namespace)
 
@@ -173,24 +153,23 @@ class ContainerdEngine(Engine, TracingEngine):
 
     def _all(self) -> list[NamedContainer]:
         with self.connected() as client:
-            return [found for namespace in _namespaces(client) for found in self._in(client, namespace)]
+            return [found for space in _namespaces(client) for found in self._in(space)]
 
-    def _in(self, client: Client, namespace: str) -> list[NamedContainer]:
-        containers = _call(client, "containers.v1.Containers/List", "ListContainersResponse", namespace).containers
-        tasks = _call(client, "tasks.v1.Tasks/List", "ListTasksResponse", namespace).tasks
-        processes = {task.id: task for task in tasks}
-        return [self._found(one, processes.get(one.id), namespace) for one in containers]
+    def _in(self, space: ContainerdNamespace) -> list[NamedContainer]:
+        containers = space.call("containers.v1.Containers/List", "Empty", "ListContainersResponse").containers
+        tasks = {task.id: task for task in space.call("tasks.v1.Tasks/List", "Empty", "ListTasksResponse").tasks}
+        return [self._found(one, tasks.get(one.id), space.name) for one in containers]
 
-    def _found(self, one: Any, process: Any, namespace: str) -> NamedContainer:
+    def _found(self, one: Any, task: Any, namespace: str) -> NamedContainer:
         name = one.labels.get(_NERDCTL) or one.id
-        state = _STATES.get(process.status, ContainerState.UNKNOWN) if process else ContainerState.CREATED
+        state = _STATES.get(task.status, ContainerState.UNKNOWN) if task else ContainerState.CREATED
         alive = state in (ContainerState.RUNNING, ContainerState.PAUSED)
         container = Container(
             engine=self.name,
             id=one.id,
             name=name if namespace == _default_namespace() else f"{namespace}/{name}",
             state=state,
-            pid=process.pid if alive else None,
+            pid=task.pid if alive else None,
             image=one.image,
             labels=dict(one.labels),
         )
@@ -199,8 +178,6 @@ class ContainerdEngine(Engine, TracingEngine):
     @contextmanager
     def connected(self, limit: float = LIMIT) -> Iterator[Client]:
         """A client; `limit` is in seconds, for each call. :raises EngineError: there is no daemon to be asked."""
-        from .grpc import connected
-
         path = _endpoint().removeprefix(LOCAL)
         check_socket(self.name, path, "start it, or set CONTAINERD_ADDRESS")
         with connected(self.name, path, limit) as client:
@@ -216,20 +193,6 @@ def _default_namespace() -> str:
     return os.environ.get("CONTAINERD_NAMESPACE") or "default"
 
 
-def _namespaces(client: Client) -> list[str]:
-    answer = _call(client, "namespaces.v1.Namespaces/List", "ListNamespacesResponse")
-    return [namespace.name for namespace in answer.namespaces]
-
-
-@functools.cache
-def _types() -> dict[str, Any]:
-    from .messages import message_types
-
-    return message_types(_TABLE)
-
-
-def _call(client: Client, method: str, reply: str, namespace: str = "") -> Any:
-    """Ask with an empty request: all that we ask for are lists, and none is filtered."""
-    types = _types()
-    metadata = {"containerd-namespace": namespace} if namespace else None
-    return client.call(f"/containerd.services.{method}", types["Empty"](), types[reply], metadata)
+def _namespaces(client: Client) -> list[ContainerdNamespace]:
+    listed = ContainerdNamespace(client).call("namespaces.v1.Namespaces/List", "Empty", "ListNamespacesResponse")
+    return [ContainerdNamespace(client, namespace.name) for namespace in listed.namespaces]

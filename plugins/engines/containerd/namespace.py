@@ -1,7 +1,7 @@
 """containerd's services as one of its namespaces has them.
 
-Messages: api/services/{containers,content,diff,images,leases,snapshots,tasks}/v1/*.proto and api/types/*.proto of
-containerd 1.6 and 2, and google.protobuf's Any and FieldMask.
+Messages: api/services/{containers,content,diff,images,leases,namespaces,snapshots,tasks,version}/v1/*.proto and
+api/types/*.proto of containerd 1.6 and 2, and google.protobuf's Any and FieldMask.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ _LEASE = datetime.timedelta(hours=1)
 
 _TABLE = {
     "Empty": (),
+    "VersionResponse": ("string version = 1", "string revision = 2"),
+    "Namespace": ("string name = 1",),
+    "ListNamespacesResponse": ("repeated Namespace namespaces = 1",),
     "Any": ("string type_url = 1", "bytes value = 2"),
     "FieldMask": ("repeated string paths = 1",),
     "Descriptor": ("string media_type = 1", "string digest = 2", "int64 size = 3"),
@@ -57,6 +60,7 @@ _TABLE = {
     "Runtime": ("string name = 1",),
     "Container": (
         "string id = 1",
+        "map<string, string> labels = 2",
         "string image = 3",
         "Runtime runtime = 4",
         "Any spec = 5",
@@ -64,6 +68,9 @@ _TABLE = {
         "string snapshot_key = 7",
     ),
     "OneContainer": ("Container container = 1",),
+    "ListContainersResponse": ("repeated Container containers = 1",),
+    "Task": ("string id = 2", "uint32 pid = 3", "int32 status = 4"),
+    "ListTasksResponse": ("repeated Task tasks = 1",),
     "ById": ("string id = 1",),
     "Process": ("string container_id = 1", "string exec_id = 2"),
     "CreateTaskRequest": (
@@ -88,12 +95,12 @@ _TABLE = {
 
 
 class ContainerdNamespace:
-    """Calls at `client` in the namespace `name`."""
+    """Calls at `client` in the namespace `name`; "" is for those that have nothing to do with one."""
 
-    def __init__(self, client: Client, name: str) -> None:
+    def __init__(self, client: Client, name: str = "") -> None:
         self.name = name
         self._client = client
-        self._metadata = {"containerd-namespace": name}
+        self._metadata = {"containerd-namespace": name} if name else {}
 
     def call(self, method: str, request: str, reply: str = "Empty", **fields: Any) -> Any:
         """The answer to one request: `method` is ``SERVICE/METHOD``, and `fields` those of the message `request`.

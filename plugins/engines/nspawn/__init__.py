@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cntr_core import hookimpl
-
-if TYPE_CHECKING:
-    from cntr_core import Engine
+from cntr_core import Engine, hookimpl
 
 
 @hookimpl

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cntr_core import hookimpl
+from cntr_core import Engine, hookimpl
 
 if TYPE_CHECKING:
     import typer
-
-    from cntr_core import Engine
 
 
 @hookimpl

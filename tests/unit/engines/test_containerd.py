@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from cntr_plugins.engines.containerd import engine, namespace
+from cntr_plugins.engines.containerd import namespace
 from cntr_plugins.engines.containerd.engine import ContainerdEngine
 from cntr_plugins.engines.containerd.messages import message_types
 from cntr_plugins.engines.pid import PidEngine
@@ -41,7 +41,7 @@ def socket_path(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 def daemon(path: str, answers: Mapping[str, Any]) -> AbstractContextManager[None]:
     """A containerd that gives `answers`, by method and namespace."""
-    types = message_types(engine._TABLE)
+    types = message_types(namespace._TABLE)
 
     def message(method: str, metadata: Mapping[str, str]) -> Any:
         known = answers[method][metadata.get("containerd-namespace", "")]
@@ -117,7 +117,7 @@ def test_a_silent_one_keeps_nobody_else_from_answering(socket_path: str) -> None
 
 
 def test_a_daemon_that_is_out_of_order(socket_path: str) -> None:
-    types = message_types(engine._TABLE)
+    types = message_types(namespace._TABLE)
     methods = {f"/containerd.services.{method}": (types["Empty"], refuse) for method in _REPLIES}
     with serving(socket_path, methods), pytest.raises(EngineError, match="containerd refused: out of order"):
         list(ContainerdEngine().containers())
