@@ -7,6 +7,8 @@ import os
 from cntr_core.errors import EngineAbsent, EngineError
 
 LOCAL = "unix://"
+NONSENSE = (KeyError, TypeError, ValueError, AttributeError)
+"""What goes wrong where an answer is not what it should be; see :func:`not_understood`."""
 
 
 def check_socket(engine: str, path: str, hint: str) -> None:
@@ -19,3 +21,14 @@ def check_socket(engine: str, path: str, hint: str) -> None:
         raise EngineAbsent(f"{engine} is not running (no socket at {path})", hint)
     if not os.access(path, os.R_OK | os.W_OK):
         raise EngineError(f"{engine}'s socket {path} may not be opened", "run cntr as root, for example with sudo")
+
+
+def unanswered(engine: str, path: str, reason: str) -> EngineError:
+    """Nobody answers at `path`, though there is a socket."""
+    return EngineError(f"{engine} does not answer at {path} ({reason:.100})", "check whether it runs, and see its log")
+
+
+def not_understood(engine: str, error: BaseException) -> EngineError:
+    """An answer led to `error`."""
+    sentence = f"{engine}'s answer cannot be understood ({type(error).__name__}: {error!s:.60})"
+    return EngineError(sentence, "check which program serves that socket")

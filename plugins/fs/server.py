@@ -138,9 +138,8 @@ def _child(serve: Serve, device: int, filesystem: Operations[Any], request: Moun
     """The server's life, from fork to exit."""
     status = 1
     try:
-        kept = [device, parent, *filesystem.branch.descriptors()]
-        if request.observer is not None:
-            kept += request.observer.descriptors()
+        observed = request.observer.descriptors() if request.observer is not None else ()
+        kept = [device, parent, *filesystem.branch.descriptors(), *observed]
         stopper = Stopper()
         signal.signal(signal.SIGTERM, stopper.stop)
         _become_server(kept, parent)

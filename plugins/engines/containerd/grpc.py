@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cntr_core.engine import LIMIT
 from cntr_core.errors import EngineError
 
+from ..sockets import unanswered
+
 Metadata = Mapping[str, str] | None
 
 if TYPE_CHECKING:
@@ -75,8 +77,7 @@ class Client:
             raise EngineError(sentence, "check which program serves that socket") from None
         except (OSError, TimeoutError) as error:
             reason = getattr(error, "strerror", None) or "no answer"
-            sentence = f"{self.name} does not answer at {self._path} ({reason})"
-            raise EngineError(sentence, "check whether it runs, and see its log") from None
+            raise unanswered(self.name, self._path, reason) from None
 
     def _answer(self, call: Any) -> Any:
         answer: Any = None

@@ -152,12 +152,8 @@ class Store:
     def _name(self, name: str, entry: Mapping[str, Any]) -> None:
         target = {"media_type": entry["mediaType"], "digest": entry["digest"], "size": entry["size"]}
         image = {"name": name, "target": target}
-        try:
-            self._space.call("images.v1.Images/Create", "OneImage", "OneImage", image=image)
-        except Refused as error:
-            if error.status != "ALREADY_EXISTS":
-                raise
-            self._space.call("images.v1.Images/Update", "OneImage", "OneImage", image=image)
+        if not self._space.done("images.v1.Images/Create", "OneImage", "ALREADY_EXISTS", image=image):
+            self._space.call("images.v1.Images/Update", "OneImage", image=image)
 
     @contextmanager
     def _lease(self) -> Iterator[None]:

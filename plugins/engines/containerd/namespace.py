@@ -122,15 +122,19 @@ class ContainerdNamespace:
         types = _types()
         self._client.exchange(_full(method), types[request](**fields), types["Empty"], self._metadata)
 
-    def knows(self, method: str, request: str, **fields: Any) -> bool:
-        """As :meth:`call`, but gives whether what is meant is known; nothing happens where it is not."""
+    def done(self, method: str, request: str, refusal: str, **fields: Any) -> bool:
+        """As :meth:`call`, but gives whether it was done; nothing happens where the status `refusal` answers."""
         try:
             self.call(method, request, **fields)
         except Refused as error:
-            if error.status != "NOT_FOUND":
+            if error.status != refusal:
                 raise
             return False
         return True
+
+    def knows(self, method: str, request: str, **fields: Any) -> bool:
+        """As :meth:`call`, but gives whether what is meant is known; nothing happens where it is not."""
+        return self.done(method, request, "NOT_FOUND", **fields)
 
     def begin_lease(self, name: str) -> None:
         """Nothing that is made from now on is collected before the end of the lease `name`."""

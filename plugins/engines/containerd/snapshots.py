@@ -16,7 +16,6 @@ from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.mounts import DetachedMount
 from cntr_core.timing import timed
 
-from .grpc import Refused
 from .namespace import ContainerdNamespace
 
 _log = logging.getLogger(__name__)
@@ -81,12 +80,8 @@ class Snapshots:
 
     def _commit(self, key: str, chain: str) -> None:
         wanted = {"snapshotter": self._snapshotter, "name": chain, "key": key}
-        try:
-            self._space.call("snapshots.v1.Snapshots/Commit", "CommitRequest", **wanted)
-        except Refused as error:
-            if error.status != "ALREADY_EXISTS":  # somebody else has unpacked it meanwhile
-                raise
-            self.remove(key)
+        if not self._space.done("snapshots.v1.Snapshots/Commit", "CommitRequest", "ALREADY_EXISTS", **wanted):
+            self.remove(key)  # somebody else has unpacked it meanwhile
 
     def _named(self, key: str) -> dict[str, str]:
         return {"snapshotter": self._snapshotter, "key": key}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus, ShimEntry, TracedContainer, TracingEngine
@@ -112,10 +113,8 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
         told = details["State"]
         pid = self.checked_pid(client, int(told["Pid"]), listed.id, listed.name)
         state = _STATES.get(told["Status"], ContainerState.UNKNOWN)
-        return Container(
-            engine=listed.engine,
-            id=listed.id,
-            name=listed.name,
+        return replace(
+            listed,
             state=ContainerState.EXITED if told["Pid"] and pid is None else state,
             pid=pid,
             # Podman's Image here is the one that was asked for, too.

@@ -13,7 +13,7 @@ from cntr_core.errors import EngineError
 from cntr_core.timing import timed
 
 from ..processes import is_ours
-from ..sockets import LOCAL, check_socket
+from ..sockets import LOCAL, NONSENSE, check_socket, not_understood, unanswered
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -69,8 +69,8 @@ class ApiClient(ABC):
             raise EngineError(f"{self.name} refused: {error.explanation or error}", "see the daemon's log") from None
         except (DockerException, RequestException) as error:
             raise self._unanswered(path, error) from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._nonsense(error) from None
+        except NONSENSE as error:
+            raise not_understood(self.name, error) from None
 
     def checked_pid(self, client: APIClient, pid: int, container: str, name: str) -> int | None:
         """The process `pid` that the daemon told of the container with that full id; None where that was 0, or the
@@ -98,15 +98,10 @@ class ApiClient(ABC):
         innermost: BaseException = error
         while cause := innermost.__cause__ or innermost.__context__:
             if isinstance(cause, (KeyError, ValueError)):
-                return self._nonsense(cause)
+                return not_understood(self.name, cause)
             innermost = cause
         reason = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
-        sentence = f"{self.name} does not answer at {path} ({reason:.100})"
-        return EngineError(sentence, "check whether it runs, and see its log")
-
-    def _nonsense(self, error: BaseException) -> EngineError:
-        text = f"{self.name}'s answer cannot be understood ({type(error).__name__}: {error!s:.60})"
-        return EngineError(text, "check which program serves that socket")
+        return unanswered(self.name, path, reason)
 
 
 def remove_container(client: APIClient, name: str) -> None:

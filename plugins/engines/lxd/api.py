@@ -18,7 +18,7 @@ from cntr_core.engine import LIMIT, matching
 from cntr_core.errors import EngineError
 from cntr_core.timing import timed
 
-from ..sockets import check_socket
+from ..sockets import NONSENSE, check_socket, not_understood, unanswered
 
 if TYPE_CHECKING:
     from httpx import Client
@@ -85,11 +85,9 @@ class RestEngine(Engine):
             with Client(transport=HTTPTransport(uds=path), base_url="http://local", timeout=LIMIT) as client:
                 yield client
         except HTTPError as error:
-            reason = f"{self.name} does not answer at {path} ({error!s:.100})"
-            raise EngineError(reason, "check whether it runs, and see its log") from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = f"{self.name}'s answer cannot be understood ({type(error).__name__}: {error!s:.60})"
-            raise EngineError(reason, "check which program serves that socket") from None
+            raise unanswered(self.name, path, str(error)) from None
+        except NONSENSE as error:
+            raise not_understood(self.name, error) from None
 
     def _container(self, instance: dict[str, Any]) -> Container:
         project, config = instance.get("project", _DEFAULT), instance["config"]

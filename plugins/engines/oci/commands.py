@@ -27,9 +27,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _names() -> Sequence[str]:
-    from .remove import names
+    from .state import directories
 
-    return names()
+    return [directory.name for directory in directories()]
 
 
 _Image = Annotated[

@@ -7,7 +7,6 @@ import logging
 import os
 import select
 import signal
-from collections.abc import Sequence
 
 from cntr_core.errors import AmbiguousContainer, ContainerNotFound, EngineError
 from cntr_core.images import remove_tree
@@ -117,8 +116,3 @@ def _has_id(directory: ContainerDirectory, prefix: str) -> bool:
         record = directory.read()
         return len(prefix) >= 3 and record is not None and record.id.startswith(prefix)
     return False
-
-
-def names() -> Sequence[str]:
-    """The names of all containers, for completion."""
-    return [directory.name for directory in directories()]

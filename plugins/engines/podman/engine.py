@@ -22,7 +22,7 @@ from cntr_core.kernel.capabilities import capget, names
 
 from ..docker.api import ApiEngine
 from ..sockets import LOCAL
-from .service import Owner, Service, answers, invoking_user, ourselves
+from .service import Owner, answers, invoking_user, ourselves, service
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -104,6 +104,6 @@ def _endpoints(owners: Sequence[Owner]) -> Iterator[list[Callable[[], str]]]:
     """
     with ExitStack() as stack:
         yield [
-            partial(str, LOCAL + owner.socket) if answers(owner.socket) else stack.enter_context(Service(owner)).wait
+            partial(str, LOCAL + owner.socket) if answers(owner.socket) else stack.enter_context(service(owner))
             for owner in owners
         ]

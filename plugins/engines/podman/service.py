@@ -11,9 +11,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cntr_core.errors import CntrError, EngineAbsent, EngineError
@@ -104,51 +105,41 @@ def answers(path: str) -> bool:
     return True
 
 
-class Service:
-    """A service of our own, which ends with the block or with us.
+@contextmanager
+def service(owner: Owner) -> Iterator[Callable[[], str]]:
+    """A service of our own, which ends with the block or with us; gives what waits for it, and then tells its URL.
 
     Its socket lies in a tmpfs that is mounted nowhere, so nothing is left of it, however we end. Starting it and
     waiting for it are two things, so that several can start at once.
     """
+    program = shutil.which("podman")
+    if program is None:
+        raise EngineAbsent("podman is not installed", "install it, or set CONTAINER_HOST")
+    if not owner.has_storage:
+        raise EngineAbsent(f"{owner.name} has never used podman", "start a container: podman run …")
+    with _directory(owner) as directory:
+        path = f"/proc/self/fd/{directory.fd}/socket"
+        line = [program, "system", "service", "--time=0", LOCAL + path]
+        with _started(line, directory.fd, owner) as process:
+            try:
+                yield partial(_awaited, owner, process.pid, path)
+            finally:
+                process.terminate()
 
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
-        self._stack = ExitStack()
-        self._pid = 0
-        self._path = ""
 
-    def __enter__(self) -> Service:
-        program = shutil.which("podman")
-        if program is None:
-            raise EngineAbsent("podman is not installed", "install it, or set CONTAINER_HOST")
-        if not self._owner.has_storage:
-            raise EngineAbsent(f"{self._owner.name} has never used podman", "start a container: podman run …")
-        with ExitStack() as stack:
-            directory = stack.enter_context(_directory(self._owner))
-            self._path = f"/proc/self/fd/{directory.fd}/socket"
-            line = [program, "system", "service", "--time=0", LOCAL + self._path]
-            process = stack.enter_context(_started(line, directory.fd, self._owner))
-            stack.callback(process.terminate)
-            self._pid = process.pid
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def wait(self) -> str:
-        """The URL of the service, once it answers; :raises EngineError: it ends instead, or takes too long."""
-        deadline = time.monotonic() + _PATIENCE
-        with closing_fd(pidfd_open(self._pid)) as pidfd:
-            _log.debug("waiting for podman's service %d of %s", self._pid, self._owner.name)
-            while not answers(self._path):
-                if select.select([pidfd], [], [], _POLL)[0]:
-                    whose = "" if self._owner.is_us else f" for {self._owner.name}"
-                    sentence = f"podman's service ended when it was started{whose}"
-                    raise EngineError(sentence, "try: podman system service --time=0")
-                if time.monotonic() > deadline:
-                    raise EngineError(f"podman's service did not start within {_PATIENCE:g} s", "see podman info")
-        return LOCAL + self._path
+def _awaited(owner: Owner, pid: int, path: str) -> str:
+    """The URL of the service, once it answers; :raises EngineError: it ends instead, or takes too long."""
+    deadline = time.monotonic() + _PATIENCE
+    with closing_fd(pidfd_open(pid)) as pidfd:
+        _log.debug("waiting for podman's service %d of %s", pid, owner.name)
+        while not answers(path):
+            if select.select([pidfd], [], [], _POLL)[0]:
+                whose = "" if owner.is_us else f" for {owner.name}"
+                sentence = f"podman's service ended when it was started{whose}"
+                raise EngineError(sentence, "try: podman system service --time=0")
+            if time.monotonic() > deadline:
+                raise EngineError(f"podman's service did not start within {_PATIENCE:g} s", "see podman info")
+    return LOCAL + path
 
 
 def _started(line: list[str], directory: int, owner: Owner) -> subprocess.Popen[bytes]:

@@ -149,7 +149,6 @@ FORGET_IN = Struct("=Q")  # nlookup
 BATCH_FORGET_IN = Struct("=I4x")  # count
 FORGET_ONE = Struct("=QQ")  # nodeid, nlookup
 DIRENT = Struct("=QQII")  # ino, off, namelen, type; name follows, padded to 8
-STATX_IN = Struct("=I4xQII")  # getattr_flags, fh, sx_flags, sx_mask
 STATX_OUT = Struct("=QI20x")  # attr_valid, attr_valid_nsec; statx follows
 # mask, blksize, attributes, nlink, uid, gid, mode, ino, size, blocks, attributes_mask, four times as seconds
 # and nanoseconds (access, birth, change, modification), rdev major and minor

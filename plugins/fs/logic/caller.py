@@ -22,9 +22,6 @@ class Caller(NamedTuple):
     umask: int = 0
 
 
-NOBODY_IN_PARTICULAR = Caller(0, 0)
-
-
 def prepare_credentials() -> None:
     """Make this thread fit to act for others, for good.
 

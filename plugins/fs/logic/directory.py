@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 
 from cntr_core.filesystem import Branch, Changes, DirEntry, OpenFile, Stat
+from cntr_core.kernel.paths import closing_fd
 
 from . import syscalls
 from .descriptors import Descriptors, FileNode, stale
@@ -19,6 +20,10 @@ from .syscalls import RENAME_EXCHANGE, descriptor_path, renameat2
 _STRIPPED = os.O_CREAT | os.O_EXCL | os.O_TRUNC | os.O_NOFOLLOW | os.O_NOCTTY | os.O_DIRECT
 _NO_CHANGES = Changes()
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+_Place = tuple[FileNode, bytes]
+"""A directory, and a name in it."""
 
 
 class DescriptorFile(OpenFile):
@@ -87,12 +92,9 @@ class DirectoryBranch(Branch[FileNode]):
         return os.readlink(b"", dir_fd=self._reach(node))  # the link itself: readlinkat(2), Linux 2.6.39
 
     def list(self, node: FileNode) -> Sequence[DirEntry]:
-        fd = self._files.open(b".", _LISTED, directory=node)
-        try:
+        with closing_fd(self._files.open(b".", _LISTED, directory=node)) as fd:
             number, device = self._numbers.number, node.key[0]
             return [DirEntry(name, number(device, ino), kind) for name, ino, kind in syscalls.getdents(fd)]
-        finally:
-            os.close(fd)
 
     def open(self, node: FileNode, flags: int) -> DescriptorFile:
         return DescriptorFile(self._files.reopen(node, flags & ~_STRIPPED | os.O_CLOEXEC))
@@ -121,11 +123,8 @@ class DirectoryBranch(Branch[FileNode]):
         return self._reach(node)
 
     def syncdir(self, node: FileNode, data_only: bool) -> None:
-        fd = self._files.open(b".", _LISTED, directory=node)
-        try:
+        with closing_fd(self._files.open(b".", _LISTED, directory=node)) as fd:
             syscalls.sync_file(fd, data_only)
-        finally:
-            os.close(fd)
 
     def adopt(self, node: FileNode, again: FileNode) -> None:
         if again.parent is not None:
@@ -182,14 +181,7 @@ class DirectoryBranch(Branch[FileNode]):
             os.rmdir(name, dir_fd=self._reach(parent))
             self._unnamed(victim, parent, name)
 
-    def rename(
-        self,
-        old: tuple[FileNode, bytes],
-        new: tuple[FileNode, bytes],
-        flags: int,
-        moved: FileNode | None,
-        replaced: FileNode | None,
-    ) -> None:
+    def rename(self, old: _Place, new: _Place, flags: int, moved: FileNode | None, replaced: FileNode | None) -> None:
         with ExitStack() as stack:
             self._hold(stack, replaced)
             source = stack.enter_context(self._files.holding(old[0]))

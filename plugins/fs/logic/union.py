@@ -67,7 +67,6 @@ class UnionBranch(Branch[UnionNode]):
         """What `name` is; with `below_top`, what it would be without the topmost branch."""
         layers: Layers = []
         first: Stat | None = None
-        last = len(self._branches) - 1
         for index, directory in parent.layers:
             if below_top and not index:
                 continue
@@ -81,7 +80,7 @@ class UnionBranch(Branch[UnionNode]):
                 break
             first = first or status
             layers.append((index, node))
-            if not is_directory or (index < last and is_opaque(branch, node)):
+            if not is_directory or (branch is not self._branches[-1] and is_opaque(branch, node)):
                 break
         return None if first is None else UnionEntry(layers, first)
 

@@ -48,12 +48,13 @@ def listed(branch: Branch[Any], directory: Any) -> Sequence[tuple[DirEntry, bool
     if _read(branch, directory, _OPAQUE) == _HAS_EMPTY_WHITEOUTS:
         suspicious.append(stat.S_IFREG)
     return [
-        (entry, entry.kind in suspicious and _names_whiteout(branch, directory, entry.name))
+        (entry, entry.kind in suspicious and names_whiteout(branch, directory, entry.name))
         for entry in branch.list(directory)
     ]
 
 
-def _names_whiteout(branch: Branch[Any], directory: Any, name: bytes) -> bool:
+def names_whiteout(branch: Branch[Any], directory: Any, name: bytes) -> bool:
+    """Whether the name in the directory is a whiteout's."""
     try:
         return is_whiteout(branch, *branch.lookup(directory, name))
     except FileNotFoundError:

@@ -17,7 +17,10 @@ from cntr_core.filesystem import OpenFile, Stat
 from .copying import CopyingUnion
 from .syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT
 from .union import Layers, UnionEntry, UnionNode
-from .whiteouts import is_whiteout, listed, make_opaque, make_whiteout
+from .whiteouts import listed, make_opaque, make_whiteout, names_whiteout
+
+_Place = tuple[UnionNode, bytes]
+"""A directory, and a name in it."""
 
 
 class WritableUnion(CopyingUnion):
@@ -30,16 +33,10 @@ class WritableUnion(CopyingUnion):
         if self._find(parent, name) is not None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         directory = self._top_directory(parent)
-        covered = self._is_white(directory, name)
+        covered = names_whiteout(self._top, directory, name)
         if covered:
             self._top.unlink(directory, name, None)
         return directory, covered
-
-    def _is_white(self, directory: Any, name: bytes) -> bool:
-        try:
-            return is_whiteout(self._top, *self._top.lookup(directory, name))
-        except FileNotFoundError:
-            return False
 
     def _made(self, parent: UnionNode, name: bytes, make: Any) -> Any:
         """What `make` returns for the directory on top; the whiteout comes back if it fails."""
@@ -152,14 +149,7 @@ class WritableUnion(CopyingUnion):
 
     # Renaming
 
-    def rename(
-        self,
-        old: tuple[UnionNode, bytes],
-        new: tuple[UnionNode, bytes],
-        flags: int,
-        moved: UnionNode | None,
-        replaced: UnionNode | None,
-    ) -> None:
+    def rename(self, old: _Place, new: _Place, flags: int, moved: UnionNode | None, replaced: UnionNode | None) -> None:
         source, target = self._existing(*old), self._find(*new)
         self._check_rename(source, target, flags)
         if target is not None and _same(source, target):
@@ -208,15 +198,13 @@ class WritableUnion(CopyingUnion):
             if found is not None and stat.S_ISDIR(found.status.st_mode) and not _only_on_top(found.layers):
                 raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
-    def _prepare_target(
-        self, node: UnionNode, new: tuple[UnionNode, bytes], other: UnionNode | None, flags: int
-    ) -> None:
+    def _prepare_target(self, node: UnionNode, new: _Place, other: UnionNode | None, flags: int) -> None:
         """Make the new name fit to take `node`: nothing on top that is in the way, nothing below that shines
         through."""
         directory = stat.S_ISDIR(super().stat(node).st_mode)
         top = self._top_directory(new[0])
         if other is None:
-            if directory and self._is_white(top, new[1]):
+            if directory and names_whiteout(self._top, top, new[1]):
                 self._top.unlink(top, new[1], None)  # rename(2) replaces a directory by a directory only
         elif directory and not flags & RENAME_EXCHANGE:
             if self.list(other):
