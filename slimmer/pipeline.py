@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cntr_core.filesystem import Filesystem
@@ -135,6 +135,15 @@ class _Clock:
         self._last = now
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the original is expected to do again, the logs that it wrote so far, and what each repair has learned."""
+
+    expected: Sequence[Outcome]
+    logs: list[bytes]
+    repaired: list[tuple[bytes, ...]] = field(default_factory=list)
+
+
 class _Slimmer:
     """One image on its way."""
 
@@ -163,28 +172,31 @@ class _Slimmer:
         self._clock.lap("trace")
         must_succeed(original)
         trace = merge([self._runner.trace(original), *self._request.traces])
-        expected = (*original.outcomes, *self._expectations())
-        logs = [original.log]
-        repaired: list[tuple[bytes, ...]] = []
+        known = _Known((*original.outcomes, *self._expectations()), [original.log])
         while True:
             result = self._split(trace, original)
             if not self._request.verify:
                 check_join(result.pair)
                 return result
-            replay = self._replay(result, expected)
-            result = self._judged(result, replay, expected, logs, repaired)
-            if result.verdict.same:
+            result, again = self._verified(result, known)
+            if again is None:
                 return result
-            again = self._again()
-            logs.append(again.log)
-            result = self._judged(result, replay, expected, logs, repaired)
-            if result.verdict.same:
-                return result  # the original itself does so, now and then
             missed = self._missed(again, result)
-            if not missed or missed in repaired or len(repaired) >= self._request.repairs:
+            if not missed or missed in known.repaired or len(known.repaired) >= self._request.repairs:
                 return result  # as good as it gets
             trace = merge([trace, self._runner.trace(again)])
-            repaired.append(missed)
+            known.repaired.append(missed)
+
+    def _verified(self, result: Slimmed, known: _Known) -> tuple[Slimmed, Observed | None]:
+        """The result with its verdict; where that is not good, the run with all files from which it may learn."""
+        replay = self._replay(result, known.expected)
+        result = self._judged(result, replay, known)
+        if result.verdict.same:
+            return result, None
+        again = self._again()
+        known.logs.append(again.log)
+        result = self._judged(result, replay, known)
+        return result, None if result.verdict.same else again  # the original itself does so, now and then
 
     def _expectations(self) -> tuple[Outcome, ...]:
         """How the original answers the probes that only the verification makes."""
@@ -229,20 +241,12 @@ class _Slimmer:
         self._clock.lap("verify")
         return replay
 
-    def _judged(
-        self,
-        result: Slimmed,
-        replay: Observed,
-        expected: Sequence[Outcome],
-        logs: Sequence[bytes],
-        repaired: Sequence[tuple[bytes, ...]],
-    ) -> Slimmed:
-        """The result with its verdict; `logs` are those of the original."""
-        differences = compare(expected, replay.outcomes)
+    def _judged(self, result: Slimmed, replay: Observed, known: _Known) -> Slimmed:
+        differences = compare(known.expected, replay.outcomes)
         if replay.code != result.original.code:
             differences.append(Difference("exit", "", "code", result.original.code, replay.code))
-        log = differing(replay.log, *logs)
-        verdict = Verdict(replay.outcomes, tuple(differences), replay.code, log, tuple(repaired))
+        log = differing(replay.log, *known.logs)
+        verdict = Verdict(replay.outcomes, tuple(differences), replay.code, log, tuple(known.repaired))
         return replace(result, verdict=verdict, phases=dict(self._clock.phases))
 
     def _again(self) -> Observed:

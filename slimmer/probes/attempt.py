@@ -21,20 +21,13 @@ class Attempt:
 
     def to_json(self) -> dict[str, Any]:
         """The attempt as JSON's own types."""
-        observations = [one.to_json() for one in self.observations]
-        return {
-            "ok": self.ok,
-            "detail": self.detail,
-            "observations": observations,
-            "output": self.output,
-            "ready": self.ready,
-        }
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return {**plain, "observations": [one.to_json() for one in self.observations]}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Attempt:
         """What :meth:`to_json` told."""
-        observations = [Observation.from_json(one) for one in values["observations"]]
-        return cls(values["ok"], values["detail"], observations, values["output"], values["ready"])
+        return cls(**{**values, "observations": [Observation.from_json(one) for one in values["observations"]]})
 
 
 class NotReady(Exception):

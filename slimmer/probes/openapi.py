@@ -34,10 +34,8 @@ def call_all(web: Web, target: Endpoint, path: str, write: bool, seconds: float)
     if len(called) < len(found):
         return Attempt(False, f"the time was up after {len(called)} of {len(found)} operations", observations)
     failures = [_named(*one) for one in called if not _succeeded(*one)]
-    detail = f"{len(found)} operation{'s' * (len(found) != 1)} called"
-    if failures:
-        detail += f", of which {len(failures)} failed: {', '.join(failures[:3])}"
-    return Attempt(not failures, detail, observations)
+    failed = f", of which {len(failures)} failed: {', '.join(failures[:3])}" if failures else ""
+    return Attempt(not failures, f"{len(found)} operation{'s' * (len(found) != 1)} called{failed}", observations)
 
 
 def _read(name: str, page: Page, write: bool) -> list[Operation]:

@@ -10,11 +10,11 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Self
 
 from cntr_core.errors import CntrError, UsageError
 from cntr_core.kernel.child import fork
+from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import pidfd_open
 
 from .attempt import Attempt
@@ -54,9 +54,7 @@ class Prober:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -67,9 +65,8 @@ class Prober:
         self._sock.close()
         try:
             os.kill(pid, signal.SIGTERM)
-            pidfd = pidfd_open(pid)
-            select.select([pidfd], [], [], _GRACE)
-            os.close(pidfd)
+            with closing_fd(pidfd_open(pid)) as pidfd:
+                select.select([pidfd], [], [], _GRACE)
         finally:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
