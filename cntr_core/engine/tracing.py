@@ -12,6 +12,12 @@ from typing import ClassVar
 
 from ..errors import EngineError
 
+NEVER_ENDS = (
+    "the container does not end, even after SIGKILL",
+    "look for its processes in state D (ps -eo pid,stat,args)",
+)
+"""The sentence and the hint of the error for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class TracingOptions:

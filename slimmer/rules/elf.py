@@ -11,11 +11,10 @@ from cntr_core.rules import ImageView, Keep, Rule, RuleContext
 
 from .binaries import Binary, read_binary
 from .globs import expand
-from .loader import CACHE, LibrarySearch, configuration_files, directories
+from .loader import CACHE, MUSL_PATHS, LibrarySearch, configuration_files, directories
 from .reading import lines, regular, shown
 
 _PRELOAD = b"/etc/ld.so.preload"
-_MUSL_PATHS = b"/etc/ld-musl-*.path"
 _SEPARATORS = re.compile(rb"[ :\t]+")
 
 
@@ -80,4 +79,4 @@ class _Needs:
 
 def loader_files(image: ImageView) -> list[bytes]:
     """The configuration of the dynamic loader."""
-    return [CACHE, _PRELOAD, *configuration_files(image), *expand(image, _MUSL_PATHS)]
+    return [CACHE, _PRELOAD, *configuration_files(image), *expand(image, MUSL_PATHS)]

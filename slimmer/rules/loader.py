@@ -23,7 +23,7 @@ _CACHE_HEADER = 28  # bytes behind the magic: the number of entries, and what is
 _CACHE_ENTRY = struct.Struct("<8xI12x")  # where its path stands, from the magic on
 _LONGEST_PATH = 4096
 _HWCAPS = b"glibc-hwcaps"
-_MUSL_PATHS = b"/etc/ld-musl-*.path"
+MUSL_PATHS = b"/etc/ld-musl-*.path"
 _MUSL_LOADERS = b"/lib/ld-musl-*.so.1"
 _MUSL_DEFAULT = (b"/lib", b"/usr/local/lib", b"/usr/lib")
 _DEFAULT = (b"/lib64", b"/usr/lib64", b"/lib", b"/usr/lib", b"/lib32", b"/usr/lib32", b"/libx32", b"/usr/libx32")
@@ -172,6 +172,6 @@ def _is_include(line: bytes) -> bool:
 
 def _musl_directories(image: ImageView) -> list[bytes]:
     """musl reads a list of its own, with colons or newlines between; without one it has defaults."""
-    if files := list(expand(image, _MUSL_PATHS)):
+    if files := list(expand(image, MUSL_PATHS)):
         return [d for file in files for line in lines(image, file) for d in line.split(b":") if d]
     return list(_MUSL_DEFAULT) if any(expand(image, _MUSL_LOADERS)) else []

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from cntr_core.engine.tracing import NEVER_ENDS
 from cntr_core.errors import SessionError
 from cntr_core.kernel import child
 from cntr_core.kernel.paths import closing_fd
@@ -110,10 +111,7 @@ class OwnContainer:
                 self._await_end(patience)
         code = self._reaped()
         if code is None:
-            raise SessionError(
-                "the container does not end, even after SIGKILL",
-                "look for its processes in state D (ps -eo pid,stat,args)",
-            )
+            raise SessionError(*NEVER_ENDS)
         return code
 
     def _await_end(self, patience: float) -> None:

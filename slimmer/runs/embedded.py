@@ -11,11 +11,11 @@ import stat
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from cntr_core.errors import CntrError, KernelFeatureMissing
-from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node
+from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node, ServedMount
 from cntr_core.images import ImageConfig, remove_tree
 from cntr_core.images.read.blobs import spool_directory
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
@@ -75,7 +75,8 @@ def running(
         stack.callback(remove_tree, bundle)
         runtime = Runtime(program, os.path.join(bundle, "runtime"), uuid.uuid4().hex)
         with timed(_log, "mount the image's root by %s below %s", filesystem.name, bundle):
-            server = _mount_root(bundle, branches, filesystem, observer, stack)
+            wanted = MountRequest(branches=branches, immutable=True, source="cntr-image", observer=observer)
+            server = _mount_root(bundle, filesystem.mount(wanted), stack)
         _describe(bundle, launch)
         output = Output.below(bundle)
         streams = stack.enter_context(collected_output(output, lambda: _clean(runtime, bundle)))
@@ -91,19 +92,12 @@ def running(
         yield container
 
 
-def _mount_root(
-    bundle: str,
-    branches: Sequence[Branch[Node]],
-    filesystem: Filesystem,
-    observer: TraceObserver | None,
-    stack: ExitStack,
-) -> int | None:
-    """The image's tree at ``rootfs`` in the bundle, writable; gives a pidfd of its server."""
-    for name in ("lower", "changes", "rootfs"):
-        os.mkdir(os.path.join(bundle, name))
-    wanted = MountRequest(branches=branches, immutable=True, source="cntr-image", observer=observer)
-    served = stack.enter_context(filesystem.mount(wanted))
-    lower, changes, root = (os.path.join(bundle, name) for name in ("lower", "changes", "rootfs"))
+def _mount_root(bundle: str, tree: AbstractContextManager[ServedMount], stack: ExitStack) -> int | None:
+    """The image's `tree` at ``rootfs`` in the bundle, writable; gives a pidfd of its server."""
+    lower, changes, root = places = [os.path.join(bundle, name) for name in ("lower", "changes", "rootfs")]
+    for place in places:
+        os.mkdir(place)
+    served = stack.enter_context(tree)
     DetachedMount(served.fd).attach(AT_FDCWD, lower)
     stack.callback(umount2, lower, MNT_DETACH)
     _attach(DetachedMount.new("tmpfs", {"mode": "0700"}), changes, stack)

@@ -73,18 +73,17 @@ def _copy(output: Output, pipes: tuple[int, int], alive: int) -> bool:
     """Write what comes from the pipes until both end, or we are told that all is over; whether we were told."""
     files = {pipe: _opened(path) for pipe, path in zip(pipes, (output.stdout, output.stderr), strict=True)}
     log = _opened(output.log)
-    told = False
-    while files or not told:
-        waiting = [*files, *(() if told else (alive,))]
-        ready, _, _ = select.select(waiting, [], [], _PATIENCE if told else None)
+    untold = [alive]
+    while files or untold:
+        ready, _, _ = select.select([*files, *untold], [], [], None if untold else _PATIENCE)
         if not ready:
             break
         for fd in ready:
             data = os.read(fd, _CHUNK)
             if fd == alive:
-                told = data == DONE
-                if not told:
+                if data != DONE:
                     return False
+                untold.clear()
             elif data:
                 _write(data, files[fd], log)
             else:

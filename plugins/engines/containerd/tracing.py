@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from cntr_core.engine.tracing import ShimEntry, TracedContainer
+from cntr_core.engine.tracing import NEVER_ENDS, ShimEntry, TracedContainer
 from cntr_core.errors import EngineError
 from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
@@ -160,9 +160,7 @@ class TaskContainer(TracedContainer):
             code = self.ended()
             if code is not None:
                 return code
-        raise EngineError(
-            "the container does not end, even after SIGKILL", "look for its processes in state D (ps -eo pid,stat,args)"
-        )
+        raise EngineError(*NEVER_ENDS)
 
     def remove(self) -> None:
         if self._pidfd >= 0:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from cntr_core import ShimEntry, TracedContainer, TracingOptions
+from cntr_core.engine.tracing import NEVER_ENDS
 from cntr_core.errors import EngineError, UsageError
 from cntr_core.kernel.process import pidfd_open
 from cntr_core.timing import timed
@@ -98,10 +99,7 @@ class ApiContainer(TracedContainer):
         select.select([self._pidfd], [], [], _DEATH)  # podman answers when it has sent SIGKILL
         code = self.ended()
         if code is None:
-            raise EngineError(
-                "the container does not end, even after SIGKILL",
-                "look for its processes in state D (ps -eo pid,stat,args)",
-            )
+            raise EngineError(*NEVER_ENDS)
         return code
 
     def remove(self) -> None:

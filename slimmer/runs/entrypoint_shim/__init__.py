@@ -23,9 +23,6 @@ from cntr_core.kernel.process import DEFAULT_PATH
 from . import aarch64, x86_64
 from .assembler import executable
 
-REFUSED = 125
-"""The exit code of a shim that was not told to go on."""
-
 _MACHINES = {"amd64": x86_64, "arm64": aarch64}
 
 
