@@ -90,7 +90,7 @@ def lost_directories(indexes: Sequence[LayerIndex], tree: Tree, members: Members
     """The directories that no member describes and that would not be there without what the half lacks: their layers
     and paths, parents first."""
     alone = merge(part(indexes, members))
-    lost = _lacking(alone, tree, lambda file: isinstance(file, Directory) and file.number == NO_MEMBER)
+    lost = _lacking(alone, tree, is_implied)
     return sorted(((name.file.layer, name.path) for name in lost), key=lambda one: one[1])
 
 
@@ -148,11 +148,15 @@ def _has(tree: Tree, path: bytes) -> bool:
 def _other_files(alone: Directory, original: Directory) -> Iterator[Name | None]:
     """Names that stand for another file, or the directory of one that the original does not have."""
     for ours, theirs in _pairs(alone, original):
-        both = theirs is not None and isinstance(ours.file, Directory) and isinstance(theirs.file, Directory)
         if theirs is None:
             yield None  # by a link that is gone, and that the tree does not know
-        elif not both and ours.file.entry is not theirs.file.entry:
+        elif ours.file.entry is not theirs.file.entry and not (is_implied(ours.file) and is_implied(theirs.file)):
             yield theirs
+
+
+def is_implied(file: File) -> bool:
+    """Whether it is a directory that no member describes."""
+    return isinstance(file, Directory) and file.number == NO_MEMBER
 
 
 def _other_ways(alone: Directory, original: Directory) -> Iterator[Name | None]:

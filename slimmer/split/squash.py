@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from cntr_core.errors import ImageError
 from cntr_core.images.tar.index import Entry, LayerIndex
 from cntr_core.images.tree.merge import merge
-from cntr_core.images.tree.tree import NO_MEMBER, Directory, Tree
+from cntr_core.images.tree.tree import Tree
 
-from .members import Members, part
+from .members import Members, is_implied, part
 
 _HINT = "leave --squash out: the layers can always be split as they are"
 
@@ -39,8 +39,4 @@ def as_one(indexes: Sequence[LayerIndex], members: Members) -> LayerIndex:
 
 def _described(tree: Tree) -> list[tuple[bytes, Entry]]:
     """Every name with what describes it, but for directories that no member does."""
-    return [
-        (name.path, name.file.entry)
-        for name in tree.walk()
-        if not (isinstance(name.file, Directory) and name.file.number == NO_MEMBER)
-    ]
+    return [(name.path, name.file.entry) for name in tree.walk() if not is_implied(name.file)]

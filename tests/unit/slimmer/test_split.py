@@ -126,6 +126,16 @@ def test_the_halves_of_any_image_are_the_whole(layers: list[bytes], choices: Any
             pass
 
 
+def test_a_directory_that_is_made_through_a_link_that_is_gone_stays_as_it_was() -> None:
+    layers = [tar(symlink("c", "."), directory("c/b", mode=0o750), symlink("c", "../a"), file("b/a"))]
+    with opened(layers) as merged, tempfile.TemporaryDirectory() as scratch:
+        pair = split(layers, merged, {b"/b/a"}, scratch)
+        assert joined(pair) == layers
+        with open_plain(pair.slim.layers) as slim:
+            check_files(slim, merged)
+            assert described(slim)["b"] == described(merged)["b"]
+
+
 def test_directories_stay_with_everything_about_them() -> None:
     layers = [tar(directory("etc", mode=0o750, uid=3, mtime=77), file("etc/x"), directory("var/empty", mode=0o1777))]
     with opened(layers) as merged, tempfile.TemporaryDirectory() as scratch:
