@@ -14,7 +14,7 @@ from cntr_core.images.tar.plain import PlainTar
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.tree.tree import Directory, File
 from cntr_core.images.write.new_image import PlainLayer
-from cntr_core.kernel.paths import closing_fd
+from cntr_core.kernel.syscall import owned
 
 from .split.divide import join
 from .split.pair import Pair
@@ -31,7 +31,7 @@ def open_plain(layers: Sequence[PlainLayer]) -> Iterator[OpenLayers]:
     with ExitStack() as stack:
         tars = []
         for layer in layers:
-            fd = stack.enter_context(closing_fd(os.open(layer.path, os.O_RDONLY | os.O_CLOEXEC)))
+            fd = stack.enter_context(owned(os.open(layer.path, os.O_RDONLY | os.O_CLOEXEC)))
             tars.append(PlainTar(fd, 0, layer.size))
         yield OpenLayers.of(tars)
 

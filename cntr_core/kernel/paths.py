@@ -6,8 +6,6 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .syscall import Syscall, encode, owned
@@ -31,15 +29,6 @@ class _OpenHow(ctypes.Structure):
     """struct open_how of openat2(2)."""
 
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-
-@contextmanager
-def closing_fd(fd: int) -> Iterator[int]:
-    """The descriptor, which is closed with the block."""
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def openat2(dirfd: int, path: Path, flags: int, mode: int = 0, resolve: int = 0) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from cntr_core.kernel import procfs
-from cntr_core.kernel.paths import closing_fd
+from cntr_core.kernel.syscall import owned
 
 
 def process(pid: int) -> AbstractContextManager[int]:
@@ -15,7 +15,7 @@ def process(pid: int) -> AbstractContextManager[int]:
 
     :raises FileNotFoundError: there is no such process.
     """
-    return closing_fd(procfs.open_process(pid))
+    return owned(procfs.open_process(pid))
 
 
 def called(name: bytes) -> Iterator[int]:
@@ -60,7 +60,7 @@ def is_ours(pid: int, container: str) -> bool:
         directory = procfs.open_process(pid)
     except FileNotFoundError:
         return False
-    with closing_fd(directory):
+    with owned(directory):
         try:
             return any(container.encode() in procfs.read(directory, name) for name in ("cgroup", "mountinfo"))
         except OSError:

@@ -9,32 +9,32 @@ from typing import Any
 from cntr_core.errors import UsageError
 from cntr_core.filesystem import Branch, DirectoryTree, MountRequest
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, DetachedMount
-from cntr_core.kernel.paths import closing_fd
+from cntr_core.kernel.syscall import owned
 
 from .logic.directory import DirectoryBranch
 from .logic.union import UnionBranch
 from .logic.writable import WritableUnion
 
 
-def branch_of(request: MountRequest, owned: ExitStack) -> Branch[Any]:
-    """The branch to be served; closing `owned` gives up what was opened for it.
+def branch_of(request: MountRequest, stack: ExitStack) -> Branch[Any]:
+    """The branch to be served; closing `stack` gives up what was opened for it.
 
     :raises UsageError: there is nothing to show.
     """
     if not request.branches:
         raise UsageError("a mount needs at least one branch", "name a directory")
     branches = [
-        _branch(tree, not request.read_only and index == 0, owned) for index, tree in enumerate(request.branches)
+        _branch(tree, not request.read_only and index == 0, stack) for index, tree in enumerate(request.branches)
     ]
     if len(branches) == 1:
         return branches[0]
     return WritableUnion(branches) if branches[0].writable else UnionBranch(branches)
 
 
-def _branch(tree: DirectoryTree | Branch[Any], writable: bool, owned: ExitStack) -> Branch[Any]:
+def _branch(tree: DirectoryTree | Branch[Any], writable: bool, stack: ExitStack) -> Branch[Any]:
     if isinstance(tree, Branch):
         return tree
-    return DirectoryBranch(owned.enter_context(closing_fd(private_copy(tree.fd, writable))), writable=writable)
+    return DirectoryBranch(stack.enter_context(owned(private_copy(tree.fd, writable))), writable=writable)
 
 
 def private_copy(fd: int, writable: bool) -> int:

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from cntr_core.kernel.namespaces import CLONE_NEWNET, same_namespace, setns
-from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import set_child_subreaper, set_pdeathsig
+from cntr_core.kernel.syscall import owned
 
 from .attempt import Attempt, NoAnswer, NotReady
 from .listening import addresses, listeners
@@ -109,7 +109,7 @@ class _Server:
 
     def _enter(self, pid: int, seconds: float) -> Attempt:  # noqa: ARG002 - every question has a limit
         try:
-            with closing_fd(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)) as namespace:
+            with owned(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)) as namespace:
                 if not same_namespace(namespace, "net"):
                     setns(namespace, CLONE_NEWNET)
                 self._network = Network(shared=os.path.sameopenfile(namespace, self._host))

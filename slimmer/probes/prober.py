@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from cntr_core.errors import CntrError, UsageError
 from cntr_core.kernel.child import fork
-from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import pidfd_open
+from cntr_core.kernel.syscall import owned
 
 from .attempt import Attempt
 from .child import serve
@@ -65,7 +65,7 @@ class Prober:
         self._sock.close()
         try:
             os.kill(pid, signal.SIGTERM)
-            with closing_fd(pidfd_open(pid)) as pidfd:
+            with owned(pidfd_open(pid)) as pidfd:
                 select.select([pidfd], [], [], _GRACE)
         finally:
             with suppress(ProcessLookupError):

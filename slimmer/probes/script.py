@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Mapping
 
 from cntr_core.kernel.child import shell_code
-from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import set_pdeathsig
 from cntr_core.kernel.procfs import open_process, read_children
+from cntr_core.kernel.syscall import owned
 
 from .attempt import Attempt, NoAnswer
 from .result import Observation
@@ -63,7 +63,7 @@ def _run(file: str, environment: Mapping[str, str], seconds: float, output: int)
 
 def _kill_children() -> None:
     """Orphans of a child that is killed become children too, and follow."""
-    with closing_fd(open_process()) as own:
+    with owned(open_process()) as own:
         while children := read_children(own):
             for child in children:
                 os.kill(child, signal.SIGKILL)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from cntr_core.engine.tracing import NEVER_ENDS
 from cntr_core.errors import SessionError
 from cntr_core.kernel import child
-from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.kernel.procfs import ProcessStatus, open_process, read_status
+from cntr_core.kernel.syscall import owned
 from cntr_core.runtime import Runtime, Streams
 from cntr_core.timing import timed
 
@@ -141,7 +141,7 @@ def _reap_orphans(first: int) -> None:
 
 
 def _status(pid: int) -> ProcessStatus:
-    with closing_fd(open_process(pid)) as directory:
+    with owned(open_process(pid)) as directory:
         return read_status(directory)
 
 

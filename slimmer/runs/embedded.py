@@ -20,9 +20,8 @@ from cntr_core.images import ImageConfig, remove_tree
 from cntr_core.images.read.blobs import spool_directory
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, is_initial_user_namespace, unshare
-from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import set_child_subreaper
-from cntr_core.kernel.syscall import AT_FDCWD
+from cntr_core.kernel.syscall import AT_FDCWD, owned
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.runtime import BundleRequest, Runtime, RuntimeOptions, need_runtime, stop_signal, write_bundle
 from cntr_core.timing import timed
@@ -137,7 +136,7 @@ def _copy_directory(source: str, target: str) -> None:
 
 def _describe(bundle: str, launch: Launch) -> None:
     wanted = BundleRequest(launch.name, f"/{os.path.basename(bundle)}", launch.options)
-    with closing_fd(os.open(os.path.join(bundle, "rootfs"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
+    with owned(os.open(os.path.join(bundle, "rootfs"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
         write_bundle(bundle, root, launch.config, wanted)
 
 

@@ -19,7 +19,7 @@ from cntr_core.filesystem import DirectoryTree, Filesystem, MountRequest, Served
 from cntr_core.kernel import mounts, namespaces, paths, procfs
 from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
-from cntr_core.kernel.syscall import AT_FDCWD
+from cntr_core.kernel.syscall import AT_FDCWD, owned
 
 from ..trace.observer import TraceObserver
 
@@ -43,7 +43,7 @@ def waiting_root(pid: int, shim: str) -> Iterator[WaitingRoot]:
 
     :raises SessionError: the kernel refuses.
     """
-    with paths.closing_fd(os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)) as namespace:
+    with owned(os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)) as namespace:
         read_only, points = _mounts(pid, os.fsencode(shim))
         with DetachedMount(open_in_child(lambda: _copy_root(namespace))) as backing:
             _remove(backing, shim.lstrip("/"), read_only)
@@ -69,7 +69,7 @@ def observed_root(root: WaitingRoot, filesystem: Filesystem, observer: TraceObse
 def _mounts(pid: int, shim: bytes) -> tuple[bool, tuple[bytes, ...]]:
     """Whether the root of a process is read-only, and where something is mounted on that very mount; each place once,
     for only the topmost mount of several can be seen."""
-    with paths.closing_fd(procfs.open_process(pid)) as directory:
+    with owned(procfs.open_process(pid)) as directory:
         table = procfs.read_mountinfo(directory)
     root = [mount for mount in table if mount.point == b"/"][-1]
     points = dict.fromkeys(mount.point for mount in table if mount.parent == root.id and mount.point != shim)
@@ -115,7 +115,7 @@ def _pivot(root: WaitingRoot, mount: int) -> int:
 def _move(point: bytes, new_root: int) -> None:
     """Move what is mounted at `point` of the old root, with all that is mounted below it, to the same place of the new
     one, which is mounted over it: absolute paths still begin below."""
-    with paths.closing_fd(paths.open_in_root(new_root, point, os.O_PATH | os.O_NOFOLLOW)) as place:
+    with owned(paths.open_in_root(new_root, point, os.O_PATH | os.O_NOFOLLOW)) as place:
         mounts.move_mount(AT_FDCWD, point, place, "")
 
 

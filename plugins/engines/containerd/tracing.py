@@ -21,8 +21,8 @@ from cntr_core.engine.tracing import NEVER_ENDS, ShimEntry, TracedContainer
 from cntr_core.errors import EngineError
 from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
-from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
+from cntr_core.kernel.syscall import owned
 from cntr_core.runtime import stop_signal
 
 from .grpc import Refused
@@ -225,7 +225,7 @@ def _await_end(pid: int, deadline: float) -> bool:
         pidfd = pidfd_open(pid)
     except ProcessLookupError:
         return True
-    with closing_fd(pidfd):
+    with owned(pidfd):
         return bool(select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))[0])
 
 

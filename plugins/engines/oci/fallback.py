@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from cntr_core.filesystem import AccessEvent, DirectoryTree, MountRequest, Observer
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, unshare
-from cntr_core.kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, closing_fd, openat2
-from cntr_core.kernel.syscall import AT_FDCWD
+from cntr_core.kernel.paths import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from cntr_core.kernel.syscall import AT_FDCWD, owned
 from cntr_core.plugins import load
 
 _BACKEND = "direct"
@@ -47,7 +47,7 @@ def _is_file(root: int, path: bytes) -> bool:
         )
     except OSError:
         return False
-    with closing_fd(fd):
+    with owned(fd):
         return not stat.S_ISDIR(os.fstat(fd).st_mode)
 
 
@@ -67,9 +67,9 @@ def merged(root: str, fat: str, misses: str) -> Iterator[None]:
     backend = load().filesystem(_BACKEND)
     with ExitStack() as stack:
         flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-        slim, rest = (stack.enter_context(closing_fd(os.open(path, flags))) for path in (root, fat))
+        slim, rest = (stack.enter_context(owned(os.open(path, flags))) for path in (root, fat))
         log = os.open(misses, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        observer = Misses(rest, stack.enter_context(closing_fd(log)))
+        observer = Misses(rest, stack.enter_context(owned(log)))
         trees = [DirectoryTree(slim), DirectoryTree(rest)]
         request = MountRequest(trees, read_only=False, source="cntr-whole", observer=observer)
         mount = stack.enter_context(backend.mount(request))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cntr_core.images import Image, ImageHolder, open_fat, open_image, unpack, unpacked
-from cntr_core.kernel.paths import closing_fd
+from cntr_core.kernel.syscall import owned
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.plugins import load
 from cntr_core.runtime import BundleRequest, RuntimeOptions, arguments, need_runtime, stop_signal, write_bundle
@@ -105,7 +105,7 @@ def _fill(
     with timed(_log, "unpack %s to %s", image.reference, directory.path):
         unpack(image, directory.file("rootfs"))
     wanted = BundleRequest(directory.name, f"/{record.id}", options.runtime)
-    with closing_fd(os.open(directory.file("rootfs"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
+    with owned(os.open(directory.file("rootfs"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
         write_bundle(directory.path, root, image.config, wanted)
     return record
 

@@ -12,8 +12,8 @@ from cntr_core.errors import AmbiguousContainer, ContainerNotFound, EngineError
 from cntr_core.images import remove_tree
 from cntr_core.kernel.cgroups import frozen
 from cntr_core.kernel.child import open_in_child
-from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_dumpable
+from cntr_core.kernel.syscall import owned
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.timing import timed
 
@@ -93,7 +93,7 @@ def _end(record: ContainerRecord, timeout: float) -> None:
         pidfd = pidfd_open(record.pid)
     except ProcessLookupError:
         return
-    with closing_fd(pidfd):
+    with owned(pidfd):
         if not record.runs:
             return  # it ended meanwhile, and the number may be another's now
         if frozen(record.pid):

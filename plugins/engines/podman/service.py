@@ -19,8 +19,8 @@ from typing import Any
 
 from cntr_core.errors import CntrError, EngineAbsent, EngineError
 from cntr_core.kernel.mounts import DetachedMount
-from cntr_core.kernel.paths import closing_fd
 from cntr_core.kernel.process import pidfd_open, set_pdeathsig
+from cntr_core.kernel.syscall import owned
 from cntr_core.kernel.user_namespaces import enter_alone, user_outside
 
 from ..sockets import LOCAL
@@ -130,7 +130,7 @@ def service(owner: Owner) -> Iterator[Callable[[], str]]:
 def _awaited(owner: Owner, pid: int, path: str) -> str:
     """The URL of the service, once it answers; :raises EngineError: it ends instead, or takes too long."""
     deadline = time.monotonic() + _PATIENCE
-    with closing_fd(pidfd_open(pid)) as pidfd:
+    with owned(pidfd_open(pid)) as pidfd:
         _log.debug("waiting for podman's service %d of %s", pid, owner.name)
         while not answers(path):
             if select.select([pidfd], [], [], _POLL)[0]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 
 from cntr_core.filesystem import Branch, Changes, DirEntry, OpenFile, Stat
-from cntr_core.kernel.paths import closing_fd
+from cntr_core.kernel.syscall import owned
 
 from . import syscalls
 from .descriptors import Descriptors, FileNode, stale
@@ -92,7 +92,7 @@ class DirectoryBranch(Branch[FileNode]):
         return os.readlink(b"", dir_fd=self._reach(node))  # the link itself: readlinkat(2), Linux 2.6.39
 
     def list(self, node: FileNode) -> Sequence[DirEntry]:
-        with closing_fd(self._files.open(b".", _LISTED, directory=node)) as fd:
+        with owned(self._files.open(b".", _LISTED, directory=node)) as fd:
             number, device = self._numbers.number, node.key[0]
             return [DirEntry(name, number(device, ino), kind) for name, ino, kind in syscalls.getdents(fd)]
 
@@ -123,7 +123,7 @@ class DirectoryBranch(Branch[FileNode]):
         return self._reach(node)
 
     def syncdir(self, node: FileNode, data_only: bool) -> None:
-        with closing_fd(self._files.open(b".", _LISTED, directory=node)) as fd:
+        with owned(self._files.open(b".", _LISTED, directory=node)) as fd:
             syscalls.sync_file(fd, data_only)
 
     def adopt(self, node: FileNode, again: FileNode) -> None:
