@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import output
+
+if TYPE_CHECKING:
+    from ..types import Container
 
 
 def register(app: typer.Typer) -> None:
@@ -29,33 +32,32 @@ def list_containers(
 
     Engines that do not answer are left out; [bold]cntr engines[/] shows why.
     """
+    shown = _listed(everything, engine)
+    if json:
+        common = ("engine", "id", "name", "state", "image")
+        output.print_json([_fields(c, *common) | {"state": c.state.value, "labels": dict(c.labels)} for c in shown])
+        return 0
+    rows = [(c.engine, c.name or "-", c.id[:12], c.state.value, c.image or "-") for c in shown]
+    output.print_table(("engine", "name", "id", "state", "image"), rows, "no containers; see cntr engines")
+    return 0
+
+
+def _listed(everything: bool, engine: str | None) -> list[Container]:
+    """:raises CntrError: there is no engine of that name, or it does not answer."""
     from ..engine import chosen, list_containers
     from ..plugins import load
     from ..types import ContainerState
 
     listing = list_containers(chosen(engine, load().engines))
-    shown = [c for c in listing.containers if everything or c.state in (ContainerState.RUNNING, ContainerState.PAUSED)]
     if engine is not None and listing.failures:
         assert listing.failures[0].error is not None
         raise listing.failures[0].error
-    if json:
-        output.print_json(
-            [
-                {
-                    "engine": c.engine,
-                    "id": c.id,
-                    "name": c.name,
-                    "state": c.state.value,
-                    "image": c.image,
-                    "labels": dict(c.labels),
-                }
-                for c in shown
-            ]
-        )
-        return 0
-    rows = [(c.engine, c.name or "-", c.id[:12], c.state.value, c.image or "-") for c in shown]
-    output.print_table(("engine", "name", "id", "state", "image"), rows, "no containers; see cntr engines")
-    return 0
+    return [c for c in listing.containers if everything or c.state in (ContainerState.RUNNING, ContainerState.PAUSED)]
+
+
+def _fields(value: object, *names: str) -> dict[str, object]:
+    """Fields of a value, for JSON."""
+    return {name: getattr(value, name) for name in names}
 
 
 def engines(json: output.Json = False, debug: output.Debug = False) -> int:
@@ -66,16 +68,7 @@ def engines(json: output.Json = False, debug: output.Debug = False) -> int:
     statuses = dict(ask_engines(load().engines))
     if json:
         output.print_json(
-            [
-                {
-                    "engine": name,
-                    "available": status.available,
-                    "detail": status.detail,
-                    "hint": status.hint,
-                    "endpoint": status.endpoint,
-                }
-                for name, status in statuses.items()
-            ]
+            [{"engine": n, **_fields(s, "available", "detail", "hint", "endpoint")} for n, s in statuses.items()]
         )
         return 0
     rows = [
@@ -93,16 +86,7 @@ def plugins(json: output.Json = False, debug: output.Debug = False) -> int:
     infos = load().infos
     if json:
         output.print_json(
-            [
-                {
-                    "plugin": i.name,
-                    "distribution": i.distribution,
-                    "version": i.version,
-                    "offers": list(i.offers),
-                    "failure": i.failure,
-                }
-                for i in infos
-            ]
+            [{"plugin": i.name, **_fields(i, "distribution", "version", "offers", "failure")} for i in infos]
         )
     else:
         rows = [(i.name, f"{i.distribution} {i.version}", ", ".join(i.offers) or "-", i.failure or "-") for i in infos]
@@ -119,19 +103,7 @@ def doctor(json: output.Json = False, debug: output.Debug = False) -> int:
 
     findings = diagnose()
     if json:
-        output.print_json(
-            [
-                {
-                    "area": f.area,
-                    "name": f.name,
-                    "ok": f.ok,
-                    "needed": f.needed,
-                    "detail": f.detail,
-                    "remedy": f.remedy,
-                }
-                for f in findings
-            ]
-        )
+        output.print_json([_fields(f, "area", "name", "ok", "needed", "detail", "remedy") for f in findings])
     else:
         rows = [(f.area, f.name, _mark(f.ok, f.needed), f.detail, "" if f.ok else f.remedy) for f in findings]
         output.print_table(("area", "what", "ok", "detail", "what to do"), rows, "nothing to check")
