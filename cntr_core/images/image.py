@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from typing import Self
 
 from .read.blobs import Blobs
-from .streams import Budget, Checked, Reader, Window, decompressed, is_compressed
+from .streams import Budget, Checked, Counted, Counter, Reader, Window, decompressed, is_compressed, uncounted
 from .values import ImageConfig, Layer
 
 
 class LayerTar:
-    """The plain tar of a layer. :meth:`finish` reads what is left and compares all digests."""
+    """The plain tar of a layer. :meth:`finish` reads what is left and compares all digests; `progress` is told how many
+    more bytes of the tar were read."""
 
-    def __init__(self, blob: Reader, layer: Layer, budget: Budget) -> None:
+    def __init__(self, blob: Reader, layer: Layer, budget: Budget, progress: Counter) -> None:
         self._blob = Checked(blob, "it", layer.digest, layer.size)
         plain, _ = decompressed(self._blob)
         # An uncompressed blob's digest is the tar's: once is enough.
         diff_id = layer.diff_id if layer.diff_id != layer.digest else ""
-        self._tar = Checked(plain, "its tar", diff_id, budget=budget)
+        self._tar = Checked(Counted(plain, progress), "its tar", diff_id, budget=budget)
 
     def read(self, size: int, /) -> bytes:
         return self._tar.read(size)
@@ -40,12 +41,12 @@ class Image:
     blobs: Blobs
     digest: str = ""
 
-    def open_layer(self, layer: Layer, budget: Budget) -> LayerTar:
+    def open_layer(self, layer: Layer, budget: Budget, progress: Counter = uncounted) -> LayerTar:
         """The layer's tar, decompressed and checked on the way.
 
         :raises ImageError: here or while reading, the blob is missing, corrupt or too large.
         """
-        return LayerTar(self.blobs.open(layer.blob), layer, budget)
+        return LayerTar(self.blobs.open(layer.blob), layer, budget, progress)
 
     def plain_layer(self, layer: Layer) -> Window | None:
         """Where the layer's tar lies plain in an open file, which this image owns; None where it is compressed.

@@ -7,8 +7,10 @@ import posixpath
 import stat
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from ...errors import ImageError
 from ...kernel.paths import open_in_root
@@ -63,10 +65,7 @@ class DirectoryBlobs(Blobs):
         except OSError as error:
             raise ImageError(f"{name} cannot be read: {error.strerror}") from error
         self._opened.append(fd)
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{name} is not a regular file")
-        return Window(fd, 0, status.st_size)
+        return _window(fd, name)
 
     def __contains__(self, name: str) -> bool:
         try:
@@ -79,6 +78,14 @@ class DirectoryBlobs(Blobs):
         for fd in (self._root, *self._opened):
             os.close(fd)
         self._root, self._opened = -1, []
+
+
+def _window(fd: int, name: str) -> Window:
+    """All of an open file."""
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(f"{name} is not a regular file")
+    return Window(fd, 0, status.st_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +138,20 @@ def open_archive(path: str) -> ArchiveBlobs:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}") from error
+    with closed_by_failure(fd):
+        plain, compression = decompressed(_window(fd, path))
+        if not compression:
+            return _index(fd)
+        archive = _spooled(plain)
+    os.close(fd)
+    return archive
+
+
+@contextmanager
+def closed_by_failure(fd: int) -> Iterator[None]:
+    """Closes the descriptor if the block fails."""
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ImageError(f"{path} is not a regular file")
-        plain, compression = decompressed(Window(fd, 0, os.fstat(fd).st_size))
-        if compression:
-            spooled = spool(plain)
-            os.close(fd)
-            fd = spooled
-        return _index(fd)
+        yield
     except BaseException:
         os.close(fd)
         raise
@@ -157,6 +169,21 @@ def spool(source: Reader) -> int:
     with tempfile.TemporaryFile(dir=directory) as file:
         write_all(source, file.fileno(), Budget.of_filesystem(directory))
         return os.dup(file.fileno())
+
+
+class Verified(Reader, Protocol):
+    """What knows, when all is read, whether it was what it should be."""
+
+    def finish(self) -> None:
+        """Read what is left; :raises ImageError: it was something else."""
+
+
+def spool_verified(source: Verified) -> int:
+    """As :func:`spool`; :raises ImageError: the bytes are not what they should be."""
+    fd = spool(source)
+    with closed_by_failure(fd):
+        source.finish()
+    return fd
 
 
 def write_all(source: Reader, fd: int, budget: Budget) -> None:
@@ -182,12 +209,13 @@ class Pieces:
 
 def spooled_archive(pieces: Iterable[bytes]) -> ArchiveBlobs:
     """The members of an archive that comes as a stream; :raises ImageError: it is no tar."""
-    fd = spool(Pieces(pieces))
-    try:
+    return _spooled(Pieces(pieces))
+
+
+def _spooled(source: Reader) -> ArchiveBlobs:
+    fd = spool(source)
+    with closed_by_failure(fd):
         return _index(fd)
-    except BaseException:
-        os.close(fd)
-        raise
 
 
 def _index(fd: int) -> ArchiveBlobs:

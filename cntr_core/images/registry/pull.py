@@ -13,7 +13,7 @@ from typing import Self
 import httpx
 
 from ...errors import ImageError
-from ..read.blobs import Blobs, spool
+from ..read.blobs import Blobs, spool_verified
 from ..read.layout import INDEXES, MANIFESTS
 from ..streams import CHUNK, Checked, Reader, Window
 from ..values import Descriptor, Record
@@ -103,14 +103,7 @@ class RegistryBlobs(Blobs):
 def _fetch(repository: Repository, expected: Descriptor) -> int:
     """A nameless file with the whole blob, checked."""
     with _Download(repository, expected.digest) as download:
-        checked = Checked(download, f"blob {expected.digest}", expected.digest, expected.size)
-        fd = spool(checked)
-        try:
-            checked.finish()
-        except BaseException:
-            os.close(fd)
-            raise
-    return fd
+        return spool_verified(Checked(download, f"blob {expected.digest}", expected.digest, expected.size))
 
 
 class _Download:

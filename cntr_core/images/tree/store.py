@@ -8,8 +8,8 @@ from typing import Protocol
 
 from ...errors import ImageError
 from ..image import LayerTar
-from ..read.blobs import spool, write_all
-from ..streams import Budget, Reader
+from ..read.blobs import closed_by_failure, spool_verified, write_all
+from ..streams import Budget
 
 
 class LayerStore(Protocol):
@@ -18,8 +18,8 @@ class LayerStore(Protocol):
     def find(self, diff_id: str) -> int | None:
         """A descriptor of the verified tar with this DiffID, None where there is none."""
 
-    def add(self, diff_id: str, source: Reader, tar: LayerTar) -> int:
-        """A descriptor of a file with all of `source`, which reads from `tar`.
+    def add(self, diff_id: str, tar: LayerTar) -> int:
+        """A descriptor of a file with all of `tar`.
 
         :raises ImageError: `tar` is not what the image says, or there is no room.
         """
@@ -31,14 +31,8 @@ class TemporaryLayers:
     def find(self, diff_id: str) -> int | None:  # noqa: ARG002 - as the protocol wants it
         return None
 
-    def add(self, diff_id: str, source: Reader, tar: LayerTar) -> int:  # noqa: ARG002 - as the protocol wants it
-        fd = spool(source)
-        try:
-            tar.finish()
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
+    def add(self, diff_id: str, tar: LayerTar) -> int:  # noqa: ARG002 - as the protocol wants it
+        return spool_verified(tar)
 
 
 class CachedLayers:
@@ -55,22 +49,19 @@ class CachedLayers:
         except OSError:
             return None
 
-    def add(self, diff_id: str, source: Reader, tar: LayerTar) -> int:
+    def add(self, diff_id: str, tar: LayerTar) -> int:
         fd = self._new_file() if diff_id else None
         if fd is None:
-            return self._temporary.add(diff_id, source, tar)
-        try:
-            write_all(source, fd, Budget.of_filesystem(self._directory))
-            tar.finish()
-            with suppress(FileExistsError):
-                # Python follows the link (linkat(2), AT_SYMLINK_FOLLOW) only where a descriptor is named, too.
-                os.link(f"/proc/self/fd/{fd}", self._path(diff_id), src_dir_fd=fd, follow_symlinks=True)
-        except OSError as error:
-            os.close(fd)
-            raise ImageError(f"it cannot be kept in {self._directory}: {error.strerror}") from error
-        except BaseException:
-            os.close(fd)
-            raise
+            return self._temporary.add(diff_id, tar)
+        with closed_by_failure(fd):
+            try:
+                write_all(tar, fd, Budget.of_filesystem(self._directory))
+                tar.finish()
+                with suppress(FileExistsError):
+                    # Python follows the link (linkat(2), AT_SYMLINK_FOLLOW) only where a descriptor is named, too.
+                    os.link(f"/proc/self/fd/{fd}", self._path(diff_id), src_dir_fd=fd, follow_symlinks=True)
+            except OSError as error:
+                raise ImageError(f"it cannot be kept in {self._directory}: {error.strerror}") from error
         return fd
 
     def _new_file(self) -> int | None:

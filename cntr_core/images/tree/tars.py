@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from ...errors import ImageError
 from ..image import Image
 from ..read.blobs import spool_directory
-from ..streams import CHUNK, Budget, Counted, Counter
+from ..streams import Budget, Counter
 from ..tar.plain import PlainTar
 from ..values import Layer
 from .store import LayerStore
@@ -47,17 +47,11 @@ def _plain_tar(
     stack: ExitStack,
     progress: Counter,
 ) -> PlainTar:
-    if (known := store.find(layer.diff_id)) is not None:
-        stack.callback(os.close, known)
-        return PlainTar(known, 0, os.fstat(known).st_size)
-    window = image.plain_layer(layer)
-    tar = image.open_layer(layer, room if window is None else budget or Budget.unlimited())
-    counted = Counted(tar, progress)
-    if window is not None:
-        while counted.read(CHUNK):
-            pass
-        tar.finish()
-        return PlainTar(window.fd, window.offset, window.size)
-    fd = store.add(layer.diff_id, counted, tar)
+    fd = store.find(layer.diff_id)
+    if fd is None:
+        if (window := image.plain_layer(layer)) is not None:
+            image.open_layer(layer, budget or Budget.unlimited(), progress).finish()
+            return PlainTar(window.fd, window.offset, window.size)
+        fd = store.add(layer.diff_id, image.open_layer(layer, room, progress))
     stack.callback(os.close, fd)
     return PlainTar(fd, 0, os.fstat(fd).st_size)
