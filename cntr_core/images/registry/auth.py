@@ -40,7 +40,6 @@ class RegistryAuth(httpx.Auth):
             return
         challenges = _challenges(response.headers.get_list("WWW-Authenticate"))
         if "bearer" in challenges:
-            self._find()
             token = yield self._token_request(challenges["bearer"])
             token.read()
             self._header = f"Bearer {_token(token, self._reference.host)}"
@@ -59,7 +58,7 @@ class RegistryAuth(httpx.Auth):
 
     def _token_request(self, challenge: Mapping[str, str]) -> httpx.Request:
         """What distribution's auth/token.md and auth/oauth.md say."""
-        realm, known = challenge.get("realm", ""), self._credentials
+        realm, known = challenge.get("realm", ""), self._find()
         if urlsplit(realm).scheme != "https" and not self._reference.is_local:
             raise ImageError(f"{self._reference.host} requires passwords to be sent unencrypted, to {realm!r}")
         service = challenge.get("service", "")

@@ -42,6 +42,18 @@ class RegistryError(ImageError):
         self.delay = delay
 
 
+class NotFound(RegistryError):
+    """The registry has no such thing."""
+
+
+def pause(error: RegistryError, delays: Iterator[float], *, again: bool = False) -> None:
+    """Wait before the next attempt, which `again` allows, too; :raises RegistryError: `error`, there will be none."""
+    delay = next(delays, None)
+    if delay is None or not (error.passing or again):
+        raise error
+    time.sleep(error.delay or delay)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A registry's answer: HTTP's status, the headers, the address it came from, the whole body."""
@@ -92,14 +104,12 @@ class Repository:
 
         :raises RegistryError: there is no answer, or it is an error.
         """
-        for delay in DELAYS:
+        delays = iter(DELAYS)
+        while True:
             try:
                 return self.once(method, path, **options)
             except RegistryError as error:
-                if not error.passing:
-                    raise
-                time.sleep(error.delay or delay)
-        return self.once(method, path, **options)
+                pause(error, delays)
 
     def once(self, method: str, path: str, **options: Any) -> Answer:
         """One attempt of :meth:`request`."""
@@ -153,7 +163,7 @@ class Repository:
         if status == httpx.codes.NOT_FOUND:
             step = "check the spelling; for a private image, run docker login first"
             sentence = f"{host} has no {self.reference.name} of that tag or digest{said}"
-            return RegistryError(sentence, step, status=status)
+            return NotFound(sentence, step, status=status)
         sentence = f"{host} answers {status} {response.reason_phrase}{said}"
         passing = status in _BUSY
         return RegistryError(
@@ -176,25 +186,35 @@ def _delay(response: httpx.Response) -> float:
     return min(float(seconds), _LONGEST_DELAY) if seconds.isdecimal() else 0
 
 
+_REASONS: Sequence[tuple[type[Exception], str, str, bool]] = (
+    (
+        ssl.SSLCertVerificationError,
+        "the certificate of {host} cannot be trusted: {cause.verify_message}",
+        "add its authority to the system's certificates, or name a file with it in SSL_CERT_FILE",
+        False,
+    ),
+    (ssl.SSLError, "the TLS handshake with {host} failed: {cause.reason}", "check the port", False),
+    (socket.gaierror, "cannot resolve the host {host}: {cause.strerror}", "check its name", True),
+    (ConnectionRefusedError, "connection refused by {host}", "start the registry, or check host and port", True),
+    (httpx.TimeoutException, "{host} does not answer", "check host, port and proxies", True),
+)
+"""What a failed connection means, the surest first: the sentence, the next step, whether it may pass."""
+
+
 def _unreachable(host: str, error: Exception) -> RegistryError:
     """The innermost reason of a failed connection, as a sentence."""
-    innermost: BaseException = error
-    while (cause := innermost.__cause__ or innermost.__context__) and not isinstance(cause, RegistryError):
-        innermost = cause
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return RegistryError(
-                f"the certificate of {host} cannot be trusted: {cause.verify_message}",
-                "add its authority to the system's certificates, or name a file with it in SSL_CERT_FILE",
-            )
-        if isinstance(cause, ssl.SSLError):
-            return RegistryError(f"the TLS handshake with {host} failed: {cause.reason}", "check the port")
-        if isinstance(cause, socket.gaierror):
-            return RegistryError(f"cannot resolve the host {host}: {cause.strerror}", "check its name", passing=True)
-    if isinstance(innermost, ConnectionRefusedError):
-        return RegistryError(
-            f"connection refused by {host}", "start the registry, or check host and port", passing=True
-        )
-    if isinstance(error, httpx.TimeoutException):
-        return RegistryError(f"{host} does not answer", "check host, port and proxies", passing=True)
+    causes = list(_causes(error))
+    for kind, sentence, step, passing in _REASONS:
+        for cause in causes:
+            if isinstance(cause, kind):
+                return RegistryError(sentence.format(host=host, cause=cause), step, passing=passing)
+    innermost = causes[-1]
     reason = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
     return RegistryError(f"the connection to {host} broke: {reason}", "try again later", passing=True)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what led to it, but for an earlier attempt."""
+    while error and not isinstance(error, RegistryError):
+        yield error
+        error = error.__cause__ or error.__context__

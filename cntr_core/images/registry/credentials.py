@@ -30,22 +30,27 @@ def find_credentials(host: str) -> Credentials | None:
 
     :raises ImageError: the file is damaged, or the helper fails.
     """
-    directory = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
-    path = os.path.join(directory, "config.json")
-    try:
-        with open(path, "rb") as file:
-            config = Record.parse(file.read(), path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        step = "set DOCKER_CONFIG to another directory"
-        raise ImageError(f"{path} cannot be read: {error.strerror}", step) from error
+    config = _docker_config()
     if helper := config.texts_by_name("credHelpers").get(host):
         return _ask(helper, host)
     if noted := _noted(config, host):
         return noted
     helper = config.text("credsStore")
     return _ask(helper, host) if helper else None
+
+
+def _docker_config() -> Record:
+    """Docker's config.json, empty where there is none."""
+    directory = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+    path = os.path.join(directory, "config.json")
+    try:
+        with open(path, "rb") as file:
+            return Record.parse(file.read(), path)
+    except FileNotFoundError:
+        return Record({}, path)
+    except OSError as error:
+        step = "set DOCKER_CONFIG to another directory"
+        raise ImageError(f"{path} cannot be read: {error.strerror}", step) from error
 
 
 def _noted(config: Record, host: str) -> Credentials | None:

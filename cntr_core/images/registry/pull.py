@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from types import MappingProxyType
@@ -19,7 +18,7 @@ from ..streams import CHUNK, Checked, Reader, Window
 from ..values import Descriptor, Record
 from ..write.documents import LAYOUT_MARK, describe, dump, index
 from ..write.new_image import Blob
-from .client import DELAYS, RegistryError, Repository
+from .client import DELAYS, RegistryError, Repository, pause
 from .reference import RegistryReference
 
 _ACCEPT = MappingProxyType({"Accept": ", ".join((*MANIFESTS, *INDEXES))})
@@ -131,7 +130,9 @@ class _Download:
                 with self._repository.reaching():
                     piece = next(self._pieces, b"")
             except RegistryError as error:
-                self._pause(error)
+                self._pieces = None
+                self._connection.close()
+                pause(error, self._delays)
             else:
                 self._count += len(piece)
                 return piece
@@ -140,15 +141,6 @@ class _Download:
         headers = {"Range": f"bytes={self._count}-"} if self._count else {}
         response = self._connection.enter_context(self._repository.stream("GET", self._path, headers=headers))
         return _behind(response, 0 if response.status_code == httpx.codes.PARTIAL_CONTENT else self._count)
-
-    def _pause(self, error: RegistryError) -> None:
-        """Wait before the next attempt; :raises RegistryError: there will be none."""
-        self._pieces = None
-        self._connection.close()
-        delay = next(self._delays, None)
-        if delay is None or not error.passing:
-            raise error
-        time.sleep(error.delay or delay)
 
 
 def _behind(response: httpx.Response, skip: int) -> Iterator[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +15,7 @@ from ..values import Descriptor
 from ..write import index
 from ..write.documents import describe
 from ..write.new_image import Blob, Named, PackedImage, Progress, silent
-from .client import DELAYS, Answer, RegistryError, Repository
+from .client import DELAYS, Answer, NotFound, RegistryError, Repository, pause
 from .pull import fetch_manifest
 from .reference import RegistryReference
 from .referrers import add_referrer
@@ -68,9 +67,7 @@ def _put_image(repository: Repository, reference: RegistryReference, image: Pack
 def _index(repository: Repository, tag: str, image: PackedImage) -> list[Blob]:
     try:
         present = fetch_manifest(repository, tag)
-    except RegistryError as error:
-        if error.status != httpx.codes.NOT_FOUND:
-            raise
+    except NotFound:
         return []
     entry = describe(present.descriptor)
     return index.with_others([entry], image.descriptor, lambda one: _fetch(repository, one))[1]
@@ -105,9 +102,7 @@ def _upload(repository: Repository, blob: Blob, progress: Progress, mount_from: 
 def _is_there(repository: Repository, blob: Blob) -> bool:
     try:
         repository.request("HEAD", f"blobs/{blob.descriptor.digest}")
-    except RegistryError as error:
-        if error.status != httpx.codes.NOT_FOUND:
-            raise
+    except NotFound:
         return False
     return True
 
@@ -154,10 +149,7 @@ def _send_in_chunks(repository: Repository, blob: Blob, progress: Progress) -> N
                 location = _send_chunk(repository, location, piece, offset)
                 done = offset + len(piece)
             except RegistryError as error:
-                delay = next(delays, None)
-                if delay is None or not (error.passing or error.status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE):
-                    raise
-                time.sleep(error.delay or delay)
+                pause(error, delays, again=error.status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE)
                 location, done = _arrived(repository, location)
             progress("uploading", done - offset)
             offset = done

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import httpx
-
 from ... import labels
 from ..values import Descriptor, Record, parse_json
 from ..write import documents, index
 from ..write.new_image import PackedImage
-from .client import RegistryError, Repository
+from .client import NotFound, Repository
 from .pull import fetch_manifest
 from .reference import RegistryReference
 
@@ -22,9 +20,7 @@ def referrers(repository: Repository, digest: str) -> Sequence[Descriptor]:
     """
     try:
         raw = repository.request("GET", f"referrers/{digest}").content
-    except RegistryError as error:
-        if error.status != httpx.codes.NOT_FOUND:
-            raise
+    except NotFound:
         raw = _noted(repository, digest)
     return [Descriptor.read(one) for one in Record.parse(raw, "the list of referrers").records("manifests")]
 
@@ -64,9 +60,7 @@ def _noted(repository: Repository, digest: str) -> bytes:
     """The index that clients keep under a tag of their own ("Referrers Tag Schema"), empty where there is none."""
     try:
         return fetch_manifest(repository, _tag(digest)).read()
-    except RegistryError as error:
-        if error.status != httpx.codes.NOT_FOUND:
-            raise
+    except NotFound:
         return documents.dump(documents.index())
 
 
