@@ -68,25 +68,28 @@ def manifest(target: PodContainer, image: str) -> dict[str, Any]:
             "namespace": target.namespace,
             "labels": {"app.kubernetes.io/name": "cntr", "app.kubernetes.io/component": "helper"},
         },
-        "spec": {
-            "nodeName": target.node,
-            "hostPID": True,
-            "restartPolicy": "Never",
-            "activeDeadlineSeconds": DEADLINE,
-            "terminationGracePeriodSeconds": 0,
-            "automountServiceAccountToken": False,
-            "tolerations": [{"operator": "Exists"}],
-            "containers": [
-                {
-                    "name": "cntr",
-                    "image": image,
-                    "command": ["sleep", str(DEADLINE)],
-                    "securityContext": {"privileged": True, "runAsUser": 0},
-                    "volumeMounts": [{"name": name, "mountPath": path} for name, path in _PATHS.items()],
-                }
-            ],
-            "volumes": [{"name": name, "hostPath": {"path": path}} for name, path in _PATHS.items()],
-        },
+        "spec": _spec(target.node, image),
+    }
+
+
+def _spec(node: str, image: str) -> dict[str, Any]:
+    container = {
+        "name": "cntr",
+        "image": image,
+        "command": ["sleep", str(DEADLINE)],
+        "securityContext": {"privileged": True, "runAsUser": 0},
+        "volumeMounts": [{"name": name, "mountPath": path} for name, path in _PATHS.items()],
+    }
+    return {
+        "nodeName": node,
+        "hostPID": True,
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": DEADLINE,
+        "terminationGracePeriodSeconds": 0,
+        "automountServiceAccountToken": False,
+        "tolerations": [{"operator": "Exists"}],
+        "containers": [container],
+        "volumes": [{"name": name, "hostPath": {"path": path}} for name, path in _PATHS.items()],
     }
 
 

@@ -41,14 +41,8 @@ def parse_header(record: bytes) -> Header:
     name, mode, uid, gid, size, mtime, checksum, kind, link, magic, _, major, minor, prefix = _FIELDS.unpack(record)
     if number(checksum) not in _checksums(record):
         raise ImageError("bad checksum")
-    name = text(name)
-    if prefix[0] and kind not in _GNU_TYPES:
-        # GNU's incremental archives have times there, which Python takes for a prefix and Go does not.
-        if not magic.startswith(_USTAR):
-            raise ImageError("a prefix in a header that has none")
-        name = text(prefix) + b"/" + name
     return Header(
-        name,
+        _whole_name(name, prefix, magic, kind),
         number(mode),
         number(uid),
         number(gid),
@@ -59,6 +53,15 @@ def parse_header(record: bytes) -> Header:
         number(major),
         number(minor),
     )
+
+
+def _whole_name(name: bytes, prefix: bytes, magic: bytes, kind: bytes) -> bytes:
+    if not prefix[0] or kind in _GNU_TYPES:
+        return text(name)
+    # GNU's incremental archives have times there, which Python takes for a prefix and Go does not.
+    if not magic.startswith(_USTAR):
+        raise ImageError("a prefix in a header that has none")
+    return text(prefix) + b"/" + text(name)
 
 
 def padded(size: int) -> int:

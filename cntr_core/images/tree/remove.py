@@ -25,7 +25,13 @@ def remove_tree(path: bytes | str, directory: int = AT_FDCWD) -> None:
         current = _enter(directory, top)
     except FileNotFoundError:
         return
-    levels = [(top, _remove_files(current))]
+    _empty(current)
+    os.rmdir(top, dir_fd=None if directory == AT_FDCWD else directory)
+
+
+def _empty(current: int) -> None:
+    """Remove all below the directory of the descriptor, and close it."""
+    levels = [(b"", _remove_files(current))]
     try:
         while levels:
             name, pending = levels[-1]
@@ -40,7 +46,6 @@ def remove_tree(path: bytes | str, directory: int = AT_FDCWD) -> None:
                 os.rmdir(name, dir_fd=current)
     finally:
         os.close(current)
-    os.rmdir(top, dir_fd=None if directory == AT_FDCWD else directory)
 
 
 def _enter(directory: int, name: bytes) -> int:
