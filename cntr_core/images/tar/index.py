@@ -92,6 +92,25 @@ class _Extensions:
     records: Records | None = None
 
 
+class _Head(NamedTuple):
+    """All headers of a member: its own, which is the `record` at the byte `at`, those before it, and PAX fields."""
+
+    header: Header
+    record: bytes
+    at: int
+    extensions: _Extensions
+    fields: Mapping[bytes, bytes]
+
+
+class _Content(NamedTuple):
+    """Where a member's content is, as an :class:`Entry` tells it."""
+
+    size: int
+    segments: sparse.Segments | None
+    data: int
+    end: int
+
+
 class _Scanner:
     """Walks from header to header."""
 
@@ -158,60 +177,59 @@ class _Scanner:
         self._spans.append((start, end))
 
     def _entry(self, header: Header, extensions: _Extensions, at: int, record: bytes) -> Entry:
-        records = extensions.records or ()
-        fields = self._global | dict(records)
+        fields = self._global | dict(extensions.records or ())
         for key in _APPLIED:
             if fields.get(key) == b"":
                 raise ImageError(f"has an empty PAX field {key.decode()!r}")
-        path = _path(header, extensions, fields)
+        head = _Head(header, record, at, extensions, fields)
+        path = _path(head)
         with _about(path):
             if b".." in path or b"\0" in path or len(path) > LONGEST_NAME:
                 split_path(path)
-            return self._described(header, extensions, fields, path, at, record)
+            kind = _kind(header, path)
+            return _described(head, path, kind, self._content(head, kind))
 
-    def _described(
-        self,
-        header: Header,
-        extensions: _Extensions,
-        fields: Mapping[bytes, bytes],
-        path: bytes,
-        at: int,
-        record: bytes,
-    ) -> Entry:
-        kind = _kind(header, path)
-        data = at + RECORD
-        stored = pax_number(fields[b"size"], "size") if b"size" in fields else header.size
-        stored = stored if kind is Kind.FILE else 0  # as tarfile and Go: others have no content, whatever they claim
-        size, segments, end = stored, None, data + padded(stored)
-        if kind is Kind.FILE and (holes := self._holes(header, extensions, fields, at, record)):
-            if header.type == b"S":
-                stored, end = stored + holes.map_size, end + holes.map_size
-            size, segments, data = holes.size, sparse.check(holes, stored), data + holes.map_size
-        if end > self._tar.size:
+    def _content(self, head: _Head, kind: Kind) -> _Content:
+        data, size = head.at + RECORD, _stored(head, kind)
+        content = _Content(size, None, data, data + padded(size))
+        if kind is Kind.FILE and (holes := self._holes(head)):
+            own = holes.map_size if head.header.type == b"S" else 0  # that map comes on top of the size
+            segments = sparse.check(holes, size + own)
+            content = _Content(holes.size, segments, data + holes.map_size, content.end + own)
+        if content.end > self._tar.size:
             raise ImageError("is cut off")
-        return Entry(
-            kind=kind,
-            path=path.rstrip(b"/"),
-            mode=header.mode & 0o7777,
-            uid=_owner(header.uid, fields.get(b"uid")),
-            gid=_owner(header.gid, fields.get(b"gid")),
-            mtime=_mtime(header.mtime, fields.get(b"mtime")),
-            size=size,
-            link=_link(header, extensions, fields),
-            device=_device(header, kind),
-            xattrs=xattrs(fields),
-            segments=segments,
-            start=extensions.start,
-            data=data,
-            end=end,
-        )
+        return content
 
-    def _holes(
-        self, header: Header, extensions: _Extensions, fields: Mapping[bytes, bytes], at: int, record: bytes
-    ) -> sparse.Sparse | None:
-        if header.type == b"S":
-            return sparse.old_gnu(self._tar, record, at)
-        return sparse.pax(self._tar, extensions.records or (), fields, at + RECORD)
+    def _holes(self, head: _Head) -> sparse.Sparse | None:
+        if head.header.type == b"S":
+            return sparse.old_gnu(self._tar, head.record, head.at)
+        return sparse.pax(self._tar, head.extensions.records or (), head.fields, head.at + RECORD)
+
+
+def _stored(head: _Head, kind: Kind) -> int:
+    """How many bytes follow the headers; as for tarfile and Go, others than files have none, whatever they claim."""
+    size = pax_number(head.fields[b"size"], "size") if b"size" in head.fields else head.header.size
+    return size if kind is Kind.FILE else 0
+
+
+def _described(head: _Head, path: bytes, kind: Kind, content: _Content) -> Entry:
+    header, fields = head.header, head.fields
+    return Entry(
+        kind=kind,
+        path=path.rstrip(b"/"),
+        mode=header.mode & 0o7777,
+        uid=_owner(header.uid, fields.get(b"uid")),
+        gid=_owner(header.gid, fields.get(b"gid")),
+        mtime=_mtime(header.mtime, fields.get(b"mtime")),
+        size=content.size,
+        link=_link(head),
+        device=_device(header, kind),
+        xattrs=xattrs(fields),
+        segments=content.segments,
+        start=head.extensions.start,
+        data=content.data,
+        end=content.end,
+    )
 
 
 def _extend(extensions: _Extensions, kind: bytes, content: bytes) -> None:
@@ -227,24 +245,25 @@ def _extend(extensions: _Extensions, kind: bytes, content: bytes) -> None:
         extensions.records = parse_records(content)
 
 
-def _path(header: Header, extensions: _Extensions, fields: Mapping[bytes, bytes]) -> bytes:
-    path = fields.get(b"GNU.sparse.name") or fields.get(b"path")
-    if path is not None and extensions.name is not None:
-        raise ImageError("is named twice, by PAX and by GNU's extension")
-    if path is None:
-        path = header.name if extensions.name is None else extensions.name
-    return path
+def _path(head: _Head) -> bytes:
+    path = head.fields.get(b"GNU.sparse.name") or head.fields.get(b"path")
+    return _said_once(path, head.extensions.name, head.header.name, "named")
 
 
-def _link(header: Header, extensions: _Extensions, fields: Mapping[bytes, bytes]) -> bytes:
-    link = fields.get(b"linkpath")
-    if link is not None and extensions.link is not None:
-        raise ImageError("is linked twice, by PAX and by GNU's extension")
-    if link is None:
-        link = header.link if extensions.link is None else extensions.link
+def _link(head: _Head) -> bytes:
+    link = _said_once(head.fields.get(b"linkpath"), head.extensions.link, head.header.link, "linked")
     if b"\0" in link:
         raise ImageError("has a link with NUL")
     return link
+
+
+def _said_once(pax: bytes | None, gnu: bytes | None, own: bytes, what: str) -> bytes:
+    """What extensions say, and else the header itself."""
+    if pax is not None and gnu is not None:
+        raise ImageError(f"is {what} twice, by PAX and by GNU's extension")
+    if pax is not None:
+        return pax
+    return own if gnu is None else gnu
 
 
 def _kind(header: Header, path: bytes) -> Kind:

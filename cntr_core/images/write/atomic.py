@@ -6,13 +6,14 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from ...errors import ImageError
 from ..tree.remove import remove_tree
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MARK = ".partial-"
 """In the name that a file or directory has, beside its place, while it is made. Its writer holds a lock on it."""
 
@@ -29,16 +30,35 @@ def _remove_unlocked(name: str, directory: int) -> None:
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if stat.S_ISDIR(os.fstat(fd).st_mode):
-            remove_tree(name, directory)
-        else:
-            os.unlink(name, dir_fd=directory)
+        _remove(name, directory)
     finally:
         os.close(fd)
 
 
-def _partial(name: str) -> str:
-    return f".{name}{_MARK}{secrets.token_hex(6)}"
+def _remove(name: str, directory: int) -> None:
+    if stat.S_ISDIR(os.lstat(name, dir_fd=directory).st_mode):
+        remove_tree(name, directory)
+    else:
+        os.unlink(name, dir_fd=directory)
+
+
+@contextmanager
+def _in_place(name: str, directory: int, create: Callable[[str], int]) -> Iterator[tuple[str, int]]:
+    """What `create` makes beside `name`, and opens, takes that place when all is well; gives its name until then."""
+    remove_leftovers(directory, name)
+    partial = f".{name}{_MARK}{secrets.token_hex(6)}"
+    fd = create(partial)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield partial, fd
+        os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
+        os.fsync(directory)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            _remove(partial, directory)
+        raise
+    finally:
+        os.close(fd)
 
 
 @contextmanager
@@ -57,22 +77,11 @@ def new_file(name: str, directory: int) -> Iterator[BinaryIO]:
 
     :raises OSError: it cannot be written; nothing is left of it.
     """
-    remove_leftovers(directory, name)
-    partial = _partial(name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    fd = os.open(partial, flags, 0o666, dir_fd=directory)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with _in_place(name, directory, lambda partial: os.open(partial, flags, 0o666, dir_fd=directory)) as (_, fd):
+        with os.fdopen(fd, "wb", closefd=False) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-            os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
-        os.fsync(directory)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(partial, dir_fd=directory)
-        raise
+        os.fsync(fd)
 
 
 @contextmanager
@@ -89,27 +98,21 @@ def new_directory(path: str) -> Iterator[str]:
 
     :raises OSError: it cannot be made; nothing is left of it.
     """
-    path = os.path.abspath(path)
-    parent, name = os.path.split(path)
+    parent, name = os.path.split(os.path.abspath(path))
     with opened_directory(parent) as directory:
-        remove_leftovers(directory, name)
-        partial = _partial(name)
-        os.mkdir(partial, dir_fd=directory)
-        try:
-            with opened_directory(os.path.join(parent, partial)) as made:
-                fcntl.flock(made, fcntl.LOCK_EX)
-                yield os.path.join(parent, partial)
-                os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
-            os.fsync(directory)
-        except BaseException:
-            remove_tree(partial, directory)
-            raise
+
+        def create(partial: str) -> int:
+            os.mkdir(partial, dir_fd=directory)
+            return os.open(partial, _DIRECTORY, dir_fd=directory)
+
+        with _in_place(name, directory, create) as (partial, _):
+            yield os.path.join(parent, partial)
 
 
 @contextmanager
 def opened_directory(path: str) -> Iterator[int]:
     """A descriptor of the directory."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(path, _DIRECTORY)
     try:
         yield fd
     finally:
