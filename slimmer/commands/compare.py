@@ -5,13 +5,20 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cntr_core.cli import output
 
 from . import options
+
+if TYPE_CHECKING:
+    from cntr_core.images.tree.diff import Change
+
+Other = Annotated[str, typer.Argument(metavar="IMAGE", help="Compare with this image.", show_default=False)]
+NoTimes = Annotated[bool, typer.Option("--no-times", help="Ignore modification times.")]
 
 _SIGNS = {"added": "A", "removed": "D", "changed": "C"}
 
@@ -23,8 +30,8 @@ def register(app: typer.Typer) -> None:
 
 def diff(
     one: options.Image,
-    other: Annotated[str, typer.Argument(metavar="IMAGE", help="Compare with this image.", show_default=False)],
-    no_times: Annotated[bool, typer.Option("--no-times", help="Ignore modification times.")] = False,
+    other: Other,
+    no_times: NoTimes = False,
     platform: options.ForPlatform = None,
     json: output.Json = False,
     debug: output.Debug = False,
@@ -33,17 +40,8 @@ def diff(
 
     Exit code: 0 if nothing differs, 1 otherwise.
     """
-    from cntr_core.images.tree.diff import difference
-    from cntr_core.images.tree.layers import open_layers
-
     options.end_by_signals()
-    with (
-        options.opened(one, platform) as left,
-        options.opened(other, platform) as right,
-        open_layers(left) as before,
-        open_layers(right) as after,
-    ):
-        changes = list(difference(before, after, times=not no_times))
+    changes = _changes(one, other, platform, times=not no_times)
     if json:
         output.print_json([{"path": os.fsdecode(c.path), "kind": c.kind, "what": list(c.what)} for c in changes])
     else:
@@ -51,3 +49,16 @@ def diff(
             what = f" ({', '.join(change.what)})" if change.what else ""
             typer.echo(f"{_SIGNS[change.kind]} {output.plain(os.fsdecode(change.path))}{what}")
     return 1 if changes else 0
+
+
+def _changes(one: str, other: str, platform: str | None, *, times: bool) -> Sequence[Change]:
+    from cntr_core.images.tree.diff import difference
+    from cntr_core.images.tree.layers import open_layers
+
+    with (
+        options.opened(one, platform) as left,
+        options.opened(other, platform) as right,
+        open_layers(left) as before,
+        open_layers(right) as after,
+    ):
+        return list(difference(before, after, times=times))

@@ -15,6 +15,7 @@ from . import options
 
 if TYPE_CHECKING:
     from cntr_core import Filesystem
+    from cntr_core.engine.tracing import TracingEngine, TracingOptions
 
     from ..request import RunOptions
     from ..selection import SelectionOptions
@@ -120,30 +121,39 @@ class Run:
 
         :raises CntrError: a probe is malformed, there is no such engine, it cannot trace, or the options want one.
         """
-        from cntr_core.engine import chosen
-        from cntr_core.engine.tracing import TracingOptions, tracing_engine
-        from cntr_core.errors import UsageError
         from cntr_core.runtime import RuntimeOptions
 
         from ..request import RunOptions
 
-        lists = [tuple(words or ()) for words in (self.env, self.volume, self.publish)]
-        told = TracingOptions(lists[0], lists[1], publish=lists[2], network=self.network)
-        if self.engine is None and told != TracingOptions():
-            raise UsageError("--env, --volume, --publish and --network are only for --engine", "add --engine docker")
-        engine = None if self.engine is None else chosen(self.engine, options.engines())[0]
+        engine, told = self._traced()
         return RunOptions(
             probes=options.probes_of(self.probe, self.until, self.manual),
             runtime=RuntimeOptions(tuple(command or ()), self.host_network, self.read_only),
             timeout=self.timeout,
             stop_limit=self.stop_timeout,
-            engine=None if engine is None else tracing_engine(engine, engine.name),
+            engine=engine,
             options=told,
         )
 
+    def _traced(self) -> tuple[TracingEngine | None, TracingOptions]:
+        """The engine that runs the image, None for our own container, and what it is told."""
+        from cntr_core.engine import chosen
+        from cntr_core.engine.tracing import TracingOptions, tracing_engine
+        from cntr_core.errors import UsageError
+
+        lists = [tuple(words or ()) for words in (self.env, self.volume, self.publish)]
+        told = TracingOptions(lists[0], lists[1], publish=lists[2], network=self.network)
+        if self.engine is not None:
+            return tracing_engine(chosen(self.engine, options.engines())[0], self.engine), told
+        if told != TracingOptions():
+            raise UsageError("--env, --volume, --publish and --network are only for --engine", "add --engine docker")
+        return None, told
+
     def backend(self) -> Filesystem:
         """The filesystem that observes; :raises PluginError: there is none of that name."""
-        return options.backend(self.fs)
+        from cntr_core.plugins import load
+
+        return load().filesystem(self.fs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cntr_core.cli import output
+from cntr_core.errors import UsageError
 
 from . import options
 
 if TYPE_CHECKING:
+    from cntr_core.images.write.destination import Destination
+
     from ..split.joined import OpenPair
 
 Slim = Annotated[
@@ -67,31 +70,28 @@ def join(
 
     Its layers have the original digests (DiffIDs), and its configuration is the same byte for byte.
     """
-    from cntr_core.errors import UsageError
-    from cntr_core.images.write.destination import parse_destination
+    if not target:
+        raise UsageError("--output is missing", "give a destination: -o original.tar")
+    options.end_by_signals()
+    destination = options.destination(target, slim)
+    _save(_opened(slim, fat, platform), name or ("" if "://" in target else "joined:latest"), destination)
+    typer.echo(target)
+    return 0
+
+
+def _save(opened: AbstractContextManager[OpenPair], name: str, destination: Destination) -> None:
     from cntr_core.images.write.pack import pack
 
     from ..runs.cleanup import scratch
     from .progress import display
 
-    if not target:
-        raise UsageError("--output is missing", "give a destination: -o original.tar")
-    options.end_by_signals()
-    destination = parse_destination(target, options.engines(), slim)
-    destination.check()
-    with (
-        display() as shown,
-        scratch("cntr-join-") as directory,
-        _opened(slim, fat, platform) as pair,
-    ):
-        original = pair.original(directory, shown.counting("joining", pair.split_map.size))
-        shown.expect("compressing", pair.split_map.size)
-        called = name or ("" if "://" in target else "joined:latest")
-        images = [(called, pack(original, directory, destination.compression, shown.moved))]
+    with display() as shown, scratch("cntr-join-") as directory, opened as pair:
+        size = pair.split_map.size
+        original = pair.original(directory, shown.counting("joining", size))
+        shown.expect("compressing", size)
+        images = [(name, pack(original, directory, destination.compression, shown.moved))]
         shown.expect_saved(images)
         destination.save(images, shown.moved)
-    typer.echo(target)
-    return 0
 
 
 def verify(
@@ -117,7 +117,6 @@ def verify(
 
 @contextmanager
 def _opened(slim: str, fat: str | None, platform: str | None) -> Iterator[OpenPair]:
-    from cntr_core.errors import UsageError
     from cntr_core.images import sibling
     from cntr_core.labels import FAT_NAME, FAT_ROLE, ROLE
 

@@ -11,9 +11,9 @@ import typer
 if TYPE_CHECKING:
     import re
 
-    from cntr_core import Engine, Filesystem
+    from cntr_core import Engine
     from cntr_core.images import Image as OpenImage
-    from cntr_core.images import Platform
+    from cntr_core.images.write.destination import Destination
 
     from ..probes.spec import Probe
 
@@ -70,28 +70,24 @@ def _unescaped(match: re.Match[str]) -> str:
     return "\n" if match[1] == "n" else match[1]
 
 
-def platform_of(text: str | None) -> Platform | None:
-    """:raises ImageError: it is no platform."""
-    from cntr_core.images import Platform
-
-    return Platform.parse(text) if text else None
-
-
 def opened(reference: str, platform: str | None, progress: Callable[[int], object] = lambda _: None) -> OpenImage:
     """The image that the words of a call mean; `progress` is told how many more bytes came from an engine.
 
     :raises CntrError: there is none, or it cannot be read.
     """
-    from cntr_core.images import open_image
+    from cntr_core.images import Platform, open_image
 
-    return open_image(reference, platform=platform_of(platform), engines=engines(), progress=progress)
+    wanted = Platform.parse(platform) if platform else None
+    return open_image(reference, platform=wanted, engines=engines(), progress=progress)
 
 
-def backend(name: str) -> Filesystem:
-    """The filesystem backend called `name`; :raises PluginError: there is none."""
-    from cntr_core.plugins import load
+def destination(text: str, source: str) -> Destination:
+    """Where images go that come from `source`; :raises CntrError: `text` means nothing, or they cannot go there."""
+    from cntr_core.images.write.destination import parse_destination
 
-    return load().filesystem(name)
+    found = parse_destination(text, engines(), source)
+    found.check()
+    return found
 
 
 def engines() -> Sequence[Engine]:

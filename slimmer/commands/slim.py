@@ -107,12 +107,8 @@ def _request(
 
 def _target(image: str, output: groups.Output) -> _Target:
     """:raises CntrError: images cannot go there."""
-    from cntr_core.images.write.destination import parse_destination
-
-    engines = options.engines()
-    place = output.target or names.output(image, [engine.name for engine in engines])
-    destination = parse_destination(place, engines, image)
-    destination.check()
+    place = output.target or names.output(image, [engine.name for engine in options.engines()])
+    destination = options.destination(place, image)
     return _Target(
         place,
         names.chosen(image, output.target or "", output.slim_name, output.fat_name),

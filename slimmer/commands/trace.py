@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from ..trace.record import Access, AccessTrace
 
 TraceFile = Annotated[str, typer.Argument(metavar="TRACE", help="Read this trace file.", show_default=False)]
+TraceFiles = Annotated[
+    list[str], typer.Argument(metavar="TRACE...", help="Read these traces of one image.", show_default=False)
+]
+Target = Annotated[
+    str, typer.Option("--output", "-o", metavar="TRACE", help="Write the trace to this file; .zst compresses it.")
+]
+Merged = Annotated[str, typer.Option("--output", "-o", metavar="TRACE", help="Write the merged trace to this file.")]
+Below = Annotated[str | None, typer.Option("--path", metavar="PATH", help="Show only this path and what is below it.")]
+Absent = Annotated[bool, typer.Option("--absent", help="Also show paths that were looked for and not found.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,9 +46,7 @@ def run(
     image: options.Image,
     run: groups.Run,
     command: options.Words = None,
-    target: Annotated[
-        str, typer.Option("--output", "-o", metavar="TRACE", help="Write the trace to this file; .zst compresses it.")
-    ] = "trace.jsonl.zst",
+    target: Target = "trace.jsonl.zst",
     platform: options.ForPlatform = None,
     debug: output.Debug = False,
 ) -> int:
@@ -62,12 +69,8 @@ def run(
 
 def show(
     trace: TraceFile,
-    path: Annotated[
-        str | None, typer.Option("--path", metavar="PATH", help="Show only this path and what is below it.")
-    ] = None,
-    absent: Annotated[
-        bool, typer.Option("--absent", help="Also show paths that were looked for and not found.")
-    ] = False,
+    path: Below = None,
+    absent: Absent = False,
     json: output.Json = False,
     debug: output.Debug = False,
 ) -> int:
@@ -102,12 +105,8 @@ def _row(access: Access, trace: AccessTrace) -> dict[str, object]:
 
 
 def merge(
-    traces: Annotated[
-        list[str], typer.Argument(metavar="TRACE...", help="Read these traces of one image.", show_default=False)
-    ],
-    target: Annotated[
-        str, typer.Option("--output", "-o", metavar="TRACE", help="Write the merged trace to this file.")
-    ],
+    traces: TraceFiles,
+    target: Merged,
     debug: output.Debug = False,
 ) -> int:
     """Merge the traces of several runs of one image."""

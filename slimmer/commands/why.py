@@ -16,6 +16,16 @@ from . import options
 if TYPE_CHECKING:
     from ..report.schema import Report
 
+Reported = Annotated[
+    str,
+    typer.Argument(
+        metavar="IMAGE",
+        help="Read the report of this slim image, or from this directory or report.json.",
+        show_default=False,
+    ),
+]
+Path = Annotated[str, typer.Argument(metavar="PATH", help="Explain this path of the image.", show_default=False)]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -23,15 +33,8 @@ def register(app: typer.Typer) -> None:
 
 
 def why(
-    image: Annotated[
-        str,
-        typer.Argument(
-            metavar="IMAGE",
-            help="Read the report of this slim image, or from this directory or report.json.",
-            show_default=False,
-        ),
-    ],
-    path: Annotated[str, typer.Argument(metavar="PATH", help="Explain this path of the image.", show_default=False)],
+    image: Reported,
+    path: Path,
     platform: options.ForPlatform = None,
     json: output.Json = False,
     debug: output.Debug = False,

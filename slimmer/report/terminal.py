@@ -91,14 +91,17 @@ class _Page:
             self._say("The slim image does what the original does.")
         else:
             self._say(report.trouble, "red")
-        if report.probes.log:
-            self._say("Its log differs from the original's:", "yellow")
-            for line in report.probes.log[:_MOST_LINES]:
-                self._say(f"  {line}")
-            if (more := len(report.probes.log) - _MOST_LINES) > 0:
-                self._say(f"  and {_plural(more, 'line')} more, in the report")
+        self._log(report.probes.log)
         if learnt := sum(map(len, report.repairs)):
             self._say(f"{learnt} missing files were added in {_plural(len(report.repairs), 'round')} of repair.")
+
+    def _log(self, lines: Sequence[str]) -> None:
+        if lines:
+            self._say("Its log differs from the original's:", "yellow")
+        for line in lines[:_MOST_LINES]:
+            self._say(f"  {line}")
+        if (more := len(lines) - _MOST_LINES) > 0:
+            self._say(f"  and {_plural(more, 'line')} more, in the report")
 
     def places(self, report: Report, directory: str) -> None:
         """Where everything is, and what to do next."""
