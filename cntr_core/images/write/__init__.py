@@ -7,20 +7,3 @@
         fat = pack(NewImage(fat_config, fat_layers, subject=slim.descriptor), work)
         parse_destination("app.tar").save([("app:slim", slim), ("app:fat", fat)])
 """
-
-from .compress import Compression
-from .destination import Destination, parse_destination
-from .new_image import Blob, NewImage, PackedImage, PlainLayer, Progress
-from .pack import pack
-
-__all__ = [
-    "pack",
-    "parse_destination",
-    "Blob",
-    "Compression",
-    "Destination",
-    "NewImage",
-    "PackedImage",
-    "PlainLayer",
-    "Progress",
-]

@@ -13,7 +13,10 @@ from cntr_plugins.engines.docker.engine import DockerEngine
 
 from cntr_core.errors import EngineError, ImageError
 from cntr_core.images import Budget, open_image
-from cntr_core.images.write import Blob, Compression, NewImage, pack, parse_destination
+from cntr_core.images.write.compress import Compression
+from cntr_core.images.write.destination import parse_destination
+from cntr_core.images.write.new_image import Blob, NewImage
+from cntr_core.images.write.pack import pack
 from cntr_core.plugins import load
 from tests.integration.images.conftest import HANG
 from tests.unit.images.layouts import file, tar

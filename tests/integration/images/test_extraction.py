@@ -15,7 +15,9 @@ from cntr_slimmer.runs.imported import original_image
 
 from cntr_core.images import open_image
 from cntr_core.images.tree.layers import open_layers
-from cntr_core.images.write import Compression, pack, parse_destination
+from cntr_core.images.write.compress import Compression
+from cntr_core.images.write.destination import parse_destination
+from cntr_core.images.write.pack import pack
 from tests.unit.images.layouts import Layout, directory, file, member, symlink, tar, tree
 from tests.unit.images.tree.layered import described
 

@@ -15,9 +15,11 @@ import pytest
 
 from cntr_core.errors import ImageError
 from cntr_core.images import remove_tree
-from cntr_core.images.write import Compression, NewImage, PlainLayer, pack
 from cntr_core.images.write.archive import write_archive
+from cntr_core.images.write.compress import Compression
 from cntr_core.images.write.layout import write_layout
+from cntr_core.images.write.new_image import NewImage, PlainLayer
+from cntr_core.images.write.pack import pack
 from tests.integration.images.conftest import HANG
 from tests.unit.images.layouts import ARCHITECTURE, file, tar
 from tests.unit.images.write.making import names, new_image, packed, which
@@ -28,8 +30,10 @@ _MOST_MEMORY = 300 << 20
 _THROUGH = """
 import json, os, re, sys, tarfile
 from cntr_core.images import Budget, open_image
-from cntr_core.images.write import Compression, NewImage, PlainLayer, parse_destination
-from cntr_core.images.write import pack
+from cntr_core.images.write.compress import Compression
+from cntr_core.images.write.destination import parse_destination
+from cntr_core.images.write.new_image import NewImage, PlainLayer
+from cntr_core.images.write.pack import pack
 
 def read(reference, target):
     with open_image(reference) as image, open(target, "wb") as out:
@@ -125,7 +129,7 @@ import sys, time
 from cntr_core.images.write.new_image import Blob
 from tests.unit.images.write.making import packed
 from pathlib import Path
-from cntr_core.images.write import parse_destination
+from cntr_core.images.write.destination import parse_destination
 image = packed(Path(sys.argv[1]), "new")
 def pause(what, size):
     print(what, flush=True)

@@ -17,7 +17,10 @@ from cntr_core.images.registry import push as pushing
 from cntr_core.images.registry.client import Repository
 from cntr_core.images.registry.reference import RegistryReference
 from cntr_core.images.registry.referrers import referrers
-from cntr_core.images.write import Compression, PackedImage, pack, parse_destination
+from cntr_core.images.write.compress import Compression
+from cntr_core.images.write.destination import parse_destination
+from cntr_core.images.write.new_image import PackedImage
+from cntr_core.images.write.pack import pack
 from tests.integration.images.conftest import (
     PASSWORD,
     USER,

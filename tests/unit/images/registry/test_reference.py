@@ -9,8 +9,8 @@ import pytest
 
 from cntr_core.errors import CntrError, EngineError, ImageError, UsageError
 from cntr_core.images.registry.reference import RegistryReference
-from cntr_core.images.write import Compression, parse_destination
-from cntr_core.images.write.destination import EngineDestination, RegistryDestination
+from cntr_core.images.write.compress import Compression
+from cntr_core.images.write.destination import EngineDestination, RegistryDestination, parse_destination
 from cntr_core.types import EngineStatus
 from tests.unit.images.write.making import packed, which
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from cntr_core.images import Budget, Image, open_image
 from cntr_core.images.values import Descriptor
-from cntr_core.images.write import Compression, NewImage, PackedImage, PlainLayer, pack
+from cntr_core.images.write.compress import Compression
+from cntr_core.images.write.new_image import NewImage, PackedImage, PlainLayer
+from cntr_core.images.write.pack import pack
 from tests.unit.images.layouts import ARCHITECTURE, digest, file, tar, write
 
 ROOM = 1 << 40

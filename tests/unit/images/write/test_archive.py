@@ -10,8 +10,9 @@ import pytest
 
 from cntr_core.errors import ImageError
 from cntr_core.images import Platform, open_image
-from cntr_core.images.write import Compression, pack
 from cntr_core.images.write.archive import archive, write_archive
+from cntr_core.images.write.compress import Compression
+from cntr_core.images.write.pack import pack
 from tests.unit.images.layouts import file, tar
 from tests.unit.images.write.making import layers, names, new_image, packed, which
 

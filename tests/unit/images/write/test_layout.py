@@ -11,7 +11,7 @@ import pytest
 
 from cntr_core.errors import ImageError
 from cntr_core.images import Platform, open_image
-from cntr_core.images.write import Compression
+from cntr_core.images.write.compress import Compression
 from cntr_core.images.write.layout import write_layout
 from tests.unit.images.layouts import INDEX, Layout, file, tar
 from tests.unit.images.write.making import names, packed, which

@@ -15,9 +15,10 @@ import pytest
 from cntr_core.errors import ImageError
 from cntr_core.images import Platform
 from cntr_core.images.values import Descriptor
-from cntr_core.images.write import Compression, NewImage, PlainLayer, pack
 from cntr_core.images.write.archive import write_archive
-from cntr_core.images.write.compress import compress
+from cntr_core.images.write.compress import Compression, compress
+from cntr_core.images.write.new_image import NewImage, PlainLayer
+from cntr_core.images.write.pack import pack
 from tests.unit.images.layouts import digest, file, tar
 from tests.unit.images.write.making import config, new_image, packed
 
