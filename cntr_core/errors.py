@@ -23,6 +23,9 @@ Only the command line formats these; everybody else raises them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CntrError(Exception):
     """Root of the tree. `code` is the stable name that ``--json`` shows; `exit_code` is the process's."""
@@ -115,3 +118,12 @@ class CommandNotFound(CntrError):
 
     code = "command-not-found"
     exit_code = 127
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Says of an :class:`ImageError` what it is about."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{what}: {error.message}", error.hint) from error

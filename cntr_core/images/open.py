@@ -86,7 +86,7 @@ def _of_engine(engine: ImageHolder, name: str, progress: Counter) -> Blobs:
     pieces = engine.export_image(name)
     if pieces is None:
         raise ImageError(f"{engine.name} has no such image", f"see the images of {engine.name}")
-    return spooled_archive(_counted(pieces, progress))
+    return spooled_archive(pieces, progress)
 
 
 def _of_any_engine(reference: str, engines: Sequence[ImageHolder], progress: Counter) -> Blobs:
@@ -100,18 +100,12 @@ def _of_any_engine(reference: str, engines: Sequence[ImageHolder], progress: Cou
             answers.append(f"{engine.name}: {error.message}")
             continue
         if pieces is not None:
-            return spooled_archive(_counted(pieces, progress))
+            return spooled_archive(pieces, progress)
         answers.append(f"{engine.name}: no such image")
     raise ImageError(
         "no such file, and no engine has such an image" + (f" ({'; '.join(answers)})" if answers else ""),
         _HINT,
     )
-
-
-def _counted(pieces: Iterable[bytes], progress: Counter) -> Iterator[bytes]:
-    for piece in pieces:
-        progress(len(piece))
-        yield piece
 
 
 def _read(reference: str, blobs: Blobs, tag: str, platform: Platform) -> Image:

@@ -146,7 +146,7 @@ class Record:
     """A JSON object from an untrusted place: every getter checks the type, and null is the same as absent."""
 
     def __init__(self, values: dict[str, Any], what: str) -> None:
-        self._values = values
+        self.values = values
         self._what = what
 
     @classmethod
@@ -155,7 +155,7 @@ class Record:
         return cls(_typed(parse_json(raw, what), dict, what), what)
 
     def __bool__(self) -> bool:
-        return bool(self._values)
+        return bool(self.values)
 
     def text(self, key: str) -> str:
         """The string at `key`, "" when absent."""
@@ -191,7 +191,7 @@ class Record:
         return tuple(Record(_typed(item, dict, what), what) for item in self._get(key, list, []))
 
     def _get(self, key: str, kind: type[_T], default: _T) -> _T:
-        value = self._values.get(key)
+        value = self.values.get(key)
         return default if value is None else _typed(value, kind, f"{key!r} of {self._what}")
 
     def _text(self, text: str, key: str) -> str:

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...errors import ImageError
+from ...errors import ImageError, about
 from ...kernel.paths import open_in_root
-from ..streams import CHUNK, Budget, Checked, Reader, Window, decompressed
+from ..streams import CHUNK, Budget, Checked, Counted, Counter, Reader, Window, decompressed, uncounted
 from ..tar.index import Entry, read_index
 from ..tar.members import Kind
 from ..tar.plain import PlainTar
@@ -197,7 +197,7 @@ def write_all(source: Reader, fd: int, budget: Budget) -> None:
             file.write(data)
 
 
-class Pieces:
+class _Pieces:
     """Makes a :class:`Reader` of an iterable of byte strings, as engines send images."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -207,9 +207,9 @@ class Pieces:
         return next((piece for piece in self._pieces if piece), b"")
 
 
-def spooled_archive(pieces: Iterable[bytes]) -> ArchiveBlobs:
+def spooled_archive(pieces: Iterable[bytes], progress: Counter = uncounted) -> ArchiveBlobs:
     """The members of an archive that comes as a stream; :raises ImageError: it is no tar."""
-    return _spooled(Pieces(pieces))
+    return _spooled(Counted(_Pieces(pieces), progress))
 
 
 def _spooled(source: Reader) -> ArchiveBlobs:
@@ -221,10 +221,8 @@ def _spooled(source: Reader) -> ArchiveBlobs:
 def _index(fd: int) -> ArchiveBlobs:
     parts: dict[str, Part] = {}
     links: dict[str, str] = {}
-    try:
+    with about("it is not a tar archive, or is damaged"):
         index = read_index(PlainTar(fd, 0, os.fstat(fd).st_size))
-    except ImageError as error:
-        raise ImageError(f"it is not a tar archive, or is damaged: {error.message}", error.hint) from error
     for entry in index.entries:
         _record(entry, parts, links)
     return ArchiveBlobs(fd, parts, links)

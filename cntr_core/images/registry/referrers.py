@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ... import labels
-from ..values import Descriptor, Record, parse_json
+from ..values import Descriptor, Record
 from ..write import documents, index
 from ..write.new_image import PackedImage
 from .client import NotFound, Repository
@@ -45,8 +45,7 @@ def add_referrer(repository: Repository, image: PackedImage) -> None:
     """
     assert image.subject is not None
     present = index.parse(_noted(repository, image.subject.digest), "the list of referrers")
-    manifest = parse_json(image.manifest.read(), "the manifest")
-    assert isinstance(manifest, dict)
+    manifest = Record.parse(image.manifest.read(), "the manifest").values
     entry = documents.describe(image.descriptor) | {"artifactType": image.config.descriptor.media_type}
     if "annotations" in manifest:
         entry["annotations"] = manifest["annotations"]

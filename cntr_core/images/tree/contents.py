@@ -56,7 +56,3 @@ class Contents:
             tar.copy(out, length, stored)
             stored += length
         os.ftruncate(out, entry.size)
-
-    def whole(self, file: File) -> bytes:
-        """All of a regular file."""
-        return self.read(file, file.entry.size, 0)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ...errors import ImageError
+from ...errors import ImageError, about
 from ...kernel.namespaces import is_initial_user_namespace
 from ..image import Image
 from ..streams import Budget
@@ -72,9 +72,8 @@ def _extract(image: Image, layers: OpenLayers, target: str, devices: DevicePolic
     extraction = _Extraction(layers, devices)
     top = os.open(target, _DIRECTORY)
     try:
-        extraction.write(top)
-    except ImageError as error:
-        raise ImageError(f"image {image.reference}: {error.message}", error.hint) from error
+        with about(f"image {image.reference}"):
+            extraction.write(top)
     finally:
         os.close(top)
     return Unpacked(sum(len(index.entries) for index in layers.indexes), tuple(extraction.skipped))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ...errors import ImageError
+from ...errors import about
 from ..image import Image
 from ..streams import Budget, Counter, uncounted
 from ..tar.index import LayerIndex, read_index
@@ -49,13 +49,11 @@ class OpenLayers:
 
 
 def _indexed(title: str, tar: PlainTar, budget: Budget | None) -> LayerIndex:
-    try:
+    with about(title):
         index = read_index(tar)
         if budget:
             budget.spend(entries=len(index.entries))
         return index
-    except ImageError as error:
-        raise ImageError(f"{title}: {error.message}", error.hint) from error
 
 
 @contextmanager
@@ -72,8 +70,6 @@ def open_layers(
     """
     titles = [f"layer {number} ({layer})" for number, layer in enumerate(image.layers, 1)]
     with plain_tars(image, titles, store or TemporaryLayers(), progress, budget) as tars:
-        try:
+        with about(f"image {image.reference}"):
             layers = OpenLayers.of(tars, titles, budget)
-        except ImageError as error:
-            raise ImageError(f"image {image.reference}: {error.message}", error.hint) from error
         yield layers

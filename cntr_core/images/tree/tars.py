@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from ...errors import ImageError
+from ...errors import about
 from ..image import Image
 from ..read.blobs import spool_directory
 from ..streams import Budget, Counter
@@ -31,10 +31,8 @@ def plain_tars(
     with ExitStack() as stack:
         tars = []
         for title, layer in zip(titles, image.layers, strict=True):
-            try:
+            with about(f"image {image.reference}: {title}"):
                 tars.append(_plain_tar(image, layer, store, budget, room, stack, progress))
-            except ImageError as error:
-                raise ImageError(f"image {image.reference}: {title}: {error.message}", error.hint) from error
         yield tars
 
 

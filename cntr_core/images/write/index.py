@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..read.layout import INDEXES, MANIFESTS
-from ..values import Descriptor, ImageConfig, Platform, Record, parse_json
+from ..values import Descriptor, ImageConfig, Platform, Record
 from .documents import INDEX, REF_NAME, Document, describe, describe_platform, dump, index
 from .new_image import Blob
 
@@ -17,10 +17,9 @@ _OF_MANIFEST = "vnd.docker.reference.digest"  # BuildKit: the manifest that an a
 
 def parse(raw: bytes, what: str) -> Document:
     """An index; :raises ImageError: it is none; the message names `what`."""
-    document = parse_json(raw, what)
-    Record.parse(raw, what).records("manifests")  # it is an object, and they are, too
-    assert isinstance(document, dict)
-    return document
+    record = Record.parse(raw, what)
+    record.records("manifests")  # they are objects, too
+    return record.values
 
 
 def put(top: Document, name: str, image: Descriptor, fetch: Fetch) -> tuple[Document, list[Blob]]:

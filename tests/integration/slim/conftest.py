@@ -44,7 +44,7 @@ class Result:
 
     def content(self, path: str) -> bytes:
         with self.opened() as layers:
-            return layers.contents.whole(layers.tree.resolve(os.fsencode(path)).file)
+            return layers.view.read(os.fsencode(path))
 
 
 class Slim:

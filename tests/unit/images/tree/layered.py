@@ -60,8 +60,9 @@ def _described(layers: OpenLayers, one: File) -> tuple[object, ...]:
     mode = file_mode(entry)
     content = entry.link if stat.S_ISLNK(mode) else None
     if stat.S_ISREG(mode):
-        assert file_size(entry) == len(layers.contents.whole(one))
-        content = hashlib.sha256(layers.contents.whole(one)).digest()
+        whole = layers.contents.read(one, entry.size, 0)
+        assert file_size(entry) == len(whole)
+        content = hashlib.sha256(whole).digest()
     return (
         oct(mode),
         entry.uid,
