@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,9 +15,10 @@ from ..errors import UsageError
 from ..types import ContainerRef
 from . import output
 from .completion import complete_container, complete_filesystem
+from .expanded import expanded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ..engine import Engine
     from ..session import SessionOptions
@@ -100,6 +102,10 @@ ForwardSocket = Annotated[
     list[str] | None,
     typer.Option(metavar="PATH[:PATH]", help="Forward a unix socket of the host into the session. Repeatable."),
 ]
+OwnCwd = Annotated[
+    str | None,
+    typer.Option(metavar="PATH", help="Start in this directory.", show_default="the container's own"),
+]
 ViaKubectl = Annotated[
     bool,
     typer.Option(
@@ -121,33 +127,87 @@ _LONGEST = 2_000_000
 """Seconds: poll(2) counts milliseconds in an int."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the session has beside the container's files."""
+
+    tools: ToolsSource = "host"
+    fs: Backend = "pyfuse3"
+    rw_tools: RwTools = False
+    fat: Fat = False
+    fat_image: FatImage = None
+    scratch: Scratch = False
+    shell: Shell = None
+
+    def shown_fat(self) -> str | None:
+        """The fat half to show, as :attr:`SessionOptions.fat` wants it."""
+        if not self.fat and self.fat_image is None:
+            if self.scratch:
+                hint = "leave it out: without --rw-tools the tools are read-only"
+                raise UsageError("--scratch is only for --fat", hint)
+            return None
+        if self.rw_tools or self.tools != "host":
+            raise UsageError("--fat brings its own tools", "leave --tools and --rw-tools out")
+        return self.fat_image or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """As whom, where and with what the command runs."""
+
+    user: User = None
+    env: Env = None
+    cwd: Cwd = None
+    cap_add: CapAdd = None
+    inherit: Inherit = None
+    no_cgroup: NoCgroup = False
+
+    def options(self, command: list[str] | None, timeout: float | None) -> SessionOptions:
+        """The options of a session that runs `command`; :raises UsageError: there can be no such `timeout`."""
+        from ..session import SessionOptions
+
+        return SessionOptions(
+            command=_words(command),
+            user=self.user,
+            env=_words(self.env),
+            cwd=self.cwd,
+            cap_add=tuple(self.cap_add or ()),
+            inherit=_inherit(self.inherit),
+            join_cgroup=not self.no_cgroup,
+            timeout=_seconds(timeout),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InsideAlone(Inside):
+    """The same without tools."""
+
+    cwd: OwnCwd = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How the session runs."""
+
+    forward_socket: ForwardSocket = None
+    timeout: Timeout = None
+    via_kubectl: ViaKubectl = False
+    helper_image: HelperImage = ""
+    dry_run: DryRun = False
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("attach")(attach)
-    app.command("exec")(execute)
+    app.command("attach")(expanded(attach))
+    app.command("exec")(expanded(execute))
 
 
 def attach(
     container: Name,
+    tools: Tools,
+    inside: Inside,
+    session: Session,
     command: Command = None,
-    tools: ToolsSource = "host",
-    fs: Backend = "pyfuse3",
-    rw_tools: RwTools = False,
-    fat: Fat = False,
-    fat_image: FatImage = None,
-    scratch: Scratch = False,
-    shell: Shell = None,
-    user: User = None,
-    env: Env = None,
-    cwd: Cwd = None,
-    cap_add: CapAdd = None,
-    inherit: Inherit = None,
-    no_cgroup: NoCgroup = False,
-    forward_socket: ForwardSocket = None,
-    timeout: Timeout = None,
-    via_kubectl: ViaKubectl = False,
-    helper_image: HelperImage = "",
-    dry_run: DryRun = False,
     debug: output.Debug = False,
 ) -> int:
     """Open a shell, or run a command, with tools that the container does not have.
@@ -156,43 +216,38 @@ def attach(
     devices are the container's. The container itself does not change. Exit codes: the command's own, 128+n for a
     signal, 126 and 127 as in shells, 125 for errors of cntr.
     """
-    if via_kubectl:
-        if rw_tools or fat or fat_image is not None or scratch or forward_socket:
-            raise UsageError(
-                "--via-kubectl does not support --rw-tools, --fat, --scratch and --forward-socket", "leave them out"
-            )
-        given = {"--shell": shell, "--user": user, "--cwd": cwd, "--inherit": inherit, "--timeout": _seconds(timeout)}
-        words = _flags_of_helper(tools, fs, env, cap_add, no_cgroup, given)
-        return _attach_via_kubectl(container, [*words, *(("--", *command) if command else ())], helper_image, dry_run)
+    if session.via_kubectl:
+        words = [*_flags_of_helper(tools, inside, session), *(("--", *command) if command else ())]
+        return _attach_via_kubectl(container, words, session)
     engines, process = _resolve(container)
-    from ..plugins import load
-    from ..session import SessionOptions, describe_attach
-    from ..session import attach as run
+    options = _options(tools, inside, session, command)
+    return _attach(process, options, engines, session.dry_run)
 
-    options = SessionOptions(
-        command=_words(command),
-        tools=tools,
-        filesystem=fs,
-        rw_tools=rw_tools,
-        fat=_fat(fat, fat_image, scratch, tools, rw_tools),
-        scratch=scratch,
-        shell=shell,
-        user=user,
-        env=_words(env),
-        cwd=cwd,
-        cap_add=tuple(cap_add or ()),
-        inherit=_inherit(inherit),
-        join_cgroup=not no_cgroup,
-        forward_sockets=tuple(forward_socket or ()),
-        timeout=_seconds(timeout),
+
+def _options(tools: Tools, inside: Inside, session: Session, command: list[str] | None) -> SessionOptions:
+    return replace(
+        inside.options(command, session.timeout),
+        tools=tools.tools,
+        filesystem=tools.fs,
+        rw_tools=tools.rw_tools,
+        fat=tools.shown_fat(),
+        scratch=tools.scratch,
+        shell=tools.shell,
+        forward_sockets=tuple(session.forward_socket or ()),
     )
-    backend = load().filesystem(fs)
+
+
+def _attach(process: ContainerProcess, options: SessionOptions, engines: Sequence[Engine], dry_run: bool) -> int:
+    from ..plugins import load
+    from ..session import attach, describe_attach
+
+    backend = load().filesystem(options.filesystem)
     if dry_run:
         output.print_lines(describe_attach(process, options, engines, backend))
         return 0
-    if not command:
+    if not options.command:
         _greet(process, options)
-    return run(process, options, engines, backend)
+    return attach(process, options, engines, backend)
 
 
 def _greet(process: ContainerProcess, options: SessionOptions) -> None:
@@ -202,37 +257,28 @@ def _greet(process: ContainerProcess, options: SessionOptions) -> None:
         output.say(f"{process.container.ref}: the container's files are in /var/lib/cntr, {shown}")
 
 
-def _flags_of_helper(
-    tools: str,
-    fs: str,
-    env: list[str] | None,
-    cap_add: list[str] | None,
-    no_cgroup: bool,
-    given: Mapping[str, object],
-) -> list[str]:
+def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str]:
     """The words that say to the helper's cntr what the user said to ours."""
+    if tools.rw_tools or tools.fat or tools.fat_image is not None or tools.scratch or session.forward_socket:
+        raise UsageError(
+            "--via-kubectl does not support --rw-tools, --fat, --scratch and --forward-socket", "leave them out"
+        )
+    given: dict[str, object] = {"--shell": tools.shell, "--user": inside.user, "--cwd": inside.cwd}
+    given |= {"--inherit": inside.inherit, "--timeout": _seconds(session.timeout)}
     return [
-        *(("--tools", tools) if tools != "host" else ()),
-        *(("--fs", fs) if fs != "pyfuse3" else ()),
-        *(word for name in env or () for word in ("--env", _with_value(name))),
-        *(word for name in cap_add or () for word in ("--cap-add", name)),
-        *(("--no-cgroup",) if no_cgroup else ()),
+        *(("--tools", tools.tools) if tools.tools != "host" else ()),
+        *(("--fs", tools.fs) if tools.fs != "pyfuse3" else ()),
+        *(word for name in inside.env or () for word in ("--env", _with_value(name))),
+        *(word for name in inside.cap_add or () for word in ("--cap-add", name)),
+        *(("--no-cgroup",) if inside.no_cgroup else ()),
         *(word for name, value in given.items() if value is not None for word in (name, str(value))),
     ]
 
 
 def execute(
     container: Name,
+    inside: InsideAlone,
     command: Annotated[list[str], typer.Argument(help="Run this program of the container.", **_WORDS)],
-    user: User = None,
-    env: Env = None,
-    cwd: Annotated[
-        str | None,
-        typer.Option(metavar="PATH", help="Start in this directory.", show_default="the container's own"),
-    ] = None,
-    cap_add: CapAdd = None,
-    inherit: Inherit = None,
-    no_cgroup: NoCgroup = False,
     timeout: Timeout = None,
     dry_run: DryRun = False,
     debug: output.Debug = False,
@@ -242,35 +288,26 @@ def execute(
     Exit codes: the command's own, 128+n for a signal, 126 and 127 as in shells, 125 for errors of cntr.
     """
     _, process = _resolve(container)
-    from ..session import SessionOptions, describe_execute
-    from ..session import execute as run
+    from .. import session
 
-    options = SessionOptions(
-        command=_words(command),
-        user=user,
-        env=_words(env),
-        cwd=cwd,
-        cap_add=tuple(cap_add or ()),
-        inherit=_inherit(inherit),
-        join_cgroup=not no_cgroup,
-        timeout=_seconds(timeout),
-    )
+    options = inside.options(command, timeout)
     if dry_run:
-        output.print_lines(describe_execute(process, options))
+        output.print_lines(session.describe_execute(process, options))
         return 0
-    return run(process, options)
+    return session.execute(process, options)
 
 
-def _attach_via_kubectl(pod: str, arguments: Sequence[str], image: str, dry_run: bool) -> int:
+def _attach_via_kubectl(pod: str, arguments: Sequence[str], session: Session) -> int:
     from . import kubectl
 
+    image = session.helper_image
     if not image:
         raise UsageError(
             "--via-kubectl needs the image of its helper", "give --helper-image an image that has cntr in it"
         )
     target = kubectl.find(pod)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if dry_run:
+    if session.dry_run:
         output.print_lines(kubectl.describe(target, image, arguments, terminal=terminal))
         return 0
     return kubectl.attach(target, image, arguments, terminal=terminal)
@@ -279,17 +316,6 @@ def _attach_via_kubectl(pod: str, arguments: Sequence[str], image: str, dry_run:
 def _with_value(variable: str) -> str:
     """``NAME=VALUE`` for a variable of ours that is to be handed on: the helper does not have it."""
     return variable if "=" in variable else f"{variable}={os.environ.get(variable, '')}"
-
-
-def _fat(wanted: bool, reference: str | None, scratch: bool, tools: str, rw_tools: bool) -> str | None:
-    """The fat half to show, as :attr:`SessionOptions.fat` wants it."""
-    if not wanted and reference is None:
-        if scratch:
-            raise UsageError("--scratch is only for --fat", "leave it out: without --rw-tools the tools are read-only")
-        return None
-    if rw_tools or tools != "host":
-        raise UsageError("--fat brings its own tools", "leave --tools and --rw-tools out")
-    return reference or ""
 
 
 def _words(words: list[str] | None) -> tuple[bytes, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from cntr_core.cli import output as console
+from cntr_core.cli.expanded import expanded
 from cntr_core.errors import CntrError, UsageError
 
 from . import groups, names, options
@@ -32,7 +33,7 @@ _PLAIN_WIDTH = 100
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("slim")(groups.expanded(slim))
+    app.command("slim")(expanded(slim))
 
 
 def slim(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cntr_core.cli import output
+from cntr_core.cli.expanded import expanded
 
 from . import groups, options
 
@@ -35,7 +36,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
         rich_markup_mode="rich",
     )
-    group.command("run")(groups.expanded(run))
+    group.command("run")(expanded(run))
     group.command("show")(show)
     group.command("merge")(merge)
     group.command("diff")(diff)

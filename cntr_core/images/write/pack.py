@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import IO
@@ -37,11 +37,13 @@ def pack(
         raise ImageError("the new image's configuration does not name the layers that it has")
     layers = tuple(_pack_layer(layer, directory, compression, progress) for layer in image.layers)
     packed_config = Blob.of_bytes(image.config, documents.CONFIG)
+    return PackedImage(_manifest(image, config, packed_config, layers), packed_config, layers, image.subject)
+
+
+def _manifest(image: NewImage, config: ImageConfig, packed_config: Blob, layers: Sequence[Blob]) -> Blob:
     described = [layer.descriptor for layer in layers]
     manifest = documents.manifest(packed_config.descriptor, described, image.annotations, image.subject)
-    document = documents.dump(manifest)
-    packed_manifest = Blob.of_bytes(document, documents.MANIFEST, config.platform, image.annotations)
-    return PackedImage(packed_manifest, packed_config, layers, image.subject)
+    return Blob.of_bytes(documents.dump(manifest), documents.MANIFEST, config.platform, image.annotations)
 
 
 def _pack_layer(layer: PlainLayer, directory: str, compression: Compression, progress: Progress) -> Blob:
