@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import NoReturn
 
 _ENTERING = ("attach", "exec")
 """The commands that enter containers, and so must not run from an interpreter that one could write to."""
@@ -32,3 +33,13 @@ def _reset_signals() -> None:
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def end_by_signals() -> None:
+    """SIGTERM and SIGHUP end the program as Ctrl-C does: everything that was begun is undone."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _exit_by_signal)
+
+
+def _exit_by_signal(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)

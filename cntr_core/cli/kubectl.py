@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import signal
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from ..errors import AmbiguousContainer, ContainerNotFound, ContainerNotRunning, EngineError, UsageError
+from . import end_by_signals
 
 DEADLINE = 86_400
 """Seconds after which the cluster ends a helper that nobody removed (``activeDeadlineSeconds``)."""
@@ -102,7 +102,8 @@ def attach(target: PodContainer, image: str, arguments: Sequence[str], *, termin
     """
     helper = manifest(target, image)
     line = [_program(), *_session(helper, target, arguments, terminal)]
-    with _ended_by_exceptions(), _created(helper):
+    end_by_signals()
+    with _created(helper):
         return subprocess.run(line, check=False).returncode
 
 
@@ -178,21 +179,6 @@ def _created(helper: Mapping[str, Any]) -> Iterator[None]:
 
 def _name(helper: Mapping[str, Any]) -> tuple[str, ...]:
     return f"pod/{helper['metadata']['name']}", "--namespace", helper["metadata"]["namespace"]
-
-
-@contextmanager
-def _ended_by_exceptions() -> Iterator[None]:
-    """Signals that end us raise, so that the helper is removed."""
-
-    def end(number: int, _frame: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _program() -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cntr_core.cli import output
+from cntr_core.cli import end_by_signals, output
 
 from . import options
 
@@ -40,7 +40,7 @@ def diff(
 
     Exit code: 0 if nothing differs, 1 otherwise.
     """
-    options.end_by_signals()
+    end_by_signals()
     changes = _changes(one, other, platform, times=not no_times)
     if json:
         output.print_json([{"path": os.fsdecode(c.path), "kind": c.kind, "what": list(c.what)} for c in changes])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cntr_core.cli import output
+from cntr_core.cli import end_by_signals, output
 from cntr_core.errors import UsageError
 
 from . import options
@@ -72,7 +72,7 @@ def join(
     """
     if not target:
         raise UsageError("--output is missing", "give a destination: -o original.tar")
-    options.end_by_signals()
+    end_by_signals()
     destination = options.destination(target, slim)
     _save(_opened(slim, fat, platform), name or ("" if "://" in target else "joined:latest"), destination)
     typer.echo(target)
@@ -104,7 +104,7 @@ def verify(
     """Verify that a slim and a fat image rebuild their original: compute every layer's digest, write nothing."""
     from .progress import display
 
-    options.end_by_signals()
+    end_by_signals()
     with display() as shown, _opened(slim, fat, platform) as pair:
         pair.check(shown.counting("joining", pair.split_map.size))
         layers = [layer.diff_id for layer in pair.split_map.layers]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -95,13 +94,3 @@ def engines() -> Sequence[Engine]:
     from cntr_core.plugins import load
 
     return load().engines
-
-
-def end_by_signals() -> None:
-    """SIGTERM and SIGHUP end the program as Ctrl-C does: everything that was begun is undone."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _exit_by_signal)
-
-
-def _exit_by_signal(number: int, _frame: object) -> NoReturn:
-    raise SystemExit(128 + number)

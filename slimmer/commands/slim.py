@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from cntr_core.cli import end_by_signals
 from cntr_core.cli import output as console
 from cntr_core.cli.expanded import expanded
 from cntr_core.errors import CntrError, UsageError
@@ -59,7 +60,7 @@ def slim(
     from ..runs.backends import leave_namespaces
     from .progress import display
 
-    options.end_by_signals()
+    end_by_signals()
     request = _request(run, command, verification, keep, output)
     target = _target(image, output)
     filesystem = run.backend()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cntr_core.cli import output
+from cntr_core.cli import end_by_signals, output
 from cntr_core.cli.expanded import expanded
 
 from . import groups, options
@@ -57,7 +57,7 @@ def run(
     from ..trace.file import write
     from .progress import display
 
-    options.end_by_signals()
+    end_by_signals()
     wanted = run.options(command)
     with display() as shown, options.opened(image, platform, shown.counting("fetching the image", None)) as opened:
         filesystem = run.backend()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-import signal
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
+
+from cntr_core.cli import end_by_signals
 
 _LONGEST = 2_000_000
 """Seconds: poll(2) counts milliseconds in an int."""
@@ -100,8 +101,7 @@ def run(
         raise UsageError("--detach and --interactive contradict each other")
     if misses and not (fallback or fat_image):
         raise UsageError("--misses is only for --fallback", "add --fallback")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _exit_by_signal)
+    end_by_signals()
     below = fat_image if fat_image is not None else "" if fallback else None
     runtime = RuntimeOptions(tuple(command or ()), network is Network.HOST, read_only)
     options = ContainerOptions(image, name, runtime, below, misses)
@@ -125,7 +125,3 @@ def stop(containers: _Containers, timeout: _Timeout = 10.0) -> None:
         raise UsageError(f"--timeout cannot be {timeout:g}", f"give seconds, {_LONGEST} at most")
     for name in containers:
         stop_container(find(name.removeprefix("oci://")), timeout)
-
-
-def _exit_by_signal(number: int, _frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
