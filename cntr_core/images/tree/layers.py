@@ -14,7 +14,7 @@ from ..tar.plain import PlainTar
 from .branch import LayerBranch
 from .contents import Contents
 from .merge import merge
-from .store import LayerStore, TemporaryLayers
+from .store import CachedLayers
 from .tars import plain_tars
 from .tree import Tree
 from .view import TreeView
@@ -61,7 +61,7 @@ def open_layers(
     image: Image,
     progress: Counter = uncounted,
     budget: Budget | None = None,
-    store: LayerStore | None = None,
+    store: CachedLayers | None = None,
 ) -> Iterator[OpenLayers]:
     """The layers of `image`, every digest verified. `store` keeps what was compressed; temporary files do where none is
     given. `budget` is for all that the layers unpack to; where none is given, what is kept must have room.
@@ -69,7 +69,7 @@ def open_layers(
     :raises ImageError: a layer is damaged or hostile; the message names it.
     """
     titles = [f"layer {number} ({layer})" for number, layer in enumerate(image.layers, 1)]
-    with plain_tars(image, titles, store or TemporaryLayers(), progress, budget) as tars:
+    with plain_tars(image, titles, store, progress, budget) as tars:
         with about(f"image {image.reference}"):
             layers = OpenLayers.of(tars, titles, budget)
         yield layers

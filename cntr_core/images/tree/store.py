@@ -1,10 +1,9 @@
-"""Where the tars of compressed layers are kept: in nameless temporary files, or by their DiffIDs for the next time."""
+"""Where the tars of compressed layers are kept for the next time, by their DiffIDs."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import Protocol
 
 from ...errors import ImageError
 from ..image import LayerTar
@@ -12,47 +11,25 @@ from ..read.blobs import closed_by_failure, spool_verified, write_all
 from ..streams import Budget
 
 
-class LayerStore(Protocol):
-    """Keeps plain tars."""
-
-    def find(self, diff_id: str) -> int | None:
-        """A descriptor of the verified tar with this DiffID, None where there is none."""
-
-    def add(self, diff_id: str, tar: LayerTar) -> int:
-        """A descriptor of a file with all of `tar`.
-
-        :raises ImageError: `tar` is not what the image says, or there is no room.
-        """
-
-
-class TemporaryLayers:
-    """A :class:`LayerStore` that keeps nothing."""
-
-    def find(self, diff_id: str) -> int | None:  # noqa: ARG002 - as the protocol wants it
-        return None
-
-    def add(self, diff_id: str, tar: LayerTar) -> int:  # noqa: ARG002 - as the protocol wants it
-        return spool_verified(tar)
-
-
 class CachedLayers:
-    """A :class:`LayerStore` in a directory that its user alone can write. A tar appears there under its name whole and
-    verified, or not at all; where the directory cannot be written, nothing is kept."""
+    """Plain tars in a directory that its user alone can write. A tar appears there under its name whole and verified,
+    or not at all; where the directory cannot be written, nothing is kept."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self._temporary = TemporaryLayers()
 
     def find(self, diff_id: str) -> int | None:
+        """A descriptor of the verified tar with this DiffID, None where there is none."""
         try:
             return os.open(self._path(diff_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC) if diff_id else None
         except OSError:
             return None
 
     def add(self, diff_id: str, tar: LayerTar) -> int:
+        """A descriptor of a file with all of `tar`; :raises ImageError: it is not what it should be, or has no room."""
         fd = self._new_file() if diff_id else None
         if fd is None:
-            return self._temporary.add(diff_id, tar)
+            return spool_verified(tar)
         with closed_by_failure(fd):
             try:
                 write_all(tar, fd, Budget.of_filesystem(self._directory))
