@@ -74,6 +74,11 @@ class Descriptor:
             annotations=record.texts_by_name("annotations"),
         )
 
+    @classmethod
+    def read_all(cls, record: Record, key: str) -> list[Descriptor]:
+        """The list of descriptors at `key`; :raises ImageError: as :meth:`read`."""
+        return list(map(cls.read, record.records(key)))
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:

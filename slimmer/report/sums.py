@@ -104,8 +104,7 @@ def by_layer(result: Slimmed, image: Image, halves: Sequence[Named]) -> tuple[sc
     """The original's layers, the lowest first."""
     packed = [half.layers for _, half in halves] or [(), ()]
     pair = result.pair
-    squashed = pair.split_map.squashed
-    slim = [*[None] * (len(image.layers) - 1), 0] if squashed else range(len(image.layers))
+    slim = [*[None] * (len(image.layers) - 1), 0] if pair.split_map.squashed else range(len(image.layers))
     commands = _commands(image.config, len(image.layers))
     return tuple(
         schema.Layer(

@@ -9,7 +9,7 @@ from ...errors import ImageError
 from ..streams import check_digest
 from ..values import ImageConfig, Layer, Platform, Record, parse_json
 from .blobs import Blobs
-from .layout import check_platform
+from .layout import check_config
 
 _CONFIG_NAME = re.compile(r"(?P<hex>[0-9a-f]{64})\.json")
 
@@ -32,10 +32,8 @@ def read_docker_archive(blobs: Blobs, tag: str, platform: Platform) -> tuple[Ima
     # Old dockers name the configuration by its digest.
     match = _CONFIG_NAME.fullmatch(name)
     config = ImageConfig.parse(blobs.read(name, f"sha256:{match['hex']}" if match else ""))
-    check_platform(config, platform)
     names = entry.texts("Layers")
-    if len(names) != len(config.diff_ids):
-        raise ImageError(f"its manifest has {len(names)} layers, its configuration {len(config.diff_ids)}")
+    check_config(config, platform, len(names))
     for diff_id in config.diff_ids:
         check_digest(diff_id)
     return config, tuple(

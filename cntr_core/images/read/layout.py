@@ -35,17 +35,12 @@ def read_layout(blobs: Blobs, tag: str, platform: Platform) -> tuple[str, ImageC
     :raises ImageError: none or several match, or a document is missing or not what its digest says.
     """
     top = Record.parse(blobs.read("index.json"), "index.json")
-    chosen = _by_platform(blobs, _by_name(_descriptors(top), tag), platform)
+    chosen = _by_platform(blobs, _by_name(Descriptor.read_all(top, "manifests"), tag), platform)
     manifest = Record.parse(read_document(blobs, chosen), f"manifest {chosen.digest}")
-    config = _config(blobs, Descriptor.read(manifest.record("config")), platform)
-    layers = [Descriptor.read(record) for record in manifest.records("layers")]
-    if len(layers) != len(config.diff_ids):
-        raise ImageError(f"its manifest has {len(layers)} layers, its configuration {len(config.diff_ids)}")
+    config = ImageConfig.parse(read_document(blobs, Descriptor.read(manifest.record("config"))))
+    layers = Descriptor.read_all(manifest, "layers")
+    check_config(config, platform, len(layers))
     return chosen.digest, config, tuple(map(_layer, layers, config.diff_ids))
-
-
-def _descriptors(index: Record) -> list[Descriptor]:
-    return [Descriptor.read(record) for record in index.records("manifests")]
 
 
 def _by_name(descriptors: Sequence[Descriptor], tag: str) -> Sequence[Descriptor]:
@@ -99,7 +94,7 @@ def _flatten(blobs: Blobs, candidates: Sequence[Descriptor], depth: int) -> Iter
     for one in candidates:
         if one.media_type in INDEXES:
             nested = Record.parse(read_document(blobs, one), f"index {one.digest}")
-            yield from _flatten(blobs, _descriptors(nested), depth + 1)
+            yield from _flatten(blobs, Descriptor.read_all(nested, "manifests"), depth + 1)
         elif one.media_type in MANIFESTS:
             yield one
 
@@ -120,16 +115,12 @@ def blob_path(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
 
 
-def _config(blobs: Blobs, descriptor: Descriptor, platform: Platform) -> ImageConfig:
-    config = ImageConfig.parse(read_document(blobs, descriptor))
-    check_platform(config, platform)
-    return config
-
-
-def check_platform(config: ImageConfig, platform: Platform) -> None:
-    """:raises ImageError: the image is for another platform."""
+def check_config(config: ImageConfig, platform: Platform, layers: int) -> None:
+    """:raises ImageError: the image is for another platform, or has not as many `layers` as it should."""
     if not platform.runs(config.platform):
         raise ImageError(f"it is for {config.platform}, not for {platform}", _OTHER_PLATFORM)
+    if layers != len(config.diff_ids):
+        raise ImageError(f"its manifest has {layers} layers, its configuration {len(config.diff_ids)}")
 
 
 def _layer(descriptor: Descriptor, diff_id: str) -> Layer:

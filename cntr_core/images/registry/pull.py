@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from types import MappingProxyType
-from typing import Self
 
 import httpx
 
@@ -101,7 +100,7 @@ class RegistryBlobs(Blobs):
 
 def _fetch(repository: Repository, expected: Descriptor) -> int:
     """A nameless file with the whole blob, checked."""
-    with _Download(repository, expected.digest) as download:
+    with closing(_Download(repository, expected.digest)) as download:
         return spool_verified(Checked(download, f"blob {expected.digest}", expected.digest, expected.size))
 
 
@@ -116,10 +115,7 @@ class _Download:
         self._connection = ExitStack()
         self._pieces: Iterator[bytes] | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._connection.close()
 
     def read(self, size: int, /) -> bytes:  # noqa: ARG002 - pieces come in the sizes they come in

@@ -22,7 +22,7 @@ def referrers(repository: Repository, digest: str) -> Sequence[Descriptor]:
         raw = repository.request("GET", f"referrers/{digest}").content
     except NotFound:
         raw = _noted(repository, digest)
-    return [Descriptor.read(one) for one in Record.parse(raw, "the list of referrers").records("manifests")]
+    return Descriptor.read_all(Record.parse(raw, "the list of referrers"), "manifests")
 
 
 def fat_references(image: str) -> Sequence[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..registry.reference import is_engine_name
 from ..values import Descriptor, Platform
@@ -29,11 +29,15 @@ def archive(images: Sequence[Named], progress: Progress = silent) -> Iterator[by
     :raises OSError: a layer's file is gone.
     """
     indexes, top = _index(images)
-    yield from _member("oci-layout", documents.LAYOUT_MARK)
-    yield from _member("index.json", documents.dump(top))
-    yield from _member("manifest.json", documents.dump(_docker_manifest(images)))
+    written = {
+        "oci-layout": documents.LAYOUT_MARK,
+        "index.json": documents.dump(top),
+        "manifest.json": documents.dump(_docker_manifest(images)),
+    }
+    for name, content in written.items():
+        yield from _member(name, len(content), [content])
     for blob in (*parts(images), *indexes):
-        yield from _file(blob, progress)
+        yield from _member(blob.path, blob.descriptor.size, blob.pieces("writing", progress))
     yield bytes(2 * tarfile.BLOCKSIZE)  # the end mark
 
 
@@ -72,23 +76,9 @@ def _tagged(name: str) -> str:
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
-def _member(name: str, content: bytes) -> Iterator[bytes]:
-    yield _header(name, len(content))
-    yield content
-    yield _padding(len(content))
-
-
-def _file(blob: Blob, progress: Progress) -> Iterator[bytes]:
-    yield _header(blob.path, blob.descriptor.size)
-    yield from blob.pieces("writing", progress)
-    yield _padding(blob.descriptor.size)
-
-
-def _header(name: str, size: int) -> bytes:
+def _member(name: str, size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
     member = tarfile.TarInfo(name)  # mode 0644, owner root, no time
     member.size = size
-    return member.tobuf(tarfile.PAX_FORMAT)
-
-
-def _padding(size: int) -> bytes:
-    return bytes(-size % tarfile.BLOCKSIZE)
+    yield member.tobuf(tarfile.PAX_FORMAT)
+    yield from pieces
+    yield bytes(-size % tarfile.BLOCKSIZE)
