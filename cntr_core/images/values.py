@@ -13,6 +13,12 @@ from typing import Any, TypeVar
 
 from ..errors import ImageError
 
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+MANIFESTS = (MANIFEST, "application/vnd.docker.distribution.manifest.v2+json")
+INDEXES = (INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
+REF_NAME = "org.opencontainers.image.ref.name"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _T = TypeVar("_T")

@@ -7,19 +7,11 @@ from collections.abc import Iterable, Sequence
 from ... import labels
 from ...errors import ImageError
 from ..streams import check_digest
-from ..values import Descriptor, ImageConfig, Layer, Platform, Record
+from ..values import INDEXES, MANIFESTS, REF_NAME, Descriptor, ImageConfig, Layer, Platform, Record
 from .blobs import Blobs
 
-INDEXES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
-MANIFESTS = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
 _LAYER = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
-_NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+_NAMES = (REF_NAME, "io.containerd.image.name")
 _DEEPEST_INDEX = 8
 _OTHER_PLATFORM = "use an image for that platform; commands that only read images take another with --platform"
 

@@ -12,15 +12,15 @@ import httpx
 
 from ...errors import ImageError
 from ..read.blobs import Blobs, spool_verified
-from ..read.layout import INDEXES, MANIFESTS
 from ..streams import CHUNK, Checked, Reader, Window
-from ..values import Descriptor, Record
+from ..values import INDEXES, MANIFESTS, Descriptor, Record
 from ..write.documents import LAYOUT_MARK, describe, dump, index
 from ..write.new_image import Blob
 from .client import DELAYS, RegistryError, Repository, pause
 from .reference import RegistryReference
 
-_ACCEPT = MappingProxyType({"Accept": ", ".join((*MANIFESTS, *INDEXES))})
+_KNOWN = (*MANIFESTS, *INDEXES)
+_ACCEPT = MappingProxyType({"Accept": ", ".join(_KNOWN)})
 
 
 def open_registry(name: str) -> Blobs:
@@ -43,9 +43,9 @@ def fetch_manifest(repository: Repository, target: str) -> Blob:
     if ":" in target:
         Checked(io.BytesIO(content), f"manifest {target}", target).finish()
     media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-    if media_type not in (*MANIFESTS, *INDEXES):
+    if media_type not in _KNOWN:
         media_type = Record.parse(content, f"manifest {target}").text("mediaType") or media_type
-    if media_type not in (*MANIFESTS, *INDEXES):
+    if media_type not in _KNOWN:
         raise ImageError(f"{repository.reference} is of the unknown type {media_type!r}")
     return Blob.of_bytes(content, media_type)
 
@@ -72,7 +72,7 @@ class RegistryBlobs(Blobs):
         expected = self._expected.get(digest)
         if expected is None:
             raise ImageError(f"{name} is not part of the image")
-        if expected.media_type in (*MANIFESTS, *INDEXES):
+        if expected.media_type in _KNOWN:
             self._keep(name, fetch_manifest(self._repository, digest))
             return self.open(name)
         if digest not in self._fetched:

@@ -9,9 +9,8 @@ from dataclasses import replace
 
 import httpx
 
-from ..read.layout import INDEXES, MANIFESTS
 from ..streams import Checked
-from ..values import Descriptor
+from ..values import INDEXES, MANIFESTS, Descriptor
 from ..write import index
 from ..write.documents import describe
 from ..write.new_image import Blob, Named, PackedImage, Progress, silent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ... import labels
-from ..values import Descriptor, Record
+from ..values import INDEX, Descriptor, Record
 from ..write import documents, index
 from ..write.new_image import PackedImage
 from .client import NotFound, Repository
@@ -51,7 +51,7 @@ def add_referrer(repository: Repository, image: PackedImage) -> None:
         entry["annotations"] = manifest["annotations"]
     others = [one for one in present.get("manifests") or [] if one["digest"] != image.descriptor.digest]
     content = documents.dump({**present, "manifests": [*others, entry]})
-    headers = {"Content-Type": documents.INDEX}
+    headers = {"Content-Type": INDEX}
     repository.request("PUT", f"manifests/{_tag(image.subject.digest)}", content=content, headers=headers)
 
 

@@ -6,15 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..values import Descriptor, Platform
+from ..values import INDEX, MANIFEST, Descriptor, Platform
 
 Document = dict[str, Any]
 """A JSON object. What others wrote into it is kept, known to us or not."""
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-INDEX = "application/vnd.oci.image.index.v1+json"
-CONFIG = "application/vnd.oci.image.config.v1+json"
-REF_NAME = "org.opencontainers.image.ref.name"
 LAYOUT_MARK = b'{"imageLayoutVersion":"1.0.0"}'
 
 

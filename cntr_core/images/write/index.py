@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..read.layout import INDEXES, MANIFESTS
-from ..values import Descriptor, ImageConfig, Platform, Record
-from .documents import INDEX, REF_NAME, Document, describe, describe_platform, dump, index
+from ..values import INDEX, INDEXES, MANIFESTS, REF_NAME, Descriptor, ImageConfig, Platform, Record
+from .documents import Document, describe, describe_platform, dump, index
 from .new_image import Blob
 
 Fetch = Callable[[Descriptor], bytes]

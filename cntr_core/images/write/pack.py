@@ -11,7 +11,7 @@ from typing import IO
 
 from ...errors import ImageError
 from ..streams import Checked, Counted, Window
-from ..values import Descriptor, ImageConfig
+from ..values import CONFIG, MANIFEST, Descriptor, ImageConfig
 from . import documents
 from .atomic import writing
 from .compress import Compression, compress
@@ -36,14 +36,14 @@ def pack(
     if config.diff_ids != tuple(layer.diff_id for layer in image.layers):
         raise ImageError("the new image's configuration does not name the layers that it has")
     layers = tuple(_pack_layer(layer, directory, compression, progress) for layer in image.layers)
-    packed_config = Blob.of_bytes(image.config, documents.CONFIG)
+    packed_config = Blob.of_bytes(image.config, CONFIG)
     return PackedImage(_manifest(image, config, packed_config, layers), packed_config, layers, image.subject)
 
 
 def _manifest(image: NewImage, config: ImageConfig, packed_config: Blob, layers: Sequence[Blob]) -> Blob:
     described = [layer.descriptor for layer in layers]
     manifest = documents.manifest(packed_config.descriptor, described, image.annotations, image.subject)
-    return Blob.of_bytes(documents.dump(manifest), documents.MANIFEST, config.platform, image.annotations)
+    return Blob.of_bytes(documents.dump(manifest), MANIFEST, config.platform, image.annotations)
 
 
 def _pack_layer(layer: PlainLayer, directory: str, compression: Compression, progress: Progress) -> Blob:
