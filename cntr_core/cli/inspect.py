@@ -33,12 +33,13 @@ def list_containers(
     Engines that do not answer are left out; [bold]cntr engines[/] shows why.
     """
     shown = _listed(everything, engine)
-    if json:
-        common = ("engine", "id", "name", "state", "image")
-        output.print_json([_fields(c, *common) | {"state": c.state.value, "labels": dict(c.labels)} for c in shown])
-        return 0
+    values = [
+        _fields(c, "engine", "id", "name", "state", "image") | {"state": c.state.value, "labels": dict(c.labels)}
+        for c in shown
+    ]
     rows = [(c.engine, c.name or "-", c.id[:12], c.state.value, c.image or "-") for c in shown]
-    output.print_table(("engine", "name", "id", "state", "image"), rows, "no containers; see cntr engines")
+    columns = ("engine", "name", "id", "state", "image")
+    output.print_list(json, values, columns, rows, "no containers; see cntr engines")
     return 0
 
 
@@ -66,16 +67,13 @@ def engines(json: output.Json = False, debug: output.Debug = False) -> int:
     from ..plugins import load
 
     statuses = dict(ask_engines(load().engines))
-    if json:
-        output.print_json(
-            [{"engine": n, **_fields(s, "available", "detail", "hint", "endpoint")} for n, s in statuses.items()]
-        )
-        return 0
+    values = [{"engine": n, **_fields(s, "available", "detail", "hint", "endpoint")} for n, s in statuses.items()]
     rows = [
         (name, "yes" if s.available else "no", s.detail, s.hint if not s.available else s.endpoint)
         for name, s in statuses.items()
     ]
-    output.print_table(("engine", "available", "answer", "endpoint or next step"), rows, "no engine is installed")
+    columns = ("engine", "available", "answer", "endpoint or next step")
+    output.print_list(json, values, columns, rows, "no engine is installed")
     return 0
 
 
@@ -84,13 +82,9 @@ def plugins(json: output.Json = False, debug: output.Debug = False) -> int:
     from ..plugins import load
 
     infos = load().infos
-    if json:
-        output.print_json(
-            [{"plugin": i.name, **_fields(i, "distribution", "version", "offers", "failure")} for i in infos]
-        )
-    else:
-        rows = [(i.name, f"{i.distribution} {i.version}", ", ".join(i.offers) or "-", i.failure or "-") for i in infos]
-        output.print_table(("plugin", "from", "offers", "failure"), rows, "no plugin is installed")
+    values = [{"plugin": i.name, **_fields(i, "distribution", "version", "offers", "failure")} for i in infos]
+    rows = [(i.name, f"{i.distribution} {i.version}", ", ".join(i.offers) or "-", i.failure or "-") for i in infos]
+    output.print_list(json, values, ("plugin", "from", "offers", "failure"), rows, "no plugin is installed")
     return 0
 
 
@@ -102,11 +96,9 @@ def doctor(json: output.Json = False, debug: output.Debug = False) -> int:
     from .diagnosis import diagnose
 
     findings = diagnose()
-    if json:
-        output.print_json([_fields(f, "area", "name", "ok", "needed", "detail", "remedy") for f in findings])
-    else:
-        rows = [(f.area, f.name, _mark(f.ok, f.needed), f.detail, "" if f.ok else f.remedy) for f in findings]
-        output.print_table(("area", "what", "ok", "detail", "what to do"), rows, "nothing to check")
+    values = [_fields(f, "area", "name", "ok", "needed", "detail", "remedy") for f in findings]
+    rows = [(f.area, f.name, _mark(f.ok, f.needed), f.detail, "" if f.ok else f.remedy) for f in findings]
+    output.print_list(json, values, ("area", "what", "ok", "detail", "what to do"), rows, "nothing to check")
     return 125 if any(f.needed and not f.ok for f in findings) else 0
 
 

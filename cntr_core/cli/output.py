@@ -115,6 +115,24 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def print_answer(json: bool, value: Any, lines: Iterable[str]) -> None:
+    """The answer of a command on stdout: `value` for programs, `lines` for people."""
+    if json:
+        print_json(value)
+    else:
+        sys.stdout.writelines(f"{plain(line)}\n" for line in lines)
+
+
+def print_list(
+    json: bool, values: Sequence[Any], columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str
+) -> None:
+    """A list on stdout: `values` for programs, a table for people as by :func:`print_table`."""
+    if json:
+        print_json(values)
+    else:
+        print_table(columns, rows, empty)
+
+
 def console(plain_width: int, **options: Any) -> Console:
     """rich's console on stdout, `plain_width` columns wide where that is no terminal.
 

@@ -42,13 +42,14 @@ def diff(
     """
     end_by_signals()
     changes = _changes(one, other, platform, times=not no_times)
-    if json:
-        output.print_json([{"path": os.fsdecode(c.path), "kind": c.kind, "what": list(c.what)} for c in changes])
-    else:
-        for change in changes:
-            what = f" ({', '.join(change.what)})" if change.what else ""
-            typer.echo(f"{_SIGNS[change.kind]} {output.plain(os.fsdecode(change.path))}{what}")
+    values = [{"path": os.fsdecode(c.path), "kind": c.kind, "what": list(c.what)} for c in changes]
+    output.print_answer(json, values, map(_line, changes))
     return 1 if changes else 0
+
+
+def _line(change: Change) -> str:
+    what = f" ({', '.join(change.what)})" if change.what else ""
+    return f"{_SIGNS[change.kind]} {os.fsdecode(change.path)}{what}"
 
 
 def _changes(one: str, other: str, platform: str | None, *, times: bool) -> Sequence[Change]:

@@ -108,10 +108,8 @@ def verify(
     with display() as shown, _opened(slim, fat, platform) as pair:
         pair.check(shown.counting("joining", pair.split_map.size))
         layers = [layer.diff_id for layer in pair.split_map.layers]
-    if json:
-        output.print_json({"ok": True, "layers": layers})
-    else:
-        typer.echo(f"{len(layers)} layer{'s' * (len(layers) != 1)} verified: both images rebuild the original")
+    said = f"{len(layers)} layer{'s' * (len(layers) != 1)} verified: both images rebuild the original"
+    output.print_answer(json, {"ok": True, "layers": layers}, [said])
     return 0
 
 

@@ -81,12 +81,9 @@ def show(
     loaded = read(trace)
     below = os.fsencode(path.rstrip("/")) if path else b""
     rows = [_row(access, loaded) for access in loaded.accesses if _is_wanted(access, below, absent)]
-    if json:
-        output.print_json(rows)
-        return 0
     columns = ("seconds", "phase", "operation", "path", "program", "error")
-    table = [[f"{row['seconds']:.3f}", *(str(row[name]) for name in columns[1:])] for row in rows]
-    output.print_table(columns, table, "nothing was used there")
+    table = ([f"{row['seconds']:.3f}", *(str(row[name]) for name in columns[1:])] for row in rows)
+    output.print_list(json, rows, columns, table, "nothing was used there")
     return 0
 
 
@@ -130,10 +127,7 @@ def diff(one: TraceFile, other: TraceFile, json: output.Json = False, debug: out
     from ..trace.record import difference
 
     left, right = difference(read(one), read(other))
-    if json:
-        output.print_json({"removed": list(map(os.fsdecode, left)), "added": list(map(os.fsdecode, right))})
-    else:
-        for sign, paths in (("-", left), ("+", right)):
-            for path in paths:
-                typer.echo(f"{sign} {output.plain(os.fsdecode(path))}")
-    return 1 if left or right else 0
+    removed, added = list(map(os.fsdecode, left)), list(map(os.fsdecode, right))
+    lines = [*(f"- {path}" for path in removed), *(f"+ {path}" for path in added)]
+    output.print_answer(json, {"removed": removed, "added": added}, lines)
+    return 1 if lines else 0

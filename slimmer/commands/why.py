@@ -46,11 +46,7 @@ def why(
     from ..report.lookup import why as find
 
     answer = find(_report(image, platform), path)
-    if json:
-        output.print_json(answer.to_json())
-    else:
-        for line in answer.lines():
-            typer.echo(output.plain(line))
+    output.print_answer(json, answer.to_json(), answer.lines())
     return 0 if answer.state == "kept" else 1
 
 
