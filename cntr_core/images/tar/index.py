@@ -16,7 +16,7 @@ from ...errors import ImageError
 from . import sparse
 from .headers import RECORD, Header, padded, parse_header, text
 from .members import LONGEST_NAME, Kind, quoted, split_path
-from .pax import Records, parse_records, pax_number, pax_time, xattrs
+from .pax import NO_XATTRS, Records, parse_records, pax_number, pax_time, xattrs
 from .plain import PlainTar
 
 _KINDS = {
@@ -51,17 +51,17 @@ class Entry(NamedTuple):
     kind: Kind
     path: bytes
     mode: int
-    uid: int
-    gid: int
-    mtime: int
-    size: int
-    link: bytes
-    device: int
-    xattrs: Mapping[bytes, bytes]
-    segments: sparse.Segments | None
-    start: int
-    data: int
-    end: int
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    size: int = 0
+    link: bytes = b""
+    device: int = 0
+    xattrs: Mapping[bytes, bytes] = NO_XATTRS
+    segments: sparse.Segments | None = None
+    start: int = 0
+    data: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)

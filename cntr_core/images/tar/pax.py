@@ -18,7 +18,7 @@ _LENGTH = re.compile(rb"(\d{1,7}) ")
 # Docker, containerd and umoci read xattrs from here and from nowhere else; bsdtar repeats them as LIBARCHIVE.xattr.
 _XATTR = b"SCHILY.xattr."
 _LONGEST_NAME, _LARGEST_VALUE = 255, 1 << 16  # XATTR_NAME_MAX and XATTR_SIZE_MAX of linux/limits.h
-_NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
+NO_XATTRS: Mapping[bytes, bytes] = MappingProxyType({})
 
 
 def parse_records(data: bytes) -> Records:
@@ -63,4 +63,4 @@ def xattrs(fields: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
     for name, value in found.items():
         if not 0 < len(name) <= _LONGEST_NAME or len(value) > _LARGEST_VALUE:
             raise ImageError("has an extended attribute with an impossible name or size")
-    return MappingProxyType(found) if found else _NOTHING
+    return MappingProxyType(found) if found else NO_XATTRS

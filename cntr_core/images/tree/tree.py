@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from types import MappingProxyType
 from typing import NamedTuple
 
 from ..tar.index import Entry
@@ -14,6 +13,7 @@ from ..tar.members import Kind
 NO_MEMBER = -1
 """The number of a directory that no member describes: it is there for what is in it."""
 
+_IMPLIED = Entry(Kind.DIRECTORY, b"", 0o755)
 _MOST_LINKS = 40  # links that path_resolution(7) follows
 Parts = tuple[bytes, ...]
 
@@ -79,7 +79,7 @@ class Tree:
 
     def __init__(self) -> None:
         self._count = 0
-        self.root = self._directory(_implied(), NO_MEMBER)
+        self.root = self._directory(_IMPLIED, NO_MEMBER)
 
     def _directory(self, entry: Entry, layer: int, number: int = NO_MEMBER) -> Directory:
         self._count += 1
@@ -94,7 +94,7 @@ class Tree:
 
     def new_directory(self, layer: int) -> Directory:
         """A directory that no member describes: 0755, root's, of 1970, as in every unpacking."""
-        return self._directory(_implied(), layer)
+        return self._directory(_IMPLIED, layer)
 
     def resolve(self, path: bytes, *, follow: bool = True) -> Resolution:
         """Where `path` leads, as for a process whose root this is.
@@ -159,22 +159,3 @@ class _Walk:
         link = name.file.entry.link
         pending += link.split(b"/")[::-1]
         return self._root if link.startswith(b"/") else here
-
-
-def _implied() -> Entry:
-    return Entry(
-        kind=Kind.DIRECTORY,
-        path=b"",
-        mode=0o755,
-        uid=0,
-        gid=0,
-        mtime=0,
-        size=0,
-        link=b"",
-        device=0,
-        xattrs=MappingProxyType({}),
-        segments=None,
-        start=0,
-        data=0,
-        end=0,
-    )

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from ..read.layout import blob_path
 from ..streams import CHUNK, Checked
-from ..values import Descriptor, ImageConfig, Platform
+from ..values import Descriptor, Platform
 
 Progress = Callable[[str, int], None]
 """Called with what is done just now ("compressing", "writing", "uploading") and how many more bytes of it are done;
@@ -48,11 +48,6 @@ class NewImage:
     layers: tuple[PlainLayer, ...]
     annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     subject: Descriptor | None = None
-
-    @property
-    def platform(self) -> Platform:
-        """What it runs on, as its configuration says; :raises ImageError: the configuration is damaged."""
-        return ImageConfig.parse(self.config).platform
 
 
 @dataclass(frozen=True, slots=True)
