@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ..errors import CntrError, ImageError
 from .image import Image
+from .limits import MOST_LAYERS
 from .location import locate
 from .read.blobs import ArchiveBlobs, Blobs, DirectoryBlobs, open_archive, spooled_archive
 from .read.docker_archive import is_docker_archive, read_docker_archive
@@ -109,12 +110,11 @@ def _of_any_engine(reference: str, engines: Sequence[ImageHolder], progress: Cou
 
 
 def _read(reference: str, blobs: Blobs, tag: str, platform: Platform) -> Image:
-    if is_layout(blobs):
-        digest, config, layers = read_layout(blobs, tag, platform)
+    if is_layout(blobs) or is_docker_archive(blobs):
+        digest, config, layers = (read_layout if is_layout(blobs) else read_docker_archive)(blobs, tag, platform)
+        if len(layers) > MOST_LAYERS:
+            raise ImageError(f"it has {len(layers)} layers, and at most {MOST_LAYERS} are read")
         return Image(reference, config, layers, blobs, digest)
-    if is_docker_archive(blobs):
-        config, layers = read_docker_archive(blobs, tag, platform)
-        return Image(reference, config, layers, blobs)
     if not isinstance(blobs, ArchiveBlobs):
         raise ImageError(
             "the directory is not an OCI layout (it has no oci-layout and index.json)",

@@ -14,13 +14,12 @@ from typing import Protocol
 
 from ...errors import ImageError, about
 from ...kernel.paths import open_in_root
+from ..limits import LARGEST_DOCUMENT
 from ..streams import CHUNK, Budget, Checked, Counted, Counter, Reader, Window, decompressed, uncounted
 from ..tar.index import Entry, read_index
 from ..tar.members import Kind
 from ..tar.plain import PlainTar
 
-# Manifests and configurations are kilobytes; a registry accepts 4 MiB (distribution-spec 1.1).
-LARGEST_DOCUMENT = 4 << 20
 _LINK_HOPS = 8
 
 

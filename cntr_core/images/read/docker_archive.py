@@ -22,8 +22,8 @@ def is_docker_archive(blobs: Blobs) -> bool:
         return False
 
 
-def read_docker_archive(blobs: Blobs, tag: str, platform: Platform) -> tuple[ImageConfig, tuple[Layer, ...]]:
-    """The configuration and layers of the image named `tag` (or the only one).
+def read_docker_archive(blobs: Blobs, tag: str, platform: Platform) -> tuple[str, ImageConfig, tuple[Layer, ...]]:
+    """No digest, the configuration and the layers of the image named `tag` (or the only one).
 
     :raises ImageError: none or several match, or a document is missing or damaged.
     """
@@ -36,8 +36,13 @@ def read_docker_archive(blobs: Blobs, tag: str, platform: Platform) -> tuple[Ima
     check_config(config, platform, len(names))
     for diff_id in config.diff_ids:
         check_digest(diff_id)
-    return config, tuple(
-        Layer(posixpath.normpath(name), diff_id=diff_id) for name, diff_id in zip(names, config.diff_ids, strict=True)
+    return (
+        "",
+        config,
+        tuple(
+            Layer(posixpath.normpath(name), diff_id=diff_id)
+            for name, diff_id in zip(names, config.diff_ids, strict=True)
+        ),
     )
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from ... import labels
 from ...errors import ImageError
+from ..limits import DEEPEST_INDEX, MOST_MANIFESTS
 from ..streams import check_digest
 from ..values import INDEXES, MANIFESTS, REF_NAME, Descriptor, ImageConfig, Layer, Platform, Record
 from .blobs import Blobs
 
 _LAYER = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
 _NAMES = (REF_NAME, "io.containerd.image.name")
-_DEEPEST_INDEX = 8
 _OTHER_PLATFORM = "use an image for that platform; commands that only read images take another with --platform"
 
 
@@ -68,7 +68,7 @@ def _known(names: Iterable[str]) -> str:
 
 def _by_platform(blobs: Blobs, candidates: Sequence[Descriptor], platform: Platform) -> Descriptor:
     """The manifest for `platform` among `candidates`, through indexes of indexes."""
-    manifests = [one for one in _flatten(blobs, candidates, 0) if not _is_attestation(one)]
+    manifests = [one for one in _flatten(blobs, candidates) if not _is_attestation(one)]
     exact = [one for one in manifests if one.platform and platform.runs(one.platform)]
     # One manifest need not name a platform: its configuration does, and is checked.
     found = exact or [one for one in manifests if one.platform is None]
@@ -80,15 +80,27 @@ def _by_platform(blobs: Blobs, candidates: Sequence[Descriptor], platform: Platf
     return found[0]
 
 
-def _flatten(blobs: Blobs, candidates: Sequence[Descriptor], depth: int) -> Iterable[Descriptor]:
-    if depth == _DEEPEST_INDEX:
-        raise ImageError("its indexes are nested too deeply")
-    for one in candidates:
-        if one.media_type in INDEXES:
-            nested = Record.parse(read_document(blobs, one), f"index {one.digest}")
-            yield from _flatten(blobs, Descriptor.read_all(nested, "manifests"), depth + 1)
-        elif one.media_type in MANIFESTS:
-            yield one
+def _flatten(blobs: Blobs, candidates: Sequence[Descriptor]) -> Sequence[Descriptor]:
+    """The manifests among the candidates and in their indexes, level by level; an index that is named twice is read
+    once."""
+    manifests, read = [], set()
+    level = candidates
+    for _ in range(DEEPEST_INDEX):
+        below: list[Descriptor] = []
+        for one in level:
+            if one.media_type in MANIFESTS:
+                manifests.append(one)
+            elif one.media_type in INDEXES and one.digest not in read:
+                read.add(one.digest)
+                below += Descriptor.read_all(
+                    Record.parse(read_document(blobs, one), f"index {one.digest}"), "manifests"
+                )
+            if len(manifests) + len(below) > MOST_MANIFESTS:
+                raise ImageError(f"its indexes name more than {MOST_MANIFESTS} manifests")
+        if not below:
+            return manifests
+        level = below
+    raise ImageError("its indexes are nested too deeply")
 
 
 def _is_attestation(descriptor: Descriptor) -> bool:

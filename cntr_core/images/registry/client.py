@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 import httpx
 
 from ...errors import ImageError
-from ..read.blobs import LARGEST_DOCUMENT
+from ..limits import LARGEST_DOCUMENT
 from ..values import Record
 from .auth import RegistryAuth
 from .reference import RegistryReference

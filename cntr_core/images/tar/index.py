@@ -7,16 +7,18 @@ error, never a shorter one.
 from __future__ import annotations
 
 import os
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...errors import ImageError
+from ..limits import LARGEST_FILE, LONGEST_HEADER, LONGEST_NAME, MOST_GLOBAL_XATTRS, MOST_MEMBERS, MOST_SEGMENTS
 from . import sparse
 from .headers import RECORD, Header, padded, parse_header, text
-from .members import LONGEST_NAME, Kind, quoted, split_path
-from .pax import NO_XATTRS, Records, parse_records, pax_number, pax_time, xattrs
+from .members import Kind, quoted, split_path
+from .pax import APPLIED, NO_XATTRS, Records, applied, parse_records, pax_number, pax_time, xattrs
 from .plain import PlainTar
 
 _KINDS = {
@@ -33,11 +35,9 @@ _KINDS = {
 }
 _NAME, _LINK, _PAX, _GLOBAL = b"L", b"K", b"x", b"g"
 _ZEROS = bytes(RECORD)
-_LONGEST_HEADER = 1 << 20  # what Go's archive/tar, and so docker, allows a PAX header or long name
 _LATEST = 10**12  # seconds
 _NO_ID = 0xFFFFFFFF  # chown(2) takes it for "leave as it is"
 _AHEAD = 1 << 15  # bytes read at once: several members, where they are small
-_APPLIED = (b"path", b"linkpath", b"size", b"mtime", b"uid", b"gid")
 
 
 class Entry(NamedTuple):
@@ -119,6 +119,8 @@ class _Scanner:
         self._ahead = b""
         self._ahead_at = 0
         self._global: dict[bytes, bytes] = {}
+        self._global_xattrs = NO_XATTRS
+        self._segments = 0
         self._spans: list[tuple[int, int]] = []
 
     def scan(self) -> LayerIndex:
@@ -130,6 +132,8 @@ class _Scanner:
                 entry, at = self._member(at)
             if entry:
                 entries.append(entry)
+            if len(entries) > MOST_MEMBERS:
+                raise ImageError(f"its tar has more than {MOST_MEMBERS} members")
         if record and self._record(at + RECORD).strip(b"\0"):
             raise ImageError("its tar goes on after an end mark")
         return LayerIndex(tuple(entries), tuple(self._spans), at)
@@ -162,7 +166,7 @@ class _Scanner:
             at = end
 
     def _extension(self, header: Header, at: int) -> tuple[bytes, int]:
-        if header.size > _LONGEST_HEADER:
+        if header.size > LONGEST_HEADER:
             raise ImageError(f"a header claims {header.size} bytes")
         end = at + RECORD + padded(header.size)
         if end > self._tar.size:
@@ -173,12 +177,17 @@ class _Scanner:
         start = extensions.start
         if extensions != _Extensions(start):
             raise ImageError("has a global header amid its own")
-        self._global |= dict(parse_records(content))
+        self._global |= applied(parse_records(content))
+        self._global_xattrs = xattrs(self._global)
+        if len(self._global_xattrs) > MOST_GLOBAL_XATTRS:
+            raise ImageError("has too many extended attributes for all members")
         self._spans.append((start, end))
 
     def _entry(self, header: Header, extensions: _Extensions, at: int, record: bytes) -> Entry:
-        fields = self._global | dict(extensions.records or ())
-        for key in _APPLIED:
+        own = applied(extensions.records or ())
+        # Not copied into each member: a global header may be large, and members many.
+        fields = ChainMap(own, self._global) if self._global else own
+        for key in APPLIED:
             if fields.get(key) == b"":
                 raise ImageError(f"has an empty PAX field {key.decode()!r}")
         head = _Head(header, record, at, extensions, fields)
@@ -187,7 +196,7 @@ class _Scanner:
             if b".." in path or b"\0" in path or len(path) > LONGEST_NAME:
                 split_path(path)
             kind = _kind(header, path)
-            return _described(head, path, kind, self._content(head, kind))
+            return _described(head, path, kind, self._content(head, kind), self._xattrs(extensions))
 
     def _content(self, head: _Head, kind: Kind) -> _Content:
         data, size = head.at + RECORD, _stored(head, kind)
@@ -196,9 +205,18 @@ class _Scanner:
             own = holes.map_size if head.header.type == b"S" else 0  # that map comes on top of the size
             segments = sparse.check(holes, size + own)
             content = _Content(holes.size, segments, data + holes.map_size, content.end + own)
+            self._segments += len(segments)
+        if content.size > LARGEST_FILE or self._segments > MOST_SEGMENTS:
+            raise ImageError(f"claims {content.size} bytes in {len(content.segments or ())} parts")
         if content.end > self._tar.size:
             raise ImageError("is cut off")
         return content
+
+    def _xattrs(self, extensions: _Extensions) -> Mapping[bytes, bytes]:
+        own = xattrs(applied(extensions.records or ()))
+        if not own or not self._global_xattrs:
+            return own or self._global_xattrs
+        return ChainMap(dict(own), dict(self._global_xattrs))
 
     def _holes(self, head: _Head) -> sparse.Sparse | None:
         if head.header.type == b"S":
@@ -212,7 +230,7 @@ def _stored(head: _Head, kind: Kind) -> int:
     return size if kind is Kind.FILE else 0
 
 
-def _described(head: _Head, path: bytes, kind: Kind, content: _Content) -> Entry:
+def _described(head: _Head, path: bytes, kind: Kind, content: _Content, own: Mapping[bytes, bytes]) -> Entry:
     header, fields = head.header, head.fields
     return Entry(
         kind=kind,
@@ -224,7 +242,7 @@ def _described(head: _Head, path: bytes, kind: Kind, content: _Content) -> Entry
         size=content.size,
         link=_link(head),
         device=_device(header, kind),
-        xattrs=xattrs(fields),
+        xattrs=own,
         segments=content.segments,
         start=head.extensions.start,
         data=content.data,

@@ -6,6 +6,7 @@ import enum
 import os
 
 from ...errors import ImageError
+from ..limits import LONGEST_NAME, LONGEST_PATH
 
 # image-spec 1.1, layer.md, "Whiteouts"; names with the second prefix were AUFS's own.
 WHITEOUT = b".wh."
@@ -17,7 +18,6 @@ FOREIGN_XATTRS = ("trusted.overlay.", "user.overlay.", "security.selinux", "syst
 machine that made the image, and what only an NFS client may set."""
 
 _MOST_SHOWN = 200  # bytes
-_LONGEST_PATH, LONGEST_NAME = 4095, 255  # bytes: PATH_MAX without its NUL, and NAME_MAX, of linux/limits.h
 
 
 class Kind(enum.Enum):
@@ -45,6 +45,6 @@ def split_path(path: bytes) -> tuple[bytes, ...]:
     parts = tuple(part for part in path.split(b"/") if part not in (b"", b"."))
     if b".." in parts or b"\0" in path:
         raise ImageError(f"the path {quoted(path)} leads outside the image")
-    if len(path) > _LONGEST_PATH or any(len(part) > LONGEST_NAME for part in parts):
-        raise ImageError(f"has too long a path (at most {_LONGEST_PATH} bytes in all, and {LONGEST_NAME} in a name)")
+    if len(path) > LONGEST_PATH or any(len(part) > LONGEST_NAME for part in parts):
+        raise ImageError(f"has too long a path (at most {LONGEST_PATH} bytes in all, and {LONGEST_NAME} in a name)")
     return parts

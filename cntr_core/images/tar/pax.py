@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from ...errors import ImageError
+from ..limits import LARGEST_XATTR, LARGEST_XATTR_NAMES, LONGEST_XATTR_NAME
 
 Records = Sequence[tuple[bytes, bytes]]
 """Keywords and values, in order: GNU's first sparse format repeats some."""
@@ -17,7 +18,9 @@ _NUMBER = re.compile(rb"\d{1,18}")
 _LENGTH = re.compile(rb"(\d{1,7}) ")
 # Docker, containerd and umoci read xattrs from here and from nowhere else; bsdtar repeats them as LIBARCHIVE.xattr.
 _XATTR = b"SCHILY.xattr."
-_LONGEST_NAME, _LARGEST_VALUE = 255, 1 << 16  # XATTR_NAME_MAX and XATTR_SIZE_MAX of linux/limits.h
+APPLIED = (b"path", b"linkpath", b"size", b"mtime", b"uid", b"gid")
+"""The keywords that say something of every kind of file."""
+_SPARSE = b"GNU.sparse."
 NO_XATTRS: Mapping[bytes, bytes] = MappingProxyType({})
 
 
@@ -41,6 +44,11 @@ def parse_records(data: bytes) -> Records:
     return records
 
 
+def applied(records: Records) -> dict[bytes, bytes]:
+    """The fields that mean something to us, the last of each keyword: comments and the like are dropped."""
+    return {key: value for key, value in records if key in APPLIED or key.startswith((_XATTR, _SPARSE))}
+
+
 def pax_number(value: bytes, what: str) -> int:
     """:raises ImageError: not a number of at most 18 digits."""
     if not _NUMBER.fullmatch(value):
@@ -61,6 +69,8 @@ def xattrs(fields: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
     """The extended attributes among the fields; :raises ImageError: one that Linux cannot hold."""
     found = {key.removeprefix(_XATTR): value for key, value in fields.items() if key.startswith(_XATTR)}
     for name, value in found.items():
-        if not 0 < len(name) <= _LONGEST_NAME or len(value) > _LARGEST_VALUE:
+        if not 0 < len(name) <= LONGEST_XATTR_NAME or len(value) > LARGEST_XATTR:
             raise ImageError("has an extended attribute with an impossible name or size")
+    if sum(map(len, found)) > LARGEST_XATTR_NAMES:
+        raise ImageError("has more extended attributes than Linux can list")
     return MappingProxyType(found) if found else NO_XATTRS

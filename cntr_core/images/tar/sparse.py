@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ...errors import ImageError
+from ..limits import LONGEST_HEADER
 from .headers import RECORD, number, padded
 from .pax import Records, pax_number
 from .plain import PlainTar
@@ -14,7 +15,6 @@ Segments = tuple[tuple[int, int], ...]
 """The (offset, size) of the parts that hold data, in order; in the tar they follow each other."""
 
 _PAIR = 24  # two numbers of 12 bytes
-_LONGEST_MAP = 1 << 20  # bytes; what a map of holes may take of our memory
 
 
 class Sparse(NamedTuple):
@@ -31,7 +31,7 @@ def old_gnu(tar: PlainTar, header: bytes, at: int) -> Sparse:
     more, position = header[482], at + RECORD
     while more:
         record = tar.read(RECORD, position)
-        if len(record) < RECORD or position - at > _LONGEST_MAP:
+        if len(record) < RECORD or position - at > LONGEST_HEADER:
             raise ImageError("has an impossible map of holes")
         pairs += _pairs(record[:504])
         more, position = record[504], position + RECORD
@@ -79,7 +79,7 @@ def _map_before(tar: PlainTar, data: int) -> tuple[Sequence[bytes], int]:
     head = content.partition(b"\n")[0]
     wanted = 2 * pax_number(head, "map of holes") + 1
     while content.count(b"\n") < wanted:
-        if len(content) > _LONGEST_MAP or not (more := tar.read(max(RECORD, len(content)), data + len(content))):
+        if len(content) > LONGEST_HEADER or not (more := tar.read(max(RECORD, len(content)), data + len(content))):
             raise ImageError("has an impossible map of holes")
         content += more
     lines = content.split(b"\n", wanted)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..tar.members import Kind
+from ..tar.sparse import Segments
 from .branch import file_mode, file_xattrs
 from .layers import OpenLayers
 from .tree import Directory, File
@@ -59,7 +60,21 @@ def _names(file: File) -> list[bytes]:
 
 
 def _same_content(one: OpenLayers, before: File, other: OpenLayers, after: File) -> bool:
-    size = before.entry.size
-    return size == after.entry.size and all(
-        one.contents.read(before, _CHUNK, at) == other.contents.read(after, _CHUNK, at) for at in range(0, size, _CHUNK)
+    """Compares what is no hole in one of them."""
+    if before.entry.size != after.entry.size:
+        return False
+    parts = {*_segments(before), *_segments(after)}
+    return all(
+        one.contents.read(before, size, at) == other.contents.read(after, size, at)
+        for start, length in parts
+        for at, size in _chunks(start, length)
     )
+
+
+def _segments(file: File) -> Segments:
+    return ((0, file.entry.size),) if file.entry.segments is None else file.entry.segments
+
+
+def _chunks(start: int, length: int) -> Iterator[tuple[int, int]]:
+    for at in range(start, start + length, _CHUNK):
+        yield at, min(_CHUNK, start + length - at)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ...errors import about
+from ...errors import ImageError, about
 from ..image import Image
+from ..limits import MOST_MEMBERS
 from ..streams import Budget, Counter, uncounted
 from ..tar.index import LayerIndex, read_index
 from ..tar.plain import PlainTar
@@ -35,7 +36,11 @@ class OpenLayers:
         """:raises ImageError: a layer is damaged or hostile, or has more members than the budget; the message names it,
         and the member."""
         titles = titles or [f"layer {number}" for number in range(1, len(tars) + 1)]
-        indexes = [_indexed(title, tar, budget) for title, tar in zip(titles, tars, strict=True)]
+        indexes: list[LayerIndex] = []
+        for title, tar in zip(titles, tars, strict=True):
+            indexes.append(_indexed(title, tar, budget))
+            if sum(len(index.entries) for index in indexes) > MOST_MEMBERS:
+                raise ImageError(f"{title}: it has more than {MOST_MEMBERS} files, with the layers below it")
         return cls(tars, indexes, merge(indexes, titles), Contents(tars), titles)
 
     @property

@@ -36,6 +36,7 @@ class _LayerMerge:
         self._title = title
         self._touched: set[tuple[Directory, bytes]] = set()  # what this layer brought, with all its parents
         self._parents: dict[Parts, Directory] = {}
+        self._cleared: set[Directory] = set()
 
     def apply(self, index: LayerIndex) -> None:
         for number, entry in enumerate(index.entries):
@@ -82,10 +83,13 @@ class _LayerMerge:
             self._clear(there.file)
 
     def _clear(self, directory: Directory) -> None:
-        """Remove what this layer did not bring."""
+        """Remove what this layer did not bring. What it brings later stays, so once is enough."""
         pending = [directory]
         while pending:
             current = pending.pop()
+            if current in self._cleared:
+                continue
+            self._cleared.add(current)
             for name in list(current.children.values()):
                 if (current, name.name) not in self._touched:
                     self._remove(name)

@@ -63,8 +63,11 @@ class Name:
 
     @property
     def path(self) -> bytes:
-        above = self.parent.path
-        return above + self.name if above == b"/" else above + b"/" + self.name
+        parts, above = [self.name], self.parent
+        while above.names:  # the root has none
+            parts.append(above.names[0].name)
+            above = above.names[0].parent
+        return b"/" + b"/".join(reversed(parts))
 
 
 class Resolution(NamedTuple):
