@@ -8,17 +8,15 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..kernel.user_namespaces import user_outside
 from .image import Image
-from .open import ImageHolder, open_image
 from .tree.extract import unpack
 from .tree.layers import OpenLayers, open_layers
 from .tree.remove import remove_tree
 from .tree.store import CachedLayers
-from .values import ImageConfig
 
 _PARTIAL = ".partial-"
 
@@ -34,32 +32,28 @@ def cache_directory() -> str:
 
 
 @contextmanager
-def layers_of(reference: str, engines: Sequence[ImageHolder] = ()) -> Iterator[tuple[OpenLayers, ImageConfig]]:
-    """The image's layers, open and merged, and its configuration. Layers that had to be decompressed are kept.
+def layers_of(image: Image) -> Iterator[OpenLayers]:
+    """The image's layers, open and merged. Those that had to be decompressed are kept.
 
-    :raises ImageError: as :func:`open_image` and :func:`open_layers` do.
+    :raises ImageError: as :func:`open_layers` does.
     """
-    store = CachedLayers(os.path.join(cache_directory(), "layers"))
-    with open_image(reference, engines=engines) as image, open_layers(image, store=store) as layers:
-        yield layers, image.config
+    with open_layers(image, store=CachedLayers(os.path.join(cache_directory(), "layers"))) as layers:
+        yield layers
 
 
-@contextmanager
-def unpacked(reference: str, engines: Sequence[ImageHolder] = ()) -> Iterator[tuple[str, ImageConfig]]:
-    """The directory that holds the image's root, for reading only, and its configuration.
+def unpacked(image: Image) -> str:
+    """The directory that holds the image's root, for reading only.
 
-    :raises ImageError: as :func:`open_image` and :func:`unpack` do.
+    :raises ImageError: as :func:`unpack` does.
     """
-    with open_image(reference, engines=engines) as image:
-        trees = os.path.join(cache_directory(), "trees")
-        os.makedirs(trees, mode=0o700, exist_ok=True)
-        tree = os.path.join(trees, _key(image))
-        with open(os.path.join(trees, ".lock"), "wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not os.path.isdir(tree):
-                _add(image, trees, tree)
-        config = image.config
-    yield tree, config
+    trees = os.path.join(cache_directory(), "trees")
+    os.makedirs(trees, mode=0o700, exist_ok=True)
+    tree = os.path.join(trees, _key(image))
+    with open(os.path.join(trees, ".lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.isdir(tree):
+            _add(image, trees, tree)
+    return tree
 
 
 def _add(image: Image, trees: str, tree: str) -> None:

@@ -104,9 +104,12 @@ def _prepared(
             from ..images import layers_of, open_fat
 
             slim = process.container
-            with open_fat(str(slim.ref), slim.image, slim.labels, options.fat, engines, layers_of) as (fat, reference):
-                plan = plan_whole(target, options, reference, filesystem.name, caller)
-                below = fat.branch()
+            with (
+                open_fat(str(slim.ref), slim.image, slim.labels, options.fat, engines) as fat,
+                layers_of(fat) as layers,
+            ):
+                plan = plan_whole(target, options, fat.reference, filesystem.name, caller)
+                below = layers.branch()
                 yield _Prepared(target, plan, lambda: whole_branches(target, below, scratch=options.scratch), False)
         else:
             with open_tools(options.tools, container, engines, filesystem, caller) as tools:

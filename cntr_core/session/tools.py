@@ -115,14 +115,14 @@ def _clone(other: Target) -> int:
 @contextmanager
 def _image(name: str, engines: Sequence[Engine], filesystem: Filesystem) -> Iterator[tuple[Tree, ImageConfig]]:
     """The image's tree, straight from its layers where the filesystem can show that."""
-    from ..images import layers_of, unpacked
+    from ..images import layers_of, open_image, unpacked
 
     if filesystem.directories_only:
-        with unpacked(name, engines) as (directory, config), _directory(directory) as root:
-            yield DirectoryTree(root), config
+        with open_image(name, engines=engines) as image, _directory(unpacked(image)) as root:
+            yield DirectoryTree(root), image.config
     else:
-        with layers_of(name, engines) as (layers, config):
-            yield layers.branch(), config
+        with open_image(name, engines=engines) as image, layers_of(image) as layers:
+            yield layers.branch(), image.config
 
 
 @contextmanager

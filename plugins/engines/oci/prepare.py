@@ -114,9 +114,9 @@ def _with_fat(
     directory: ContainerDirectory, record: ContainerRecord, options: ContainerOptions, engines: Sequence[ImageHolder]
 ) -> ContainerRecord:
     what, wanted = f"image {record.image}", options.fallback or ""
-    with open_fat(what, record.image, record.labels, wanted, engines, unpacked) as (fat, _):
+    with open_fat(what, record.image, record.labels, wanted, engines) as fat:
         misses = os.path.abspath(options.misses) if options.misses else directory.file("misses")
-        return dataclasses.replace(record, fat=fat, misses=misses)
+        return dataclasses.replace(record, fat=unpacked(fat), misses=misses)
 
 
 def _base_name(image: str) -> str:
