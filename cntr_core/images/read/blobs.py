@@ -196,7 +196,7 @@ def write_all(source: Reader, fd: int, budget: Budget) -> None:
             file.write(data)
 
 
-class _Pieces:
+class Pieces:
     """Makes a :class:`Reader` of an iterable of byte strings, as engines send images."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -208,7 +208,7 @@ class _Pieces:
 
 def spooled_archive(pieces: Iterable[bytes], progress: Counter = uncounted) -> ArchiveBlobs:
     """The members of an archive that comes as a stream; :raises ImageError: it is no tar."""
-    return _spooled(Counted(_Pieces(pieces), progress))
+    return _spooled(Counted(Pieces(pieces), progress))
 
 
 def _spooled(source: Reader) -> ArchiveBlobs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,43 +12,42 @@ import httpx
 from ...errors import ImageError
 from ..values import Record
 from .credentials import Credentials, find_credentials
-from .reference import RegistryReference
+from .reference import RegistryReference, is_loopback
 
 _CHALLENGE = re.compile(r"\s*(?P<scheme>[A-Za-z]+)\s+(?P<rest>.*)")
 _PARAMETER = re.compile(r'(?P<key>[A-Za-z]+)\s*=\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s,"]+))')
 
 
-class RegistryAuth(httpx.Auth):
-    """Asks nobody for credentials until the registry wants some, and sends them nowhere else."""
+Ask = Callable[[httpx.Request], tuple[httpx.Response, bytes]]
+"""Sends one request, follows no redirect, and gives the response with its body."""
+
+
+class RegistryAuth:
+    """Looks for credentials when the registry itself wants some, and makes the header that it wants. Whoever sends
+    requests sends that header to the registry's own origin only."""
 
     def __init__(self, reference: RegistryReference, actions: str, also: Sequence[str] = ()) -> None:
         self._reference = reference
         self._scopes = [f"repository:{reference.name}:{actions}", *(f"repository:{name}:pull" for name in also)]
-        self._header = ""
+        self.header = ""
+        """The value of ``Authorization``; "" until the registry wants one."""
         self._credentials: Credentials | None = None
         self.named_user = False
         """Whether credentials were found: a refusal then means that they are wrong."""
 
-    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        if request.url.netloc.decode() != self._reference.host:
-            yield request  # a storage elsewhere, which the registry sent us to
-            return
-        if self._header:
-            request.headers["Authorization"] = self._header
-        response = yield request
-        if response.status_code != httpx.codes.UNAUTHORIZED:
-            return
-        challenges = _challenges(response.headers.get_list("WWW-Authenticate"))
-        if "bearer" in challenges:
-            token = yield self._token_request(challenges["bearer"])
-            token.read()
-            self._header = f"Bearer {_token(token, self._reference.host)}"
-        elif "basic" in challenges and (known := self._find()):
-            self._header = _basic(known)
+    def meet(self, challenges: Sequence[str], ask: Ask) -> bool:
+        """Meet what ``WWW-Authenticate`` demands; whether there is a header for it now.
+
+        :raises ImageError: the token service refuses, or must not get a password.
+        """
+        offered = _challenges(challenges)
+        if "bearer" in offered:
+            self.header = f"Bearer {_token(*ask(self._token_request(offered['bearer'])), self._reference.host)}"
+        elif "basic" in offered and (known := self._find()):
+            self.header = _basic(known)
         else:
-            return
-        request.headers["Authorization"] = self._header
-        yield request
+            return False
+        return True
 
     def _find(self) -> Credentials | None:
         if self._credentials is None:
@@ -59,7 +58,8 @@ class RegistryAuth(httpx.Auth):
     def _token_request(self, challenge: Mapping[str, str]) -> httpx.Request:
         """What distribution's auth/token.md and auth/oauth.md say."""
         realm, known = challenge.get("realm", ""), self._find()
-        if urlsplit(realm).scheme != "https" and not self._reference.is_local:
+        place = urlsplit(realm)
+        if place.scheme != "https" and not (self._reference.is_local and is_loopback(place.hostname or "")):
             raise ImageError(f"{self._reference.host} requires passwords to be sent unencrypted, to {realm!r}")
         service = challenge.get("service", "")
         if known and known.identity_token:
@@ -82,12 +82,12 @@ def _challenges(headers: Sequence[str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _token(response: httpx.Response, host: str) -> str:
+def _token(response: httpx.Response, body: bytes, host: str) -> str:
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.BAD_REQUEST):
         raise ImageError(f"{host} does not accept the user name or password", f"docker login {host}")
     if not response.is_success:
         raise ImageError(f"the token service of {host} fails: {response.status_code} {response.reason_phrase}")
-    answer = Record.parse(response.content, f"the answer of {host}'s token service")
+    answer = Record.parse(body, f"the answer of {host}'s token service")
     token = answer.text("token") or answer.text("access_token")
     if not token:
         raise ImageError(f"the token service of {host} sends no token")

@@ -15,6 +15,8 @@ import httpx
 
 from ...errors import ImageError
 from ..limits import LARGEST_DOCUMENT
+from ..read.blobs import Pieces
+from ..streams import CHUNK, Reader, decompressed
 from ..values import Record
 from .auth import RegistryAuth
 from .reference import RegistryReference
@@ -23,6 +25,7 @@ DELAYS = (0.3, 1.0, 3.0)
 """Seconds before each further attempt."""
 _LONGEST_DELAY = 60.0
 """Seconds that a registry may make us wait by Retry-After."""
+_MOST_HOPS = 10
 _BUSY = (408, 429, 500, 502, 503, 504)
 _TIMEOUT = httpx.Timeout(60, connect=10)
 # A layer must arrive as it is stored: its digest is that of the compressed bytes.
@@ -77,10 +80,8 @@ class Repository:
         self.reference = reference
         self._auth = RegistryAuth(reference, actions, also)
         self._client = httpx.Client(
-            auth=self._auth,
             headers=_HEADERS,
             timeout=_TIMEOUT,
-            follow_redirects=True,
             verify=ssl.create_default_context(),  # the system's certificates, or those of SSL_CERT_FILE
             trust_env=not reference.is_local,  # a proxy does not lead to this machine
         )
@@ -120,13 +121,53 @@ class Repository:
     def stream(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
         """One attempt, whose body is still to be read, inside of :meth:`reaching`; errors as for
         :meth:`request`."""
-        url = path if "://" in path else self.url(path)
         with self.reaching():
-            response = self._client.send(self._client.build_request(method, url, **options), stream=True)
+            response = self._send(method, path if "://" in path else self.url(path), options)
         try:
             if not response.is_success:
                 raise self._refused(response, self._body(response))
             yield response
+        finally:
+            response.close()
+
+    def _send(self, method: str, url: str, options: dict[str, Any]) -> httpx.Response:
+        """The response of whoever has it at last: redirects are followed, and the registry's own challenge is met. What
+        lies on the way is not read, and credentials go to the registry's own scheme, host and port only."""
+        met = False
+        for _ in range(_MOST_HOPS):
+            response = self._send_once(self._client.build_request(method, url, **options))
+            try:
+                if _is_redirect(response, method):
+                    url, options = _redirected(response), {**options, "params": None}
+                elif met or not self._is_met(response):
+                    return response
+                else:
+                    met = True
+            except BaseException:
+                response.close()
+                raise
+            response.close()
+        raise RegistryError(f"{self.reference.host} redirects more than {_MOST_HOPS} times")
+
+    def _send_once(self, request: httpx.Request) -> httpx.Response:
+        if self._auth.header and self._is_own(request.url):
+            request.headers["Authorization"] = self._auth.header
+        return self._client.send(request, stream=True)
+
+    def _is_own(self, url: httpx.URL) -> bool:
+        return _origin(url) == _origin(httpx.URL(self.reference.base))
+
+    def _is_met(self, response: httpx.Response) -> bool:
+        """Whether the response is a challenge of the registry's own, which the next request will meet."""
+        if response.status_code != httpx.codes.UNAUTHORIZED or not self._is_own(response.url):
+            return False
+        return self._auth.meet(response.headers.get_list("WWW-Authenticate"), self._ask)
+
+    def _ask(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        """One request to a token service, which leads nowhere else."""
+        response = self._client.send(request, stream=True)
+        try:
+            return response, self._body(response)
         finally:
             response.close()
 
@@ -141,9 +182,13 @@ class Repository:
             raise RegistryError(f"{self.reference.host} sent an unexpected response: {error}") from error
 
     def _body(self, response: httpx.Response) -> bytes:
+        """All that a response brings, decompressed once at the most, as far as a document may be long."""
         content = bytearray()
         with self.reaching():
-            for piece in response.iter_bytes():
+            source: Reader = Pieces(response.iter_raw(CHUNK))
+            if "Content-Encoding" in response.headers:  # although nobody asked for it
+                source, _ = decompressed(source)
+            while piece := source.read(CHUNK):
                 content += piece
                 if len(content) > LARGEST_DOCUMENT:
                     raise RegistryError(f"{self.reference.host} answers with more than {LARGEST_DOCUMENT} bytes")
@@ -169,6 +214,20 @@ class Repository:
         return RegistryError(
             sentence, "try again later" if passing else "", status=status, passing=passing, delay=_delay(response)
         )
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port  # httpx leaves the port of the scheme out
+
+
+def _is_redirect(response: httpx.Response, method: str) -> bool:
+    """Whether the same is to be asked elsewhere; after 301 to 303 only what changes nothing may be (RFC 9110, 15.4)."""
+    same = response.status_code in (httpx.codes.TEMPORARY_REDIRECT, httpx.codes.PERMANENT_REDIRECT)
+    return response.has_redirect_location and (same or method in ("GET", "HEAD"))
+
+
+def _redirected(response: httpx.Response) -> str:
+    return str(response.url.join(response.headers["Location"]))
 
 
 def _said(body: bytes) -> str:

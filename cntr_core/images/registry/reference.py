@@ -24,6 +24,14 @@ def is_engine_name(name: str) -> bool:
     return bool(_ENGINE_NAME.fullmatch(name))
 
 
+def is_loopback(host: str) -> bool:
+    """Whether `host`, without a port, is this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class RegistryReference:
     """An image, or all images of one name, in the registry at `host` (``HOST[:PORT]``)."""
@@ -55,11 +63,7 @@ class RegistryReference:
     @property
     def is_local(self) -> bool:
         """Whether the registry is on this machine: such ones speak plain HTTP, as docker takes it, too."""
-        host = self.host.rpartition(":")[0] if re.search(r":[0-9]+$", self.host) else self.host
-        try:
-            return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host.rpartition(":")[0] if re.search(r":[0-9]+$", self.host) else self.host)
 
     @property
     def base(self) -> str:
