@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 from ...errors import ImageError
 from ..values import Record
+from .reference import HUB, HUB_NAMES
 
 _HELPER_LIMIT = 30
 """Seconds that a credential helper may take; it may have to unlock a key ring."""
+_HUB_KEY = "https://index.docker.io/v1/"  # what docker login calls its own registry
 _TOKEN_USER = "<token>"  # docker-credential-helpers: the secret is an identity token
 
 
@@ -26,31 +28,42 @@ class Credentials:
 
 
 def find_credentials(host: str) -> Credentials | None:
-    """What ``$DOCKER_CONFIG/config.json`` (``~/.docker``) knows for the registry `host`, or a helper named there.
+    """What the files of docker and podman know for the registry `host`, or a helper named there: the first that does.
 
-    :raises ImageError: the file is damaged, or the helper fails.
+    :raises ImageError: a file is damaged, or the helper fails.
     """
-    config = _docker_config()
-    if helper := config.texts_by_name("credHelpers").get(host):
-        return _ask(helper, host)
-    if noted := _noted(config, host):
-        return noted
-    helper = config.text("credsStore")
-    return _ask(helper, host) if helper else None
+    return next((known for path in _files() if (known := _find_in(path, host))), None)
 
 
-def _docker_config() -> Record:
-    """Docker's config.json, empty where there is none."""
-    directory = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
-    path = os.path.join(directory, "config.json")
+def _files() -> list[str]:
+    """Docker's, and what containers-auth.json(5) names."""
+    docker = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    podman = [os.path.join(directory, "containers", "auth.json") for directory in (runtime, config)]
+    if os.getuid() == 0:
+        podman.append("/run/containers/0/auth.json")
+    named = os.environ.get("REGISTRY_AUTH_FILE")
+    return [os.path.join(docker, "config.json"), *([named] if named else podman)]
+
+
+def _find_in(path: str, host: str) -> Credentials | None:
     try:
         with open(path, "rb") as file:
-            return Record.parse(file.read(), path)
+            config = Record.parse(file.read(), path)
     except FileNotFoundError:
-        return Record({}, path)
+        return None
     except OSError as error:
         step = "set DOCKER_CONFIG to another directory"
         raise ImageError(f"{path} cannot be read: {error.strerror}", step) from error
+    helpers = config.texts_by_name("credHelpers")
+    for name in HUB_NAMES if host == HUB else (host,):
+        if name in helpers:
+            return _ask(helpers[name], host)
+        if noted := _noted(config, name):
+            return noted
+    helper = config.text("credsStore")
+    return _ask(helper, host) if helper else None
 
 
 def _noted(config: Record, host: str) -> Credentials | None:
@@ -85,7 +98,11 @@ def _ask(helper: str, host: str) -> Credentials | None:
     step = f"try {program} by hand, or remove it from docker's config.json"
     try:
         done = subprocess.run(
-            [program, "get"], input=host.encode(), capture_output=True, timeout=_HELPER_LIMIT, check=False
+            [program, "get"],
+            input=(_HUB_KEY if host == HUB else host).encode(),
+            capture_output=True,
+            timeout=_HELPER_LIMIT,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ImageError(f"the credential helper of {host} cannot be run: {error}", step) from error

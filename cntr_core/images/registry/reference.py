@@ -19,6 +19,12 @@ _REFERENCE = re.compile(rf"{_HOST}/{_NAME}{_TAG}(?:@(?P<digest>[a-z0-9]+:[0-9a-f
 _ENGINE_NAME = re.compile(rf"(?:{_HOST}/)?{_NAME}{_TAG}")
 
 
+HUB = "docker.io"
+HUB_NAMES = (HUB, "index.docker.io", "registry-1.docker.io")
+"""Docker's names for its own registry: in references, for logins, and of the server that has the API."""
+_HUB_API = "registry-1.docker.io"
+
+
 def is_engine_name(name: str) -> bool:
     """Whether engines take `name` for an image: ``[HOST[:PORT]/]NAME[:TAG]``."""
     return bool(_ENGINE_NAME.fullmatch(name))
@@ -53,7 +59,10 @@ class RegistryReference:
             raise UsageError(f"'{text}' is not an image in a registry", _FORM)
         if match["digest"]:
             check_digest(match["digest"])
-        return cls(match["host"], match["name"], match["tag"] or "", match["digest"] or "")
+        host, name = match["host"], match["name"]
+        if host in HUB_NAMES:
+            host, name = HUB, name if "/" in name else f"library/{name}"
+        return cls(host, name, match["tag"] or "", match["digest"] or "")
 
     @property
     def target(self) -> str:
@@ -68,7 +77,7 @@ class RegistryReference:
     @property
     def base(self) -> str:
         """Where the registry's API begins."""
-        return f"{'http' if self.is_local else 'https'}://{self.host}/v2/"
+        return f"{'http' if self.is_local else 'https'}://{_HUB_API if self.host == HUB else self.host}/v2/"
 
     def __str__(self) -> str:
         separator = "@" if self.digest else ":"

@@ -49,6 +49,30 @@ def test_the_file(note: Any, key: str) -> None:
     assert find_credentials("r.example") is None
 
 
+@pytest.mark.parametrize("key", ["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"])
+def test_dockers_own_registry_has_several_names(note: Any, key: str) -> None:
+    note(auths={key: {"auth": _AUTH}})
+    assert find_credentials("docker.io") == Credentials("user", "pa:ss")
+
+
+def test_a_helper_knows_dockers_own_registry_by_its_oldest_name(note: Any, helper: Any) -> None:
+    note(credsStore="test")
+    helper("""[ "$(cat)" = https://index.docker.io/v1/ ] && echo '{"Username": "u", "Secret": "s"}'""")
+    assert find_credentials("docker.io") == Credentials("u", "s")
+
+
+@pytest.mark.parametrize("place", ["REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"])
+def test_what_podman_login_noted(note: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    note(auths={"other.example": {"auth": "!"}})
+    path = tmp_path / "podman/containers/auth.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"auths": {"r.example": {"auth": _AUTH}}}))
+    for name in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(place, str(path if place == "REGISTRY_AUTH_FILE" else path.parent.parent))
+    assert find_credentials("r.example") == Credentials("user", "pa:ss")
+
+
 def test_an_identity_token(note: Any) -> None:
     note(auths={"r.example": {"auth": _AUTH, "identitytoken": "secret"}})
     found = find_credentials("r.example")

@@ -27,6 +27,9 @@ _DIGEST = "sha256:" + "0123456789abcdef" * 4
         ("localhost/app:1", "localhost", "app", "1", "http://localhost/v2/"),
         ("127.0.0.1:5000/app", "127.0.0.1:5000", "app", "latest", "http://127.0.0.1:5000/v2/"),
         ("[::1]:5000/app", "[::1]:5000", "app", "latest", "http://[::1]:5000/v2/"),
+        ("docker.io/nginx", "docker.io", "library/nginx", "latest", "https://registry-1.docker.io/v2/"),
+        ("index.docker.io/shop/app:1", "docker.io", "shop/app", "1", "https://registry-1.docker.io/v2/"),
+        ("registry-1.docker.io/library/x", "docker.io", "library/x", "latest", "https://registry-1.docker.io/v2/"),
         ("localhost.example/app", "localhost.example", "app", "latest", "https://localhost.example/v2/"),
     ],
 )
