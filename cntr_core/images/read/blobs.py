@@ -7,7 +7,7 @@ import posixpath
 import stat
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -36,6 +36,10 @@ class Blobs(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close everything that was opened."""
+
+    def names(self) -> Collection[str]:
+        """The names of all parts, where they are known: those of an archive are."""
+        return ()
 
     def read(self, name: str, digest: str = "", size: int | None = None) -> bytes:
         """A whole document, checked; :raises ImageError: as :meth:`open`, larger than 4 MiB, or not as
@@ -114,6 +118,9 @@ class ArchiveBlobs(Blobs):
 
     def close(self) -> None:
         os.close(self._fd)
+
+    def names(self) -> Collection[str]:
+        return self._parts.keys()
 
     def whole(self) -> ArchiveBlobs:
         """The archive itself as the one part "root.tar"."""

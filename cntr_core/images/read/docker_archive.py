@@ -11,11 +11,15 @@ from ..values import ImageConfig, Layer, Platform, Record, parse_json
 from .blobs import Blobs
 from .layout import check_config
 
+_PART = re.compile(r"[0-9a-f]{64}(\.json|\.tar|/layer\.tar)")  # what no root directory has at its top
 _CONFIG_NAME = re.compile(r"(?P<hex>[0-9a-f]{64})\.json")
 
 
 def is_docker_archive(blobs: Blobs) -> bool:
-    """Whether `blobs` are those of a docker archive; a root tarball may hold a manifest.json of its own."""
+    """Whether `blobs` are those of a docker archive, were it a damaged one; a root tarball may hold a manifest.json of
+    its own."""
+    if any(_PART.fullmatch(name) for name in blobs.names()) and "manifest.json" in blobs:
+        return True
     try:
         return bool(_entries(blobs))
     except ImageError:
@@ -57,6 +61,8 @@ def _choose(entries: tuple[Record, ...], tag: str) -> Record:
         entries = tuple(entry for entry in entries if tag in entry.texts("RepoTags"))
         if not entries:
             raise ImageError(f"it holds no image named {tag!r}")
+    if not entries:
+        raise ImageError("its manifest.json holds no image")
     if len(entries) > 1:
         names = ", ".join(name for entry in entries for name in entry.texts("RepoTags"))
         raise ImageError("it holds several images", f"name one of them after a colon: {names}")

@@ -249,6 +249,13 @@ def test_the_bytes_of_an_engine_are_counted() -> None:
 # --- Damaged and hostile sources --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("damaged", [b"", b"[", b"{}", b"[]", b'[{"Config": 1}]'])
+def test_a_docker_archive_with_a_damaged_manifest_is_no_root_directory(tmp_path: Path, damaged: bytes) -> None:
+    files = docker_archive([_which("held")]) | {"manifest.json": damaged}
+    with pytest.raises(ImageError, match=r"manifest\.json"):
+        open_image(_write_tar(tmp_path / "image.tar", files))
+
+
 def _spoiled(tmp_path: Path, name: str, content: object) -> str:
     made = Layout()
     made.top(made.image([_which("x")]))
