@@ -501,4 +501,4 @@ def test_the_user_ends_a_manual_probe_by_enter_or_by_interrupt(end: bytes) -> No
 def test_a_manual_probe_wants_a_terminal() -> None:
     line = "from cntr_slimmer.probes import Prober, parse; Prober([parse('manual')])"
     result = subprocess.run([sys.executable, "-c", line], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    assert b"wants a terminal" in result.stderr
+    assert b"needs a terminal" in result.stderr
