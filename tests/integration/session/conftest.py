@@ -98,7 +98,7 @@ class State:
     container_fds: list[str]
 
 
-_NOT_OF_SESSIONS = ("cntr-coverage-", "cntr-test-", "cntr-gate-", "cntr-run-", "cntr-import-")
+_NOT_OF_SESSIONS = ("cntr-coverage-", "cntr-test-", "cntr-shim-", "cntr-run-", "cntr-import-")
 """What the tests make in /tmp, and what a ``cntr slim`` does that runs at the same time."""
 _OF_OTHERS = (b"/pytest-of-", b"/cntr-test", b"/docker/", b"/containers/", b"/containerd/", b"/netns/")
 """What the mounts of other tests and other containers have in their paths; both may come and go at any time."""
