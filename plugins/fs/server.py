@@ -31,7 +31,7 @@ from .logic.stop import Stop, Stopper
 _log = logging.getLogger(__name__)
 
 DEVICE = "/dev/fuse"
-_PATIENCE = 2.0  # seconds that a server may take to end
+_PATIENCE = 10.0  # seconds that a server may take to end: on a busy machine, with a trace to write, two were too few
 
 Serve = Callable[[int, Operations[Any], Policy, Stopper], None]
 """A transport: answers what comes from the device (first argument), until the mount is gone or it is stopped."""
