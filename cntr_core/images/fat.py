@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from .. import labels
-from ..errors import CntrError, ImageError, UsageError
+from ..errors import CntrError, ImageError, UsageError, about
 from .image import Image
 from .location import sibling
 from .open import ImageHolder, open_image
@@ -28,7 +28,9 @@ def open_fat(
     :raises ImageError: it cannot be found or read, or belongs to another image.
     """
     if reference:
-        with open_image(reference, engines=engines) as named:
+        with about("--fat-image"):
+            named = open_image(reference, engines=engines)
+        with named:
             yield named
         return
     refused: list[str] = []
