@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 _SUFFIX = re.compile(r"(\.oci|\.docker)?(\.tar)?(\.(gz|xz|zst))?$|\.tgz$")
+_ID = re.compile(r"(?:sha256:)?(?P<short>[0-9a-f]{12})[0-9a-f]{52}")
 _ODD = re.compile(r"[^a-z0-9._-]+|^[^a-z0-9]+")
 
 
@@ -61,11 +62,13 @@ def output(reference: str, engines: Sequence[str]) -> str:
 
 def _stem(reference: str) -> str:
     """What files are called after: the image's file, or its name elsewhere."""
-    return _base(_locate(reference)[0] or _split(reference)[0])
+    return _base(_locate(reference)[0] or _split(reference.partition("://")[2] or reference)[0])
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Name and tag; a colon before a slash belongs to a registry's port."""
+    """Name and tag; a colon before a slash belongs to a registry's port. An id is called by its beginning."""
+    if identifier := _ID.fullmatch(name):
+        return identifier["short"], ""
     name = name.partition("@")[0]
     path, colon, tag = name.rpartition(":")
     return (path, tag) if colon and "/" not in tag else (name, "")

@@ -63,13 +63,13 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
 
     def export_image(self, name: str) -> Iterable[bytes] | None:
         with self.connected() as client:
-            if not _has_image(client, name):
-                return None
-        return self._export(name)
+            identifier = _image_id(client, name)
+        # By its id: a name without a tag means :latest, and to export it would give the whole repository.
+        return self._export(identifier) if identifier else None
 
     def import_image(self, archive: Iterable[bytes]) -> None:
         with self.connected(_PATIENCE) as client:
-            said = list(client.load_image(iter(archive), quiet=True))  # type: ignore[no-untyped-call]  # as in _has_image
+            said = list(client.load_image(iter(archive), quiet=True))  # type: ignore[no-untyped-call]  # as in _image_id
         errors = [one["error"] for one in said if "error" in one]
         if errors or not said:
             reason = errors[0] if errors else "it loads nothing"
@@ -122,9 +122,9 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
             labels=dict(details["Config"].get("Labels") or {}),
         )
 
-    def _export(self, name: str) -> Iterator[bytes]:
+    def _export(self, identifier: str) -> Iterator[bytes]:
         with self.connected(_PATIENCE) as client:
-            yield from client.get_image(name)
+            yield from client.get_image(identifier)
 
 
 def _listed(client: APIClient) -> list[dict[str, Any]]:
@@ -141,14 +141,15 @@ def _listed(client: APIClient) -> list[dict[str, Any]]:
     return list(client.containers(all=True))
 
 
-def _has_image(client: APIClient, name: str) -> bool:
+def _image_id(client: APIClient, name: str) -> str:
+    """The id of the one image that `name` means, as to run it; empty where there is none."""
     from docker.errors import APIError
 
     try:
-        client.inspect_image(name)  # type: ignore[no-untyped-call]  # types-docker has no annotation for it
+        told = client.inspect_image(name)  # type: ignore[no-untyped-call]  # types-docker has no annotation for it
     except APIError as error:
         # No image could have such a name: docker says so by 400, podman in words.
         if error.status_code in (400, 404) or "invalid reference" in str(error.explanation):
-            return False
+            return ""
         raise
-    return True
+    return str(told["Id"])

@@ -19,6 +19,7 @@ from cntr_core.images.write.new_image import Blob, NewImage
 from cntr_core.images.write.pack import pack
 from cntr_core.plugins import load
 from tests.integration.images.conftest import HANG
+from tests.support.images import docker_image
 from tests.unit.images.layouts import file, tar
 from tests.unit.images.write.making import ROOM, layers, new_image, packed
 
@@ -68,6 +69,40 @@ def test_the_engine_takes_an_image_and_gives_it_back(tmp_path: Path, busybox_arc
     opened = open_image(f"docker://{tag}", engines=load().engines)
     assert opened.config.raw == new.config
     assert [len(layer) for layer in layers(opened)] == [layer.size for layer in new.layers]
+
+
+@pytest.fixture
+def repository() -> Iterator[str]:
+    """A name with the tags latest, also (of the same image) and other."""
+    name, source = f"cntr-test/{uuid.uuid4().hex[:12]}", docker_image("busybox")
+    for tag in ("latest", "also"):
+        _docker("tag", source, f"{name}:{tag}")
+    subprocess.run(
+        ["docker", "build", "-q", "-t", f"{name}:other", "-"],
+        input=f"FROM {source}\nENV other=1".encode(),
+        check=True,
+        capture_output=True,
+        timeout=HANG,
+    )
+    yield name
+    _docker("rmi", "--force", f"{name}:latest", f"{name}:also", f"{name}:other")
+
+
+def test_one_image_comes_of_a_name_with_several(repository: str) -> None:
+    def opened(name: str) -> bool:
+        with open_image(f"docker://{name}", engines=load().engines) as image:
+            return "other" in image.config.environment
+
+    identifier = _docker("image", "inspect", "--format={{.Id}}", f"{repository}:other").strip()
+    assert [opened(name) for name in (repository, f"{repository}:latest", f"{repository}:also")] == [False] * 3
+    others = (f"{repository}:other", identifier, identifier.removeprefix("sha256:"), identifier[7:19])
+    assert [opened(name) for name in others] == [True] * 4
+
+
+def test_no_tag_means_latest(repository: str) -> None:
+    _docker("rmi", f"{repository}:latest")
+    with pytest.raises(ImageError, match="docker has no such image"):
+        open_image(f"docker://{repository}", engines=load().engines)
 
 
 def test_an_image_that_docker_does_not_hold() -> None:

@@ -18,6 +18,9 @@ from cntr_slimmer.commands import names
         ("odd: name/My Web.tar:web:1", "web:1-", "myweb-report"),
         ("docker://shop/web:1.2", "shop/web:1.2-", "web-report"),
         ("docker://web", "web:", "web-report"),
+        (f"docker://sha256:{'5eed' * 16}", "5eed5eed5eed:", "5eed5eed5eed-report"),
+        (f"docker://{'5eed' * 16}", "5eed5eed5eed:", "5eed5eed5eed-report"),
+        (f"docker://web@sha256:{'5eed' * 16}", "web:", "web-report"),
         ("registry://localhost:5000/web:1", "localhost:5000/web:1-", "web-report"),
     ],
 )
