@@ -1,0 +1,205 @@
+"""The options of ``cntr attach`` and ``cntr exec``, in groups of one value each."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import UsageError
+from .completion import complete_container, complete_filesystem
+
+if TYPE_CHECKING:
+    from ..session import SessionOptions
+
+WORDS = {"metavar": "[-- COMMAND [ARG]...]", "show_default": False}
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONTAINER",
+        autocompletion=complete_container,
+        help="Name the container: its name, its id or the beginning of one, or ENGINE://NAME.",
+    ),
+]
+User = Annotated[
+    str | None,
+    typer.Option("--user", "-u", metavar="USER[:GROUP]", help="Run as this user of the container instead of its own."),
+]
+Env = Annotated[
+    list[str] | None,
+    typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Set a variable, or pass on the caller's. Repeatable."),
+]
+CapAdd = Annotated[
+    list[str] | None,
+    typer.Option("--cap-add", metavar="CAP", help="Add a capability that the container lacks, such as SYS_PTRACE."),
+]
+Inherit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        show_default="all of them",
+        help="Take only these over from the container's process: a comma-separated list of no_new_privs, umask, "
+        "rlimits, oom_score_adj and lsm; or none.",
+    ),
+]
+NoCgroup = Annotated[bool, typer.Option("--no-cgroup", help="Stay in the caller's cgroups.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(min=0.01, metavar="SECONDS", help="End the session after this many seconds, with exit code 125."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the steps; do nothing.")]
+
+Command = Annotated[list[str] | None, typer.Argument(help="Run this command; default: a shell.", **WORDS)]
+ToolsSource = Annotated[
+    str,
+    typer.Option(metavar="SOURCE", help="Take the tools from host, dir:PATH, container:NAME or image:REF."),
+]
+Backend = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        envvar="CNTR_FS",
+        autocompletion=complete_filesystem,
+        help="Use this filesystem backend; see cntr plugins.",
+    ),
+]
+RwTools = Annotated[
+    bool,
+    typer.Option("--rw-tools", help="Let the session write to the tools' tree; default: read-only."),
+]
+Fat = Annotated[
+    bool,
+    typer.Option(
+        "--fat",
+        help="Show the whole image of a slim container as /: its live root on top of its fat image.",
+    ),
+]
+FatImage = Annotated[str | None, typer.Option("--fat-image", metavar="REF", help="Use this image for --fat.")]
+Scratch = Annotated[bool, typer.Option("--scratch", help="Discard what the session writes; only with --fat.")]
+Shell = Annotated[str | None, typer.Option(metavar="COMMAND", help="Start this shell when no COMMAND is given.")]
+Cwd = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="Start in this directory; 'target': the container's own.",
+        show_default="/var/lib/cntr",
+    ),
+]
+ForwardSocket = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATH[:PATH]", help="Forward a unix socket of the host into the session. Repeatable."),
+]
+OwnCwd = Annotated[
+    str | None,
+    typer.Option(metavar="PATH", help="Start in this directory.", show_default="the container's own"),
+]
+ViaKubectl = Annotated[
+    bool,
+    typer.Option(
+        "--via-kubectl",
+        help="Attach to a pod of a cluster by a privileged helper pod on the same node; CONTAINER is then POD or "
+        "NAMESPACE/POD/CONTAINER.",
+    ),
+]
+HelperImage = Annotated[
+    str,
+    typer.Option(
+        metavar="IMAGE",
+        envvar="CNTR_HELPER_IMAGE",
+        help="Use this image for the helper pod of --via-kubectl; it must have cntr and the tools.",
+    ),
+]
+
+_LONGEST = 2_000_000
+"""Seconds: poll(2) counts milliseconds in an int."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the session has beside the container's files."""
+
+    tools: ToolsSource = "host"
+    fs: Backend = "pyfuse3"
+    rw_tools: RwTools = False
+    fat: Fat = False
+    fat_image: FatImage = None
+    scratch: Scratch = False
+    shell: Shell = None
+
+    def shown_fat(self) -> str | None:
+        """The fat half to show, as :attr:`SessionOptions.fat` wants it."""
+        if not self.fat and self.fat_image is None:
+            if self.scratch:
+                hint = "leave it out: without --rw-tools the tools are read-only"
+                raise UsageError("--scratch is only for --fat", hint)
+            return None
+        if self.rw_tools or self.tools != "host":
+            raise UsageError("--fat brings its own tools", "leave --tools and --rw-tools out")
+        return self.fat_image or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """As whom, where and with what the command runs."""
+
+    user: User = None
+    env: Env = None
+    cwd: Cwd = None
+    cap_add: CapAdd = None
+    inherit: Inherit = None
+    no_cgroup: NoCgroup = False
+
+    def options(self, command: list[str] | None, timeout: float | None) -> SessionOptions:
+        """The options of a session that runs `command`; :raises UsageError: there can be no such `timeout`."""
+        from ..session import SessionOptions
+
+        return SessionOptions(
+            command=_words(command),
+            user=self.user,
+            env=_words(self.env),
+            cwd=self.cwd,
+            cap_add=tuple(self.cap_add or ()),
+            inherit=_inherit(self.inherit),
+            join_cgroup=not self.no_cgroup,
+            timeout=seconds(timeout),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InsideAlone(Inside):
+    """The same without tools."""
+
+    cwd: OwnCwd = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How the session runs."""
+
+    forward_socket: ForwardSocket = None
+    timeout: Timeout = None
+    via_kubectl: ViaKubectl = False
+    helper_image: HelperImage = ""
+    dry_run: DryRun = False
+
+
+def _words(words: list[str] | None) -> tuple[bytes, ...]:
+    return tuple(os.fsencode(word) for word in words or ())
+
+
+def seconds(timeout: float | None) -> float | None:
+    """`timeout`; :raises UsageError: there can be no such one."""
+    if timeout is not None and not timeout <= _LONGEST:  # nan is no less than anything
+        raise UsageError(f"--timeout cannot be {timeout:g}", f"give seconds, {_LONGEST} at most")
+    return timeout
+
+
+def _inherit(text: str | None) -> frozenset[str]:
+    if text is None:
+        from ..session.identity import INHERITABLE
+
+        return frozenset(INHERITABLE)
+    return frozenset() if text == "none" else frozenset(filter(None, text.split(",")))
