@@ -6,8 +6,10 @@ import ctypes
 import errno
 import os
 import stat
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from .mounts import PROC_SUPER_MAGIC, statfs_type
 from .syscall import Syscall, encode, owned
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 RESOLVE_CACHED = 0x20  # Linux 5.12
 
-_RACES = 64
+_MOST_LINKS = 40  # as the kernel has it (path_resolution(7))
 _openat2 = Syscall("openat2", 437, since="5.6")
 
 
@@ -34,19 +36,15 @@ class _OpenHow(ctypes.Structure):
 def openat2(dirfd: int, path: Path, flags: int, mode: int = 0, resolve: int = 0) -> int:
     """Open `path` under the RESOLVE_* rules; always close-on-exec.
 
-    :raises OSError: EXDEV when the path would leave the tree, ELOOP for a link that the rules forbid.
+    :raises OSError: EXDEV when the path would leave the tree, ELOOP for a link that the rules forbid, EAGAIN when a
+        rename ran beside the lookup of a ``..`` below a root.
     """
+    return _open(dirfd, encode(path), flags, mode, resolve, path)
+
+
+def _open(dirfd: int, name: bytes, flags: int, mode: int, resolve: int, shown: Path) -> int:
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    attempts = _RACES
-    while True:
-        try:
-            return _openat2(dirfd, encode(path), ctypes.byref(how), ctypes.sizeof(how), path=path)
-        except BlockingIOError:
-            # EAGAIN: a rename somewhere made "..", below a root, unsafe to decide; openat2(2) says to try
-            # again.
-            attempts -= 1
-            if attempts == 0 or resolve & RESOLVE_CACHED:
-                raise
+    return _openat2(dirfd, name, ctypes.byref(how), ctypes.sizeof(how), path=shown)
 
 
 def open_in_root(rootfd: int, path: Path, flags: int, mode: int = 0) -> int:
@@ -54,7 +52,86 @@ def open_in_root(rootfd: int, path: Path, flags: int, mode: int = 0) -> int:
 
     /proc's magic links (``/proc/PID/root`` …) are refused with ELOOP, because they leave any tree.
     """
-    return openat2(rootfd, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+    try:
+        return openat2(rootfd, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+    except BlockingIOError:
+        # EAGAIN: a rename anywhere on the machine, during the lookup, left it open whether ".." stays inside.
+        # Trying again is no answer: whoever renames all the time, in whatever container, wins.
+        return walk_in_root(rootfd, path, flags, mode)
+
+
+def walk_in_root(rootfd: int, path: Path, flags: int, mode: int = 0) -> int:
+    """As :func:`open_in_root`, name by name: ``..`` is the directory that was walked through before, wherever it has
+    been moved meanwhile. Renames elsewhere cannot disturb it; it takes some calls for each name."""
+    names = _names(encode(path))
+    with closing(_Walk(rootfd, path)) as walk:
+        while True:
+            name = names.pop()
+            follow = bool(names) or not flags & (os.O_NOFOLLOW | os.O_EXCL)
+            if follow and (link := walk.read_link(name)) is not None:
+                names += _names(link)
+            elif names:
+                walk.enter(name)
+            else:
+                return walk.open(name, flags, mode)
+
+
+def _names(path: bytes) -> list[bytes]:
+    """What to walk through for `path`, the first at the end; the one to be opened is never ``/`` or ``..``."""
+    names = [b"/"] * path.startswith(b"/") + [name for name in path.split(b"/") if name]
+    if (path and not names) or path.endswith(b"/") or names[-1:] == [b".."]:
+        names.append(b".")
+    return names[::-1] or [b""]  # which nothing is
+
+
+class _Walk:
+    """Where a walk below `root` has come to; `path` is for its errors."""
+
+    def __init__(self, root: int, path: Path) -> None:
+        self._root = root
+        self._path = path
+        self._below: list[int] = []
+        self._links = 0
+
+    def read_link(self, name: bytes) -> bytes | None:
+        """What the link `name` says; None where it is no link, or nothing."""
+        try:
+            fd = self.open(name, os.O_PATH | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        with owned(fd):
+            if not stat.S_ISLNK(os.fstat(fd).st_mode):
+                return None
+            self._links += 1
+            if self._links > _MOST_LINKS:
+                raise _openat2.error(errno.ELOOP, self._path)
+            if statfs_type(fd) == PROC_SUPER_MAGIC:  # a magic link is refused by this; what others say is the kernel's
+                os.close(_open(self._here(), name, os.O_PATH, 0, RESOLVE_NO_MAGICLINKS, self._path))
+            return os.readlink(b"", dir_fd=fd)
+
+    def enter(self, name: bytes) -> None:
+        """Go to `name`, a directory."""
+        if name == b"/":
+            self.close()
+        elif name == b"..":
+            for fd in self._below[-1:]:
+                os.close(fd)
+            del self._below[-1:]
+        else:
+            self._below.append(self.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW))
+
+    def open(self, name: bytes, flags: int, mode: int = 0) -> int:
+        """Open `name`, which is no link that is to be followed."""
+        return _open(self._here(), name, flags, mode, RESOLVE_NO_SYMLINKS, self._path)
+
+    def close(self) -> None:
+        """Go back to the root."""
+        for fd in self._below:
+            os.close(fd)
+        self._below.clear()
+
+    def _here(self) -> int:
+        return self._below[-1] if self._below else self._root
 
 
 def read_in_root(rootfd: int, path: Path, limit: int = 1 << 20) -> bytes:
