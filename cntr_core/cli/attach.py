@@ -59,6 +59,7 @@ def _options(tools: Tools, inside: Inside, session: Session, command: list[str] 
         tools=tools.tools,
         filesystem=tools.fs,
         rw_tools=tools.rw_tools,
+        container_env=tools.container_env,
         fat=tools.shown_fat(),
         scratch=tools.scratch,
         shell=tools.shell,
@@ -99,6 +100,7 @@ def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str
         *(("--fs", tools.fs) if tools.fs != "pyfuse3" else ()),
         *(word for name in inside.env or () for word in ("--env", _with_value(name))),
         *(word for name in inside.cap_add or () for word in ("--cap-add", name)),
+        *(("--container-env",) if tools.container_env else ()),
         *(("--no-cgroup",) if inside.no_cgroup else ()),
         *(word for name, value in given.items() if value is not None for word in (name, str(value))),
     ]

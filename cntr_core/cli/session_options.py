@@ -70,6 +70,13 @@ RwTools = Annotated[
     bool,
     typer.Option("--rw-tools", help="Let the session write to the tools' tree; default: read-only."),
 ]
+ContainerEnv = Annotated[
+    bool,
+    typer.Option(
+        "--container-env",
+        help="Give the tools all of the container's variables; some can make them run the container's code.",
+    ),
+]
 Fat = Annotated[
     bool,
     typer.Option(
@@ -124,6 +131,7 @@ class Tools:
     tools: ToolsSource = "host"
     fs: Backend = "pyfuse3"
     rw_tools: RwTools = False
+    container_env: ContainerEnv = False
     fat: Fat = False
     fat_image: FatImage = None
     scratch: Scratch = False

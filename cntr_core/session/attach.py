@@ -16,7 +16,7 @@ from ..kernel.child import call_in_child
 from ..timing import timed
 from ..types import ContainerProcess
 from .merged_root import whole_branches
-from .plan import AttachPlan, SessionOptions, host_ids, plan_attach, plan_exec, plan_whole
+from .plan import AttachPlan, SessionOptions, plan_attach, plan_exec, plan_whole
 from .privileges import join_user_namespace, lacking_privileges
 from .skeleton import mount_points, session_skeleton
 from .supervisor import run_session
@@ -115,11 +115,11 @@ def _prepared(
             with open_tools(options.tools, container, engines, filesystem, caller) as tools:
                 plan = plan_attach(target, options, tools, filesystem.name, caller)
                 writable = options.rw_tools
-                yield _Prepared(target, plan, lambda: _branches(target, tools, plan, writable), not writable)
+                yield _Prepared(target, plan, lambda: _branches(target, tools, writable), not writable)
 
 
 @contextmanager
-def _branches(target: Target, tools: Tools, plan: AttachPlan, writable: bool) -> Iterator[tuple[Tree, ...]]:
+def _branches(target: Target, tools: Tools, writable: bool) -> Iterator[tuple[Tree, ...]]:
     """What the session's root is merged from: the tools, below a skeleton unless they are to be written themselves."""
     if writable:
         with ExitStack() as stack:
@@ -132,8 +132,7 @@ def _branches(target: Target, tools: Tools, plan: AttachPlan, writable: bool) ->
                 ) from None
             yield (tools.tree,)
         return
-    user = host_ids(target, plan.command.identity)
-    with session_skeleton(tools.tree, target.root, hide_secrets=tools.is_host, user=user) as upper:
+    with session_skeleton(tools.tree, target.root, hide_secrets=tools.is_host) as upper:
         yield (tools.tree,) if upper is None else (DirectoryTree(upper), tools.tree)
 
 

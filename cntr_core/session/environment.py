@@ -1,89 +1,164 @@
-"""Which variables a session's command gets: a pure function over bytes.
+"""Which variables a session's command gets: pure functions over bytes.
 
-The container's own variables, so that its tools see what the application sees; the tools' PATH, because ``/`` is the
-tools' tree; and a short list from the caller, none of which can hold a secret or change how programs are loaded.
+Programs of the tools get what :data:`ALLOWED` lists, and no more. The container's variables come from memory that its
+processes may write, and programs run what variables tell them: ``PROMPT_COMMAND``, ``BASH_FUNC_x%%``, ``LESSOPEN``,
+``VIMINIT`` … No list of such names is ever complete. Programs of the container's own get its whole environment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..kernel import process
+from .accounts import User, is_harmless_place
 
 Environment = dict[bytes, bytes]
 
+_MOST_SHOWN, _LONGEST_SHOWN = 100, 80
+"""Names, and bytes of one: a process may have as many and as long ones as it likes."""
+
 DEFAULT_PATH = process.DEFAULT_PATH.encode()
 
-FROM_CALLER = (
-    b"TERM",
-    b"COLORTERM",
-    b"NO_COLOR",
-    b"LANG",
-    b"LANGUAGE",
-    b"EDITOR",
-    b"VISUAL",
-    b"PAGER",
-    b"LESS",
-)
-"""What a session takes over from the caller, as well as ``LC_*``: looks and language."""
+CONTAINER, CALLER, USER, TOOLS = "the container", "the caller", "the session's user", "the tools"
+"""Where a variable's value comes from."""
+
+_ANY = rb"(?s:.*)"
+_LOCALE = rb"[A-Za-z0-9_.@:-]{0,255}"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Why a variable is in every session with tools, whose value it has, and which values are harmless: with another
+    one it is left out."""
+
+    source: str
+    reason: str
+    values: bytes = _ANY
+
+
+ALLOWED: Mapping[bytes, Allowed] = {
+    b"TZ": Allowed(
+        CONTAINER,
+        "times are those of the application's log; the name of a zone or a rule, never a path",
+        rb"(?!.*\.\.)[A-Za-z<][A-Za-z0-9<>_+,.:/-]{0,95}",
+    ),
+    b"PATH": Allowed(TOOLS, "the programs are the tools'; directories that lead into the container are left out"),
+    b"SHELL": Allowed(TOOLS, "programs start it; without it, bash takes it from the container's passwd"),
+    b"HOME": Allowed(USER, "as the session's passwd has it; never a directory of the container's files"),
+    b"USER": Allowed(USER, "as the session's passwd has it"),
+    b"LOGNAME": Allowed(USER, "the same, as POSIX names it"),
+    b"TERM": Allowed(CALLER, "the terminal is yours", rb"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"),
+    b"COLORTERM": Allowed(CALLER, "the terminal is yours"),
+    b"NO_COLOR": Allowed(CALLER, "the terminal is yours"),
+    b"LANG": Allowed(CALLER, "your language, and your terminal's encoding", _LOCALE),
+    b"LANGUAGE": Allowed(CALLER, "your language", _LOCALE),
+    b"LC_*": Allowed(CALLER, "your language, and your terminal's encoding", _LOCALE),
+    b"EDITOR": Allowed(CALLER, "a program of your choice"),
+    b"VISUAL": Allowed(CALLER, "a program of your choice"),
+    b"PAGER": Allowed(CALLER, "a program of your choice"),
+    b"LESS": Allowed(CALLER, "options of your choice"),
+}
+"""The variables of a session with tools. ``LC_*`` stands for all names that begin so.
+
+Thought of and left out: proxies (``http_proxy`` …), which would lead the engineer's requests to whomever the
+application names; ``HOSTNAME``, which gethostname(2) tells truly; ``KUBERNETES_SERVICE_HOST`` and what else configures
+clients (``PGHOST``, ``AWS_…``); ``LANG`` of the container, as the terminal is the caller's.
+"""
 
 LOADER_PREFIX = b"LD_"
-"""ld.so(8) would resolve the container's LD_PRELOAD and LD_LIBRARY_PATH against the tools' tree: left out."""
+"""ld.so(8) would resolve the container's LD_PRELOAD and LD_LIBRARY_PATH against the tools' tree: left out even where
+all others are wanted."""
 
-OF_PROGRAMS = (
-    b"PYTHONHOME",
-    b"PYTHONPATH",
-    b"PERL5LIB",
-    b"PERL5OPT",
-    b"RUBYLIB",
-    b"RUBYOPT",
-    b"NODE_PATH",
-    b"NODE_OPTIONS",
-    b"GCONV_PATH",
-    b"LOCPATH",
-    b"BASH_ENV",
-    b"ENV",
-    b"GIO_MODULE_DIR",
-    b"SHELL",
-)
-"""Left out as well: they name files of the container's tree, or options, to interpreters that are the tools' own."""
+
+def _is_allowed(name: bytes, value: bytes, source: str) -> bool:
+    rule = ALLOWED.get(b"LC_*" if name.startswith(b"LC_") else name)
+    return rule is not None and rule.source == source and re.fullmatch(rule.values, value) is not None
+
+
+def _allowed(variables: Mapping[bytes, bytes], source: str) -> Environment:
+    return {name: value for name, value in variables.items() if _is_allowed(name, value, source)}
 
 
 def attach_environment(
     container: Mapping[bytes, bytes],
     caller: Mapping[bytes, bytes],
-    tools_path: bytes,
+    user: User,
+    tools: Mapping[bytes, bytes],
     extra: Iterable[tuple[bytes, bytes]] = (),
+    *,
+    whole: bool = False,
 ) -> Environment:
-    """The variables of a command that runs on the tools' tree; `extra` (``--env``) wins over everything."""
-    result = {
-        key: value for key, value in container.items() if not key.startswith(LOADER_PREFIX) and key not in OF_PROGRAMS
-    }
-    result.update(_from_caller(caller))
-    result[b"PATH"] = tools_path or DEFAULT_PATH
-    result.setdefault(b"HOME", b"/")
+    """The variables of a command that runs on the tools' tree, whose PATH and SHELL `tools` has.
+
+    `whole` (``--container-env``) adds all of the container's; `extra` (``--env``) wins over everything.
+    """
+    result = {n: v for n, v in container.items() if not n.startswith(LOADER_PREFIX)} if whole else {}
+    result |= _allowed(container, CONTAINER) | _allowed(caller, CALLER)
+    for name in (b"USER", b"LOGNAME"):
+        result.pop(name, None)
+    result |= _of_user(user) | {**tools, b"PATH": harmless_path(tools.get(b"PATH", b""))}
     result.update(extra)
     return result
+
+
+def _of_user(user: User) -> Environment:
+    """What login(1) would set; where passwd does not know the user, HOME alone, as docker does."""
+    named = {b"USER": user.name, b"LOGNAME": user.name} if user.name else {}
+    return {b"HOME": user.home, **named}
+
+
+def harmless_path(path: bytes) -> bytes:
+    """`path` without directories of the container's: relative ones too, as a session starts in its files."""
+    kept = (directory for directory in path.split(b":") if is_harmless_place(directory))
+    return b":".join(kept) or DEFAULT_PATH
+
+
+def left_out(container: Mapping[bytes, bytes], environment: Environment) -> list[bytes]:
+    """The container's variables that a session has not, not even with another value."""
+    return [name for name in container if name not in environment]
+
+
+def describe_left_out(names: Sequence[bytes]) -> list[str]:
+    """The line of ``--dry-run`` that tells of them, none where there are none."""
+    if not names:
+        return []
+    shown = [_quoted(name) for name in names[:_MOST_SHOWN]]
+    more = [f"{len(names) - _MOST_SHOWN} more"] if len(names) > _MOST_SHOWN else []
+    return [f"leave out {len(names)} of the container's variables (see --container-env): {', '.join(shown + more)}"]
+
+
+def _quoted(name: bytes) -> str:
+    """A name as it is where it is an ordinary one, else as Python would write it, and no longer than a line takes."""
+    text = name[:_LONGEST_SHOWN].decode(errors="backslashreplace")
+    cut = "…" if len(name) > _LONGEST_SHOWN else ""
+    return (text if re.fullmatch(r"\w+", text, re.ASCII) else ascii(text)) + cut
 
 
 def exec_environment(
     container: Mapping[bytes, bytes],
     caller: Mapping[bytes, bytes],
+    user: User,
     extra: Iterable[tuple[bytes, bytes]] = (),
+    *,
+    is_own_user: bool = True,
 ) -> Environment:
-    """The variables of a command of the container's own: its environment as it is, and TERM."""
+    """The variables of a command of the container's own: its environment as it is, and TERM.
+
+    HOME, USER and LOGNAME follow `user` where that is another than the container's own, as they do for docker.
+    """
     result = dict(container)
-    if b"TERM" in caller:
-        result.setdefault(b"TERM", caller[b"TERM"])
-    result.setdefault(b"PATH", DEFAULT_PATH)
+    if not is_own_user:
+        for name in (b"HOME", b"USER", b"LOGNAME"):
+            result.pop(name, None)
+        result |= {name: value for name, value in _of_user(user).items() if name in container or name == b"HOME"}
+    for name, value in {**_allowed(caller, CALLER), b"HOME": user.home, b"PATH": DEFAULT_PATH}.items():
+        if name in (b"TERM", b"HOME", b"PATH"):
+            result.setdefault(name, value)
     result.update(extra)
     return result
-
-
-def _from_caller(caller: Mapping[bytes, bytes]) -> Environment:
-    wanted = (key for key in caller if key in FROM_CALLER or key.startswith(b"LC_"))
-    return {key: caller[key] for key in wanted}
 
 
 def parse_assignments(texts: Iterable[bytes], caller: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:

@@ -9,23 +9,15 @@ import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ..errors import SessionError, UsageError
-from ..kernel import capabilities, idmap, lsm, namespaces, paths, process
+from ..errors import SessionError
+from ..kernel import capabilities, idmap, lsm, namespaces, process
 from ..kernel.capabilities import CapabilitySet
 from ..kernel.namespaces import CLONE_NEWUSER
+from .accounts import User, described
 from .target import Target
 
 INHERITABLE = ("no_new_privs", "umask", "rlimits", "oom_score_adj", "lsm")
 """What ``--inherit`` chooses from. A seccomp filter cannot be copied from a running process and never is."""
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Ids inside the container's user namespace."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +50,7 @@ class Identity:
 
 def decide(target: Target, user: User | None, cap_add: int, inherit: frozenset[str]) -> Identity:
     """The target's identity; `user` (``--user``) and `cap_add` (a mask of ``--cap-add``) change what they name."""
-    chosen = user or _user_of(target)
+    chosen = user or user_of(target)
     return Identity(
         user=chosen,
         capabilities=_capabilities(target, chosen, is_override=user is not None, extra=cap_add),
@@ -72,14 +64,15 @@ def decide(target: Target, user: User | None, cap_add: int, inherit: frozenset[s
     )
 
 
-def _user_of(target: Target) -> User:
-    """The target's ids, translated into its user namespace: status(5) shows the reader's view."""
+def user_of(target: Target) -> User:
+    """The target's own: its ids, translated into its user namespace: status(5) shows the reader's view."""
     status = target.status
-    return User(
+    user = User(
         uid=_inside(target.users, status.uids.effective, idmap.overflow_ids()[0]),
         gid=_inside(target.groups, status.gids.effective, idmap.overflow_ids()[1]),
         groups=tuple(g for g in map(target.groups.to_inside, status.groups) if g is not None),
     )
+    return described(user, target.root)
 
 
 def _inside(mapping: idmap.IdMapping, number: int, overflow: int) -> int:
@@ -95,7 +88,7 @@ def _capabilities(target: Target, user: User, *, is_override: bool, extra: int) 
     """
     status = target.status
     if user.uid == 0:
-        was_root = not is_override or _user_of(target).uid == 0
+        was_root = not is_override or user_of(target).uid == 0
         bounding = (status.cap_permitted if was_root else status.cap_bounding) | extra
         inheritable = status.cap_inheritable & bounding
         return CapabilitySet(bounding, inheritable, bounding, bounding, 0)
@@ -192,45 +185,3 @@ def _possible(wanted: CapabilitySet) -> CapabilitySet:
         effective=wanted.effective & have,
         ambient=wanted.ambient & have,
     )
-
-
-def parse_user(text: str, rootfd: int) -> User:
-    """Read ``--user NAME|UID[:GROUP|GID]`` by the container's own passwd and group files (passwd(5), group(5)).
-
-    :raises UsageError: the container knows no such name, or the number is no id.
-    """
-    name, _, group = text.partition(":")
-    row = next((r for r in _rows(rootfd, "etc/passwd") if name in (r[0], r[2]) and _is_id(r[3])), None)
-    uid = int(row[2]) if row else _number(name, "user", "/etc/passwd")
-    gid = _group(group, rootfd) if group else int(row[3]) if row else 0
-    member = row[0] if row else None
-    groups = (
-        [int(r[2]) for r in _rows(rootfd, "etc/group") if member in r[3].split(",")] if member and not group else []
-    )
-    return User(uid, gid, tuple(dict.fromkeys([gid, *groups])))
-
-
-def _group(text: str, rootfd: int) -> int:
-    row = next((r for r in _rows(rootfd, "etc/group") if text in (r[0], r[2])), None)
-    return int(row[2]) if row else _number(text, "group", "/etc/group")
-
-
-def _number(text: str, word: str, file: str) -> int:
-    if _is_id(text):
-        return int(text)
-    raise UsageError(f"the container has no {word} '{text}'", f"give a name from its {file}, or an id below 4294967295")
-
-
-def _is_id(text: str) -> bool:
-    """Whether it is an id: the largest number stands for "no change" in setresuid(2), and larger ones wrap around."""
-    return text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) < 2**32 - 1
-
-
-def _rows(rootfd: int, path: str) -> list[list[str]]:
-    """The rows with at least four fields and an id in the third. The file is the container's, and may say anything."""
-    try:
-        content = paths.read_in_root(rootfd, path)
-    except OSError:
-        return []
-    rows = [line.split(":") for line in content.decode(errors="replace").splitlines()]
-    return [row for row in rows if len(row) >= 4 and _is_id(row[2])]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..kernel import capabilities
-from . import merged_root, root_layout, steps
+from . import accounts, merged_root, root_layout, steps
+from .accounts import parse_user
 from .command import Command
-from .environment import attach_environment, exec_environment, parse_assignments
-from .identity import INHERITABLE, Identity, decide, parse_user
+from .environment import attach_environment, describe_left_out, exec_environment, left_out, parse_assignments
+from .identity import INHERITABLE, Identity, decide, user_of
 from .skeleton import is_regular
 from .steps import Step
 from .target import Target, namespace_kinds
@@ -36,6 +37,8 @@ class SessionOptions:
     shell: str | None = None
     user: str | None = None
     env: tuple[bytes, ...] = ()
+    container_env: bool = False
+    """Whether programs of the tools get all of the container's variables."""
     cwd: str | None = None
     cap_add: tuple[str, ...] = ()
     inherit: frozenset[str] = frozenset(INHERITABLE)
@@ -52,6 +55,8 @@ class AttachPlan:
     command: Command
     forwards: tuple[tuple[str, str], ...]
     joins_cgroup: bool
+    left_out: tuple[bytes, ...]
+    """The container's variables that the command does not get."""
     timeout: float | None
 
     @property
@@ -67,6 +72,7 @@ class AttachPlan:
             "fork into the PID namespace",
             "join the container's cgroups" if self.joins_cgroup else "stay in the caller's cgroups",
             self.command.identity.describe(),
+            *describe_left_out(self.left_out),
             f"execute {program} in {self.command.cwd.decode(errors='backslashreplace')}",
         ]
 
@@ -79,15 +85,23 @@ def plan_attach(
     :raises UsageError: an option does not fit the target.
     """
     identity, forwards = _identity(target, options), _forwards(options)
+    files = accounts.shown(target.root, identity.user)
     access = "read-write" if options.rw_tools else "read-only"
     root = f"{tools.description} ({access}, by {filesystem})"
     variables = [*_socket_variables(forwards, caller), *parse_assignments(options.env, caller)]
     programs = _programs(options, tools.shells)
-    environment = attach_environment(target.environment, caller, tools.path, variables)
+    environment = attach_environment(
+        target.environment,
+        caller,
+        accounts.as_shown(identity.user, files),
+        {b"PATH": tools.path, b"SHELL": tools.shell},
+        variables,
+        whole=options.container_env,
+    )
     cwd = _attach_cwd(target, options)
     command = Command(programs, environment, cwd, identity, target.cgroup_procs, adopt=True)
-    own = _places(target, options, tools)
-    return _plan(options, _nested_steps(target, identity, root, own, forwards), command, forwards)
+    own = _places(target, options, tools, files)
+    return _plan(target, options, _nested_steps(target, identity, root, own, forwards), command, forwards)
 
 
 def plan_whole(
@@ -103,7 +117,7 @@ def plan_whole(
     root = f"the container's root over {fat} (writes are {kept}, by {filesystem})"
     programs = _programs(options, merged_root.shells(target.environment))
     command = _own_command(target, options, identity, programs, caller, adopt=True)
-    return _plan(options, _nested_steps(target, identity, root, (), forwards), command, forwards)
+    return _plan(target, options, _nested_steps(target, identity, root, (), forwards), command, forwards)
 
 
 def plan_exec(target: Target, options: SessionOptions, caller: Mapping[bytes, bytes]) -> AttachPlan:
@@ -112,13 +126,18 @@ def plan_exec(target: Target, options: SessionOptions, caller: Mapping[bytes, by
     if not options.command:  # pragma: no cover - the command line asks for one before
         raise UsageError("there is no command to execute", "write it after --, as in: cntr exec NAME -- CMD")
     command = _own_command(target, options, identity, _programs(options, ()), caller, adopt=False)
-    return _plan(options, (*_first_steps(target, identity), steps.ChangeRoot()), command)
+    return _plan(target, options, (*_first_steps(target, identity), steps.ChangeRoot()), command)
 
 
 def _plan(
-    options: SessionOptions, todo: tuple[Step, ...], command: Command, forwards: tuple[tuple[str, str], ...] = ()
+    target: Target,
+    options: SessionOptions,
+    todo: tuple[Step, ...],
+    command: Command,
+    forwards: tuple[tuple[str, str], ...] = (),
 ) -> AttachPlan:
-    return AttachPlan(todo, command, forwards, options.join_cgroup, options.timeout)
+    missing = tuple(left_out(target.environment, command.environment))
+    return AttachPlan(todo, command, forwards, options.join_cgroup, missing, options.timeout)
 
 
 def _own_command(
@@ -131,18 +150,26 @@ def _own_command(
     adopt: bool,
 ) -> Command:
     """A command on the container's own root, with the container's variables."""
-    environment = exec_environment(target.environment, caller, parse_assignments(options.env, caller))
+    environment = exec_environment(
+        target.environment,
+        caller,
+        identity.user,
+        parse_assignments(options.env, caller),
+        is_own_user=identity.user.uid == user_of(target).uid,
+    )
     cwd = os.fsencode(options.cwd) if options.cwd not in (None, "target") else target.cwd
     return Command(programs, environment, cwd, identity, target.cgroup_procs, adopt)
 
 
-def _places(target: Target, options: SessionOptions, tools: Tools) -> list[Step]:
-    """What is not the tools' in their tree: files of the container's, and directories of the session's."""
-    files = [path for path in root_layout.FILES if is_regular(target.root, path)]
+def _places(target: Target, options: SessionOptions, tools: Tools, written: Mapping[str, bytes]) -> list[Step]:
+    """What is not the tools' in their tree: files of the container's, those that are `written` for the session, and
+    directories of the session's."""
+    files = [path for path in root_layout.FILES if path in written or is_regular(target.root, path)]
     if options.rw_tools:  # nothing hides a link of the tools then, and nothing stands in for a missing file
         files = [path for path in files if is_regular(tools.root, path, follow=False)]
     private = (steps.MountPrivate(path, mode) for path, mode in root_layout.PRIVATE.items())
-    return [*map(steps.BindFile, files), *private]
+    shown = (steps.PlaceFile(f, written[f]) if f in written else steps.BindFile(f) for f in files)
+    return [*shown, *private]
 
 
 def host_ids(target: Target, identity: Identity) -> tuple[int, int]:

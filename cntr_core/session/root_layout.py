@@ -11,9 +11,11 @@ CONTAINER = "var/lib/cntr"
 SPECIAL = ("proc", "sys", "dev")
 """Mounts that are the container's own, recursively."""
 
+ACCOUNTS = ("etc/passwd", "etc/group")
+"""Files that are made for the session, after the container's; see :mod:`.accounts`."""
+
 FILES = (
-    "etc/passwd",
-    "etc/group",
+    *ACCOUNTS,
     "etc/hosts",
     "etc/hostname",
     "etc/resolv.conf",

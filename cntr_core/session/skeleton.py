@@ -40,20 +40,13 @@ class Skeleton:
         if not stat.S_ISDIR(self._mode(path)):
             self._make(path)
 
-    def file(self, path: str, content: bytes | None) -> None:
-        """Make sure that `path` is a regular file to bind to; with `content`, that this is what it holds."""
-        if content is None and stat.S_ISREG(self._mode(path)):
+    def file(self, path: str) -> None:
+        """Make sure that `path` is a regular file to mount on."""
+        if stat.S_ISREG(self._mode(path)):
             return
         self._make(os.path.dirname(path))
-        fd = os.open(
-            path,
-            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC,
-            0o644,
-            dir_fd=self._upper,
-        )
-        with open(fd, "wb") as file:
-            os.fchmod(fd, 0o644)
-            file.write(content or b"")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(path, flags, 0o644, dir_fd=self._upper))
 
     def hide(self, path: str) -> None:
         """Hide `path`, as overlayfs does: a character device 0/0 of that name (kernel: overlayfs.rst, whiteouts).
@@ -159,18 +152,17 @@ class Skeleton:
 
 
 @contextmanager
-def session_skeleton(tools: Tree, container: int, *, hide_secrets: bool, user: tuple[int, int]) -> Iterator[int | None]:
+def session_skeleton(tools: Tree, container: int, *, hide_secrets: bool) -> Iterator[int | None]:
     """The upper layer that makes `tools` fit for a session in `container`.
 
-    Gives the descriptor of its root, or None where the tree already has all that is needed. `user` (uid, gid) is named
-    in the passwd(5) that stands in when the container has none.
+    Gives the descriptor of its root, or None where the tree already has all that is needed.
     """
     with DetachedMount.new("tmpfs", {"mode": "755", "size": "16m"}) as mount:
         skeleton = Skeleton(mount.fd, tools)
         for path in _PLACES:
             skeleton.directory(path)
         for path in root_layout.FILES:
-            _add_file(skeleton, path, container, user)
+            _add_file(skeleton, path, container)
         if hide_secrets:
             assert isinstance(tools, DirectoryTree)
             for path in _secrets(skeleton, tools.fd):
@@ -178,12 +170,10 @@ def session_skeleton(tools: Tree, container: int, *, hide_secrets: bool, user: t
         yield None if skeleton.empty else mount.fd
 
 
-def _add_file(skeleton: Skeleton, path: str, container: int, user: tuple[int, int]) -> None:
-    """Make `path` fit for a file of the container's to be bound there, or for one that stands in."""
-    if is_regular(container, path):
-        skeleton.file(path, None)
-    elif (content := _stand_in(path, *user)) is not None:
-        skeleton.file(path, content)
+def _add_file(skeleton: Skeleton, path: str, container: int) -> None:
+    """Make `path` fit for a file to be mounted there; where the container has none to show, the tools' is hidden."""
+    if path in root_layout.ACCOUNTS or is_regular(container, path):
+        skeleton.file(path)
     else:
         skeleton.hide(path)
 
@@ -270,14 +260,3 @@ def is_regular(rootfd: int, path: str, *, follow: bool = True) -> bool:
         return False
     with owned(fd):
         return stat.S_ISREG(os.fstat(fd).st_mode)
-
-
-def _stand_in(path: str, uid: int, gid: int) -> bytes | None:
-    """What replaces a file that the container lacks; None where its absence is the truth to show."""
-    if path == "etc/passwd":
-        extra = b"" if uid in (0, 65534) else b"cntr:x:%d:%d::/:/bin/sh\n" % (uid, gid)
-        return b"root:x:0:0:root:/root:/bin/sh\n" + extra + b"nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
-    if path == "etc/group":
-        extra = b"" if gid in (0, 65534) else b"cntr:x:%d:\n" % gid
-        return b"root:x:0:\n" + extra + b"nogroup:x:65534:\n"
-    return None

@@ -236,17 +236,37 @@ class BindFile(Step):
         try:
             source = context.clone(self.path)
         except OSError:  # pragma: no cover - a race: it went after the plan was made
-            return _empty_file()
+            return _file(b"")
         if stat.S_ISREG(os.fstat(source.fd).st_mode):
             return source
         source.close()  # pragma: no cover - a race: it became something else
-        return _empty_file()  # pragma: no cover - as above
+        return _file(b"")  # pragma: no cover - as above
 
 
-def _empty_file() -> DetachedMount:  # pragma: no cover - as above
-    with DetachedMount.new("tmpfs", {"mode": "755", "size": "4k"}) as tmpfs:
-        os.close(os.open("empty", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444, dir_fd=tmpfs.fd))
-        return DetachedMount.clone(tmpfs.fd, "empty")
+def _file(content: bytes) -> DetachedMount:
+    """A read-only file in memory that everybody may read."""
+    with DetachedMount.new("tmpfs", {"mode": "755", "size": str(len(content) + (1 << 16))}) as tmpfs:
+        fd = os.open("file", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o444, dir_fd=tmpfs.fd)
+        with open(fd, "wb") as file:
+            os.fchmod(fd, 0o444)
+            file.write(content)
+        tmpfs.set_attributes(set=mounts.MOUNT_ATTR_RDONLY)
+        return DetachedMount.clone(tmpfs.fd, "file")
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFile(Step):
+    """A file that was made for the session. It is read-only, so that nobody believes to change the container's."""
+
+    path: str
+    content: bytes = field(repr=False)
+
+    def describe(self) -> str:
+        return f"place a harmless copy of the container's /{self.path}"
+
+    def execute(self, context: MountContext) -> None:
+        with _file(self.content) as file:
+            context.place(file, self.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..engine import Engine, resolve
 from ..errors import UsageError
-from ..filesystem import DirectoryTree, Filesystem, Tree
+from ..filesystem import DirectoryTree, Filesystem, Tree, find
+from ..kernel import paths
 from ..kernel.child import open_in_child
 from ..kernel.mounts import DetachedMount
 from ..kernel.namespaces import CLONE_NEWNS, setns
@@ -39,9 +40,24 @@ class Tools:
         return self.tree.fd
 
     @property
+    def shell(self) -> bytes:
+        """The first of the shells that is there, or the first."""
+        return next((shell for shell in self.shells if _exists(self.tree, shell)), self.shells[0])
+
+    @property
     def is_host(self) -> bool:
         """Whether the tree is this machine's own, by whatever name, whose secrets are to be hidden."""
         return isinstance(self.tree, DirectoryTree) and os.path.samestat(os.fstat(self.root), os.stat("/"))
+
+
+def _exists(tree: Tree, path: bytes) -> bool:
+    with suppress(OSError):
+        if isinstance(tree, DirectoryTree):
+            os.close(paths.open_in_root(tree.fd, path, os.O_PATH))
+        else:
+            find(tree, path)
+        return True
+    return False
 
 
 _SHELLS = (b"/bin/bash", b"/bin/sh", b"/bin/busybox")

@@ -38,6 +38,7 @@ _ORDER = (
     "cntr_core.session.skeleton",
     "cntr_core.session.target",
     "cntr_core.session.privileges",
+    "cntr_core.session.accounts",
     "cntr_core.session.environment",
     "cntr_core.session.identity",
     "cntr_core.session.tools",

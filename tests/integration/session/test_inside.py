@@ -41,7 +41,8 @@ def test_users_are_the_containers_own(debian: Running) -> None:
         debian.name, "sh", "-c", "grep -q ^inside: /etc/passwd || echo inside:x:4321:4321::/:/bin/sh >>/etc/passwd"
     )
     assert attach(debian, "id", "-u", "inside").strip() == "4321"
-    assert attach(debian, "cat", "/etc/passwd") == docker_exec(debian.name, "cat", "/etc/passwd")
+    shown = attach(debian, "cat", "/etc/passwd").replace(":sys:/:", ":sys:/dev:")  # no home where the container writes
+    assert shown == docker_exec(debian.name, "cat", "/etc/passwd")
 
 
 def test_a_container_without_users_does_not_show_the_hosts(scratch: Running) -> None:
@@ -147,14 +148,40 @@ def test_limits_are_taken_over_as_far_as_allowed(debian: Running) -> None:
     assert "456" not in target
 
 
-def test_variables_are_the_containers_and_secrets_stay_outside(debian: Running) -> None:
+def test_variables_are_the_containers_on_wish_and_secrets_stay_outside(debian: Running) -> None:
     secret = {"AWS_SECRET_ACCESS_KEY": "hunter2", "DBUS_SESSION_BUS_ADDRESS": "unix:path=/x", "TERM": "vt100"}
-    printed = cntr("attach", debian.name, "--", "env", "-0", env=secret).stdout
+    printed = cntr("attach", debian.name, "--container-env", "--", "env", "-0", env=secret).stdout
     variables = dict(entry.split(b"=", 1) for entry in printed.split(b"\0") if entry)
     assert variables[b"APP"] == b"two\nlines"
     assert variables[b"TERM"] == b"vt100"
     assert variables[b"PATH"] == os.environb[b"PATH"]
     assert not {b"AWS_SECRET_ACCESS_KEY", b"DBUS_SESSION_BUS_ADDRESS"} & variables.keys()
+
+
+def _variables(*command: str) -> dict[str, str]:
+    return dict(entry.split("=", 1) for entry in output(*command, "env", "-0").split("\0") if entry)
+
+
+def test_exec_has_the_variables_that_docker_exec_has(docker_run: DockerRun) -> None:
+    options = ("--env", "APP=two\nlines", "--env", "PROMPT_COMMAND=x", "--env", "LD_BIND_NOW=1", "--env", "USER=me")
+    name = docker_run("debian", *options, command=("sleep", "1000"))
+    docker_exec(name, "useradd", "--home-dir", "/srv/app", "app")
+    for user, extra in (("root", {"USER": "me"}), ("app", {"USER": "app"}), ("4711", {})):
+        line = ["docker", "exec", "--user", user, name, "env", "-0"]
+        shown = subprocess.run(line, check=True, capture_output=True, text=True, timeout=60).stdout
+        expected = dict(entry.split("=", 1) for entry in shown.split("\0") if entry)
+        del expected["USER"]  # docker keeps that of the container's own user
+        found = _variables("exec", name, "--user", user, "--")
+        found.pop("TERM", None)
+        assert found == expected | extra
+
+
+def test_home_and_names_are_those_of_the_sessions_user(docker_run: DockerRun) -> None:
+    name = docker_run("debian", "--env", "HOME=/root/app", "--env", "USER=me", command=("sleep", "1000"))
+    docker_exec(name, "useradd", "--home-dir", "/srv/app", "app")
+    for user, expected in (("root", ("/root", "root")), ("app", ("/srv/app", "app")), ("4711", ("/", None))):
+        found = _variables("attach", name, "--user", user, "--")
+        assert (found["HOME"], found.get("USER"), found.get("LOGNAME")) == (expected[0], expected[1], expected[1])
 
 
 def test_env_user_cwd_and_capabilities_can_be_chosen(debian: Running) -> None:

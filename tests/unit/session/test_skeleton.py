@@ -51,7 +51,7 @@ def _entries(fd: int, path: str = ".") -> dict[str, int]:
 
 
 def test_only_what_the_tools_lack_is_added(tools: tuple[Path, int], container: tuple[Path, int]) -> None:
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False, user=(0, 0)) as upper:
+    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False) as upper:
         assert upper is not None
         assert set(_entries(upper)) == {"var", "etc"}
         assert set(_entries(upper, "var/lib")) == {"cntr"}
@@ -66,7 +66,7 @@ def test_directories_keep_the_attributes_of_the_tools(tools: tuple[Path, int], c
     os.chown(tools[0] / "etc", 12, 34)
     os.utime(tools[0] / "etc", ns=(5, 7))
     (tools[0] / "etc").chmod(0o2751)
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False, user=(0, 0)) as upper:
+    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False) as upper:
         status = os.stat("etc", dir_fd=upper)
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12, 34, 0o2751)
 
@@ -74,31 +74,32 @@ def test_directories_keep_the_attributes_of_the_tools(tools: tuple[Path, int], c
 def test_a_link_in_place_of_a_directory_is_hidden(tools: tuple[Path, int], container: tuple[Path, int]) -> None:
     (tools[0] / "tmp").rmdir()
     (tools[0] / "tmp").symlink_to("/somewhere")
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False, user=(0, 0)) as upper:
+    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False) as upper:
         assert upper is not None
         assert stat.S_ISDIR(_entries(upper)["tmp"])
 
 
 def test_secrets_of_the_host_become_whiteouts(tools: tuple[Path, int], container: tuple[Path, int]) -> None:
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=True, user=(0, 0)) as upper:
+    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=True) as upper:
         assert upper is not None
         for directory, name in (("etc", "shadow"), ("etc", "shadow-"), ("etc/ssl", "private"), ("home/ann", ".ssh")):
             assert stat.S_ISCHR(_entries(upper, directory)[name])
             assert os.stat(f"{directory}/{name}", dir_fd=upper).st_rdev == 0
 
 
-def test_a_container_without_users_gets_stand_ins_and_not_the_hosts(
+def test_a_file_that_the_container_lacks_is_hidden_but_for_its_users(
     tools: tuple[Path, int], container: tuple[Path, int]
 ) -> None:
     for name in ("passwd", "group", "resolv.conf", "localtime"):
         (container[0] / "etc" / name).unlink()
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False, user=(1234, 99)) as upper:
-        fd = os.open("etc/passwd", os.O_RDONLY, dir_fd=upper)
-        with open(fd) as file:
-            assert [line.split(":")[2] for line in file] == ["0", "1234", "65534"]
+    (tools[0] / "etc/group").unlink()
+    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False) as upper:
         assert upper is not None
-        assert stat.S_ISCHR(_entries(upper, "etc")["resolv.conf"])
-        assert "localtime" not in _entries(upper, "etc")  # neither side has one
+        entries = _entries(upper, "etc")
+    assert stat.S_ISCHR(entries["resolv.conf"])
+    assert "passwd" not in entries  # the session's is mounted on the tools'
+    assert stat.S_ISREG(entries["group"])
+    assert "localtime" not in entries  # neither side has one
 
 
 def test_patterns_match_through_directories_and_not_through_links_that_leave(
@@ -114,7 +115,7 @@ def test_patterns_match_through_directories_and_not_through_links_that_leave(
 @contextmanager
 def _session_root(tools: tuple[Path, int], container: tuple[Path, int]) -> Iterator[Path]:
     """What a session sees of the tools when they are the host's."""
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=True, user=(0, 0)) as upper:
+    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=True) as upper:
         assert upper is not None
         branches = [DirectoryTree(upper), DirectoryTree(tools[1])]
         with filesystem("kernel").mount(MountRequest(branches)) as mount:
