@@ -17,7 +17,7 @@ from cntr_core.rules import Rule
 
 from .background import background
 from .probes.log import differing
-from .probes.result import Difference, Outcome, compare
+from .probes.result import Difference, Outcome, compare, merge_runs
 from .probes.spec import Probe
 from .request import RunOptions, SlimRequest
 from .runs.cleanup import scratch
@@ -75,6 +75,11 @@ class Slimmed:
     layers: OpenLayers
     phases: Mapping[str, float]
     directory: str
+
+    @property
+    def verified(self) -> bool:
+        """Whether the slim image was run."""
+        return "verify" in self.phases
 
     @property
     def trouble(self) -> str:
@@ -135,13 +140,21 @@ class _Clock:
         self._last = now
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Known:
-    """What the original is expected to do again, the logs that it wrote so far, and what each repair has learned."""
+    """What the original is expected to do again, the logs and exit codes of its runs so far, and what each repair has
+    learned."""
 
-    expected: Sequence[Outcome]
+    expected: tuple[Outcome, ...]
     logs: list[bytes]
+    codes: list[int]
     repaired: list[tuple[bytes, ...]] = field(default_factory=list)
+
+    def add(self, again: Observed) -> None:
+        """One more run of the original: what differs in it is volatile."""
+        self.expected = merge_runs(self.expected, again.outcomes)
+        self.logs.append(again.log)
+        self.codes.append(again.code)
 
 
 class _Slimmer:
@@ -172,7 +185,7 @@ class _Slimmer:
         self._clock.lap("trace")
         must_succeed(original)
         trace = merge([self._runner.trace(original), *self._request.traces])
-        known = _Known((*original.outcomes, *self._expectations()), [original.log])
+        known = _Known((*original.outcomes, *self._expectations()), [original.log], [original.code])
         while True:
             result = self._split(trace, original)
             if not self._request.verify:
@@ -194,7 +207,7 @@ class _Slimmer:
         if result.verdict.same:
             return result, None
         again = self._again()
-        known.logs.append(again.log)
+        known.add(again)
         result = self._judged(result, replay, known)
         return result, None if result.verdict.same else again  # the original itself does so, now and then
 
@@ -243,11 +256,12 @@ class _Slimmer:
 
     def _judged(self, result: Slimmed, replay: Observed, known: _Known) -> Slimmed:
         differences = compare(known.expected, replay.outcomes)
-        if replay.code != result.original.code:
+        if replay.code not in known.codes:
             differences.append(Difference("exit", "", "code", result.original.code, replay.code))
         log = differing(replay.log, *known.logs)
         verdict = Verdict(replay.outcomes, tuple(differences), replay.code, log, tuple(known.repaired))
-        return replace(result, verdict=verdict, phases=dict(self._clock.phases))
+        original = replace(result.original, outcomes=known.expected)
+        return replace(result, original=original, verdict=verdict, phases=dict(self._clock.phases))
 
     def _again(self) -> Observed:
         """A run with all files at hand: the union of both images is the original, so that is what runs. The probes are

@@ -14,11 +14,12 @@ from .trace.record import AccessTrace
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How the image runs, and what drives it. Without `probes` it is the image's own default. `timeout` is in seconds,
-    for all probes of one run; `stop_limit` those between the stop signal and SIGKILL. With an `engine` it runs in
-    containers of that one, as `options` say, else in ours."""
+    """How the image runs, and what drives it. Without `probes` it is the image's own default; `until` comes after
+    either. `timeout` is in seconds, for all probes of one run; `stop_limit` those between the stop signal and SIGKILL.
+    With an `engine` it runs in containers of that one, as `options` say, else in ours."""
 
     probes: tuple[Probe, ...] = ()
+    until: tuple[Probe, ...] = ()
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     timeout: float = 60.0
     stop_limit: float = 10.0

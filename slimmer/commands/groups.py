@@ -38,7 +38,7 @@ class Run:
         typer.Option(
             "--until",
             metavar="SPEC",
-            help="Add one more probe after the others, such as quiet:10s.",
+            help="Add one more probe after the others, or after the default, such as quiet:10s.",
             rich_help_panel=_RUN,
         ),
     ] = None
@@ -123,7 +123,8 @@ class Run:
 
         engine, told = self._traced()
         return RunOptions(
-            probes=options.probes_of(self.probe, self.until, self.manual),
+            probes=options.probes_of(self.probe),
+            until=options.probes_of([*([self.until] if self.until else ()), *(["manual"] if self.manual else ())]),
             runtime=RuntimeOptions(tuple(command or ()), self.host_network, self.read_only),
             timeout=self.timeout,
             stop_limit=self.stop_timeout,

@@ -39,12 +39,11 @@ ForPlatform = Annotated[
 ]
 
 
-def probes_of(specs: Sequence[str] | None, until: str | None, manual: bool) -> tuple[Probe, ...]:
-    """The probes that the options name; :raises UsageError: one is malformed."""
+def probes_of(specs: Sequence[str] | None) -> tuple[Probe, ...]:
+    """The probes that an option names; :raises UsageError: one is malformed."""
     from ..probes.spec import parse
 
-    words = [*(specs or ()), *([until] if until else ()), *(["manual"] if manual else ())]
-    return tuple(parse(word) for word in words)
+    return tuple(parse(spec) for spec in specs or ())
 
 
 def listed(files: Sequence[str] | None) -> list[str]:

@@ -98,7 +98,7 @@ def _request(
 
     return SlimRequest(
         run=run.options(command),
-        verify_probes=options.probes_of(verification.verify_probe, None, False),
+        verify_probes=options.probes_of(verification.verify_probe),
         selection=keep.options(),
         traces=tuple(read(path) for path in keep.add_trace or ()),
         verify=not verification.no_verify,
@@ -137,7 +137,7 @@ def _tell_probes(request: SlimRequest, image: Image, json: bool) -> None:
     from ..probes.defaults import default_probes
 
     if not request.run.probes and not json:
-        typer.echo(default_probes(image.config)[1])
+        typer.echo(default_probes(image.config, request.run.until)[1])
 
 
 def _must_be_fit(result: Slimmed, image: Image, target: _Target) -> None:

@@ -22,6 +22,7 @@ from .attempt import Attempt, NoAnswer, NotReady
 from .listening import addresses, listeners
 from .network import Endpoint, Network
 from .result import Observation
+from .spec import ANSWERED
 
 _LOOK = 0.005
 _LONGEST_PATIENCE = 5.0
@@ -180,7 +181,7 @@ class _Server:
             return Attempt(True, f"port {port} took a connection", [_spoken(port, spoken)])
         from .crawl import crawl
 
-        pages = crawl(self._web, Endpoint(target.address, port, spoken == "https"), "/", seconds)
+        pages = crawl(self._web, Endpoint(target.address, port, spoken == "https"), "/", seconds, ANSWERED)
         return Attempt(pages.ok, pages.detail, [_spoken(port, spoken), *pages.observations])
 
     def _script(self, file: str, environment: Mapping[str, str], ports: list[int], seconds: float) -> Attempt:

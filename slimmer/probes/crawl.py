@@ -9,7 +9,7 @@ from . import links
 from .attempt import Attempt, NoAnswer, NotReady
 from .network import Endpoint
 from .result import Fact, Observation
-from .spec import SUCCESS
+from .spec import SUCCESS, Statuses
 from .web import Page, Request, Web, accepted, entrance
 
 MOST_PAGES = 100
@@ -17,19 +17,19 @@ MOST_STEPS = 5
 _PAGES = ("text/html", "application/xhtml+xml")
 
 
-def crawl(web: Web, target: Endpoint, path: str, seconds: float) -> Attempt:
+def crawl(web: Web, target: Endpoint, path: str, seconds: float, statuses: Statuses = SUCCESS) -> Attempt:
     """Visit the page and what it links to on the same server, up to 100 pages, 5 steps away.
 
-    The first page must succeed. A link that leads nowhere is a fact, and no failure.
+    The first page must have one of `statuses`. A link that leads nowhere is a fact, and no failure.
 
     :raises NotReady: the first page does not answer yet.
     :raises NoAnswer: it will not.
     """
     end = time.monotonic() + seconds
-    page = entrance(web, target, path, SUCCESS, seconds)
+    page = entrance(web, target, path, statuses, seconds)
     crawler = _Crawler(web, target, end)
     crawler.record(path, page)
-    if not accepted(page.status, SUCCESS):
+    if not accepted(page.status, statuses):
         return Attempt(False, f"{target.name(path)} answered {page.status}", crawler.observations)
     crawler.follow(path, page, 0)
     return crawler.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from cntr_core.errors import ImageError
 from cntr_core.images import ImageConfig
@@ -16,10 +17,11 @@ _MOST_PORTS = 50
 _EXPOSED = re.compile(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?(?:/(?P<protocol>[a-z]+))?", re.IGNORECASE)
 
 
-def default_probes(config: ImageConfig) -> tuple[tuple[Probe, ...], str]:
-    """The probes, and a sentence that tells of them.
+def default_probes(config: ImageConfig, until: Sequence[Probe] = ()) -> tuple[tuple[Probe, ...], str]:
+    """The probes of an image whose user named none, or only `until`, which come after these; and a sentence about all.
 
-    The image's health check and its exposed TCP ports; without either, running until it ends or is quiet for 3 s.
+    The image's health check and its exposed TCP ports; without either, and without `until`, running until it ends or
+    is quiet for 3 s.
 
     :raises ImageError: the health check in the configuration is malformed.
     """
@@ -32,9 +34,10 @@ def default_probes(config: ImageConfig) -> tuple[tuple[Probe, ...], str]:
         probes.append(Ports(ports))
         plural = "s" * (len(ports) > 1)
         reasons.append(f"its port{plural} {', '.join(map(str, ports))} (a crawl where HTTP is spoken)")
-    if not probes:
+    if not probes and not until:
         probes.append(_PATIENCE)
         reasons.append(f"to run until the container ends, or accesses no file for {_PATIENCE.seconds:g} s")
+    reasons += map(str, until)
     return tuple(probes), f"no --probe given; the default is {' and '.join(reasons)}"
 
 

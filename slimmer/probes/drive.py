@@ -29,9 +29,12 @@ _FIRST_DELAY = 0.005
 _LONGEST_DELAY = 0.1
 _CLOCK = 1.1
 """Seconds after which a page that shows the time, to the second, has changed."""
+_END = 0.2
+"""Seconds that a container's end may take."""
 _LAST_LINES = 20
 _ONE_LOOK = (Tcp, Script, Quiet, Manual, Exit)
 _NO_COMMAND = (126, 127)
+_OVER = Attempt(False, "the container has ended", ready=False)
 _NOT_STARTED = b"unable to start container process"  # runc's words; its exit code is 255 and may be the command's own
 
 
@@ -79,7 +82,7 @@ class _Run:
         answered = time.monotonic()
         _log.debug("probe %s, ok %s: %.1f ms", probe, attempt.ok, 1000 * (answered - start))
         outcome = _outcome(probe, attempt, answered - start)
-        if isinstance(probe, _ONE_LOOK):
+        if isinstance(probe, _ONE_LOOK) or self._is_done(probe):
             return outcome
         if attempt.ok:
             outcome = self._look_again(probe, outcome)
@@ -113,6 +116,8 @@ class _Run:
         delay = _FIRST_DELAY
         late = Attempt(False, f"the time limit of {self._timeout:g} s was used up before it")
         while True:
+            if self._is_done(probe):
+                return self._has_ended(0, 0)
             if (ended := self._ended()) is not None and not isinstance(probe, (Exit, Quiet, Manual)):
                 return ended
             if self._left() <= 0:
@@ -135,6 +140,17 @@ class _Run:
         if code is None:
             return None
         return Attempt(False, f"the container ended with code {code} before it answered", output=self._words())
+
+    def _ends(self) -> bool:
+        """Whether the container has ended, or does so just now: nothing can be started in one that ends."""
+        deadline = time.monotonic() + _END
+        while (code := self._running.ended()) is None and time.monotonic() < deadline:
+            time.sleep(_FIRST_DELAY)
+        return code is not None
+
+    def _is_done(self, probe: Probe) -> bool:
+        """Whether the container was a job, which has ended, and nobody named this probe."""
+        return probe in self._prober.may_end and self._running.ended() == 0
 
     def _words(self) -> str:
         """The last lines of the container's log."""
@@ -160,12 +176,15 @@ class _Run:
         except TimeoutError:
             return Attempt(False, "the command did not end in time, and was killed", output=self._words())
         except CntrError:
-            if (ended := self._ended()) is not None:
-                return ended
+            if self._ends():
+                return _OVER
             raise
         ok = executed.code == probe.code
         detail = f"the command ended with code {executed.code}"
-        ready = ok or executed.code in _NO_COMMAND or _NOT_STARTED in executed.stderr
+        not_started = _NOT_STARTED in executed.stderr
+        if not ok and not_started and self._ends():
+            return _OVER
+        ready = ok or executed.code in _NO_COMMAND or not_started
         return Attempt(ok, detail, [_executed(probe, executed)], _both(executed) if not ok else "", ready)
 
     def _quiet(self, probe: Quiet) -> Attempt:

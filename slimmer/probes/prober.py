@@ -34,12 +34,14 @@ class Prober:
     :raises UsageError: a probe cannot work here: a script is no program, or there is no terminal for ``manual``.
     """
 
-    def __init__(self, probes: Sequence[Probe], ports: Sequence[int] = ()) -> None:
-        """`ports` are those that the image exposes."""
+    def __init__(self, probes: Sequence[Probe], ports: Sequence[int] = (), may_end: Sequence[Probe] = ()) -> None:
+        """`ports` are those that the image exposes; `may_end` the probes that nobody named: for them the container may
+        be a job, which ends with code 0 before it answers."""
         for probe in probes:
             _check(probe)
         self.probes = tuple(probes)
         self.ports = tuple(ports)
+        self.may_end = tuple(may_end)
         self._pid = 0
         self._received = bytearray()
         if any(isinstance(probe, _NETWORK) for probe in probes):

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import httpx
 
@@ -17,6 +18,7 @@ _LIMIT = 30.0  # seconds for one request
 _STREAM = 10.0  # seconds after which a body that still comes is one without an end; a third of the limit where less
 _LARGEST = 64 << 20
 _KEPT = 2 << 20
+_NOT_READY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 _AGENT = "Mozilla/5.0 (compatible; cntr)"
 
 
@@ -128,10 +130,10 @@ def accepted(status: int, statuses: Iterable[Sequence[int]]) -> bool:
 def entrance(web: Web, target: Endpoint, path: str, statuses: Iterable[Sequence[int]], seconds: float) -> Page:
     """A probe's first page.
 
-    :raises NotReady: nobody answers, or the server says that it is not ready yet (RFC 9110, 15.6.4).
+    :raises NotReady: nobody answers, or the server or one behind it is not ready yet (RFC 9110, 15.6.3 to 15.6.5).
     :raises NoAnswer: see :meth:`Web.fetch`.
     """
     page = web.fetch(target, Request(path), seconds)
-    if page.status == 503 and not accepted(503, statuses):
-        raise NotReady(f"{target.name(path)} answers 503, service unavailable")
+    if page.status in _NOT_READY and not accepted(page.status, statuses):
+        raise NotReady(f"{target.name(path)} answers {page.status}, {HTTPStatus(page.status).phrase.lower()}")
     return page

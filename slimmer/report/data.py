@@ -11,6 +11,7 @@ from cntr_core.images import Image
 from cntr_core.images.write.new_image import Named, PackedImage
 
 from ..pipeline import Slimmed
+from ..probes.evidence import doubt, evidence
 from ..rules.package import read_packages
 from . import schema, sums
 from .files import files
@@ -30,6 +31,7 @@ def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: 
     found = tuple(files(result, packages))
     directories = sums.by_directory(found)
     root = directories["/"]
+    proved = result.verified and not result.trouble
     return schema.Report(
         image=words(image.reference),
         digest=image.digest,
@@ -39,7 +41,9 @@ def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: 
         kernel=os.uname().release,
         ok=not result.trouble,
         trouble=words(result.trouble),
-        verified="verify" in result.phases,
+        verified=result.verified,
+        evidence=tuple(map(words, evidence(result.original.outcomes))) if proved else (),
+        doubt=doubt(result.original.outcomes) if proved else "",
         content=schema.Share(
             files=root.files, kept_files=root.kept_files, bytes=root.bytes, kept_bytes=root.kept_bytes
         ),
@@ -74,5 +78,5 @@ def _probes(result: Slimmed) -> schema.Probes:
         differences=tuple(plain(difference.to_json()) for difference in verdict.differences),
         log=tuple(map(words, verdict.log)),
         original_code=result.original.code,
-        slim_code=verdict.code if "verify" in result.phases else None,
+        slim_code=verdict.code if result.verified else None,
     )

@@ -136,6 +136,8 @@ class Report(Value, frozen=True, kw_only=True, omit_defaults=False):
     ok: bool
     trouble: str
     verified: bool
+    evidence: tuple[str, ...] = ()
+    doubt: str = ""
     content: Share
     destination: str
     halves: tuple[Half, ...]

@@ -88,12 +88,19 @@ class _Page:
         if not report.verified:
             self._say("The slim image was not run, so it is unknown whether it works.", "yellow")
         elif report.ok:
-            self._say("The slim image does what the original does.")
+            self._evidence(report)
         else:
             self._say(report.trouble, "red")
         self._log(report.probes.log)
         if learnt := sum(map(len, report.repairs)):
             self._say(f"{learnt} missing files were added in {_plural(len(report.repairs), 'round')} of repair.")
+
+    def _evidence(self, report: Report) -> None:
+        """By what it is known that the slim image works."""
+        if report.evidence:
+            self._say(f"The slim image does what the original does: {', '.join(report.evidence)}.")
+        if report.doubt:
+            self._say(f"{report.doubt[0].upper()}{report.doubt[1:]}", "yellow")
 
     def _log(self, lines: Sequence[str]) -> None:
         if lines:

@@ -29,7 +29,8 @@ class Runner:
     def __init__(self, image: Image, options: RunOptions, filesystem: Filesystem, say: Say) -> None:
         self.image = image
         self.digest = image_digest(image)
-        self.probes = options.probes or default_probes(image.config)[0]
+        self._default = () if options.probes else default_probes(image.config, options.until)[0]
+        self.probes = (*options.probes, *self._default, *options.until)
         self._options = options
         self._launch = Launch(image.config, self.digest[7:19], options.runtime)
         self._backend = backend_of(image, options, filesystem)
@@ -55,7 +56,7 @@ class Runner:
         :raises CntrError: it cannot be started or stopped.
         """
         start = partial(self._backend.start, self._launch, layers, slim_image)
-        prober = Prober(self.probes if probes is None else probes, tcp_ports(self.image.config))
+        prober = Prober(self.probes if probes is None else probes, tcp_ports(self.image.config), self._default)
         return observe(
             start, prober, self._options, lambda step: self._say(f"{what}: {step}"), watched=watched, against=against
         )
@@ -78,12 +79,20 @@ def image_digest(image: Image) -> str:
 
 
 def must_succeed(observed: Observed) -> None:
-    """:raises CntrError: a probe failed; the hint has the container's last words."""
+    """:raises CntrError: a probe failed; the message has the container's last words."""
     for outcome in observed.outcomes:
         if not outcome.ok:
             said = outcome.output.strip().splitlines()[-1:]
             raise CntrError(
                 f"the probe {outcome.spec} fails on the original image: {outcome.detail}"
                 + "".join(f"; its last output was: {line}" for line in said),
-                "start it with cntr run, and find out what is wrong",
+                _advice(outcome),
             )
+
+
+def _advice(outcome: Outcome) -> str:
+    """What to do about a probe that failed on the original; where it is for a page's status, what to write instead."""
+    for one in outcome.observations:
+        if f"{one.subject} answered {one.facts.get('status')}" in outcome.detail:
+            return f"if that is right, write --probe {one.subject}={one.facts['status']}; else ask for another page"
+    return "start it with cntr run, and find out what is wrong"

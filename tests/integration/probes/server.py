@@ -4,6 +4,7 @@ server.py http PORT [SECONDS-UNTIL-IT-LISTENS] [ADDRESS]
 server.py https PORT CERTIFICATE
 server.py greeting PORT        something else than HTTP
 server.py silent PORT          takes connections, and says nothing
+server.py api PORT STATUS      has one answer to everything
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ class Handler(BaseHTTPRequestHandler):
         }
         if path == "/moved":
             self.answer(301, "text/plain", "", Location="/target")
-        elif path == "/warming":
-            self.answer(503 if time.monotonic() - STARTED < 0.5 else 200, "text/plain", "warm")
+        elif path.startswith("/warming-"):  # with a status until it is warm
+            self.answer(int(path[9:]) if time.monotonic() - STARTED < 0.5 else 200, "text/plain", "warm")
         elif path == "/unavailable":
             self.answer(503, "text/plain", "never")
         elif path == "/hang":
@@ -139,6 +140,14 @@ def http(port: int, delay: float = 0, address: str = "0.0.0.0", certificate: str
     server.serve_forever()
 
 
+def api(port: int, status: int) -> None:
+    class Api(Handler):
+        def do_GET(self) -> None:
+            self.answer(status, "application/json", "{}")
+
+    ThreadingHTTPServer(("127.0.0.1", port), Api).serve_forever()
+
+
 def other(port: int, greeting: bytes) -> None:
     with socket.create_server(("127.0.0.1", port)) as server:
         kept = []
@@ -153,6 +162,8 @@ def other(port: int, greeting: bytes) -> None:
 def serve(mode: str, port: str, *rest: str) -> None:
     if mode == "http":
         http(int(port), float(rest[0]) if rest else 0, *rest[1:])
+    elif mode == "api":
+        api(int(port), int(rest[0]))
     elif mode == "https":
         http(int(port), certificate=rest[0])
     else:

@@ -78,11 +78,23 @@ def test_a_server_that_starts_late_is_waited_for() -> None:
     assert outcome.seconds > 0.4
 
 
-def test_a_server_that_is_not_ready_yet_is_waited_for() -> None:
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_server_that_is_not_ready_yet_is_waited_for(status: int) -> None:
+    """Itself, or the one behind it."""
     with server() as running:
-        warming, never = probe(running, "http:8080/warming", "http:8080/unavailable=503")
+        warming, never = probe(running, f"http:8080/warming-{status}", "http:8080/unavailable=503")
     assert (warming.ok, fact(warming, "status")) == (True, 200)
     assert never.ok
+
+
+@pytest.mark.parametrize(
+    ("status", "ok"), [(400, True), (401, True), (403, True), (404, True), (405, True), (500, False), (501, True)]
+)
+def test_an_answer_at_a_root_that_nobody_named_is_an_answer(status: int, ok: bool) -> None:
+    with server(f"api 8080 {status}") as running:
+        ports, crawled, page = probe(running, "ports:8080", "crawl:8080", "http:8080")
+    assert (ports.ok, fact(ports, "status", "http:8080/")) == (ok, status), ports
+    assert (crawled.ok, page.ok) == (False, False), "who names a page wants it"
 
 
 def test_nothing_listens_and_the_time_is_up() -> None:
@@ -107,6 +119,16 @@ def test_a_container_that_dies_fails_at_once_with_its_last_words(spec: str) -> N
     assert not outcome.ok
     assert "ended with code 7" in outcome.detail
     assert "no such table" in outcome.output
+
+
+@pytest.mark.parametrize("spec", ["http:8080/", "ports:8080", "exec:false"])
+@pytest.mark.parametrize(("code", "named", "ok"), [(0, False, True), (0, True, False), (3, False, False)])
+def test_a_job_that_ends_is_well_for_probes_that_nobody_named(spec: str, code: int, named: bool, ok: bool) -> None:
+    probes = [parse(spec)]
+    job = process("sh", "-c", f"sleep 0.2; exit {code}")
+    with job as running, Prober(probes, may_end=() if named else probes) as prober:
+        [outcome] = run_probes(running, prober, timeout=60, progress=lambda _: None)
+    assert outcome.ok is ok and f"ended with code {code}" in outcome.detail, outcome
 
 
 def test_a_container_that_had_ended_before() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from cntr_slimmer.probes import Observation, Outcome, compare
-from cntr_slimmer.probes.result import SEEN, merge
+from cntr_slimmer.probes.result import SEEN, merge, merge_runs
 from hypothesis import given
 
 PAGE: dict[str, Any] = {"status": 200, "content-type": "text/html", "location": None, "sha256": "aa", "length": 1000}
@@ -138,3 +138,51 @@ def test_a_second_look_at_the_slim_image_must_not_fail(fact: str, value: object)
     assert [(one.fact, one.replay) for one in compare([outcome(*stable)], [outcome(*failing)])] == [(fact, value)]
     assert compare([outcome(*failing)], [outcome(*stable)]) == [], "what was volatile before may be stable now"
     assert compare([outcome(*failing)], [outcome(*failing)]) == []
+
+
+@pytest.mark.parametrize("fact", ["status", "content-type", "location", "sha256"])
+def test_what_differs_between_two_runs_is_volatile(fact: str) -> None:
+    value = 404 if fact == "status" else "/other"
+    original = merge_runs([outcome(page())], [outcome(page(**{fact: value}))])
+    assert compare(original, [outcome(page())]) == []
+    assert compare(original, [outcome(page(**{fact: value}))]) == []
+
+
+def test_what_one_of_two_runs_saw_vary_is_volatile() -> None:
+    original = merge_runs([outcome(page())], [outcome(page(volatile=VOLATILE))])
+    assert compare(original, [outcome(page(sha256="bb"))]) == []
+
+
+def test_a_status_that_varies_is_one_of_those_that_were_seen() -> None:
+    original = merge_runs([outcome(page())], [outcome(page(status=404))])
+    assert [one.fact for one in compare(original, [outcome(page(status=500))])] == ["status"]
+
+
+def test_a_fact_that_is_stable_counts_where_others_vary() -> None:
+    original = merge_runs([outcome(page())], [outcome(page(sha256="bb", location="/y"))])
+    assert [one.fact for one in compare(original, [outcome(page(sha256="cc", status=500))])] == ["status"]
+
+
+def test_a_random_boundary_is_no_other_media_type() -> None:
+    first, second, third = (page(**{"content-type": f"multipart/mixed; boundary={n}"}) for n in range(3))
+    original = merge_runs([outcome(first)], [outcome(second)])
+    assert compare(original, [outcome(third)]) == []
+    assert [one.fact for one in compare(original, [outcome(page())])] == ["content-type"]
+
+
+def test_links_with_a_random_name_are_known_by_what_they_are_like() -> None:
+    original = merge_runs([outcome(page(), page("http:80/a"))], [outcome(page(), page("http:80/b"))])
+    assert compare(original, [outcome(page(), page("http:80/c", sha256="cc"))]) == []
+    assert [d.fact for d in compare(original, [outcome(page(), page("http:80/c", status=500))])] == [SEEN]
+
+
+def test_what_was_written_may_vary_between_runs() -> None:
+    one, two, three = (Observation("POST http:80/pets", {**PAGE, "location": f"/{n}"}, once=True) for n in range(3))
+    assert compare(merge_runs([outcome(one)], [outcome(two)]), [outcome(three)]) == []
+    assert compare([outcome(one)], [outcome(three)])
+
+
+def test_a_run_that_fails_excuses_nothing() -> None:
+    original = merge_runs([outcome(page())], [outcome(page(status=500, sha256="bb"), ok=False)])
+    assert original == (outcome(page()),)
+    assert compare([outcome(page())], [outcome(page(), ok=False)])
