@@ -15,7 +15,20 @@ from ..errors import UsageError
 from ..types import ContainerRef
 from . import output
 from .expanded import expanded
-from .session_options import WORDS, Command, DryRun, Inside, InsideAlone, Name, Session, Timeout, Tools, seconds
+from .session_options import (
+    WORDS,
+    Command,
+    DryRun,
+    Inside,
+    InsideAlone,
+    Name,
+    Session,
+    Streams,
+    Timeout,
+    Tools,
+    seconds,
+)
+from .words import EndsAtCommand
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +40,15 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("attach")(expanded(attach))
-    app.command("exec")(expanded(execute))
+    app.command("attach", cls=EndsAtCommand)(expanded(attach))
+    app.command("exec", cls=EndsAtCommand)(expanded(execute))
 
 
 def attach(
     container: Name,
     tools: Tools,
     inside: Inside,
+    streams: Streams,
     session: Session,
     command: Command = None,
     debug: output.Debug = False,
@@ -45,11 +59,12 @@ def attach(
     devices are the container's. The container itself does not change. Exit codes: the command's own, 128+n for a
     signal, 126 and 127 as in shells, 125 for errors of cntr.
     """
+    terminal = streams.terminal()
     if session.via_kubectl:
         words = [*_flags_of_helper(tools, inside, session), *(("--", *command) if command else ())]
         return _attach_via_kubectl(container, words, session)
     engines, process = _resolve(container)
-    options = _options(tools, inside, session, command)
+    options = replace(_options(tools, inside, session, command), terminal=terminal)
     return _attach(process, options, engines, session.dry_run)
 
 
@@ -94,13 +109,15 @@ def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str
             "--via-kubectl does not support --rw-tools, --fat, --scratch and --forward-socket", "leave them out"
         )
     given: dict[str, object] = {"--shell": tools.shell, "--user": inside.user, "--cwd": inside.cwd}
+    given["--workdir"] = inside.workdir
     given |= {"--inherit": inside.inherit, "--timeout": seconds(session.timeout)}
     return [
         *(("--tools", tools.tools) if tools.tools != "host" else ()),
         *(("--fs", tools.fs) if tools.fs != "pyfuse3" else ()),
-        *(word for name in inside.env or () for word in ("--env", _with_value(name))),
+        *(word for name in inside.variables() for word in ("--env", _with_value(name))),
         *(word for name in inside.cap_add or () for word in ("--cap-add", name)),
         *(("--container-env",) if tools.container_env else ()),
+        *(("--privileged",) if inside.privileged else ()),
         *(("--no-cgroup",) if inside.no_cgroup else ()),
         *(word for name, value in given.items() if value is not None for word in (name, str(value))),
     ]
@@ -109,6 +126,7 @@ def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str
 def execute(
     container: Name,
     inside: InsideAlone,
+    streams: Streams,
     command: Annotated[list[str], typer.Argument(help="Run this program of the container.", **WORDS)],
     timeout: Timeout = None,
     dry_run: DryRun = False,
@@ -118,10 +136,11 @@ def execute(
 
     Exit codes: the command's own, 128+n for a signal, 126 and 127 as in shells, 125 for errors of cntr.
     """
+    terminal = streams.terminal()
     _, process = _resolve(container)
     from .. import session
 
-    options = inside.options(command, timeout)
+    options = replace(inside.options(command, timeout), terminal=terminal)
     if dry_run:
         output.print_lines(session.describe_execute(process, options))
         return 0

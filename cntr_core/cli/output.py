@@ -89,7 +89,7 @@ def report_usage(error: TyperException) -> int:
     say(error.format_message())
     context = getattr(error, "ctx", None)
     if context is not None:
-        hint(f"see {context.command_path} --help; a command to run goes after --")
+        hint(f"see {context.command_path} --help")
     return CntrError.exit_code
 
 

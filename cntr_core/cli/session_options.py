@@ -10,11 +10,12 @@ import typer
 
 from ..errors import UsageError
 from .completion import complete_container, complete_filesystem
+from .env_file import variables
 
 if TYPE_CHECKING:
     from ..session import SessionOptions
 
-WORDS = {"metavar": "[-- COMMAND [ARG]...]", "show_default": False}
+WORDS = {"metavar": "[COMMAND [ARG]...]", "show_default": False}
 
 Name = Annotated[
     str,
@@ -32,9 +33,21 @@ Env = Annotated[
     list[str] | None,
     typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Set a variable, or pass on the caller's. Repeatable."),
 ]
+EnvFile = Annotated[
+    list[str] | None,
+    typer.Option("--env-file", metavar="FILE", help="Set the variables in FILE: lines of NAME[=VALUE]. Repeatable."),
+]
+Workdir = Annotated[
+    str | None,
+    typer.Option("--workdir", "-w", metavar="PATH", help="Start in this directory of the container."),
+]
+Privileged = Annotated[
+    bool,
+    typer.Option("--privileged", help="Add all capabilities; do not take over no_new_privs and the LSM's label."),
+]
 CapAdd = Annotated[
     list[str] | None,
-    typer.Option("--cap-add", metavar="CAP", help="Add a capability that the container lacks, such as SYS_PTRACE."),
+    typer.Option("--cap-add", metavar="CAP", help="Add a capability that the container lacks: SYS_PTRACE …, or ALL."),
 ]
 Inherit = Annotated[
     str | None,
@@ -51,6 +64,22 @@ Timeout = Annotated[
     typer.Option(min=0.01, metavar="SECONDS", help="End the session after this many seconds, with exit code 125."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the steps; do nothing.")]
+
+Interactive = Annotated[
+    bool,
+    typer.Option(
+        "--interactive",
+        "-i",
+        help="Connect stdin without a terminal, or with -t: with one. Default: a terminal if stdin and stdout are one.",
+    ),
+]
+Tty = Annotated[bool, typer.Option("--tty", "-t", help="Give the command a terminal, even where stdout is none.")]
+NoStdin = Annotated[
+    bool,
+    typer.Option("--no-stdin", "-T", help="Leave stdin alone, as loops over its lines want; no terminal."),
+]
+Detach = Annotated[bool, typer.Option("--detach", "-d", hidden=True, help="Return at once: not supported.")]
+DetachKeys = Annotated[str | None, typer.Option(metavar="KEYS", hidden=True, help="Set detach keys: not supported.")]
 
 Command = Annotated[list[str] | None, typer.Argument(help="Run this command; default: a shell.", **WORDS)]
 ToolsSource = Annotated[
@@ -155,25 +184,41 @@ class Inside:
 
     user: User = None
     env: Env = None
+    env_file: EnvFile = None
+    workdir: Workdir = None
     cwd: Cwd = None
+    privileged: Privileged = False
     cap_add: CapAdd = None
     inherit: Inherit = None
     no_cgroup: NoCgroup = False
 
     def options(self, command: list[str] | None, timeout: float | None) -> SessionOptions:
-        """The options of a session that runs `command`; :raises UsageError: there can be no such `timeout`."""
+        """The options of a session that runs `command`; :raises UsageError: they make no sense."""
         from ..session import SessionOptions
 
+        inherit = _inherit(self.inherit)
         return SessionOptions(
             command=_words(command),
             user=self.user,
-            env=_words(self.env),
+            env=_words(self.variables()),
             cwd=self.cwd,
-            cap_add=tuple(self.cap_add or ()),
-            inherit=_inherit(self.inherit),
+            workdir=self._workdir(),
+            cap_add=("ALL",) if self.privileged else tuple(self.cap_add or ()),
+            inherit=inherit - {"no_new_privs", "lsm"} if self.privileged else inherit,
             join_cgroup=not self.no_cgroup,
             timeout=seconds(timeout),
         )
+
+    def variables(self) -> list[str]:
+        """What ``--env-file`` and ``--env`` say; :raises UsageError: something of it is no variable."""
+        return variables(self.env_file or (), self.env or ())
+
+    def _workdir(self) -> str | None:
+        if self.workdir is not None and not self.workdir.startswith("/"):
+            raise UsageError(f"--workdir takes an absolute path, not '{self.workdir}'", "begin it with /")
+        if self.workdir is not None and self.cwd is not None:
+            raise UsageError("--workdir and --cwd contradict each other", "give one of them")
+        return self.workdir
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +226,40 @@ class InsideAlone(Inside):
     """The same without tools."""
 
     cwd: OwnCwd = None
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Which of the caller's streams the command gets, and how."""
+
+    interactive: Interactive = False
+    tty: Tty = False
+    no_stdin: NoStdin = False
+    detach: Detach = False
+    detach_keys: DetachKeys = None
+
+    def terminal(self) -> bool | None:
+        """Whether the command gets a terminal, as :attr:`SessionOptions.terminal`. With ``--no-stdin`` our stdin is
+        empty from here on.
+
+        :raises UsageError: the options contradict each other, or want what stdin is not.
+        """
+        self._check()
+        if self.no_stdin:
+            null = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(null, 0)
+            os.close(null)
+        return self.tty if self.tty or self.interactive or self.no_stdin else None
+
+    def _check(self) -> None:
+        if self.detach:
+            raise UsageError("--detach is not supported: a session ends with cntr", "end the line with & instead")
+        if self.detach_keys is not None:
+            raise UsageError("--detach-keys is not supported: a session ends with cntr", "leave it out")
+        if self.no_stdin and (self.interactive or self.tty):
+            raise UsageError("--no-stdin contradicts --interactive and --tty", "leave one of them out")
+        if self.tty and self.interactive and not os.isatty(0):
+            raise UsageError("--tty: stdin is not a terminal", "leave -t out")
 
 
 @dataclass(frozen=True, slots=True)

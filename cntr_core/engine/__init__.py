@@ -1,12 +1,11 @@
 """Engines name containers and find their processes: what an engine is, and how all of them are asked at once."""
 
-from .base import SHORTEST_PREFIX, Engine, matching
+from .base import Engine, matching
 from .process import pin, running_process
 from .search import LIMIT, ContainerList, chosen, find, list_containers, resolve, statuses
 
 __all__ = [
     "LIMIT",
-    "SHORTEST_PREFIX",
     "Engine",
     "ContainerList",
     "chosen",

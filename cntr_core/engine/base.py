@@ -9,9 +9,6 @@ from typing import ClassVar
 from ..errors import EngineError
 from ..types import Container, EngineStatus
 
-SHORTEST_PREFIX = 3
-"""Characters of an id that name a container; fewer would match by accident."""
-
 
 class Engine(ABC):
     """One kind of container manager: Docker, Podman, LXC, a bare PID …"""
@@ -54,7 +51,8 @@ class Engine(ABC):
 
 
 def matching(name: str, containers: Iterable[Container]) -> list[Container]:
-    """Those that answer to `name`: by exact name or full id, else by the beginning of the id."""
-    known = list(containers)
+    """Those that answer to `name`: by exact name, also with docker's slash before it, or full id; else by the
+    beginning of the id, however short."""
+    known, name = list(containers), name.removeprefix("/")
     exact = [c for c in known if name in (c.name, c.id)]
-    return exact or [c for c in known if len(name) >= SHORTEST_PREFIX and c.id.startswith(name)]
+    return exact or [c for c in known if name and c.id.startswith(name)]

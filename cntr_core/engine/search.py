@@ -93,6 +93,7 @@ def find(ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], o
     answers = query(asked, lambda engine: _checked(engine, engine.find(ref.name)), LIMIT, meanwhile, PATIENCE)
     found = [c for answer in answers for c in answer.value or () if answer.engine not in LAST_RESORTS]
     found = found or [c for answer in answers for c in answer.value or ()]
+    found = [c for c in found if not _by_prefix(ref.name, c)] or found
     if not found:
         raise _not_found(ref, answers)
     if len(found) > 1:
@@ -127,6 +128,11 @@ def _not_found(ref: ContainerRef, answers: Sequence[QueryResult[list[Container]]
     said = "; ".join(f"{a.engine}: {a.error.message if a.error else 'no such container'}" for a in answers)
     sentence = f"container '{ref}' not found"
     return ContainerNotFound(sentence, f"see cntr list ({said})" if said else "see cntr list")
+
+
+def _by_prefix(name: str, container: Container) -> bool:
+    """Whether `name` is only the beginning of the container's id: a name of another engine's counts first."""
+    return container.id != name and container.id.startswith(name) and container.name.rpartition("/")[2] != name
 
 
 def _shortest(container: Container, others: Sequence[Container]) -> str:

@@ -73,13 +73,15 @@ def _numbers(mask: int) -> list[int]:
 
 
 def mask(capabilities: Iterable[str]) -> int:
-    """The mask of names, in any case, with or without ``CAP_``.
+    """The mask of names, in any case, with or without ``CAP_``; ``ALL`` means every one.
 
     :raises ValueError: a name that Linux 5.9 does not have.
     """
     result = 0
     for name in capabilities:
         short = name.upper().removeprefix("CAP_")
+        if short == "ALL":
+            return (1 << len(NAMES)) - 1
         if short not in NAMES:
             raise ValueError(f"unknown capability {name!r}")
         result |= 1 << NAMES.index(short)

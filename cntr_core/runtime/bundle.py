@@ -42,7 +42,7 @@ def write_bundle(directory: str, root: int, config: ImageConfig, request: Bundle
     spec = config_json.ContainerSpec(
         name=request.name,
         cgroup=request.cgroup if is_initial_user_namespace() else "",
-        identity=resolve_user(config.user, _read(root, "etc/passwd"), _read(root, "etc/group")),
+        identity=resolve_user(request.options.user or config.user, _read(root, "etc/passwd"), _read(root, "etc/group")),
         capabilities=capabilities.names(capabilities.capget()[1]),
         options=request.options,
         files=_network_files(directory, request),

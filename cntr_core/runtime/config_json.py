@@ -29,6 +29,12 @@ class RuntimeOptions:
     command: tuple[str, ...] = ()
     host_network: bool = False
     read_only: bool = False
+    terminal: bool = False
+    user: str = ""
+    """In place of the image's USER; empty for that."""
+    working_dir: str = ""
+    env: tuple[str, ...] = ()
+    """``NAME=VALUE``, or ``NAME`` to leave a variable of the image's out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +61,17 @@ def arguments(config: ImageConfig, command: tuple[str, ...]) -> tuple[str, ...]:
     """
     line = (*config.entrypoint, *(command or config.cmd))
     if not line:
-        raise UsageError("the image has no command", "give one after --")
+        raise UsageError("the image has no command", "give one after the image")
     return line
 
 
 def environment(config: ImageConfig, spec: ContainerSpec) -> list[str]:
-    """The image's variables, over docker's defaults, without doubles: the last one counts."""
+    """The image's variables and the user's, over docker's defaults, without doubles: the last one counts."""
     defaults = [f"PATH={DEFAULT_PATH}", f"HOSTNAME={spec.name}", f"HOME={spec.identity.home}"]
-    variables = {line.partition("=")[0]: line for line in (*defaults, *config.env) if "=" in line}
-    return list(variables.values())
+    defaults += ["TERM=xterm"] if spec.options.terminal else []
+    image = [line for line in config.env if "=" in line]
+    variables = {line.partition("=")[0]: line for line in (*defaults, *image, *spec.options.env)}
+    return [line for line in variables.values() if "=" in line]
 
 
 def bundle(config: ImageConfig, spec: ContainerSpec) -> dict[str, Any]:
@@ -84,11 +92,11 @@ def _process(config: ImageConfig, spec: ContainerSpec) -> dict[str, Any]:
     # As docker has it: another user keeps the bounding set, and gets nothing from it without set-user-id programs.
     effective = given if identity.uid == 0 else []
     return {
-        "terminal": False,
+        "terminal": spec.options.terminal,
         "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)},
         "args": list(arguments(config, spec.options.command)),
         "env": environment(config, spec),
-        "cwd": config.working_dir or "/",
+        "cwd": spec.options.working_dir or config.working_dir or "/",
         "capabilities": {"bounding": given, "effective": effective, "permitted": effective},
     }
 

@@ -68,7 +68,9 @@ def _find(entries: Sequence[_Entry], wanted: str) -> _Entry | None:
 
 def _number(text: str, what: str) -> int:
     if not _is_id(text):
-        raise ImageError(f"the image wants to run as {what} {text!r}, which its /etc/passwd or /etc/group lacks")
+        raise ImageError(
+            f"the image has no {what} {text!r} in its /etc/passwd or /etc/group", "give a number, or another name"
+        )
     return int(text)
 
 

@@ -48,16 +48,19 @@ class Runtime:
         self._root = root
         self._name = name
 
-    def create(self, bundle: str, streams: Streams) -> int:
+    def create(self, bundle: str, streams: Streams, console: str = "") -> int:
         """Create the container from the directory `bundle`; gives the PID of its first process, which waits.
+
+        `console` is the socket in `bundle` that gets the container's terminal, where it has one.
 
         :raises CommandNotFound, CommandNotExecutable: the image has no such command.
         :raises EngineError: the runtime refuses, with its reason.
         """
         pid_file, log = os.path.join(bundle, "pid"), os.path.join(bundle, "runtime.log")
         options = ["--log", log, "--log-format", "json"]
-        call = ["create", "--bundle", bundle, "--pid-file", pid_file, self._name]
-        done = self._run(options, call, streams)
+        terminal = ["--console-socket", console] if console else []
+        call = ["create", "--bundle", bundle, "--pid-file", pid_file, *terminal, self._name]
+        done = self._run(options, call, streams, bundle)
         if done.returncode != 0:
             raise _refusal(_reason(log))
         with open(pid_file, encoding="ascii") as file:
@@ -89,12 +92,15 @@ class Runtime:
         if done.returncode != 0:
             raise _refusal(done.stderr.decode("utf-8", "replace").strip())
 
-    def _run(self, options: list[str], call: list[str], streams: Streams) -> subprocess.CompletedProcess[bytes]:
+    def _run(
+        self, options: list[str], call: list[str], streams: Streams, directory: str | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             self._line(options, call),
             stdin=streams.stdin,
             stdout=streams.stdout,
             stderr=streams.stderr,
+            cwd=directory,
             timeout=_PATIENCE,
             check=False,
         )

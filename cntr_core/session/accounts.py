@@ -35,11 +35,13 @@ class User:
 
 
 def parse_user(text: str, rootfd: int) -> User:
-    """Read ``--user NAME|UID[:GROUP|GID]`` by the container's own passwd and group files.
+    """Read ``--user [NAME|UID][:GROUP|GID]`` by the container's own passwd and group files; as with docker, a group
+    alone is root's.
 
     :raises UsageError: the container knows no such name, or the number is no id.
     """
     name, _, group = text.partition(":")
+    name = name or "0"
     users, known = (_rows(_content(rootfd, path) or b"") for path in (PASSWD, GROUP))
     row = next((r for r in users if name in (r[0], r[2]) and _is_id(r[3])), None)
     uid = int(row[2]) if row else _number(name, "user", "/etc/passwd")

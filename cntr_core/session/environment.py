@@ -17,6 +17,9 @@ from .accounts import User, is_harmless_place
 
 Environment = dict[bytes, bytes]
 
+Assignment = tuple[bytes, bytes | None]
+"""A variable and its value, None to leave it out."""
+
 _MOST_SHOWN, _LONGEST_SHOWN = 100, 80
 """Names, and bytes of one: a process may have as many and as long ones as it likes."""
 
@@ -87,7 +90,7 @@ def attach_environment(
     caller: Mapping[bytes, bytes],
     user: User,
     tools: Mapping[bytes, bytes],
-    extra: Iterable[tuple[bytes, bytes]] = (),
+    extra: Iterable[Assignment] = (),
     *,
     whole: bool = False,
 ) -> Environment:
@@ -100,7 +103,7 @@ def attach_environment(
     for name in (b"USER", b"LOGNAME"):
         result.pop(name, None)
     result |= _of_user(user) | {**tools, b"PATH": harmless_path(tools.get(b"PATH", b""))}
-    result.update(extra)
+    _assign(result, extra)
     return result
 
 
@@ -141,7 +144,7 @@ def exec_environment(
     container: Mapping[bytes, bytes],
     caller: Mapping[bytes, bytes],
     user: User,
-    extra: Iterable[tuple[bytes, bytes]] = (),
+    extra: Iterable[Assignment] = (),
     *,
     is_own_user: bool = True,
 ) -> Environment:
@@ -157,22 +160,28 @@ def exec_environment(
     for name, value in {**_allowed(caller, CALLER), b"HOME": user.home, b"PATH": DEFAULT_PATH}.items():
         if name in (b"TERM", b"HOME", b"PATH"):
             result.setdefault(name, value)
-    result.update(extra)
+    _assign(result, extra)
     return result
 
 
-def parse_assignments(texts: Iterable[bytes], caller: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    """Read ``--env``: ``NAME=VALUE``, or ``NAME`` to hand the caller's own value on (nothing where it has none).
+def _assign(result: Environment, extra: Iterable[Assignment]) -> None:
+    for name, value in extra:
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = value
+
+
+def parse_assignments(texts: Iterable[bytes], caller: Mapping[bytes, bytes]) -> list[Assignment]:
+    """Read ``--env``: ``NAME=VALUE``, or ``NAME`` for the caller's own value; as with docker, the command has no
+    variable of that name where the caller has none.
 
     :raises UsageError: the name is empty.
     """
-    assignments = []
+    assignments: list[Assignment] = []
     for text in texts:
         name, equals, value = text.partition(b"=")
         if not name:
             raise UsageError(f"'{text.decode(errors='replace')}' is not a variable", "write --env NAME=VALUE")
-        if equals:
-            assignments.append((name, value))
-        elif name in caller:
-            assignments.append((name, caller[name]))
+        assignments.append((name, value if equals else caller.get(name)))
     return assignments

@@ -40,11 +40,15 @@ class SessionOptions:
     container_env: bool = False
     """Whether programs of the tools get all of the container's variables."""
     cwd: str | None = None
+    workdir: str | None = None
+    """A directory of the container's to start in, in place of `cwd`."""
     cap_add: tuple[str, ...] = ()
     inherit: frozenset[str] = frozenset(INHERITABLE)
     join_cgroup: bool = True
     forward_sockets: tuple[str, ...] = ()
     timeout: float | None = None
+    terminal: bool | None = None
+    """Whether the command gets a terminal; None: if the caller's stdin and stdout are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class AttachPlan:
     left_out: tuple[bytes, ...]
     """The container's variables that the command does not get."""
     timeout: float | None
+    terminal: bool | None
 
     @property
     def nested(self) -> bool:
@@ -124,7 +129,7 @@ def plan_exec(target: Target, options: SessionOptions, caller: Mapping[bytes, by
     """The session of ``cntr exec``: a program of the container's own, on the container's own root."""
     identity = _identity(target, options)
     if not options.command:  # pragma: no cover - the command line asks for one before
-        raise UsageError("there is no command to execute", "write it after --, as in: cntr exec NAME -- CMD")
+        raise UsageError("there is no command to execute", "write it after the name: cntr exec NAME COMMAND")
     command = _own_command(target, options, identity, _programs(options, ()), caller, adopt=False)
     return _plan(target, options, (*_first_steps(target, identity), steps.ChangeRoot()), command)
 
@@ -137,7 +142,7 @@ def _plan(
     forwards: tuple[tuple[str, str], ...] = (),
 ) -> AttachPlan:
     missing = tuple(left_out(target.environment, command.environment))
-    return AttachPlan(todo, command, forwards, options.join_cgroup, missing, options.timeout)
+    return AttachPlan(todo, command, forwards, options.join_cgroup, missing, options.timeout, options.terminal)
 
 
 def _own_command(
@@ -157,7 +162,8 @@ def _own_command(
         parse_assignments(options.env, caller),
         is_own_user=identity.user.uid == user_of(target).uid,
     )
-    cwd = os.fsencode(options.cwd) if options.cwd not in (None, "target") else target.cwd
+    wanted = options.workdir or options.cwd
+    cwd = os.fsencode(wanted) if wanted not in (None, "target") else target.cwd
     return Command(programs, environment, cwd, identity, target.cgroup_procs, adopt)
 
 
@@ -212,7 +218,7 @@ def _identity(target: Target, options: SessionOptions) -> Identity:
         extra = capabilities.mask(options.cap_add)
     except ValueError as error:
         raise UsageError(f"--cap-add: {error}", "give a name of capabilities(7), such as SYS_PTRACE") from None
-    user = parse_user(options.user, target.root) if options.user is not None else None
+    user = parse_user(options.user, target.root) if options.user else None
     return decide(target, user, extra, options.inherit)
 
 
@@ -226,7 +232,7 @@ def _programs(options: SessionOptions, shells: Sequence[bytes]) -> tuple[tuple[b
 
 def _checked(command: tuple[bytes, ...]) -> tuple[bytes, ...]:
     if not command[0]:
-        raise UsageError("the command is empty", "give the name of a program after --")
+        raise UsageError("the command is empty", "give the name of a program")
     return command
 
 
@@ -242,10 +248,11 @@ def _shell(text: str) -> tuple[bytes, ...]:
 
 
 def _attach_cwd(target: Target, options: SessionOptions) -> bytes:
+    container = b"/" + root_layout.CONTAINER.encode()
+    if options.workdir is not None or options.cwd == "target":
+        return (container + (os.fsencode(options.workdir) if options.workdir else target.cwd)).rstrip(b"/")
     if options.cwd is None:
-        return b"/" + root_layout.CONTAINER.encode()
-    if options.cwd == "target":
-        return (b"/" + root_layout.CONTAINER.encode() + target.cwd).rstrip(b"/")
+        return container
     return os.fsencode(options.cwd)
 
 

@@ -92,7 +92,8 @@ class _Supervisor:
         self._deadlines = Deadlines()
 
     def run(self) -> int:
-        wants_terminal = os.isatty(0) and os.isatty(1)
+        is_interactive = os.isatty(0) and os.isatty(1)
+        wants_terminal = is_interactive if self._plan.terminal is None else self._plan.terminal
         ends = make_streams(wants_terminal)
         request = self._terminal_request() if wants_terminal else None
         self._sock, theirs = channel.pair()
@@ -102,7 +103,7 @@ class _Supervisor:
         theirs.close()
         self._stack.enter_context(self._signals())
         self._watch(ends)
-        if request is not None:
+        if request is not None and os.isatty(0):
             self._stack.enter_context(pty.raw_mode(0))
         self._deadlines.set("setup", SETUP_LIMIT, self._setup_took_too_long)
         self._loop.run(self._deadlines.next)
@@ -112,12 +113,12 @@ class _Supervisor:
 
     def _terminal_request(self) -> TerminalRequest:
         # A duplicate, because the monitor puts /dev/null at 0, 1 and 2.
-        caller = os.dup(0)
+        caller = os.dup(0 if os.isatty(0) else 1)
         self._stack.callback(os.close, caller)
         fallback = pty.open_host_master()
         self._stack.callback(os.close, fallback)
         owner = host_ids(self._target, self._plan.command.identity)
-        return TerminalRequest(caller, fallback, termios.tcgetattr(0), owner)
+        return TerminalRequest(caller, fallback, termios.tcgetattr(0 if os.isatty(0) else fallback), owner)
 
     def _start(self, ends: Ends, request: TerminalRequest | None, sock: socket.socket) -> int:
         """Fork the monitor; gives its PID. This process has one thread."""
@@ -195,9 +196,10 @@ class _Supervisor:
         os.set_blocking(master, False)
         self._master = os.dup(master)
         self._stack.callback(os.close, self._master)
-        # The terminal's end is a hangup, whether or not it controls this process and SIGHUP comes.
-        self._stdin = Stream(0, self._master, lambda: self._on_ending_signal(signal.SIGHUP))
-        self._loop.streams.append(self._stdin)
+        if os.isatty(0):
+            # The terminal's end is a hangup, whether or not it controls this process and SIGHUP comes.
+            self._stdin = Stream(0, self._master, lambda: self._on_ending_signal(signal.SIGHUP))
+            self._loop.streams.append(self._stdin)
         self._add_output(master, self._stack.enter_context(reopened(1)))
 
     def _on_started(self, fds: list[int]) -> None:

@@ -27,9 +27,7 @@ Image = Annotated[
 ]
 Words = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[COMMAND]...", help="Run this instead of the image's CMD; put -- before it.", show_default=False
-    ),
+    typer.Argument(metavar="[COMMAND [ARG]...]", help="Run this instead of the image's CMD.", show_default=False),
 ]
 ForPlatform = Annotated[
     str | None,

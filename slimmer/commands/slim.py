@@ -13,6 +13,7 @@ import typer
 from cntr_core.cli import end_by_signals
 from cntr_core.cli import output as console
 from cntr_core.cli.expanded import expanded
+from cntr_core.cli.words import EndsAtCommand
 from cntr_core.errors import CntrError, UsageError
 
 from . import groups, names, options
@@ -34,7 +35,7 @@ _PLAIN_WIDTH = 100
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("slim")(expanded(slim))
+    app.command("slim", cls=EndsAtCommand)(expanded(slim))
 
 
 def slim(

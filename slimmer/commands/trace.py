@@ -11,6 +11,7 @@ import typer
 
 from cntr_core.cli import end_by_signals, output
 from cntr_core.cli.expanded import expanded
+from cntr_core.cli.words import EndsAtCommand
 
 from . import groups, options
 
@@ -36,7 +37,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
         rich_markup_mode="rich",
     )
-    group.command("run")(expanded(run))
+    group.command("run", cls=EndsAtCommand)(expanded(run))
     group.command("show")(show)
     group.command("merge")(merge)
     group.command("diff")(diff)

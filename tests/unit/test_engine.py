@@ -101,8 +101,14 @@ def test_id_prefixes_count_when_no_name_fits_exactly() -> None:
     known = make("one", container("web", id="abcdef1"), container("abcd", id="123456"), container("db", id="abc999"))
     assert find("abcdef", known).name == "web"
     assert find("abcd", known).name == "abcd"
-    with pytest.raises(ContainerNotFound):
-        find("ab", known)  # too short to be meant as an id
+    assert find("1", known).name == "abcd"  # as short as it is unique
+    assert find("/web", known).name == "web"  # as docker shows it
+
+
+def test_a_name_comes_before_the_beginning_of_an_id_also_in_another_engine() -> None:
+    known = make("one", container("a", "one", id="123")), make("two", container("web", "two", id="abcdef"))
+    assert find("a", *known).engine == "one"
+    assert find("ab", *known).engine == "two"
 
 
 def test_an_ambiguous_prefix_lists_references_that_work() -> None:

@@ -22,7 +22,7 @@ from cntr_core import (
     TracedContainer,
     TracingEngine,
 )
-from cntr_core.engine import LIMIT, SHORTEST_PREFIX
+from cntr_core.engine import LIMIT
 from cntr_core.errors import EngineError
 
 from ..sockets import LOCAL, check_socket
@@ -88,7 +88,7 @@ class ContainerdEngine(Engine, TracingEngine):
             [found for found in known if name in (found.full_name, f"{found.namespace}/{found.container.id}")],
             [found for found in own if name == found.container.name],
             [found for found in own if name in (found.name, found.container.id)],
-            [found for found in own if len(name) >= SHORTEST_PREFIX and found.container.id.startswith(name)],
+            [found for found in own if name and found.container.id.startswith(name)],
         )
         matches = [found.container for found in next(filter(None, classes), [])]
         for container in matches:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from cntr_core import Container, Engine, EngineStatus, hookimpl
-from cntr_core.engine import LIMIT, SHORTEST_PREFIX
+from cntr_core.engine import LIMIT
 from cntr_core.errors import EngineAbsent, EngineError
 
 from ..docker.engine import DockerEngine
@@ -80,7 +80,7 @@ def named(name: str, containers: Sequence[PodContainer]) -> list[PodContainer]:
     Of a container that was made again the youngest counts: the kubelet keeps the dead one before it for its log.
     """
     exact = [one for one in containers if name == one.id or name in _names(one)]
-    found = exact or [one for one in containers if len(name) >= SHORTEST_PREFIX and one.id.startswith(name)]
+    found = exact or [one for one in containers if name and one.id.startswith(name)]
     youngest = {one.full_name: one for one in sorted(found, key=lambda one: one.attempt)}
     return found if name in [one.id for one in found] else list(youngest.values())
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import enum
+import os
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cntr_core.cli import end_by_signals
+from cntr_core.cli.expanded import expanded
+from cntr_core.cli.session_options import Env, EnvFile
+from cntr_core.cli.words import EndsAtName
+
+if TYPE_CHECKING:
+    from cntr_core.runtime import RuntimeOptions
+
+    from .lifetime import Lifetime
 
 _LONGEST = 2_000_000
 """Seconds: poll(2) counts milliseconds in an int."""
@@ -23,7 +33,7 @@ class Network(enum.Enum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("run")(run)
+    app.command("run", cls=EndsAtName)(expanded(run))
     app.command("stop")(stop)
 
 
@@ -44,9 +54,7 @@ _Image = Annotated[
 ]
 _Command = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[COMMAND]...", help="Run this instead of the image's CMD; put -- before it.", show_default=False
-    ),
+    typer.Argument(metavar="[COMMAND [ARG]...]", help="Run this instead of the image's CMD.", show_default=False),
 ]
 _Fallback = Annotated[
     bool,
@@ -72,46 +80,98 @@ _Timeout = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How the container lives, and with which streams."""
+
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return at once, and print the name.")] = False
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="Connect stdin to the container; with -d: keep it open.")
+    ] = False
+    tty: Annotated[bool, typer.Option("--tty", "-t", help="Give the container a terminal.")] = False
+    remove: Annotated[bool, typer.Option("--rm", help="Remove the container when it ends.")] = False
+
+    def checked(self) -> Lifetime:
+        """The same for what runs it; :raises UsageError: stdin is not what it must be."""
+        from cntr_core.errors import UsageError
+
+        from .lifetime import Lifetime
+
+        if self.tty and self.interactive and not self.detach and not os.isatty(0):
+            raise UsageError("--tty: stdin is not a terminal", "leave -t out")
+        return Lifetime(self.interactive, self.tty, self.remove)
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """As whom, where and with what the container's first process runs."""
+
+    user: Annotated[
+        str,
+        typer.Option("--user", "-u", metavar="USER[:GROUP]", help="Run as this user of the image instead of its own."),
+    ] = ""
+    workdir: Annotated[
+        str, typer.Option("--workdir", "-w", metavar="PATH", help="Start in this directory of the container.")
+    ] = ""
+    env: Env = None
+    env_file: EnvFile = None
+    network: _NetworkOption = Network.NONE
+    read_only: Annotated[bool, typer.Option("--read-only", help="Make the root filesystem read-only.")] = False
+
+    def options(self, command: Sequence[str], *, terminal: bool) -> RuntimeOptions:
+        """The same for the runtime; :raises UsageError: something of it makes no sense."""
+        from cntr_core.cli.env_file import assigned, variables
+        from cntr_core.errors import UsageError
+        from cntr_core.runtime import RuntimeOptions
+
+        if self.workdir and not self.workdir.startswith("/"):
+            raise UsageError(f"--workdir takes an absolute path, not '{self.workdir}'", "begin it with /")
+        return RuntimeOptions(
+            command=tuple(command),
+            host_network=self.network is Network.HOST,
+            read_only=self.read_only,
+            terminal=terminal,
+            user=self.user,
+            working_dir=self.workdir,
+            env=assigned(variables(self.env_file or (), self.env or ())),
+        )
+
+
 def run(
     image: _Image,
+    life: Life,
+    inside: Inside,
     command: _Command = None,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="Name the container; default: from the image's name.")
     ] = "",
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return at once, and print the name.")] = False,
-    interactive: Annotated[bool, typer.Option("--interactive", "-i", help="Connect stdin to the container.")] = False,
-    remove: Annotated[bool, typer.Option("--rm", help="Remove the container when it ends.")] = False,
-    network: _NetworkOption = Network.NONE,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Make the root filesystem read-only.")] = False,
     fallback: _Fallback = False,
     fat_image: _FatImage = None,
     misses: _Misses = "",
-) -> None:
+) -> int:
     """Run an image as a container of the oci engine, without a daemon.
 
     The exit code is the command's own. Without --rm the container stays listed until cntr stop removes it.
     """
     from cntr_core.errors import UsageError
-    from cntr_core.runtime import RuntimeOptions
 
     from .lifetime import run_detached, run_foreground
     from .prepare import ContainerOptions, create, new_directory
 
-    if detach and interactive:
-        raise UsageError("--detach and --interactive contradict each other")
     if misses and not (fallback or fat_image):
         raise UsageError("--misses is only for --fallback", "add --fallback")
     end_by_signals()
     below = fat_image if fat_image is not None else "" if fallback else None
-    runtime = RuntimeOptions(tuple(command or ()), network is Network.HOST, read_only)
-    options = ContainerOptions(image, name, runtime, below, misses)
+    lifetime = life.checked()
+    options = ContainerOptions(image, name, inside.options(command or (), terminal=life.tty), below, misses)
     directory = new_directory(options)
     with directory.lock(0):
         record = create(directory, options)
-        if not detach:
-            raise typer.Exit(run_foreground(directory, record, interactive=interactive, remove=remove))
-        run_detached(directory, record, remove=remove)
-        typer.echo(directory.name)
+        if not life.detach:
+            return run_foreground(directory, record, lifetime)
+        run_detached(directory, record, lifetime)
+    typer.echo(directory.name)
+    return 0
 
 
 def stop(containers: _Containers, timeout: _Timeout = 10.0) -> None:
@@ -124,4 +184,4 @@ def stop(containers: _Containers, timeout: _Timeout = 10.0) -> None:
     if not timeout <= _LONGEST:  # nan is no less than anything
         raise UsageError(f"--timeout cannot be {timeout:g}", f"give seconds, {_LONGEST} at most")
     for name in containers:
-        stop_container(find(name.removeprefix("oci://")), timeout)
+        stop_container(find(name), timeout)

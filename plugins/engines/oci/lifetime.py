@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from cntr_core.errors import CntrError, EngineError
 from cntr_core.kernel import child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_child_subreaper, start_time
+from cntr_core.kernel.syscall import owned
 from cntr_core.runtime import Streams
 from cntr_core.session.relay import Loop, Stream
 from cntr_core.timing import timed
 
+from .console import NAME, ConsoleSocket, carried, connected
 from .remove import discard
 from .state import ContainerDirectory, ContainerRecord, runtime_of
 
@@ -25,29 +27,52 @@ _log = logging.getLogger(__name__)
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def run_foreground(directory: ContainerDirectory, record: ContainerRecord, *, interactive: bool, remove: bool) -> int:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How a container lives: whether its stdin stays open (connected to ours, if it runs in the foreground), whether it
+    has a terminal, and whether it is removed at its end."""
+
+    interactive: bool = False
+    terminal: bool = False
+    remove: bool = False
+
+
+def run_foreground(directory: ContainerDirectory, record: ContainerRecord, wanted: Lifetime) -> int:
     """Run the container with our streams, until its first process ends; gives its exit code, 128+n for signal n.
 
-    Signals that reach us reach it. Its stdin is empty unless `interactive`.
+    Signals that reach us reach it. Its stdin is empty unless it is interactive.
 
     :raises CntrError: it could not be started; then nothing of it is left.
     """
     set_child_subreaper()
     with _root(directory, record):
-        with contextlib.ExitStack() as stack:
-            streams, loop = _piped(stack, interactive)
-            record = _start(directory, record, streams)
-        code = _carry(loop, record)
-    return _finish(directory, record, code, remove)
+        if wanted.terminal:
+            record, code = _on_terminal(directory, record, wanted.interactive)
+        else:
+            with contextlib.ExitStack() as stack:
+                streams, loop = _piped(stack, wanted.interactive)
+                record = _start(directory, record, streams)
+            code = _carry(loop, record)
+    return _finish(directory, record, code, wanted.remove)
 
 
-def run_detached(directory: ContainerDirectory, record: ContainerRecord, *, remove: bool) -> None:
+def _on_terminal(
+    directory: ContainerDirectory, record: ContainerRecord, interactive: bool
+) -> tuple[ContainerRecord, int]:
+    with owned(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) as null:
+        record, master = _start_on_terminal(directory, record, null)
+    loop = Loop()
+    with connected(loop, master, interactive=interactive):
+        return record, _carry(loop, record)
+
+
+def run_detached(directory: ContainerDirectory, record: ContainerRecord, wanted: Lifetime) -> None:
     """Run the container in the background, its output in the file ``log``; a process of ours stays with it.
 
     :raises CntrError: it could not be started; then nothing of it is left.
     """
     reader, writer = os.pipe()
-    pid = child.fork(lambda: _watch(directory, record, writer, remove))
+    pid = child.fork(lambda: _watch(directory, record, writer, wanted))
     os.close(writer)
     with os.fdopen(reader, "rb") as answer:
         report = answer.read()
@@ -60,15 +85,21 @@ def run_detached(directory: ContainerDirectory, record: ContainerRecord, *, remo
         raise error
 
 
-def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, remove: bool) -> None:
+def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, wanted: Lifetime) -> None:
     """The background process: starts the container, says so, waits for its end, and keeps the exit code."""
     logging.disable(logging.DEBUG)  # our stderr is the container's log from here on
     null, log = _leave_caller(directory.file("log"))
+    loop = Loop()
     with contextlib.ExitStack() as stack:
         error: CntrError | None = None
         try:
             stack.enter_context(_root(directory, record))
-            record = _start(directory, record, Streams(null, log, log))
+            if wanted.terminal:
+                record, master = _start_on_terminal(directory, record, null)
+                carried(loop, master, 2)
+            else:
+                stdin = stack.enter_context(_open_pipe()) if wanted.interactive else null
+                record = _start(directory, record, Streams(stdin, log, log))
         except CntrError as refused:
             error = refused
         except Exception as unexpected:
@@ -76,8 +107,16 @@ def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, 
         _tell(report, error)
         if error is not None:
             return
-        code = child.wait(record.pid)
-    _finish(directory, record, code, remove)
+        code = _until_end(loop, record)
+    _finish(directory, record, code, wanted.remove)
+
+
+@contextlib.contextmanager
+def _open_pipe() -> Iterator[int]:
+    """The end to read from of a pipe that nobody writes to, and that does not end: stdin of ``--detach -i``."""
+    reader, writer = os.pipe()
+    with owned(reader), owned(writer):
+        yield reader
 
 
 def _leave_caller(log_file: str) -> tuple[int, int]:
@@ -124,12 +163,23 @@ def _close_inherited() -> None:
                 os.close(number)
 
 
-def _start(directory: ContainerDirectory, record: ContainerRecord, streams: Streams) -> ContainerRecord:
+def _start_on_terminal(
+    directory: ContainerDirectory, record: ContainerRecord, null: int
+) -> tuple[ContainerRecord, int]:
+    """Start it on a terminal of its own; gives our side of that, too."""
+    with contextlib.closing(ConsoleSocket(directory.path)) as console:
+        record = _start(directory, record, Streams(null, null, null), console=NAME)
+        return record, console.master()
+
+
+def _start(
+    directory: ContainerDirectory, record: ContainerRecord, streams: Streams, console: str = ""
+) -> ContainerRecord:
     runtime = runtime_of(record)
     try:
         directory.write(record)  # first: whoever cleans up after a crash must know the id
         with timed(_log, "create container %s by %s", record.name, record.runtime):
-            pid = runtime.create(directory.path, streams)
+            pid = runtime.create(directory.path, streams, console)
         record = dataclasses.replace(record, pid=pid, start_time=start_time(pid))
         directory.write(record)
         runtime.start()
@@ -171,18 +221,22 @@ def _piped(stack: contextlib.ExitStack, interactive: bool) -> tuple[Streams, Loo
 
 
 def _carry(loop: Loop, record: ContainerRecord) -> int:
+    """As :func:`_until_end`; meanwhile signals that reach us reach the container."""
+    with owned(pidfd_open(record.pid)) as pidfd, _forwarding(pidfd):
+        return _until_end(loop, record)
+
+
+def _until_end(loop: Loop, record: ContainerRecord) -> int:
     """Carry bytes until the container has ended and all its output went out; gives its exit code."""
-    pidfd = pidfd_open(record.pid)
     outputs = [stream for stream in loop.streams if stream.sink in (1, 2)]
-    loop.watched[pidfd] = lambda: loop.watched.clear()
 
     def deadline() -> None:
         if not loop.watched and all(stream.ended for stream in outputs if isinstance(stream, Stream)):
             loop.stop()
 
-    with _forwarding(pidfd):
+    with owned(pidfd_open(record.pid)) as pidfd:
+        loop.watched[pidfd] = loop.watched.clear
         loop.run(deadline)
-    os.close(pidfd)
     return child.wait(record.pid)
 
 

@@ -29,7 +29,7 @@ def find(name: str) -> ContainerDirectory:
 
     :raises ContainerNotFound, AmbiguousContainer: there is none, or several.
     """
-    known = directories()
+    known, name = directories(), name.removeprefix("oci://").removeprefix("/")
     found = [d for d in known if d.name == name] or [d for d in known if _has_id(d, name)]
     if not found:
         raise ContainerNotFound(f"engine oci has no container named {name!r}", "see cntr list")
@@ -114,5 +114,5 @@ def _signal(pidfd: int, number: int, patience: float) -> bool:
 def _has_id(directory: ContainerDirectory, prefix: str) -> bool:
     with contextlib.suppress(EngineError):
         record = directory.read()
-        return len(prefix) >= 3 and record is not None and record.id.startswith(prefix)
+        return bool(prefix) and record is not None and record.id.startswith(prefix)
     return False

@@ -132,7 +132,7 @@ def test_the_user_is_the_one_of_the_image(cntr: Cntr, make_image: MakeImage, use
 def test_a_user_that_the_image_does_not_know_is_refused(cntr: Cntr, make_image: MakeImage) -> None:
     done = cntr("run", make_image(User="nobody-here"))
     assert done.returncode == 125
-    assert "wants to run as user 'nobody-here'" in done.stderr.decode()
+    assert "the image has no user 'nobody-here'" in done.stderr.decode()
     assert cntr.names() == []
 
 
@@ -375,7 +375,7 @@ def test_what_cannot_run_is_told_in_a_sentence(cntr: Cntr, arguments: list[str],
 def test_an_image_without_a_command_says_what_to_do(cntr: Cntr, tmp_path: Path) -> None:
     done = cntr("run", write(tmp_path / "root.tar", tar(file("a"))))
     assert done.returncode == 125
-    assert done.stderr.decode().splitlines() == ["cntr: the image has no command", "  hint: give one after --"]
+    assert done.stderr.decode().splitlines() == ["cntr: the image has no command", "  hint: give one after the image"]
 
 
 def test_a_corrupt_image_is_refused_by_layer(cntr: Cntr, tmp_path: Path) -> None:

@@ -160,4 +160,5 @@ def test_names() -> None:
     assert ids("shop/web/main") == "d", "the youngest"
     assert ids("a" * 64) == "a"
     assert ids("aaa") == "a"
-    assert ids("aa") == ids("main") == ids("") == ids("shop/web/main/x") == ""
+    assert ids("a") == "a"
+    assert ids("main") == ids("") == ids("shop/web/main/x") == ""

@@ -138,8 +138,11 @@ def test_assignments_hand_on_the_callers_value_or_nothing() -> None:
     assert parse_assignments([b"A=1=2", b"TERM", b"ABSENT", b"EMPTY="], CALLER) == [
         (b"A", b"1=2"),
         (b"TERM", b"xterm"),
+        (b"ABSENT", None),
         (b"EMPTY", b""),
     ]
+    container = {b"ABSENT": b"the container's"}
+    assert b"ABSENT" not in exec_environment(container, CALLER, parse_assignments([b"ABSENT"], CALLER))
 
 
 def test_an_assignment_without_a_name_is_refused() -> None:
