@@ -142,7 +142,7 @@ def test_assignments_hand_on_the_callers_value_or_nothing() -> None:
         (b"EMPTY", b""),
     ]
     container = {b"ABSENT": b"the container's"}
-    assert b"ABSENT" not in exec_environment(container, CALLER, parse_assignments([b"ABSENT"], CALLER))
+    assert b"ABSENT" not in exec_environment(container, CALLER, APP, parse_assignments([b"ABSENT"], CALLER))
 
 
 def test_an_assignment_without_a_name_is_refused() -> None:
