@@ -15,7 +15,8 @@
     ├── PluginError               125  a plugin is broken or unknown
     ├── SessionError              125  the session could not start, or an internal component failed
     ├── CommandNotExecutable      126  the command exists and cannot be executed
-    └── CommandNotFound           127  the command does not exist
+    ├── CommandNotFound           127  the command does not exist
+    └── CommandOutOfMemory        137  the kernel killed the command for lack of memory
 
 Any other exit code is the command's own: its status, or 128+n when signal n ended it.
 Only the command line formats these; everybody else raises them.
@@ -118,6 +119,13 @@ class CommandNotFound(CntrError):
 
     code = "command-not-found"
     exit_code = 127
+
+
+class CommandOutOfMemory(CntrError):
+    """The command ran, and the kernel killed it (SIGKILL) for lack of memory."""
+
+    code = "command-out-of-memory"
+    exit_code = 137
 
 
 @contextmanager

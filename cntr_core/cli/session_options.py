@@ -53,7 +53,7 @@ Inherit = Annotated[
     str | None,
     typer.Option(
         metavar="LIST",
-        show_default="all of them",
+        show_default="all but oom_score_adj",
         help="Take only these over from the container's process: a comma-separated list of no_new_privs, umask, "
         "rlimits, oom_score_adj and lsm; or none.",
     ),
@@ -286,7 +286,7 @@ def seconds(timeout: float | None) -> float | None:
 
 def _inherit(text: str | None) -> frozenset[str]:
     if text is None:
-        from ..session.identity import INHERITABLE
+        from ..session.identity import INHERITED
 
-        return frozenset(INHERITABLE)
+        return INHERITED
     return frozenset() if text == "none" else frozenset(filter(None, text.split(",")))

@@ -173,6 +173,25 @@ def _left(directory: str) -> int | None:
     return int(maximum) - int(current) if maximum.isdigit() and current.isdigit() else None
 
 
+def memory_events(pid: int, proc: str = "/proc") -> str:
+    """The file that counts what a lack of memory did to the group of `pid`; empty where no mount shows it."""
+    for cgroup in cgroups(pid, proc):
+        if found := reach(cgroup):
+            if "memory" in cgroup.controllers:
+                return f"{found[0]}/memory.oom_control"
+            if cgroup.version == 2 and os.path.exists(path := f"{found[0]}/memory.events"):
+                return path
+    return ""
+
+
+def oom_kills(events: str) -> int:
+    """How many processes of a group were killed for lack of memory, by its :func:`memory_events`; 0 where that cannot
+    be told (v1 counts since Linux 4.13).
+    """
+    lines = dict(line.split() for line in _content(events).splitlines() if line.count(b" ") == 1)
+    return int(lines.get(b"oom_kill", 0))
+
+
 def _content(path: str) -> bytes:
     """The stripped content, empty where the group lacks the file (root groups and absent controllers do)."""
     try:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 from ..engine import Engine
 from ..errors import KernelFeatureMissing, UsageError
-from ..filesystem import DirectoryTree, Filesystem, MountRequest, Tree
+from ..filesystem import DirectoryTree, Filesystem, MountRequest, ServedMount, Tree
 from ..kernel import cgroups
 from ..kernel.child import call_in_child
 from ..timing import timed
 from ..types import ContainerProcess
+from .memory import MemoryWatch
 from .merged_root import whole_branches
 from .plan import AttachPlan, SessionOptions, plan_attach, plan_exec, plan_whole
 from .privileges import join_user_namespace, lacking_privileges
@@ -57,7 +58,7 @@ def attach(
             branches = stack.enter_context(ready.branches())
         with timed(_log, "mount %d branches by %s", len(branches), filesystem.name):
             mount = stack.enter_context(filesystem.mount(MountRequest(branches=branches, read_only=ready.read_only)))
-        return run_session(ready.target, ready.plan, mount)
+        return _run(ready.target, ready.plan, mount)
 
 
 def describe_attach(
@@ -144,7 +145,12 @@ def execute(process: ContainerProcess, options: SessionOptions, caller: Mapping[
     """
     options = _join_where_needed(process, options)
     with pin_target(process, join_cgroup=options.join_cgroup) as target:
-        return run_session(target, plan_exec(target, options, caller), None)
+        return _run(target, plan_exec(target, options, caller), None)
+
+
+def _run(target: Target, plan: AttachPlan, mount: ServedMount | None) -> int:
+    memory = MemoryWatch(target, joins_cgroup=plan.joins_cgroup)
+    return memory.check(run_session(target, plan, mount))
 
 
 def describe_execute(

@@ -19,6 +19,9 @@ from .target import Target
 INHERITABLE = ("no_new_privs", "umask", "rlimits", "oom_score_adj", "lsm")
 """What ``--inherit`` chooses from. A seccomp filter cannot be copied from a running process and never is."""
 
+INHERITED = frozenset(INHERITABLE) - {"oom_score_adj"}
+"""What a session takes over by default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:

@@ -13,11 +13,15 @@ from . import accounts, merged_root, root_layout, steps
 from .accounts import parse_user
 from .command import Command
 from .environment import attach_environment, describe_left_out, exec_environment, left_out, parse_assignments
-from .identity import INHERITABLE, Identity, decide, user_of
+from .identity import INHERITABLE, INHERITED, Identity, decide, user_of
 from .skeleton import is_regular
 from .steps import Step
 from .target import Target, namespace_kinds
 from .tools import Tools
+
+MOST_LIKELY = 1000
+"""oom_score_adj of a session, unless it takes over the target's: the kernel shall not kill the application for what a
+tool uses of the container's memory (proc(5))."""
 
 _LONGEST_SOCKET = 107
 """Bytes of a socket's path: sun_path has 108, the last of them zero (unix(7))."""
@@ -43,7 +47,7 @@ class SessionOptions:
     workdir: str | None = None
     """A directory of the container's to start in, in place of `cwd`."""
     cap_add: tuple[str, ...] = ()
-    inherit: frozenset[str] = frozenset(INHERITABLE)
+    inherit: frozenset[str] = INHERITED
     join_cgroup: bool = True
     forward_sockets: tuple[str, ...] = ()
     timeout: float | None = None
@@ -186,10 +190,12 @@ def host_ids(target: Target, identity: Identity) -> tuple[int, int]:
 
 
 def _first_steps(target: Target, identity: Identity) -> list[Step]:
-    first: list[Step] = [steps.JoinNamespaces(tuple(namespace_kinds(target))), steps.EnterMounts()]
-    if identity.oom_score_adj is not None:
-        first.insert(0, steps.TakeOomScore(identity.oom_score_adj))
-    return first
+    return [
+        steps.LeaveKeyring(),
+        steps.SetOomScore(MOST_LIKELY if identity.oom_score_adj is None else identity.oom_score_adj),
+        steps.JoinNamespaces(tuple(namespace_kinds(target))),
+        steps.EnterMounts(),
+    ]
 
 
 def _nested_steps(

@@ -9,6 +9,7 @@ nothing but what is named here: the files are the container's then.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -16,7 +17,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from ..errors import SessionError
-from ..kernel import mounts, namespaces, paths
+from ..kernel import keyrings, mounts, namespaces, paths
 from ..kernel.child import open_in_child
 from ..kernel.mounts import DetachedMount
 from ..kernel.namespaces import NAMESPACES
@@ -63,8 +64,8 @@ class Step(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class TakeOomScore(Step):
-    """Be as likely a victim of the kernel's out-of-memory killer as the target (proc(5), oom_score_adj)."""
+class SetOomScore(Step):
+    """How likely a victim of the kernel's out-of-memory killer the session is (proc(5), oom_score_adj)."""
 
     value: int
 
@@ -78,6 +79,24 @@ class TakeOomScore(Step):
                 file.write(b"%d" % self.value)
         except PermissionError:
             return  # lowering it wants CAP_SYS_RESOURCE; without, the session is the likelier victim
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveKeyring(Step):
+    """Leave the caller's session keyring, whose keys whoever has it possesses (keyrings(7)).
+
+    Where a filter of system calls, or a kernel without keys, refuses, the session cannot use the caller's keys either.
+    """
+
+    def describe(self) -> str:
+        return "join a new session keyring"
+
+    def execute(self, context: MountContext) -> None:
+        try:
+            keyrings.join_session_keyring()
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.EPERM):
+                raise  # pragma: no cover - an ordinary user with 200 keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ _ORDER = (
     "cntr_core.session.relay",
     "cntr_core.session.proxy",
     "cntr_core.session.deadlines",
+    "cntr_core.session.memory",
     "cntr_core.session.supervisor",
     "cntr_core.session.attach",
     "cntr_core.session",
