@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .engine.tracing import ShimEntry, TracedContainer, TracingEngine, TracingOptions
     from .errors import CntrError, EngineAbsent, EngineError
-    from .filesystem import AccessEvent, Branch, DirectoryTree, Filesystem, MountRequest, Observer, ServedMount
+    from .filesystem import (
+        AccessEvent,
+        Branch,
+        DirectoryTree,
+        Filesystem,
+        MountRequest,
+        Observer,
+        Part,
+        PartialTree,
+        ServedMount,
+    )
     from .hookspecs import hookimpl
     from .rules import Found, ImageView, Keep, Rule, RuleContext
     from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing
@@ -26,6 +36,8 @@ __all__ = [
     "Filesystem",
     "Branch",
     "DirectoryTree",
+    "PartialTree",
+    "Part",
     "MountRequest",
     "ServedMount",
     "AccessEvent",

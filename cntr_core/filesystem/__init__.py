@@ -5,8 +5,9 @@ A :class:`Branch` answers for one tree: a directory, an image's layers, or a uni
 Branches know no transport, transports know no branch.
 """
 
-from .backend import AccessEvent, DirectoryTree, Filesystem, MountRequest, Observer, ServedMount, Tree
+from .backend import AccessEvent, DirectoryTree, Filesystem, MountRequest, Observer, PartialTree, ServedMount, Tree
 from .branch import NOW, Branch, Changes, DirEntry, N, Node, OpenFile, Stat, Status, find
+from .part import Part
 
 __all__ = [
     "Branch",
@@ -20,6 +21,8 @@ __all__ = [
     "NOW",
     "find",
     "DirectoryTree",
+    "PartialTree",
+    "Part",
     "Tree",
     "MountRequest",
     "Filesystem",

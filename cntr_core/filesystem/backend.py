@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ..types import Missing
 from .branch import Branch
+from .part import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,16 @@ class DirectoryTree:
     fd: int
 
 
-Tree = DirectoryTree | Branch[Any]
-"""What can be shown."""
+@dataclass(frozen=True, slots=True)
+class PartialTree:
+    """A directory as in :class:`DirectoryTree`, of which nothing is to be seen but `part`. It is never written to."""
+
+    fd: int
+    part: Part
+
+
+Tree = DirectoryTree | PartialTree | Branch[Any]
+"""What can be shown. A backend refuses what it cannot show: of a :class:`PartialTree`, above all, not the rest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 from ..engine import Engine
 from ..errors import KernelFeatureMissing, UsageError
-from ..filesystem import DirectoryTree, Filesystem, MountRequest, ServedMount, Tree
+from ..filesystem import DirectoryTree, Filesystem, MountRequest, Part, ServedMount, Tree
 from ..kernel import cgroups
 from ..kernel.child import call_in_child
 from ..timing import timed
 from ..types import ContainerProcess
+from .host_programs import shown_of_host
 from .memory import MemoryWatch
 from .merged_root import whole_branches
 from .plan import AttachPlan, SessionOptions, plan_attach, plan_exec, plan_whole
@@ -113,10 +114,18 @@ def _prepared(
                 below = layers.branch()
                 yield _Prepared(target, plan, lambda: whole_branches(target, below, scratch=options.scratch), False)
         else:
-            with open_tools(options.tools, container, engines, filesystem, caller) as tools:
+            with open_tools(options.tools, container, engines, filesystem, caller, _part(options, caller)) as tools:
                 plan = plan_attach(target, options, tools, filesystem.name, caller)
                 writable = options.rw_tools
                 yield _Prepared(target, plan, lambda: _branches(target, tools, writable), not writable)
+
+
+def _part(options: SessionOptions, caller: Mapping[bytes, bytes]) -> Part | None:
+    """What is shown of the host's tree, should the tools be the host's; None for all, where they are to be written."""
+    if options.rw_tools:
+        return None
+    shell = options.shell.split()[:1] if options.shell else []
+    return shown_of_host(caller, [*options.command[:1], *map(os.fsencode, shell), caller.get(b"SHELL", b"")])
 
 
 @contextmanager
@@ -133,7 +142,7 @@ def _branches(target: Target, tools: Tools, writable: bool) -> Iterator[tuple[Tr
                 ) from None
             yield (tools.tree,)
         return
-    with session_skeleton(tools.tree, target.root, hide_secrets=tools.is_host) as upper:
+    with session_skeleton(tools.tree, target.root) as upper:
         yield (tools.tree,) if upper is None else (DirectoryTree(upper), tools.tree)
 
 

@@ -1,4 +1,4 @@
-"""The small upper layer of a session's root: mount points that the tools' tree lacks, and whiteouts.
+"""The small upper layer of a session's root: mount points that the tools' tree lacks.
 
 A detached tmpfs, reachable by no path: it vanishes with the processes that hold it, however they end.
 """
@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import fnmatch
-import glob
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from ..filesystem import DirectoryTree, Stat, Tree, find
+from ..filesystem import Branch, Node, PartialTree, Stat, Tree, find
 from ..kernel import paths
 from ..kernel.mounts import DetachedMount
 from ..kernel.syscall import owned
@@ -25,23 +23,26 @@ _PLACES = (root_layout.CONTAINER, *root_layout.SPECIAL, *root_layout.PRIVATE)
 
 
 class Skeleton:
-    """Adds entries above the tree `lower`; directories keep the tree's attributes. What looks for secrets wants a tree
-    that is a directory."""
+    """Adds entries above the tree `lower`; directories keep the tree's attributes.
+
+    A link of the tree to a directory is followed, and what is added lies in that directory.
+    """
 
     def __init__(self, upper: int, lower: Tree) -> None:
         self._upper = upper
         self._tree = lower
-        self._lower = lower.fd if isinstance(lower, DirectoryTree) else -1
         self.empty = True
-        self._copy_attributes(".")
+        self._copy_attributes("")
 
     def directory(self, path: str) -> None:
         """Make sure that `path` is a directory: where the tree has none, or a link, one is added."""
+        path = entry_of(self._tree, path)
         if not stat.S_ISDIR(self._mode(path)):
             self._make(path)
 
     def file(self, path: str) -> None:
         """Make sure that `path` is a regular file to mount on."""
+        path = entry_of(self._tree, path)
         if stat.S_ISREG(self._mode(path)):
             return
         self._make(os.path.dirname(path))
@@ -49,82 +50,18 @@ class Skeleton:
         os.close(os.open(path, flags, 0o644, dir_fd=self._upper))
 
     def hide(self, path: str) -> None:
-        """Hide `path`, as overlayfs does: a character device 0/0 of that name (kernel: overlayfs.rst, whiteouts).
-
-        Links on the way are followed, since a directory made over one would hide all that it leads to.
-        """
-        if not self._mode(path):
-            return
-        path = self.entry(path)
-        with contextlib.suppress(FileExistsError, NotADirectoryError):  # hidden already, itself or above
+        """Hide `path`, as overlayfs does: a character device 0/0 of that name (kernel: overlayfs.rst, whiteouts)."""
+        path = entry_of(self._tree, path)
+        if self._mode(path):
             self._make(os.path.dirname(path))
             os.mknod(path, stat.S_IFCHR, _WHITEOUT, dir_fd=self._upper)
-
-    def entry(self, path: str) -> str:
-        """The real path of a directory entry, which may be a link itself."""
-        parent, name = os.path.split(path)
-        real = self.real(parent)
-        return os.path.join(parent if real is None else real, name)
-
-    def real(self, path: str) -> str | None:
-        """Where `path` leads to in the tree, without links ("" is its root); None when it leads to nothing."""
-        try:
-            fd = paths.open_in_root(self._lower, path or ".", os.O_PATH)
-        except OSError:  # pragma: no cover - depends on which secrets the machine has
-            return None
-        with owned(fd):
-            found, root = (os.readlink(f"/proc/self/fd/{number}") for number in (fd, self._lower))
-        root = root.rstrip("/")
-        return found[len(root) + 1 :] if f"{found}/".startswith(f"{root}/") else None
-
-    def target(self, path: str) -> str | None:
-        """Where a link leads to whose owner also owns what is there; None for all else.
-
-        Any user can make a link to what is not theirs, such as ``~/.ssh`` to ``/usr``.
-        """
-        try:
-            link, end = (self._status(path, follow=follow) for follow in (False, True))
-        except OSError:  # pragma: no cover - depends on which secrets the machine has
-            return None
-        return self.real(path) if stat.S_ISLNK(link.st_mode) and link.st_uid == end.st_uid else None
-
-    def matches(self, pattern: str) -> Iterator[str]:
-        """The paths of the tree that match a pattern whose components may have wildcards (fnmatch(3))."""
-        yield from self._matches("", pattern.split("/"))
-
-    def _matches(self, base: str, components: list[str]) -> Iterator[str]:
-        if not components:
-            yield base
-            return
-        first, *rest = components
-        names = [first]
-        if any(sign in first for sign in "*?["):
-            names = fnmatch.filter(self._list(base), first)
-        for name in names:
-            path = f"{base}/{name}" if base else name
-            if self._mode(path):
-                yield from self._matches(path, rest)
-
-    def _list(self, path: str) -> list[str]:
-        try:
-            fd = paths.open_in_root(self._lower, path or ".", os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            return []
-        with owned(fd):
-            return os.listdir(fd)
 
     def _mode(self, path: str) -> int:
         """The type and mode of an entry, itself and not what it links to; 0 where there is none."""
         try:
-            return self._status(path, follow=False).st_mode
+            return _status(self._tree, path).st_mode
         except OSError:
             return 0
-
-    def _status(self, path: str, *, follow: bool) -> Stat:
-        if not isinstance(self._tree, DirectoryTree):
-            return self._tree.stat(find(self._tree, os.fsencode(path), follow=follow))
-        with owned(paths.open_in_root(self._lower, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))) as fd:
-            return os.fstat(fd)
 
     def _make(self, path: str) -> None:
         """Make the directory and its parents in the upper layer."""
@@ -140,19 +77,77 @@ class Skeleton:
 
     def _copy_attributes(self, path: str) -> None:
         try:
-            status = self._status(path, follow=False)
+            status = _status(self._tree, path)
         except OSError:
             return
         if not stat.S_ISDIR(status.st_mode):
             return
         with contextlib.suppress(OSError):  # an owner that has no number in our user namespace
-            os.chown(path, status.st_uid, status.st_gid, dir_fd=self._upper)
-        os.chmod(path, stat.S_IMODE(status.st_mode), dir_fd=self._upper)
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=self._upper)
+            os.chown(path or ".", status.st_uid, status.st_gid, dir_fd=self._upper)
+        os.chmod(path or ".", stat.S_IMODE(status.st_mode), dir_fd=self._upper)
+        os.utime(path or ".", ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=self._upper)
+
+
+def entry_of(tree: Tree, path: str) -> str:
+    """`path` without links to directories before its last component.
+
+    What leads to no directory, or to where a mount of the session's will be, stays as it is.
+    """
+    parent, name = os.path.split(path)
+    here = ""
+    for component in filter(None, parent.split("/")):
+        beyond = f"{here}/{component}" if here else component
+        here = _real(tree, beyond) or beyond
+    return f"{here}/{name}" if here else name
+
+
+def _real(tree: Tree, path: str) -> str | None:
+    """The directory that `path` leads to in the tree, without links; None when there is none, or it will be covered."""
+    try:
+        found = _directory_in(tree, path)
+    except OSError:
+        return None
+    covered = any(f"{found}/".startswith(f"{place}/") for place in (*root_layout.SPECIAL, *root_layout.PRIVATE))
+    return None if covered else found
+
+
+def _directory_in(tree: Tree, path: str) -> str:
+    if isinstance(tree, Branch):
+        node = find(tree, os.fsencode(f"{path}/."))
+        if not stat.S_ISDIR(tree.stat(node).st_mode):
+            raise NotADirectoryError(path)
+        return _path_of(node)
+    with owned(paths.open_in_root(tree.fd, path, os.O_PATH | os.O_DIRECTORY)) as fd:
+        found, root = (os.readlink(f"/proc/self/fd/{number}") for number in (fd, tree.fd))
+    found = found[len(root.rstrip("/")) + 1 :]
+    if isinstance(tree, PartialTree) and not tree.part.shows(found):
+        raise FileNotFoundError(path)
+    return found
+
+
+def _path_of(node: Node | None) -> str:
+    names = []
+    while node is not None and node.parent is not None:
+        names.append(os.fsdecode(node.name))
+        node = node.parent
+    return "/".join(reversed(names))
+
+
+def _status(tree: Tree, path: str) -> Stat:
+    """What stat(2) tells of an entry, itself and not what it links to.
+
+    :raises OSError: there is none that is shown.
+    """
+    if isinstance(tree, Branch):
+        return tree.stat(find(tree, os.fsencode(path), follow=False))
+    if isinstance(tree, PartialTree) and not tree.part.shows(path):
+        raise FileNotFoundError(path)
+    with owned(paths.open_in_root(tree.fd, path or ".", os.O_PATH | os.O_NOFOLLOW)) as fd:
+        return os.fstat(fd)
 
 
 @contextmanager
-def session_skeleton(tools: Tree, container: int, *, hide_secrets: bool) -> Iterator[int | None]:
+def session_skeleton(tools: Tree, container: int) -> Iterator[int | None]:
     """The upper layer that makes `tools` fit for a session in `container`.
 
     Gives the descriptor of its root, or None where the tree already has all that is needed.
@@ -163,10 +158,6 @@ def session_skeleton(tools: Tree, container: int, *, hide_secrets: bool) -> Iter
             skeleton.directory(path)
         for path in root_layout.FILES:
             _add_file(skeleton, path, container)
-        if hide_secrets:
-            assert isinstance(tools, DirectoryTree)
-            for path in _secrets(skeleton, tools.fd):
-                skeleton.hide(path)
         yield None if skeleton.empty else mount.fd
 
 
@@ -176,32 +167,6 @@ def _add_file(skeleton: Skeleton, path: str, container: int) -> None:
         skeleton.file(path)
     else:
         skeleton.hide(path)
-
-
-def _secrets(skeleton: Skeleton, tools: int) -> list[str]:
-    """The real paths of all that is to be hidden, outer ones first."""
-    named = {path for pattern in (*root_layout.HOMES, *_homes(tools)) for path in skeleton.matches(pattern)}
-    homes = {"", *filter(None, map(skeleton.real, named))}  # "/" is the home of many, and of users without one
-    patterns = [f"{glob.escape(home)}/{name}".lstrip("/") for home in homes for name in root_layout.HOME_SECRETS]
-    found = {path for pattern in (*root_layout.SECRETS, *patterns) for path in skeleton.matches(pattern)}
-    targets = {target for path in found if (target := skeleton.target(path)) and not _is_needed(target)}
-    return sorted(targets | {skeleton.entry(path) for path in found})
-
-
-def _homes(tools: int) -> Iterator[str]:
-    """The home directories in the tree's passwd(5), as patterns."""
-    try:
-        lines = paths.read_in_root(tools, "etc/passwd", 1 << 24).splitlines()
-    except OSError:  # pragma: no cover - a host without passwd
-        return
-    for fields in (line.split(b":") for line in lines):
-        if len(fields) == 7 and (components := list(filter(None, os.fsdecode(fields[5]).split("/")))):
-            yield glob.escape("/".join(components))
-
-
-def _is_needed(path: str) -> bool:
-    """Whether a session's root could not do without `path`."""
-    return any(f"{place}/".startswith(f"{path}/") for place in (*_PLACES, *root_layout.FILES))
 
 
 @contextmanager

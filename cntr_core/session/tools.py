@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..engine import Engine, resolve
 from ..errors import UsageError
-from ..filesystem import DirectoryTree, Filesystem, Tree, find
+from ..filesystem import Branch, DirectoryTree, Filesystem, Part, PartialTree, Tree, find
 from ..kernel import paths
 from ..kernel.child import open_in_child
 from ..kernel.mounts import DetachedMount
@@ -44,18 +44,13 @@ class Tools:
         """The first of the shells that is there, or the first."""
         return next((shell for shell in self.shells if _exists(self.tree, shell)), self.shells[0])
 
-    @property
-    def is_host(self) -> bool:
-        """Whether the tree is this machine's own, by whatever name, whose secrets are to be hidden."""
-        return isinstance(self.tree, DirectoryTree) and os.path.samestat(os.fstat(self.root), os.stat("/"))
-
 
 def _exists(tree: Tree, path: bytes) -> bool:
     with suppress(OSError):
-        if isinstance(tree, DirectoryTree):
-            os.close(paths.open_in_root(tree.fd, path, os.O_PATH))
-        else:
+        if isinstance(tree, Branch):
             find(tree, path)
+        else:
+            os.close(paths.open_in_root(tree.fd, path, os.O_PATH))
         return True
     return False
 
@@ -79,9 +74,10 @@ def open_tools(
     engines: Sequence[Engine],
     filesystem: Filesystem,
     caller: Mapping[bytes, bytes],
+    part: Part | None,
 ) -> Iterator[Tools]:
     """Open what `spec` names; `container` is its :func:`tools_container`. The tree is usable within the context, and
-    such as `filesystem` can show.
+    such as `filesystem` can show. `part` is what is shown of the host's own tree, None for all.
 
     :raises UsageError: `spec` is malformed, or names no directory.
     :raises CntrError: the container or image cannot be opened.
@@ -90,7 +86,8 @@ def open_tools(
     if kind == "host" and not name:
         shells = (caller[b"SHELL"], *_SHELLS) if caller.get(b"SHELL", b"").startswith(b"/") else _SHELLS
         with _directory("/") as root:
-            yield Tools(DirectoryTree(root), caller.get(b"PATH", DEFAULT_PATH), shells, "the host's tree")
+            shown = "what tools need of the host's tree" if part else "the host's tree"
+            yield Tools(_host(root, part), caller.get(b"PATH", DEFAULT_PATH), shells, shown)
     elif kind == "dir" and name:
         with _directory(name) as root:
             yield Tools(DirectoryTree(root), DEFAULT_PATH, _SHELLS, f"the directory {name}")
@@ -98,7 +95,7 @@ def open_tools(
         with pin_target(container, join_cgroup=False) as other:
             path = other.environment.get(b"PATH", DEFAULT_PATH)
             with DetachedMount(open_in_child(lambda: _clone(other))) as tree:
-                yield Tools(DirectoryTree(tree.fd), path, _SHELLS, f"the tree of {container.container.ref}")
+                yield Tools(_host(tree.fd, part), path, _SHELLS, f"the tree of {container.container.ref}")
     elif kind == "image" and name:
         with _image(name, engines, filesystem) as (image, config):
             path = config.environment["PATH"].encode() if "PATH" in config.environment else DEFAULT_PATH
@@ -107,6 +104,13 @@ def open_tools(
         raise UsageError(
             f"'{spec}' is not a source of tools", "use host, dir:PATH, container:NAME or image:REF after --tools"
         )
+
+
+def _host(fd: int, part: Part | None) -> Tree:
+    """A tree that may be this machine's own, by whatever name: then `part` of it."""
+    if part is not None and os.path.samestat(os.fstat(fd), os.stat("/")):
+        return PartialTree(fd, part)
+    return DirectoryTree(fd)
 
 
 def check_writable(spec: str) -> None:

@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from typing import Any
 
 from cntr_core.errors import UsageError
-from cntr_core.filesystem import Branch, DirectoryTree, MountRequest
+from cntr_core.filesystem import Branch, MountRequest, PartialTree, Tree
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, DetachedMount
 from cntr_core.kernel.syscall import owned
 
 from .logic.directory import DirectoryBranch
+from .logic.partial import PartialBranch
 from .logic.union import UnionBranch
 from .logic.writable import WritableUnion
 
@@ -31,9 +32,11 @@ def branch_of(request: MountRequest, stack: ExitStack) -> Branch[Any]:
     return WritableUnion(branches) if branches[0].writable else UnionBranch(branches)
 
 
-def _branch(tree: DirectoryTree | Branch[Any], writable: bool, stack: ExitStack) -> Branch[Any]:
+def _branch(tree: Tree, writable: bool, stack: ExitStack) -> Branch[Any]:
     if isinstance(tree, Branch):
         return tree
+    if isinstance(tree, PartialTree):
+        return PartialBranch(stack.enter_context(owned(private_copy(tree.fd, writable=False))), tree.part)
     return DirectoryBranch(stack.enter_context(owned(private_copy(tree.fd, writable))), writable=writable)
 
 

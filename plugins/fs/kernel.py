@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 from cntr_core import hookimpl
 from cntr_core.errors import KernelFeatureMissing, PermissionMissing, UsageError
-from cntr_core.filesystem import DirectoryTree, Filesystem, MountRequest, ServedMount
+from cntr_core.filesystem import DirectoryTree, Filesystem, MountRequest, PartialTree, ServedMount
 from cntr_core.types import Missing
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ class KernelFilesystem(Filesystem):
 
 @contextmanager
 def _mounted(request: MountRequest) -> Iterator[ServedMount]:
-    directories = _directories(request)
+    trees = _directories(request)
     try:
-        mount = _merged(directories, request.source)
+        with ExitStack() as stack:
+            mount = _merged([fd for tree in trees for fd in _layers(tree, stack)], request.source)
     except PermissionError as error:
         raise PermissionMissing(f"cannot mount: {error}", "run as root") from error
     except OSError as error:
@@ -75,8 +76,21 @@ def _mounted(request: MountRequest) -> Iterator[ServedMount]:
         yield _KernelMount(mount)
 
 
-def _directories(request: MountRequest) -> list[int]:
-    """The descriptors of what is to be shown.
+def _layers(tree: DirectoryTree | PartialTree, stack: ExitStack) -> list[int]:
+    """The descriptors of the layers, the topmost first, that show `tree`."""
+    if isinstance(tree, DirectoryTree):
+        return [tree.fd]
+    from cntr_core.kernel.mounts import DetachedMount
+
+    from .partial_layer import fill_layer
+
+    layer = stack.enter_context(DetachedMount.new("tmpfs", {"mode": "755", "size": "64m"}))
+    fill_layer(layer.fd, tree)
+    return [layer.fd, tree.fd]
+
+
+def _directories(request: MountRequest) -> list[DirectoryTree | PartialTree]:
+    """What is to be shown.
 
     :raises UsageError: the kernel cannot do what is asked.
     """
@@ -86,10 +100,10 @@ def _directories(request: MountRequest) -> list[int]:
         raise UsageError("the kernel backend is read-only", _OTHERS)
     if request.observer is not None:
         raise UsageError("the kernel backend cannot watch accesses", _OTHERS)
-    trees = [tree for tree in request.branches if isinstance(tree, DirectoryTree)]
+    trees = [tree for tree in request.branches if isinstance(tree, DirectoryTree | PartialTree)]
     if len(trees) < len(request.branches):
         raise UsageError("the kernel backend shows directories only", _OTHERS)
-    return [tree.fd for tree in trees]
+    return trees
 
 
 def _merged(fds: list[int], source: str) -> DetachedMount:
@@ -107,14 +121,15 @@ def _overlay(fds: list[int], source: str) -> DetachedMount:
     from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
 
     paths = [f"/proc/self/fd/{fd}" for fd in fds]
-    named = [("source", source), *(("lowerdir+", path) for path in paths)]
+    options = [("source", source), ("redirect_dir", "follow")]
+    named = [*options, *(("lowerdir+", path) for path in paths)]
     try:
         return DetachedMount.new("overlay", named, MOUNT_ATTR_RDONLY)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
     # Before Linux 6.5: one option for all.
-    return DetachedMount.new("overlay", [("source", source), ("lowerdir", ":".join(paths))], MOUNT_ATTR_RDONLY)
+    return DetachedMount.new("overlay", [*options, ("lowerdir", ":".join(paths))], MOUNT_ATTR_RDONLY)
 
 
 @hookimpl

@@ -35,6 +35,8 @@ _ORDER = (
     "cntr_core.runtime.bundle",
     "cntr_core.runtime",
     "cntr_core.session.root_layout",
+    "cntr_core.session.host_tree",
+    "cntr_core.session.host_programs",
     "cntr_core.session.skeleton",
     "cntr_core.session.target",
     "cntr_core.session.privileges",

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cntr_core.filesystem import Node
+from cntr_core.filesystem import Node, Part
 
 from .syscalls import descriptor_path
 
@@ -20,10 +20,10 @@ class FileNode(Node):
     """A file reached through a descriptor. The key begins with device and inode.
 
     `fd` is -1 while none is open. `holds` counts who needs it to stay open. `nameless` files can be reached
-    through it only: no name of theirs is known.
+    through it only: no name of theirs is known. `part` is what is shown of it, where that is not everything.
     """
 
-    __slots__ = ("fd", "holds", "nameless")
+    __slots__ = ("fd", "holds", "nameless", "part")
     key: tuple[int, ...]
     parent: FileNode | None
 
@@ -32,6 +32,7 @@ class FileNode(Node):
         self.fd = -1
         self.holds = 0
         self.nameless = False
+        self.part: Part | None = None
 
 
 class Descriptors:

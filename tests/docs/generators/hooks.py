@@ -56,6 +56,8 @@ def render() -> str:
         ("cntr_core/filesystem/backend.py", "MountRequest"),
         ("cntr_core/filesystem/backend.py", "ServedMount"),
         ("cntr_core/filesystem/backend.py", "DirectoryTree"),
+        ("cntr_core/filesystem/backend.py", "PartialTree"),
+        ("cntr_core/filesystem/part.py", "Part"),
         ("cntr_core/filesystem/backend.py", "Observer"),
         ("cntr_core/filesystem/backend.py", "AccessEvent"),
         ("cntr_core/rules.py", "RuleContext"),

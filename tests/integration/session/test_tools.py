@@ -108,11 +108,29 @@ def test_an_images_tree_is_shared_and_so_not_writable(scratch: Running, tmp_path
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("tools", ["host", "dir:/", "dir:/proc/{pid}/root", "container:pid://{pid}"])
-def test_the_hosts_secrets_are_hidden_by_whatever_name_it_goes(debian: Running, fs: str, tools: str) -> None:
+@pytest.mark.parametrize("tools", ["host", "container:pid://{pid}"])
+def test_of_the_host_only_what_tools_need_is_shown(debian: Running, fs: str, tools: str) -> None:
     tools = tools.format(pid=os.getpid())
-    script = "for f in /etc/shadow /etc/gshadow /etc/ssl/private; do test -e $f && echo $f; done; echo end"
+    script = "for f in /etc/shadow /etc/fstab /etc/ssl/private /var/log; do test -e $f && echo $f; done; echo end"
     assert output("attach", debian.name, "--fs", fs, "--tools", tools, "--", "/bin/sh", "-c", script) == "end\n"
+
+
+def test_a_directory_shows_all_of_itself_also_if_it_is_the_hosts_root(debian: Running) -> None:
+    assert output("attach", debian.name, "--tools", "dir:/", "--", "ls", "/etc/shadow") == "/etc/shadow\n"
+
+
+@pytest.mark.parametrize("link", ["/usr/etc", "usr/etc"])
+def test_a_directory_whose_etc_is_a_link(scratch: Running, toolbox: Path, fs: str, link: str) -> None:
+    (toolbox / "usr/etc").mkdir(parents=True)
+    (toolbox / "usr/etc/own").write_text("own\n")
+    (toolbox / "etc").symlink_to(link)
+    (toolbox / "var").mkdir()
+    (toolbox / "srv/lib").mkdir(parents=True)
+    (toolbox / "var/lib").symlink_to("/srv/lib")
+    options = ("--fs", fs, "--tools", f"dir:{toolbox}")
+    printed = output("attach", scratch.name, *options, "--", "sh", "-c", "cat /etc/own /etc/passwd; ls /srv/lib; pwd")
+    assert printed.startswith("own\nroot:x:0:0:")
+    assert printed.endswith("\ncntr\n/srv/lib/cntr\n"), printed
 
 
 def test_a_container_that_may_mount_cannot_make_the_tools_writable(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cntr_core import DirectoryTree, MountRequest
-from cntr_core.session.skeleton import Skeleton, mount_points, session_skeleton
+from cntr_core import DirectoryTree, MountRequest, Part, PartialTree
+from cntr_core.filesystem import Tree
+from cntr_core.session.skeleton import mount_points, session_skeleton
 from tests.mounted.mounting import filesystem
 
 pytestmark = pytest.mark.requires("root")
@@ -51,7 +52,7 @@ def _entries(fd: int, path: str = ".") -> dict[str, int]:
 
 
 def test_only_what_the_tools_lack_is_added(tools: tuple[Path, int], container: tuple[Path, int]) -> None:
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False) as upper:
+    with session_skeleton(DirectoryTree(tools[1]), container[1]) as upper:
         assert upper is not None
         assert set(_entries(upper)) == {"var", "etc"}
         assert set(_entries(upper, "var/lib")) == {"cntr"}
@@ -66,7 +67,7 @@ def test_directories_keep_the_attributes_of_the_tools(tools: tuple[Path, int], c
     os.chown(tools[0] / "etc", 12, 34)
     os.utime(tools[0] / "etc", ns=(5, 7))
     (tools[0] / "etc").chmod(0o2751)
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False) as upper:
+    with session_skeleton(DirectoryTree(tools[1]), container[1]) as upper:
         status = os.stat("etc", dir_fd=upper)
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12, 34, 0o2751)
 
@@ -74,17 +75,9 @@ def test_directories_keep_the_attributes_of_the_tools(tools: tuple[Path, int], c
 def test_a_link_in_place_of_a_directory_is_hidden(tools: tuple[Path, int], container: tuple[Path, int]) -> None:
     (tools[0] / "tmp").rmdir()
     (tools[0] / "tmp").symlink_to("/somewhere")
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False) as upper:
+    with session_skeleton(DirectoryTree(tools[1]), container[1]) as upper:
         assert upper is not None
         assert stat.S_ISDIR(_entries(upper)["tmp"])
-
-
-def test_secrets_of_the_host_become_whiteouts(tools: tuple[Path, int], container: tuple[Path, int]) -> None:
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=True) as upper:
-        assert upper is not None
-        for directory, name in (("etc", "shadow"), ("etc", "shadow-"), ("etc/ssl", "private"), ("home/ann", ".ssh")):
-            assert stat.S_ISCHR(_entries(upper, directory)[name])
-            assert os.stat(f"{directory}/{name}", dir_fd=upper).st_rdev == 0
 
 
 def test_a_file_that_the_container_lacks_is_hidden_but_for_its_users(
@@ -93,7 +86,7 @@ def test_a_file_that_the_container_lacks_is_hidden_but_for_its_users(
     for name in ("passwd", "group", "resolv.conf", "localtime"):
         (container[0] / "etc" / name).unlink()
     (tools[0] / "etc/group").unlink()
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=False) as upper:
+    with session_skeleton(DirectoryTree(tools[1]), container[1]) as upper:
         assert upper is not None
         entries = _entries(upper, "etc")
     assert stat.S_ISCHR(entries["resolv.conf"])
@@ -102,22 +95,11 @@ def test_a_file_that_the_container_lacks_is_hidden_but_for_its_users(
     assert "localtime" not in entries  # neither side has one
 
 
-def test_patterns_match_through_directories_and_not_through_links_that_leave(
-    tools: tuple[Path, int], tmp_path: Path
-) -> None:
-    (tmp_path / "outside/.ssh").mkdir(parents=True)
-    (tools[0] / "home/bob").symlink_to(tmp_path / "outside")
-    upper = os.open(tmp_path, os.O_PATH)
-    assert list(Skeleton(upper, DirectoryTree(tools[1])).matches("home/*/.ssh")) == ["home/ann/.ssh"]
-    os.close(upper)
-
-
 @contextmanager
-def _session_root(tools: tuple[Path, int], container: tuple[Path, int]) -> Iterator[Path]:
-    """What a session sees of the tools when they are the host's."""
-    with session_skeleton(DirectoryTree(tools[1]), container[1], hide_secrets=True) as upper:
-        assert upper is not None
-        branches = [DirectoryTree(upper), DirectoryTree(tools[1])]
+def _session_root(tools: Tree, container: int) -> Iterator[Path]:
+    """What a session sees of the tools, and of the mount points for what is not theirs."""
+    with session_skeleton(tools, container) as upper:
+        branches = [tools] if upper is None else [DirectoryTree(upper), tools]
         with filesystem("kernel").mount(MountRequest(branches)) as mount:
             yield Path(f"/proc/self/fd/{mount.fd}")
 
@@ -127,73 +109,48 @@ def _below(root: Path, path: str) -> list[str]:
 
 
 @pytest.mark.requires("overlayfs")
-@pytest.mark.parametrize("link", ["/srv/alice", "../srv/alice"])
-def test_a_home_that_is_a_link_keeps_its_data_and_hides_its_keys(
-    tools: tuple[Path, int], container: tuple[Path, int], link: str
-) -> None:
-    for name in ("srv/alice/.ssh/id", "srv/alice/.config/gh/hosts.yml", "srv/alice/.npmrc", "srv/alice/work"):
-        (tools[0] / name).parent.mkdir(parents=True, exist_ok=True)
-        (tools[0] / name).write_text("alice\n")
-    (tools[0] / "home/alice").symlink_to(link)
-    with _session_root(tools, container) as root:
-        assert os.readlink(root / "home/alice") == link
-        assert _below(root, "srv/alice") == [".config", "work"]
-        assert _below(root, "srv/alice/.config") == []
-        assert (root / "srv/alice/work").read_text() == "alice\n"
+@pytest.mark.parametrize("link", ["/usr/etc", "usr/etc", "../usr/./etc"])
+def test_a_linked_etc_keeps_what_is_in_it(tools: tuple[Path, int], container: tuple[Path, int], link: str) -> None:
+    (tools[0] / "usr").mkdir()
+    (tools[0] / "etc").rename(tools[0] / "usr/etc")
+    (tools[0] / "etc").symlink_to(link)
+    (tools[0] / "usr/etc/kept").write_text("kept\n")
+    (tools[0] / "usr/etc/localtime").symlink_to("kept")
+    with _session_root(DirectoryTree(tools[1]), container[1]) as root:
+        assert os.readlink(root / "etc") == link
+        assert (root / "usr/etc/kept").read_text() == "kept\n"
+        assert all((root / "usr/etc" / name).is_file() for name in ("passwd", "resolv.conf", "localtime"))
+        assert not (root / "usr/etc/localtime").is_symlink()
 
 
 @pytest.mark.requires("overlayfs")
-def test_home_directories_behind_a_link_and_those_that_only_passwd_names(
+def test_linked_var_lib_and_links_that_lead_nowhere_good(
+    tools: tuple[Path, int], container: tuple[Path, int], tmp_path: Path
+) -> None:
+    (tools[0] / "data/lib/state").mkdir(parents=True)
+    (tools[0] / "var/lib").rmdir()
+    (tools[0] / "var/lib").symlink_to("/data/lib")
+    with _session_root(DirectoryTree(tools[1]), container[1]) as root:
+        assert _below(root, "data/lib") == ["cntr", "state"]
+    for target in ("/nowhere", "/run/lib", "/etc/passwd", str(tmp_path)):
+        (tools[0] / "var/lib").unlink()
+        (tools[0] / "var/lib").symlink_to(target)
+        with _session_root(DirectoryTree(tools[1]), container[1]) as root:
+            assert _below(root, "var/lib") == ["cntr"], target
+            assert not (root / "var/lib").is_symlink()
+
+
+@pytest.mark.requires("overlayfs")
+def test_of_a_part_the_rest_is_absent_and_mount_points_are_made(
     tools: tuple[Path, int], container: tuple[Path, int]
 ) -> None:
-    for name in ("data/homes/eve", "opt/app[1]", "srv/svc"):
-        (tools[0] / name / ".aws").mkdir(parents=True)
-        (tools[0] / name / "work").mkdir()
-    (tools[0] / ".docker").mkdir()
-    (tools[0] / "home/ann/.ssh").rmdir()
-    (tools[0] / "home/ann").rmdir()
-    (tools[0] / "home").rmdir()
-    (tools[0] / "home").symlink_to("data/homes")
-    (tools[0] / "svc").symlink_to("/srv/svc")
-    homes = ("/", "/nonexistent", "/opt/app[1]/", "/svc", "", "/home/../etc")
-    lines = [f"user{n}:x:{n}:{n}::{home}:/bin/sh\n" for n, home in enumerate(homes)]
-    (tools[0] / "etc/passwd").write_text("".join(lines) + "broken line\n")
-    with _session_root(tools, container) as root:
-        for home in ("data/homes/eve", "opt/app[1]", "srv/svc"):
-            assert _below(root, home) == ["work"]
-        assert ".docker" not in _below(root, ".")
-
-
-@pytest.mark.requires("overlayfs")
-def test_a_secret_that_is_a_link_is_hidden_where_it_lies_if_it_is_the_owners(
-    tools: tuple[Path, int], container: tuple[Path, int]
-) -> None:
-    for name in ("data/keys", "usr/bin", "root", "home/ann/.gnupg"):
-        (tools[0] / name).mkdir(parents=True)
-    os.chown(tools[0] / "data/keys", 1000, 1000)
-    for link, target in (("home/ann/.aws", "/data/keys"), ("home/ann/.docker", "/usr"), ("home/ann/.kube", "/")):
-        (tools[0] / link).symlink_to(target)
-        os.chown(tools[0] / link, 1000, 1000, follow_symlinks=False)
-    (tools[0] / "root/.netrc").symlink_to("/etc/passwd")
-    (tools[0] / "root/.ssh").symlink_to("/home/ann/.gnupg/..")
-    with _session_root(tools, container) as root:
-        assert _below(root, "data") == []
-        assert _below(root, "usr") == ["bin"]
-        assert "ann" not in _below(root, "home")
-        assert _below(root, "root") == []
-        assert (root / "etc/passwd").exists(), "the session's own passwd is bound there"
-
-
-@pytest.mark.requires("overlayfs")
-@pytest.mark.parametrize(
-    "name", ["etc/kubernetes", "etc/letsencrypt", "var/backups/shadow.bak", "root/.pypirc", "home/ann/.pgpass",
-             "home/ann/.vault-token", "root/.bash_history"],
-)  # fmt: skip
-def test_well_known_secrets_are_hidden(tools: tuple[Path, int], container: tuple[Path, int], name: str) -> None:
-    (tools[0] / name).parent.mkdir(parents=True, exist_ok=True)
-    (tools[0] / name).write_text("secret\n")
-    with _session_root(tools, container) as root:
-        assert not os.path.lexists(root / name)
+    part = Part()
+    part.add("etc/ssl", public=True)
+    part.add("home/ann/bin")
+    with _session_root(PartialTree(tools[1], part), container[1]) as root:
+        assert _below(root, ".") == ["dev", "etc", "home", "proc", "run", "sys", "tmp", "var"]
+        assert _below(root, "etc") == ["group", "hostname", "hosts", "localtime", "passwd", "resolv.conf", "ssl"]
+        assert _below(root, "etc/ssl") == _below(root, "home/ann") == []
 
 
 def test_mount_points_are_removed_when_nobody_needs_them(tools: tuple[Path, int]) -> None:
