@@ -46,7 +46,9 @@ class Container:
     """One container as its engine describes it.
 
     `id` is the engine's own identifier, in full; `pid` is the container's init process as the host sees it, and
-    None when it does not run. `labels` and `image` lead to the fat image of a slim image.
+    None when it does not run. `labels` and `image` lead to the fat image of a slim image. `bundle` is the directory of
+    its OCI bundle, with the PID of its first process in the file ``pid``, for an engine that runs it by none of
+    containerd's shims or conmon; empty for all others.
     """
 
     engine: str
@@ -56,6 +58,7 @@ class Container:
     pid: int | None = None
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    bundle: str = ""
 
     @property
     def ref(self) -> ContainerRef:

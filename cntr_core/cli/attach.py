@@ -92,7 +92,13 @@ def _attach(process: ContainerProcess, options: SessionOptions, engines: Sequenc
         return 0
     if not options.command:
         _greet(process, options)
-    return attach(process, options, engines, backend)
+    return attach(process, options, engines, backend, warn=_warn)
+
+
+def _warn(sentence: str) -> None:
+    """Tell a person; who reads our output by a program asks --dry-run."""
+    if sys.stderr.isatty():
+        output.say(f"warning: {sentence}")
 
 
 def _greet(process: ContainerProcess, options: SessionOptions) -> None:
@@ -119,6 +125,7 @@ def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str
         *(("--container-env",) if tools.container_env else ()),
         *(("--privileged",) if inside.privileged else ()),
         *(("--no-cgroup",) if inside.no_cgroup else ()),
+        *(("--no-seccomp",) if inside.no_seccomp else ()),
         *(word for name, value in given.items() if value is not None for word in (name, str(value))),
     ]
 
@@ -144,7 +151,7 @@ def execute(
     if dry_run:
         output.print_lines(session.describe_execute(process, options))
         return 0
-    return session.execute(process, options)
+    return session.execute(process, options, warn=_warn)
 
 
 def _attach_via_kubectl(pod: str, arguments: Sequence[str], session: Session) -> int:

@@ -43,7 +43,9 @@ Workdir = Annotated[
 ]
 Privileged = Annotated[
     bool,
-    typer.Option("--privileged", help="Add all capabilities; do not take over no_new_privs and the LSM's label."),
+    typer.Option(
+        "--privileged", help="Add all capabilities; take over neither no_new_privs, LSM label nor seccomp filter."
+    ),
 ]
 CapAdd = Annotated[
     list[str] | None,
@@ -55,7 +57,14 @@ Inherit = Annotated[
         metavar="LIST",
         show_default="all but oom_score_adj",
         help="Take only these over from the container's process: a comma-separated list of no_new_privs, umask, "
-        "rlimits, oom_score_adj and lsm; or none.",
+        "rlimits, oom_score_adj, lsm and seccomp; or none.",
+    ),
+]
+NoSeccomp = Annotated[
+    bool,
+    typer.Option(
+        "--no-seccomp",
+        help="Leave out the container's filter of system calls, for tools that need more, such as perf.",
     ),
 ]
 NoCgroup = Annotated[bool, typer.Option("--no-cgroup", help="Stay in the caller's cgroups.")]
@@ -191,12 +200,12 @@ class Inside:
     cap_add: CapAdd = None
     inherit: Inherit = None
     no_cgroup: NoCgroup = False
+    no_seccomp: NoSeccomp = False
 
     def options(self, command: list[str] | None, timeout: float | None) -> SessionOptions:
         """The options of a session that runs `command`; :raises UsageError: they make no sense."""
         from ..session import SessionOptions
 
-        inherit = _inherit(self.inherit)
         return SessionOptions(
             command=_words(command),
             user=self.user,
@@ -204,7 +213,7 @@ class Inside:
             cwd=self.cwd,
             workdir=self._workdir(),
             cap_add=("ALL",) if self.privileged else tuple(self.cap_add or ()),
-            inherit=inherit - {"no_new_privs", "lsm"} if self.privileged else inherit,
+            inherit=self._inherited(),
             join_cgroup=not self.no_cgroup,
             timeout=seconds(timeout),
         )
@@ -212,6 +221,10 @@ class Inside:
     def variables(self) -> list[str]:
         """What ``--env-file`` and ``--env`` say; :raises UsageError: something of it is no variable."""
         return variables(self.env_file or (), self.env or ())
+
+    def _inherited(self) -> frozenset[str]:
+        left_out = {"no_new_privs", "lsm", "seccomp"} if self.privileged else {"seccomp"} if self.no_seccomp else set()
+        return _inherit(self.inherit) - left_out
 
     def _workdir(self) -> str | None:
         if self.workdir is not None and not self.workdir.startswith("/"):

@@ -56,6 +56,8 @@ class ProcessStatus:
     cap_bounding: int
     cap_ambient: int
     no_new_privs: bool | None
+    seccomp: int | None
+    """0 without a filter of system calls, 1 in strict mode, 2 with filters (seccomp(2))."""
     has_memory: bool
     """Whether it has an address space: false for kernel threads and zombies."""
 
@@ -137,6 +139,7 @@ def _status(fields: dict[bytes, bytes]) -> ProcessStatus:
         cap_bounding=_number(fields[b"CapBnd"], 16),
         cap_ambient=_number(fields.get(b"CapAmb", b"0"), 16),
         no_new_privs=bool(_number(fields[b"NoNewPrivs"])) if b"NoNewPrivs" in fields else None,
+        seccomp=_number(fields[b"Seccomp"]) if b"Seccomp" in fields else None,
         has_memory=b"VmSize" in fields,
     )
 

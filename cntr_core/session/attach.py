@@ -28,6 +28,14 @@ from .tools import Tools, check_writable, open_tools, tools_container
 _log = logging.getLogger(__name__)
 
 
+Warn = Callable[[str], object]
+"""Is told a sentence for a person."""
+
+
+def quietly(_: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     """`branches` makes what the session's root is merged from."""
@@ -44,8 +52,10 @@ def attach(
     engines: Sequence[Engine],
     filesystem: Filesystem,
     caller: Mapping[bytes, bytes] = os.environb,
+    warn: Warn = quietly,
 ) -> int:
-    """Run a command, or a shell, with the tools as ``/`` and the container below ``/var/lib/cntr``.
+    """Run a command, or a shell, with the tools as ``/`` and the container below ``/var/lib/cntr``. `warn` is told what
+    a person should know.
 
     :returns: the command's exit code, or 128+n when signal n ended it.
     :raises CntrError: the session could not be built, or something of ours failed while it ran.
@@ -59,7 +69,7 @@ def attach(
             branches = stack.enter_context(ready.branches())
         with timed(_log, "mount %d branches by %s", len(branches), filesystem.name):
             mount = stack.enter_context(filesystem.mount(MountRequest(branches=branches, read_only=ready.read_only)))
-        return _run(ready.target, ready.plan, mount)
+        return _run(ready.target, ready.plan, mount, warn)
 
 
 def describe_attach(
@@ -146,18 +156,25 @@ def _branches(target: Target, tools: Tools, writable: bool) -> Iterator[tuple[Tr
         yield (tools.tree,) if upper is None else (DirectoryTree(upper), tools.tree)
 
 
-def execute(process: ContainerProcess, options: SessionOptions, caller: Mapping[bytes, bytes] = os.environb) -> int:
-    """Run a command of the container's own, in all of its namespaces and on its own root.
+def execute(
+    process: ContainerProcess,
+    options: SessionOptions,
+    caller: Mapping[bytes, bytes] = os.environb,
+    warn: Warn = quietly,
+) -> int:
+    """Run a command of the container's own, in all of its namespaces and on its own root; `warn` as :func:`attach`.
 
     :returns: as :func:`attach`.
     :raises CntrError: as :func:`attach`.
     """
     options = _join_where_needed(process, options)
     with pin_target(process, join_cgroup=options.join_cgroup) as target:
-        return _run(target, plan_exec(target, options, caller), None)
+        return _run(target, plan_exec(target, options, caller), None, warn)
 
 
-def _run(target: Target, plan: AttachPlan, mount: ServedMount | None) -> int:
+def _run(target: Target, plan: AttachPlan, mount: ServedMount | None, warn: Warn) -> int:
+    for warning in plan.warnings:
+        warn(warning)
     memory = MemoryWatch(target, joins_cgroup=plan.joins_cgroup)
     return memory.check(run_session(target, plan, mount))
 

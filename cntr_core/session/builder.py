@@ -18,7 +18,7 @@ from ..errors import SessionError
 from ..kernel import channel, child, process, pty
 from ..timing import timed
 from .command import Command, Terminal, needed
-from .identity import limit, narrow
+from .identity import filter_before_fork, limit, narrow
 from .reaper import run_reaper
 from .steps import MountContext, Step
 
@@ -79,6 +79,8 @@ def _start_reaper(command: Command, sock: socket.socket) -> int:
     """Its PID. That fork is visible in the container: nothing of the host may be in its reach from the first moment."""
     limit(command.identity)
     process.close_others(needed(command, sock))
+    process.close_on_exec_from(3)
+    filter_before_fork(command.identity)
     narrow(command.identity)
     reaper = child.fork(lambda: run_reaper(command, sock))
     _log.debug("the reaper is process %d", reaper)

@@ -119,7 +119,6 @@ def _settle(command: Command) -> None:
     process.set_pdeathsig(signal.SIGKILL)
     _change_directory(command.cwd)
     _reset_signals()
-    process.close_on_exec_from(3)
 
 
 def _connect(command: Command) -> None:

@@ -1,4 +1,4 @@
-"""Who the session is: the target's user, groups, capabilities and limits, decided by a pure function, then assumed."""
+"""Who the session is: the target's user, groups, capabilities, limits and filter, decided first, then assumed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..errors import SessionError
-from ..kernel import capabilities, idmap, lsm, namespaces, process
+from ..kernel import capabilities, idmap, lsm, namespaces, process, seccomp
 from ..kernel.capabilities import CapabilitySet
 from ..kernel.namespaces import CLONE_NEWUSER
 from .accounts import User, described
+from .container_filter import NO_FILTER, ContainerFilter, container_filter
 from .target import Target
 
-INHERITABLE = ("no_new_privs", "umask", "rlimits", "oom_score_adj", "lsm")
-"""What ``--inherit`` chooses from. A seccomp filter cannot be copied from a running process and never is."""
+INHERITABLE = ("no_new_privs", "umask", "rlimits", "oom_score_adj", "lsm", "seccomp")
+"""What ``--inherit`` chooses from."""
 
 INHERITED = frozenset(INHERITABLE) - {"oom_score_adj"}
 """What a session takes over by default."""
@@ -36,6 +37,7 @@ class Identity:
     oom_score_adj: int | None
     profile: lsm.LsmProfile | None
     last_cap: int
+    filter: ContainerFilter = NO_FILTER
 
     def describe(self) -> str:
         """One line for ``--dry-run``."""
@@ -46,6 +48,8 @@ class Identity:
             f"umask {self.umask:04o}" if self.umask is not None else "",
             "the target's resource limits" if self.rlimits else "",
             f"label {self.profile.label.decode(errors='replace')}" if self.profile else "",
+            "the container's seccomp filter" if self.filter.program else "",
+            f"no seccomp filter, although the container has one: {self.filter.lacks}" if self.filter.lacks else "",
         ]
         user = f"be uid {self.user.uid}, gid {self.user.gid}, groups {self.user.groups}; capabilities: {names}"
         return "; ".join([user, *filter(None, taken)])
@@ -64,6 +68,7 @@ def decide(target: Target, user: User | None, cap_add: int, inherit: frozenset[s
         oom_score_adj=target.oom_score_adj if "oom_score_adj" in inherit else None,
         profile=target.profile if "lsm" in inherit else None,
         last_cap=target.last_cap,
+        filter=container_filter(target) if "seccomp" in inherit else NO_FILTER,
     )
 
 
@@ -110,6 +115,19 @@ def limit(identity: Identity) -> None:
                 resource.setrlimit(number, (_lower(soft, ceiling), ceiling))
 
 
+def _install(identity: Identity) -> None:
+    if (program := identity.filter.program) is not None:
+        seccomp.set_filter(program.instructions, program.flags)
+
+
+def filter_before_fork(identity: Identity) -> None:
+    """Take the filter, where that wants CAP_SYS_ADMIN: before a process is visible in the container, which might trace
+    it. With no_new_privs it wants no privilege, and within a user namespace it is that namespace's: then it is taken
+    as late as possible, by :func:`assume`."""
+    if identity.user_namespace is None and not identity.no_new_privs:
+        _install(identity)
+
+
 def narrow(identity: Identity) -> None:
     """Give up, before a process becomes visible in the container, what it will not need to assume `identity`.
 
@@ -140,11 +158,15 @@ def assume(identity: Identity, proc: int | None) -> None:
     if identity.user_namespace is not None:
         process.setgroups(())  # the caller's own; what the namespace forbids to set must not be kept either
         namespaces.setns(identity.user_namespace, CLONE_NEWUSER)
+        if not identity.no_new_privs:
+            _install(identity)
     _take_ids(identity.user)
     capabilities.apply(_possible(identity.capabilities), identity.last_cap)
     if identity.no_new_privs:
         process.set_no_new_privs()
     process.set_dumpable(False)
+    if identity.no_new_privs:
+        _install(identity)
 
 
 def _lower(one: int, other: int) -> int:  # pragma: no cover - as above, root without CAP_SYS_RESOURCE

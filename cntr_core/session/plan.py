@@ -69,6 +69,12 @@ class AttachPlan:
     terminal: bool | None
 
     @property
+    def warnings(self) -> list[str]:
+        """What a person should know before the session starts, a sentence each."""
+        lacks = self.command.identity.filter.lacks
+        return [f"the session runs without the container's seccomp filter: {lacks}"] if lacks else []
+
+    @property
     def nested(self) -> bool:
         """Whether the session has a mount namespace of its own (attach), or the container's (exec)."""
         return self.command.adopt

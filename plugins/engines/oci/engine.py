@@ -44,7 +44,7 @@ def _container(directory: ContainerDirectory) -> Container:
     state = _state(record)
     live = state in (ContainerState.RUNNING, ContainerState.PAUSED)
     pid = record.pid if live else None
-    return Container("oci", record.id, record.name, state, pid, record.image, record.labels)
+    return Container("oci", record.id, record.name, state, pid, record.image, record.labels, directory.path)
 
 
 def _state(record: ContainerRecord) -> ContainerState:
