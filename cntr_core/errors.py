@@ -13,6 +13,7 @@
     ├── KernelFeatureMissing      125  this kernel cannot do it
     ├── ImageError                125  an image is missing, corrupt or hostile
     ├── PluginError               125  a plugin is broken or unknown
+    ├── CopyError                 125  files cannot be copied
     ├── SessionError              125  the session could not start, or an internal component failed
     ├── CommandNotExecutable      126  the command exists and cannot be executed
     ├── CommandNotFound           127  the command does not exist
@@ -99,6 +100,12 @@ class PluginError(CntrError):
     """A plugin is unknown, broken, or registered twice."""
 
     code = "plugin"
+
+
+class CopyError(CntrError):
+    """Files cannot be copied to or from a container: what is not there, cannot be written, or does not go together."""
+
+    code = "copy"
 
 
 class SessionError(CntrError):

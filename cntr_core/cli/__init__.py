@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import NoReturn
 
-_ENTERING = ("attach", "exec")
+_ENTERING = ("attach", "exec", "cp")
 """The commands that enter containers, and so must not run from an interpreter that one could write to."""
 
 

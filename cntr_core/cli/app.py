@@ -54,9 +54,10 @@ def _root(
 def build() -> typer.Typer:
     """The whole command tree: our commands, then those of plugins."""
     from ..plugins import register_commands
-    from . import attach, inspect
+    from . import attach, cp, inspect
 
     attach.register(app)
+    cp.register(app)
     inspect.register(app)
     register_commands(app)
     return app

@@ -13,15 +13,15 @@ from ..kernel.syscall import owned
 from ..types import Container, ContainerProcess, ContainerState
 
 
-def running_process(container: Container) -> ContainerProcess:
-    """The init process of a container, pinned by its start time.
+def running_process(container: Container, *, paused: bool = False) -> ContainerProcess:
+    """The init process of a container, pinned by its start time; also of one that is paused, if `paused`.
 
     :raises ContainerNotRunning: it is stopped, paused, or ended just now.
     """
-    ref = container.ref
-    if container.state is ContainerState.PAUSED:
+    ref, states = container.ref, (ContainerState.RUNNING, *((ContainerState.PAUSED,) if paused else ()))
+    if container.state is ContainerState.PAUSED and not paused:
         raise ContainerNotRunning(f"{ref} is paused, so no command could run in it", "unpause it first")
-    if container.state is not ContainerState.RUNNING or not container.pid:
+    if container.state not in states or not container.pid:
         raise ContainerNotRunning(f"{ref} is not running ({container.state.value})", "start it first")
     try:
         return ContainerProcess(container, container.pid, kernel_process.start_time(container.pid))

@@ -151,6 +151,13 @@ class ForkedCall(Generic[T]):
         select.select([pidfd], [], [], seconds)
         os.close(pidfd)
 
+    def end(self, seconds: float) -> None:
+        """Ask the process to end (SIGTERM), give it so long, then end it. May be called again."""
+        if self._pid:
+            os.kill(self._pid, signal.SIGTERM)
+            self.wait(seconds)
+            self.close()
+
     def close(self) -> None:
         """End the process, whatever it does, with its process group if it leads one. May be called again."""
         if not self._pid:

@@ -25,6 +25,12 @@ def lacking_privileges() -> list[str]:
     return capabilities.names(capabilities.mask(_NEEDED) & ~effective)
 
 
+def has_user_namespace(target: ContainerProcess) -> bool:
+    """Whether the target's user namespace is another than ours."""
+    with owned(_opened(target)) as namespace:
+        return not namespaces.same_namespace(namespace, "user")
+
+
 def join_user_namespace(target: ContainerProcess) -> None:
     """Make this process, which has one thread, a member of the user namespace of `target`, for good, with a copy of its
     own of the host's mounts. There it has all capabilities.
@@ -41,15 +47,20 @@ def _open_namespace(target: ContainerProcess, lacking: list[str]) -> int:
     ref = target.container.ref
     refusal = f"entering {ref} needs {', '.join(lacking)}: it is not a rootless container of yours"
     try:
-        namespace = os.open(f"/proc/{target.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, ProcessLookupError):  # pragma: no cover - a race: it was held as alive just before
-        raise ContainerNotRunning(f"{ref} ended just now", "start it again") from None
+        namespace = _opened(target)
     except PermissionError:
         raise PermissionMissing(refusal, _HINT) from None
     if namespaces.same_namespace(namespace, "user"):
         os.close(namespace)
         raise PermissionMissing(refusal, _HINT)
     return namespace
+
+
+def _opened(target: ContainerProcess) -> int:
+    try:
+        return os.open(f"/proc/{target.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):  # pragma: no cover - a race: it was held as alive just before
+        raise ContainerNotRunning(f"{target.container.ref} ended just now", "start it again") from None
 
 
 def _check_program() -> None:

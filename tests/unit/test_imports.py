@@ -62,6 +62,7 @@ _ORDER = (
     "cntr_core.session.supervisor",
     "cntr_core.session.attach",
     "cntr_core.session",
+    "cntr_core.copying",
     "cntr_core.testing",
     "cntr_core.cli",
 )

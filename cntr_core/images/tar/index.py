@@ -19,7 +19,7 @@ from . import sparse
 from .headers import RECORD, Header, padded, parse_header, text
 from .members import Kind, quoted, split_path
 from .pax import APPLIED, NO_XATTRS, Records, applied, parse_records, pax_number, pax_time, xattrs
-from .plain import PlainTar
+from .plain import PlainTar, TarBytes
 
 _KINDS = {
     b"0": Kind.FILE,
@@ -82,6 +82,15 @@ def read_index(tar: PlainTar) -> LayerIndex:
     return _Scanner(tar).scan()
 
 
+def read_members(tar: TarBytes) -> Iterator[Entry]:
+    """The members of a plain tar one by one, each as soon as its headers are there: for a tar that is read once. Their
+    number has no limit.
+
+    :raises ImageError: as :func:`read_index`; that a tar is cut off amid a content, only who reads that can tell.
+    """
+    return _Scanner(tar).members()
+
+
 @dataclass(slots=True)
 class _Extensions:
     """What headers before a member's own say of it."""
@@ -114,29 +123,37 @@ class _Content(NamedTuple):
 class _Scanner:
     """Walks from header to header."""
 
-    def __init__(self, tar: PlainTar) -> None:
+    def __init__(self, tar: TarBytes) -> None:
         self._tar = tar
         self._ahead = b""
         self._ahead_at = 0
         self._global: dict[bytes, bytes] = {}
         self._global_xattrs = NO_XATTRS
-        self._segments = 0
         self._spans: list[tuple[int, int]] = []
+        self._end = 0
 
     def scan(self) -> LayerIndex:
-        if not self._tar.size:
-            raise ImageError("its tar is empty")
-        entries, at = [], 0
-        while (record := self._record(at)) and record != _ZEROS:
-            with _near(at):
-                entry, at = self._member(at)
-            if entry:
-                entries.append(entry)
+        entries, segments = [], 0
+        for entry in self.members():
+            entries.append(entry)
+            segments += len(entry.segments or ())
             if len(entries) > MOST_MEMBERS:
                 raise ImageError(f"its tar has more than {MOST_MEMBERS} members")
-        if record and self._record(at + RECORD).strip(b"\0"):
+            if segments > MOST_SEGMENTS:
+                raise ImageError(f"its tar has files of more than {MOST_SEGMENTS} parts")
+        if self._record(self._end) and self._record(self._end + RECORD).strip(b"\0"):
             raise ImageError("its tar goes on after an end mark")
-        return LayerIndex(tuple(entries), tuple(self._spans), at)
+        return LayerIndex(tuple(entries), tuple(self._spans), self._end)
+
+    def members(self) -> Iterator[Entry]:
+        """The members up to the end mark."""
+        if not self._record(0):
+            raise ImageError("its tar is empty")
+        while (record := self._record(self._end)) and record != _ZEROS:
+            with _near(self._end):
+                entry, self._end = self._member(self._end)
+            if entry:
+                yield entry
 
     def _record(self, at: int) -> bytes:
         """The record at byte `at`; less than a record only at the end."""
@@ -205,8 +222,7 @@ class _Scanner:
             own = holes.map_size if head.header.type == b"S" else 0  # that map comes on top of the size
             segments = sparse.check(holes, size + own)
             content = _Content(holes.size, segments, data + holes.map_size, content.end + own)
-            self._segments += len(segments)
-        if content.size > LARGEST_FILE or self._segments > MOST_SEGMENTS:
+        if content.size > LARGEST_FILE or len(content.segments or ()) > MOST_SEGMENTS:
             raise ImageError(f"claims {content.size} bytes in {len(content.segments or ())} parts")
         if content.end > self._tar.size:
             raise ImageError("is cut off")

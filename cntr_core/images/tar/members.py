@@ -44,7 +44,7 @@ def split_path(path: bytes) -> tuple[bytes, ...]:
     """
     parts = tuple(part for part in path.split(b"/") if part not in (b"", b"."))
     if b".." in parts or b"\0" in path:
-        raise ImageError(f"the path {quoted(path)} leads outside the image")
+        raise ImageError(f"the path {quoted(path)} leads outside")
     if len(path) > LONGEST_PATH or any(len(part) > LONGEST_NAME for part in parts):
         raise ImageError(f"has too long a path (at most {LONGEST_PATH} bytes in all, and {LONGEST_NAME} in a name)")
     return parts

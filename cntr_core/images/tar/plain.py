@@ -5,9 +5,20 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 _CHUNK = 1 << 20
+
+
+class TarBytes(Protocol):
+    """What headers are read from. Nothing before the `at` of the last call is asked for again."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are, or more where nobody knows."""
+
+    def read(self, size: int, at: int) -> bytes:
+        """At most `size` bytes from the byte `at` on; fewer only at the end."""
 
 
 class PlainTar(NamedTuple):

@@ -9,7 +9,7 @@ from ...errors import ImageError
 from ..limits import LONGEST_HEADER
 from .headers import RECORD, number, padded
 from .pax import Records, pax_number
-from .plain import PlainTar
+from .plain import TarBytes
 
 Segments = tuple[tuple[int, int], ...]
 """The (offset, size) of the parts that hold data, in order; in the tar they follow each other."""
@@ -25,7 +25,7 @@ class Sparse(NamedTuple):
     map_size: int
 
 
-def old_gnu(tar: PlainTar, header: bytes, at: int) -> Sparse:
+def old_gnu(tar: TarBytes, header: bytes, at: int) -> Sparse:
     """Type ``S``: four parts in the header itself, more in records behind it, which starts at the byte `at`."""
     pairs = list(_pairs(header[386:482]))
     more, position = header[482], at + RECORD
@@ -38,7 +38,7 @@ def old_gnu(tar: PlainTar, header: bytes, at: int) -> Sparse:
     return Sparse(number(header[483:495]), _used(pairs), position - at - RECORD)
 
 
-def pax(tar: PlainTar, records: Records, fields: Mapping[bytes, bytes], data: int) -> Sparse | None:
+def pax(tar: TarBytes, records: Records, fields: Mapping[bytes, bytes], data: int) -> Sparse | None:
     """The PAX formats 0.0, 0.1 and 1.0, whose map stands before the data at byte `data`; None where no hole is."""
     if b"GNU.sparse.map" in fields:
         return Sparse(_size(fields, b"GNU.sparse.size"), _numbered(fields[b"GNU.sparse.map"].split(b",")), 0)
@@ -73,7 +73,7 @@ def _pairs(data: bytes) -> Iterator[tuple[int, int]]:
         yield number(data[at : at + 12]), number(data[at + 12 : at + 24])
 
 
-def _map_before(tar: PlainTar, data: int) -> tuple[Sequence[bytes], int]:
+def _map_before(tar: TarBytes, data: int) -> tuple[Sequence[bytes], int]:
     """The numbers before the data: how many parts there are, then offset and size of each, a line each."""
     content = tar.read(RECORD, data)
     head = content.partition(b"\n")[0]

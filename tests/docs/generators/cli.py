@@ -15,6 +15,7 @@ COMMANDS = (
     "",
     "attach",
     "exec",
+    "cp",
     "list",
     "engines",
     "plugins",

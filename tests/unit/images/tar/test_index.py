@@ -191,7 +191,7 @@ def test_global_headers_count_for_all_that_follow() -> None:
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        (file("a/../../x"), "the path 'a/../../x' leads outside the image"),
+        (file("a/../../x"), "the path 'a/../../x' leads outside"),
         (file("x", uid=2**32 - 1), "member 'x': has the impossible owner 4294967295"),
         (file("x", pax_headers={"mtime": "1e99"}), "member 'x': has the impossible time '1e99'"),
         (file("x", pax_headers={"size": "-5"}), "member 'x': has the impossible size '-5'"),
