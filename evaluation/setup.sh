@@ -19,6 +19,7 @@ strace                              strace
 "
 PACKAGES_TESTS="
 attr                                attr
+/usr/share/bash-completion/bash_completion bash-completion
 catatonit                           catatonit
 chromium                            chromium
 containerd                          containerd
@@ -35,6 +36,7 @@ lxc-start                           lxc
 lxd                                 lxd
 lxc                                 lxd-client
 kubectl                             kubernetes-client
+fish                                fish
 /usr/lib/podman/netavark            netavark
 script                              bsdutils
 newuidmap                           uidmap
@@ -49,6 +51,7 @@ stress-ng                           stress-ng
 systemd-nspawn                      systemd-container
 tar                                 tar
 umoci                               umoci
+zsh                                 zsh
 xz                                  xz-utils
 "
 

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from ..errors import CntrError
 from . import output
+from .completion import join_words
 
 _EPILOG = "Exit codes: the command's own; 125 for errors of cntr, 126 and 127 as in shells, 128+n for signal n."
 
@@ -70,6 +71,7 @@ def main() -> NoReturn:
         if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # from here on there may be something to clean up
             signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.unraisablehook = _interrupt_again
+        join_words()
         code = build()(standalone_mode=False)
         sys.stdout.flush()
     except CntrError as error:

@@ -37,10 +37,13 @@ def register(app: typer.Typer) -> None:
     app.command("stop")(stop)
 
 
-def _names() -> Sequence[str]:
+def _names(incomplete: str) -> Sequence[str]:
+    from cntr_core.cli.completion import offer
+
     from .state import directories
 
-    return [directory.name for directory in directories()]
+    scheme = "oci://" if incomplete.startswith("oci:") else ""
+    return [offer(f"{scheme}{one.name}") for one in directories() if f"{scheme}{one.name}".startswith(incomplete)]
 
 
 _Image = Annotated[

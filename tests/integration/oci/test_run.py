@@ -362,7 +362,7 @@ def test_stopping_what_is_not_there_is_told(cntr: Cntr, make_image: MakeImage) -
     [
         (["run", "/no/such.tar"], "image /no/such.tar: no such file or directory"),
         (["run", "no-such-image:latest"], "no engine has such an image"),
-        (["run", "--detach", "--interactive", "x"], "contradict"),
+        (["run", "--workdir", "etc", "x"], "--workdir takes an absolute path"),
     ],
 )
 def test_what_cannot_run_is_told_in_a_sentence(cntr: Cntr, arguments: list[str], words: str) -> None:

@@ -1,0 +1,108 @@
+"""What real shells complete, on terminals, with the scripts that the program gives them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cntr import PROGRAM, cntr, environment, output
+from tests.support.images import DockerRun, archive
+from tests.support.terminal import Terminal
+
+pytestmark = pytest.mark.requires("root", "docker", "runc")
+
+SHELLS = {
+    "bash": ("bash", "--norc", "--noprofile", "-i"),
+    "bash with bash-completion": ("bash", "--norc", "--noprofile", "-i"),
+    "zsh": ("zsh", "-f", "-i"),
+    "fish": ("fish", "--no-config", "-i"),
+}
+SET_UP = {
+    "bash": "{script}",
+    "bash with bash-completion": ". /usr/share/bash-completion/bash_completion; {script}",
+    "zsh": "autoload -Uz compinit; compinit -D; {script}; compdef _cntr_completion cntr",
+    "fish": "_CNTR_COMPLETE=source_fish cntr | source",
+}
+
+
+class Shell:
+    """A shell on a terminal, in which cntr's completion is switched on."""
+
+    def __init__(self, kind: str, terminal: Terminal, home: Path) -> None:
+        self.terminal = terminal
+        path = f"{os.path.dirname(PROGRAM)}:{os.environ['PATH']}"
+        env = environment({"PATH": path, "HOME": str(home), "TERM": "dumb", "PS1": "$ ", "INPUTRC": "/dev/null"})
+        terminal.resize(40, 200)
+        slave = terminal.slave
+        self.process = subprocess.Popen(
+            SHELLS[kind], stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True,
+            preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+        )  # fmt: skip
+        shell = kind.split()[0]
+        script = f'eval "$(_CNTR_COMPLETE=source_{shell} cntr)"'
+        self.run(SET_UP[kind].format(script=script))
+
+    def run(self, line: str) -> None:
+        """Type a line, and wait until it is done."""
+        mark = uuid.uuid4().hex
+        self.terminal.type(f"{line}; echo {mark[:16]}''{mark[16:]}\r".encode())
+        self.terminal.expect(mark.encode(), 60)
+
+    def completed(self, line: str) -> str:
+        """What stands there after `line` and Tab."""
+        before = len(self.terminal.printed)
+        self.terminal.type(line.encode() + b"\t")
+        return self._typed(before)
+
+    def _typed(self, before: int) -> str:
+        """The words of the line, as a program gets them that stands there in place of cntr."""
+        mark = uuid.uuid4().hex
+        self.terminal.type(b"\x01echo " + mark[:16].encode() + b"''" + mark[16:].encode() + b" \x05\r")
+        self.terminal.expect(mark.encode(), 60)
+        self.terminal.expect(b"\n", 60)
+        printed = self.terminal.printed[before:].split(mark.encode())[1]
+        return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", bytes(printed)).split(b"\r")[0].decode().strip()
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.requires(kind.split()[-1])) for kind in SHELLS])
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
+    with Terminal() as terminal:
+        started = Shell(request.param, terminal, tmp_path)
+        try:
+            yield started
+        finally:
+            started.process.kill()
+            started.process.wait()
+
+
+def test_a_reference_is_completed_although_words_break_at_colons(shell: Shell, docker_run: DockerRun) -> None:
+    name = docker_run("busybox")
+    assert shell.completed(f"cntr exec docker://{name[:-3]}") == f"cntr exec docker://{name}"
+    assert shell.completed(f"cntr exec {name[:-3]}") == f"cntr exec {name}"
+
+
+def test_a_name_that_two_engines_hold_is_completed_to_both_references(docker_run: DockerRun, tmp_path: Path) -> None:
+    name = docker_run("busybox")
+    env = {"CNTR_STATE_DIR": str(tmp_path / "state")}
+    output("run", "--detach", "--name", name, archive("debian"), "sleep", "1000000", env=env)
+    try:
+        with Terminal() as terminal:
+            shell = Shell("bash", terminal, tmp_path)
+            shell.run(f"export CNTR_STATE_DIR={env['CNTR_STATE_DIR']}")
+            before = len(terminal.printed)
+            terminal.type(f"cntr exec {name[:-2]}\t\t".encode())
+            terminal.expect(f"oci://{name}".encode())
+            terminal.expect(f"docker://{name}".encode())
+            assert f" {name} ".encode() not in terminal.printed[before:]
+            assert shell.completed(f"\x15cntr exec oci://{name[:-2]}") == f"cntr exec oci://{name}"
+            assert shell.completed(f"\x15cntr stop oci://{name[:-2]}") == f"cntr stop oci://{name}"
+            shell.process.kill()
+            shell.process.wait()
+    finally:
+        cntr("stop", "-t", "0", name, env=env)
