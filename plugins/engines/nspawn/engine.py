@@ -68,8 +68,27 @@ def _unregistered() -> Iterator[Machine]:
 def _machine(leader: int) -> Machine:
     with process(leader) as directory:
         mounts = procfs.read_mountinfo(directory)
-    roots = [os.fsdecode(mount.root) for mount in mounts if mount.point == b"/"]
-    return Machine(name_by_mounts(mounts) or str(leader), leader, roots[0] if roots else "")
+    with process(os.getpid()) as directory:
+        ours = procfs.read_mountinfo(directory)
+    root = next((mount for mount in mounts if mount.point == b"/"), None)
+    return Machine(name_by_mounts(mounts) or str(leader), leader, os.fsdecode(path_of(root, ours)) if root else "")
+
+
+def path_of(root: procfs.Mount, ours: Iterable[procfs.Mount]) -> bytes:
+    """Where the directory that a machine has as its `root` is to us, who have the mounts `ours`.
+
+    Of an overlay that nspawn mounted itself (``--volatile=overlay``) it is the lowest layer.
+    """
+    shown = [mount for mount in ours if mount.device == root.device and _is_below(root.root, mount.root)]
+    if shown:
+        mount = max(shown, key=lambda each: len(each.root))
+        return os.path.normpath(os.path.join(mount.point, os.path.relpath(root.root, mount.root)))
+    lower = [option.removeprefix(b"lowerdir=") for option in root.super_options if option.startswith(b"lowerdir=")]
+    return lower[0].rpartition(b":")[2] if lower else root.root
+
+
+def _is_below(path: bytes, directory: bytes) -> bool:
+    return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
 
 
 def name_by_mounts(mounts: Iterable[procfs.Mount]) -> str:

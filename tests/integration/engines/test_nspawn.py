@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +63,27 @@ def machined(place: Path) -> Iterator[None]:
 def registered(place: Path, machined: None) -> Iterator[Target]:  # noqa: ARG001 - it has to run
     with machine(place, register=True) as it:
         yield Target(f"nspawn://{it.name}", it.pid, it.root)
+
+
+def _listed(name: str) -> str:
+    """The image of a machine, as cntr list has it."""
+    found = json.loads(output("list", "--engine", "nspawn", "--json", env={"DBUS_SYSTEM_BUS_ADDRESS": _NO_BUS}))
+    return str(next(one["image"] for one in found if one["name"] == name))
+
+
+def test_the_image_of_a_machine_on_an_overlay_is_its_directory(place: Path, alone: Target, tmp_path: Path) -> None:
+    assert _listed(alone.name.removeprefix("nspawn://")) == str(alone.root)
+    for part in ("upper", "work", "lower"):
+        (tmp_path / part).mkdir()
+    layers = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    whole = place / "on-overlay"
+    whole.mkdir()
+    subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", str(whole)], check=True)
+    try:
+        with machine(whole) as it:
+            assert _listed(it.name) == str(it.root)
+    finally:
+        subprocess.run(["umount", str(whole)], check=True)
 
 
 class TestContract(EngineContract):
