@@ -1,7 +1,7 @@
 # Sourced by evaluation/demo.sh and tests/run.sh: installs what they need on Debian 12 or newer, or Ubuntu 24.04 or
 # newer, as root. What is there already is left alone, so a second run needs no network.
 #
-#   setup demo|tests     Debian packages, and the virtual environment .venv with cntr in it
+#   setup demo|tests|corpus     Debian packages, and the virtual environment .venv with cntr in it
 
 # Each line: what tells that it is there (a command, or a file), and the package that brings it.
 PACKAGES_DEMO="
@@ -54,6 +54,23 @@ umoci                               umoci
 zsh                                 zsh
 xz                                  xz-utils
 "
+# The clients that use the images of evaluation/corpus, and what builds them.
+PACKAGES_CORPUS="
+ab                                  apache2-utils
+etcdctl                             etcd-client
+gcc                                 gcc
+ldd                                 libc-bin
+mariadb                             mariadb-client
+mariadbd                            mariadb-server-core
+mosquitto_pub                       mosquitto-clients
+nc                                  netcat-openbsd
+npm                                 npm
+openssl                             openssl
+pgbench                             postgresql
+psql                                postgresql-client
+redis-cli                           redis-tools
+unzip                               unzip
+"
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -74,6 +91,10 @@ setup() {
             ;;
         tests)
             install_packages "$PACKAGES_DEMO$PACKAGES_TESTS"
+            make_environment "[dev]"
+            ;;
+        corpus)
+            install_packages "$PACKAGES_DEMO$PACKAGES_CORPUS"
             make_environment "[dev]"
             ;;
         *) die "unknown part $1" ;;

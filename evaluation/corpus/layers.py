@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import stat
 import subprocess
 import sys
@@ -45,18 +46,16 @@ def apt_sources() -> str:
     raise SystemExit("build.py: no apt sources found below /etc/apt")
 
 
-def make_base(target: str) -> None:
-    """Write Debian's minbase without documentation to `target`, a tar; all of it, or nothing."""
+def make_base(kind: str, place: str) -> None:
+    """Write Debian's minbase without documentation to ``layer.tar`` and ``root`` in the directory `place`. The ``slim``
+    one was made with merged directories, as official images are: nothing had to be merged, so Perl did not come in."""
+    tar, root = os.path.join(place, "layer.tar"), os.path.join(place, "root")
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar"]
     command += [f"--dpkgopt=path-exclude=/usr/share/{path}/*" for path in WITHOUT]
-    unfinished = f"{target}.{os.getpid()}"
-    command += [platform.freedesktop_os_release()["VERSION_CODENAME"], unfinished, apt_sources()]
-    try:
-        run(command)
-        os.replace(unfinished, target)
-    finally:
-        if os.path.exists(unfinished):
-            os.unlink(unfinished)
+    command += ["--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"] if kind == "slim" else []
+    run([*command, platform.freedesktop_os_release()["VERSION_CODENAME"], tar, apt_sources()])
+    os.mkdir(root)
+    run(["tar", "--extract", "--file", tar, "--directory", root, "--numeric-owner", "--xattrs"])
 
 
 def make_layer(layer: Layer, below: Sequence[str], scratch: str, target: str) -> str:
@@ -78,6 +77,8 @@ def make_layer(layer: Layer, below: Sequence[str], scratch: str, target: str) ->
     command = ["tar", "--create", "--file", target, "--directory", recorded, "--sort=name", "--numeric-owner"]
     command += ["--format=posix", "--pax-option=delete=atime,delete=ctime"]
     run([*command, "--xattrs", "--xattrs-include=security.capability", "."])
+    for name in ("recorded", "lists", "cache"):
+        shutil.rmtree(os.path.join(scratch, name), ignore_errors=True)
     return upper
 
 

@@ -1,13 +1,19 @@
-"""Recipes of images: a directory below ``images/`` each, with ``image.toml`` and the files that it copies."""
+"""Recipes of images: a directory below ``images/`` each, with ``image.toml`` and the files that it copies.
+
+Standard library alone.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-IMAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "images")
+HERE = os.path.dirname(os.path.abspath(__file__))
+IMAGES = os.path.join(HERE, "images")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +28,14 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """An image: Debian's minbase below (unless it is from `scratch`), `layers` on top, and its `config`."""
+    """An image: below are all layers of the recipe `parent`, or one of Debian's bases (``debian``, ``slim``), or
+    nothing (``scratch``); then come `layers` of its own. `config` is the image's, and nothing of its parent's."""
 
-    config: dict[str, Any]
+    name: str
+    parent: str
+    base: str
     layers: tuple[Layer, ...]
-    scratch: bool
+    config: dict[str, Any]
 
 
 def names() -> list[str]:
@@ -47,4 +56,43 @@ def read(name: str) -> Recipe:
         )
         for layer in words.get("layers", ())
     )
-    return Recipe(words["config"], layers, words.get("scratch", False))
+    return Recipe(name, words.get("parent", ""), words.get("base", "debian"), layers, words["config"])
+
+
+def lineage(name: str) -> list[str]:
+    """The recipe called `name` after its parents, the lowest first."""
+    found = [name]
+    while parent := read(found[0]).parent:
+        found.insert(0, parent)
+    return found
+
+
+def parents() -> set[str]:
+    """All recipes that others build upon."""
+    return {read(name).parent for name in names()} - {""}
+
+
+def fingerprint(name: str) -> str:
+    """Changes with the recipe, its parents, the files that they copy, and the program that builds them."""
+    return _digest([*_files(name), *(os.path.join(HERE, file) for file in ("build.py", "layers.py", "recipes.py"))])
+
+
+def layers_fingerprint(name: str) -> str:
+    """The same for the layers alone: how an image is packed does not count."""
+    return _digest([*_files(name), os.path.join(HERE, "layers.py")])
+
+
+def _digest(paths: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        with open(path, "rb") as file:
+            content = file.read()
+        mode = os.stat(path).st_mode
+        digest.update(f"{os.path.relpath(path, HERE)} {mode:o} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _files(name: str) -> Iterator[str]:
+    for recipe in lineage(name):
+        for folder, _, files in os.walk(os.path.join(IMAGES, recipe)):
+            yield from (os.path.join(folder, file) for file in files)

@@ -2,7 +2,8 @@
 
 Archives are kept in the directory named by CNTR_TEST_CACHE (default /var/tmp/cntr-tests) under the hash of
 their recipe: made once on each machine (``python -m tests.support.images`` makes them all) and again when the recipe
-changes. They are OCI archives that old dockers load too; all but busybox share a layer. A test asks for a fixture::
+changes. They are OCI archives that old dockers load too; all but busybox share a layer. The corpus of the evaluation
+has many more images, which no test makes. A test asks for a fixture::
 
     def test_something(nginx_archive: str) -> None: ...  # the path of an archive, for `oci` and `images`
     def test_other(docker_run: DockerRun) -> None:
@@ -12,7 +13,6 @@ changes. They are OCI archives that old dockers load too; all but busybox share 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import subprocess
 import sys
@@ -23,12 +23,11 @@ from typing import Protocol
 
 import pytest
 
+from evaluation.corpus.recipes import fingerprint
+
 _CORPUS = Path(__file__).resolve().parents[2] / "evaluation/corpus"
-
-
-def recipes() -> list[str]:
-    """The names of all images: the directories of evaluation/corpus/images."""
-    return sorted(path.parent.name for path in _CORPUS.glob("images/*/image.toml"))
+RECIPES = ("busybox", "debian", "flask", "nginx", "node", "node-exporter", "postgres", "python", "redis", "tomcat")
+"""Those of evaluation/corpus/images that tests use."""
 
 
 def cache_directory() -> str:
@@ -38,19 +37,9 @@ def cache_directory() -> str:
     return path
 
 
-def recipe_hash(recipe: str) -> str:
-    """Changes with the recipe, the files that it copies, and the program that builds it."""
-    parts = [*_CORPUS.glob("*.py"), *(path for path in (_CORPUS / "images" / recipe).rglob("*") if path.is_file())]
-    digest = hashlib.sha256()
-    for path in sorted(parts):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(_CORPUS)} {path.stat().st_mode:o} {len(content)}\n".encode() + content)
-    return digest.hexdigest()[:12]
-
-
 def archive(recipe: str) -> str:
-    """The path of an OCI archive of one of the :func:`recipes` (see evaluation/corpus/build.py)."""
-    path = os.path.join(cache_directory(), f"{recipe}-{recipe_hash(recipe)}.tar")
+    """The path of an OCI archive of one of the :data:`RECIPES` (see evaluation/corpus/build.py)."""
+    path = os.path.join(cache_directory(), f"{recipe}-{fingerprint(recipe)}.tar")
     if os.path.exists(path):
         return path
     if os.geteuid() != 0:
@@ -59,20 +48,13 @@ def archive(recipe: str) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several test runs may share the cache, and all images the base
         if not os.path.exists(path):
             line = [sys.executable, str(_CORPUS / "build.py"), recipe, path, "--tag", docker_tag(recipe)]
-            subprocess.run([*line, "--base", _base()], check=True, timeout=600)
+            subprocess.run([*line, "--cache", os.path.join(cache_directory(), "layers")], check=True, timeout=900)
     return path
-
-
-def _base() -> str:
-    """Where Debian's base is kept for all recipes."""
-    with open(_CORPUS / "layers.py", "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    return os.path.join(cache_directory(), f"base-{digest}.layer")
 
 
 def docker_tag(recipe: str) -> str:
     """The name under which docker knows the image; it stays loaded, as part of the cache."""
-    return f"cntr-test/{recipe}:{recipe_hash(recipe)}"
+    return f"cntr-test/{recipe}:{fingerprint(recipe)}"
 
 
 def docker_image(recipe: str) -> str:
@@ -128,5 +110,5 @@ def docker_run() -> Iterator[DockerRun]:
 
 
 if __name__ == "__main__":
-    for each in recipes():
+    for each in RECIPES:
         print(archive(each))

@@ -1,0 +1,138 @@
+"""``python -m evaluation``: the evaluation's programs. Today: the corpus of 50 images."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from .cache import QUIETLY, Cache
+from .manifest import Entry, entries
+
+app = typer.Typer(help="Reproduce the evaluation.", no_args_is_help=True)
+corpus = typer.Typer(help="List, build and try the images of the evaluation.", no_args_is_help=True)
+app.add_typer(corpus, name="corpus")
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Take these images only.")]
+Place = Annotated[str | None, typer.Option("--cache", metavar="DIR", help="Keep images here; default: $CNTR_CORPUS.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Work on this many images at a time.")]
+Again = Annotated[bool, typer.Option("--again", help="Try those again that passed.")]
+Room = Annotated[int, typer.Option(metavar="GB", help="Build nothing when less is free on the disk.")]
+
+
+def chosen(names: Iterable[str] | None) -> list[Entry]:
+    """The images that a call names."""
+    try:
+        return entries(names or ())
+    except LookupError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@corpus.command("list")
+def list_images(names: Names = None) -> None:
+    """List the images: name, kind, and what each is made of."""
+    for entry in chosen(names):
+        typer.echo(f"{entry.name:18} {entry.kind:5} {entry.origin:10} {entry.software}")
+
+
+@corpus.command("build")
+def build(names: Names = None, cache: Place = None, jobs: Jobs = 1, room: Room = 10) -> None:
+    """Build images; those that are there already are left alone."""
+    kept = Cache(cache)
+
+    def one(entry: Entry) -> str:
+        start = time.monotonic()
+        if shutil.disk_usage(kept.path).free < room * 10**9:
+            return "failed: the disk is full"
+        if not kept.build(entry):
+            return f"failed: see {kept.log(entry, 'build')}"
+        return f"built: {kept.size(entry) / 10**6:.1f} MB, {time.monotonic() - start:.0f} s"
+
+    for_each(chosen(names), one, jobs)
+
+
+@corpus.command("try")
+def try_images(names: Names = None, cache: Place = None, jobs: Jobs = 1, again: Again = False) -> None:
+    """Use images as their workloads say, and tell which steps fail."""
+    kept = Cache(cache)
+
+    def one(entry: Entry) -> str:
+        if not kept.build(entry):
+            return f"failed: see {kept.log(entry, 'build')}"
+        results = f"{kept.image(entry)}.tried"
+        if again or not passed(entry, results):
+            line = [*QUIETLY, sys.executable, "-m", "evaluation", "corpus", "steps", entry.name, "--cache", kept.path]
+            with open(f"{results}.unfinished", "wb") as steps, open(kept.log(entry, "try"), "wb") as log:
+                code = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=steps, stderr=log, check=False).returncode
+            os.replace(f"{results}.unfinished", results)
+            if code:
+                return f"failed: see {kept.log(entry, 'try')}"
+        return summary(results)
+
+    for_each(chosen(names), one, jobs)
+
+
+@corpus.command("steps", hidden=True)
+def steps(name: str, cache: Place = None) -> None:
+    """Try one image in this process, a line of JSON for each step."""
+    from .trial import tried
+
+    kept = Cache(cache)
+    entry = chosen([name])[0]
+    typer.echo(json.dumps({"steps": all_steps(entry)}))
+    for step in tried(entry, kept.image(entry), kept.scripts):
+        typer.echo(json.dumps(asdict(step)))
+
+
+def all_steps(entry: Entry) -> list[str]:
+    """What is tried; a result counts for the same steps only."""
+    runs = [entry.minimal, entry.broad, entry.check, *(variant.check for variant in entry.variants)]
+    return [step for run in runs for step in run]
+
+
+def passed(entry: Entry, results: str) -> bool:
+    """Whether the steps of today were tried, and none failed."""
+    if not os.path.exists(results):
+        return False
+    with open(results, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    wanted = all_steps(entry)
+    return lines[:1] == [{"steps": wanted}] and [line["step"] for line in lines[1:] if line["ok"]] == wanted
+
+
+def summary(results: str) -> str:
+    """How the steps went, in a line, and each that failed, in another."""
+    with open(results, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file][1:]
+    failed = [f"\n    {line['run']}: {line['step']}\n        {line['detail']}" for line in lines if not line["ok"]]
+    return f"{len(lines) - len(failed)} of {len(lines)} steps passed" + "".join(failed)
+
+
+def for_each(wanted: list[Entry], work: Callable[[Entry], str], jobs: int) -> None:
+    """Work on all images, whatever becomes of one; exit code 1 where one failed."""
+
+    def guarded(entry: Entry) -> str:
+        try:
+            return work(entry)
+        except Exception as error:  # of one image; the others go on
+            return f"failed: {error!r}"
+
+    bad = False
+    with ThreadPoolExecutor(jobs) as pool:
+        for entry, result in zip(wanted, pool.map(guarded, wanted), strict=True):
+            bad = bad or result.startswith("failed") or "\n" in result
+            typer.echo(f"{entry.name}: {result}")
+    raise typer.Exit(int(bad))
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m evaluation")

@@ -1,0 +1,19 @@
+<?php
+// A log-in without a password, for databases in a file.
+function adminer_object()
+{
+    class WithoutPassword extends Adminer
+    {
+        function login($login, $password)
+        {
+            return true;
+        }
+
+        function css()
+        {
+            return file_exists('/tmp/adminer.css') ? ['style.php'] : [];
+        }
+    }
+    return new WithoutPassword();
+}
+include glob('/usr/share/adminer/adminer/index.php')[0] ?? '/usr/share/adminer/adminer.php';

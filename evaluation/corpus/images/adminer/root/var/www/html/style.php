@@ -1,0 +1,1 @@
+<?php header('Content-Type: text/css'); readfile('/tmp/adminer.css');

@@ -1,0 +1,1 @@
+<% java.security.KeyPairGenerator.getInstance("RSA").generateKeyPair(); %><%= new String("x".getBytes("EUC-JP")) %>

@@ -1,0 +1,1 @@
+<%= session.isNew() || !session.isNew() %>

@@ -1,0 +1,7 @@
+package example;
+
+public class Hello {
+    public static void main(String[] words) {
+        System.out.println("hello");
+    }
+}

@@ -1,0 +1,3 @@
+<?php
+require __DIR__ . '/lib/greeting.php';
+echo greeting('world'), "\n";

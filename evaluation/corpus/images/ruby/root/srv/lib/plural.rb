@@ -1,0 +1,3 @@
+def plural(word)
+  "#{word}s"
+end

@@ -1,0 +1,91 @@
+"""An image of the corpus under its own workloads, as it is: whoever fails here cannot be judged when it is slim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from cntr_slimmer.probes.drive import run_probes
+from cntr_slimmer.probes.prober import Prober
+from cntr_slimmer.probes.result import Outcome
+from cntr_slimmer.runs.embedded import Launch, become_private, running
+
+from cntr_core.filesystem import Filesystem
+from cntr_core.images import Image, open_image
+from cntr_core.images.tree.layers import OpenLayers, open_layers
+from cntr_core.plugins import load
+from cntr_core.runtime import RuntimeOptions
+
+from .manifest import Entry, probes
+
+STEP_SECONDS = 20.0
+"""Seconds that a step has, when the image was once ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How one step went. `run` is a workload's name, or a variant's."""
+
+    run: str
+    step: str
+    ok: bool
+    detail: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One container: how it starts, and its steps with the workload that each is of."""
+
+    env: dict[str, str]
+    command: tuple[str, ...]
+    steps: tuple[tuple[str, str], ...]
+
+
+def tried(entry: Entry, layout: str, scripts: str) -> Iterator[Step]:
+    """Every step of all workloads, in one container, then those of each variant in another. For a process of its own:
+    it leaves the caller's mount namespace.
+
+    :raises CntrError: the image cannot be started.
+    """
+    filesystem = load().filesystem("direct")
+    become_private()
+    image = open_image(layout)
+    with open_layers(image, lambda _: None) as layers:
+        for run in _runs(entry):
+            yield from _tried(run, image, layers, filesystem, scripts, entry.seconds)
+
+
+def _runs(entry: Entry) -> Iterator[_Run]:
+    workloads = {"minimal": entry.minimal, "broad": entry.broad, "check": entry.check}
+    steps = chain.from_iterable(((which, step) for step in steps) for which, steps in workloads.items())
+    yield _Run(dict(entry.env), entry.command, tuple(steps))
+    for variant in entry.variants:
+        command = variant.command or entry.command
+        yield _Run({**entry.env, **variant.env}, command, tuple((variant.name, step) for step in variant.check))
+
+
+def _tried(
+    run: _Run, image: Image, layers: OpenLayers, filesystem: Filesystem, scripts: str, seconds: float
+) -> Iterator[Step]:
+    config = replace(image.config, env=(*image.config.env, *(f"{name}={text}" for name, text in run.env.items())))
+    launch = Launch(config, "corpus", RuntimeOptions(run.command))
+    wanted = probes((step for _, step in run.steps), scripts)
+    with running([layers.branch()], launch, filesystem) as container:
+        for (which, step), probe in zip(run.steps, wanted, strict=True):
+            prober = Prober([probe], _ports(config.exposed_ports))
+            with prober:
+                outcome = run_probes(container, prober, timeout=seconds, progress=lambda _: None)[0]
+            yield Step(which, step, outcome.ok, _detail(outcome), round(outcome.seconds, 3))
+            seconds = STEP_SECONDS
+        container.end(10.0)
+
+
+def _ports(exposed: Sequence[str]) -> list[int]:
+    return [int(port.removesuffix("/tcp")) for port in exposed if port.endswith("/tcp")]
+
+
+def _detail(outcome: Outcome) -> str:
+    """Nothing for a success; else the reason, and the end of what was said."""
+    return "" if outcome.ok else "\n".join([outcome.detail, *outcome.output.strip().splitlines()[-15:]])

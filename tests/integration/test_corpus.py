@@ -1,0 +1,65 @@
+"""Images of the evaluation, made and used by its program: the smallest ones, from scratch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.requires("root", "fuse", "runc", "busybox", "gcc", "tar")
+
+
+def _corpus(cache: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "evaluation", "corpus", words[0], "--cache", str(cache), *words[1:]]
+    return subprocess.run(
+        line, cwd=_ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=250
+    )
+
+
+def _blobs(cache: Path, name: str) -> dict[int, str]:
+    """The inodes of an image's layers, with their digests."""
+    (image,) = (path for path in (cache / "images").iterdir() if path.is_dir() and path.name.startswith(f"{name}-"))
+    manifest = json.loads((image / "index.json").read_text())["manifests"][0]["digest"]
+    layers = json.loads((image / f"blobs/{manifest.replace(':', '/')}").read_text())["layers"]
+    paths = [image / f"blobs/{layer['digest'].replace(':', '/')}" for layer in layers]
+    return {os.stat(path).st_ino: path.name for path in paths}
+
+
+def test_images_are_made_once_tried_and_left_alone_then(tmp_path: Path) -> None:
+    first = _corpus(tmp_path, "try", "hello-world", "busybox")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "hello-world: 3 of 3 steps passed" in first.stdout
+    made = _blobs(tmp_path, "busybox")
+    (result,) = (tmp_path / "images").glob("busybox-*.tried")
+    tried = result.stat().st_mtime_ns
+    assert _corpus(tmp_path, "try", "hello-world", "busybox").stdout == first.stdout
+    assert _blobs(tmp_path, "busybox") == made and result.stat().st_mtime_ns == tried
+
+
+def test_layers_of_a_parent_are_made_once_and_shared(tmp_path: Path) -> None:
+    built = _corpus(tmp_path, "build", "alpine", "bash")
+    assert built.returncode == 0, built.stdout + built.stderr
+    parent, child = _blobs(tmp_path, "alpine"), _blobs(tmp_path, "bash")
+    assert set(parent.values()) < set(child.values())
+    # The image alpine was made for itself; one more that has bash below it links the layers that are kept.
+    assert len(list((tmp_path / "layers").glob("alpine-*/0.tar"))) == 1
+    assert os.stat(next((tmp_path / "layers").glob("alpine-*/0.tar"))).st_ino in child
+
+
+def test_one_that_cannot_be_made_stops_no_other(tmp_path: Path) -> None:
+    compiler = tmp_path / "bin/gcc"  # what hello-world is made by
+    compiler.parent.mkdir()
+    compiler.write_text("#!/bin/sh\necho no compiler today\nexit 1\n")
+    compiler.chmod(0o755)
+    broken = _corpus(tmp_path, "build", "hello-world", "busybox", PATH=f"{compiler.parent}:{os.environ['PATH']}")
+    assert broken.returncode == 1
+    one, other = broken.stdout.splitlines()
+    assert one.startswith("hello-world: failed") and other.startswith("busybox: built")
+    assert "no compiler today" in (tmp_path / "logs/hello-world.build").read_text()
+    assert not [path for path in (tmp_path / "layers").iterdir() if path.name.startswith(("corpus-", "unfinished-"))]
