@@ -138,14 +138,19 @@ class ChangeRoot(Step):
 
 @dataclass(frozen=True, slots=True)
 class UnshareMounts(Step):
-    """Copy the mount namespace, cut its ties, and take a detached copy of the container's tree."""
+    """Copy the mount namespace, and take a detached copy of the container's tree.
+
+    The copies are slaves (kernel: sharedsubtree.rst): what the container or the host mounts and unmounts there happens
+    in the session, too, so that it pins no volume, and nothing ever the other way. Mounts that the container does not
+    share with anybody cannot be followed.
+    """
 
     def describe(self) -> str:
-        return "unshare a nested mount namespace, recursively private"
+        return "unshare a nested mount namespace, which follows the container's mounts"
 
     def execute(self, context: MountContext) -> None:
         namespaces.unshare(namespaces.CLONE_NEWNS)
-        mounts.mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=mounts.MS_PRIVATE)
+        mounts.mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, propagation=mounts.MS_SLAVE)
         context.container = DetachedMount.clone(AT_FDCWD, ".", recursive=True)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cntr_core.errors import UsageError
 from cntr_core.filesystem import Branch, MountRequest, PartialTree, Tree
-from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, DetachedMount
+from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SLAVE, DetachedMount
 from cntr_core.kernel.syscall import owned
 
 from .logic.directory import DirectoryBranch
@@ -36,7 +36,7 @@ def _branch(tree: Tree, writable: bool, stack: ExitStack) -> Branch[Any]:
     if isinstance(tree, Branch):
         return tree
     if isinstance(tree, PartialTree):
-        return PartialBranch(stack.enter_context(owned(private_copy(tree.fd, writable=False))), tree.part)
+        return PartialBranch(stack.enter_context(owned(_own_copy(tree.fd, MOUNT_ATTR_RDONLY, MS_SLAVE))), tree.part)
     return DirectoryBranch(stack.enter_context(owned(private_copy(tree.fd, writable))), writable=writable)
 
 
@@ -44,12 +44,21 @@ def private_copy(fd: int, writable: bool) -> int:
     """A descriptor of the same directory through mounts of our own, so that nothing is ever mounted on our way.
 
     Else a server that walks its tree could meet its own mount, and wait for itself. The copy of what is not written to
-    is read-only, its times of access included. Where the directory lies in another mount namespace the kernel refuses
-    a copy; our mount is not in that one either.
+    is read-only, its times of access included.
+    """
+    return _own_copy(fd, 0 if writable else MOUNT_ATTR_RDONLY, MS_PRIVATE)
+
+
+def _own_copy(fd: int, attributes: int, propagation: int) -> int:
+    """A copy of the mounts at `fd`. Where the directory lies in another mount namespace the kernel refuses it; our
+    mount is not in that one either.
+
+    With MS_SLAVE a filesystem that is unmounted there is not kept by the copy. The host's tree, which has all disks, is
+    copied so; a session's mount, which is private, never gets there.
     """
     try:
         mount = DetachedMount.clone(fd, recursive=True)
     except OSError:
         return os.dup(fd)
-    mount.set_attributes(set=0 if writable else MOUNT_ATTR_RDONLY, propagation=MS_PRIVATE, recursive=True)
+    mount.set_attributes(set=attributes, propagation=propagation, recursive=True)
     return mount.fd

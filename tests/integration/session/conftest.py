@@ -100,8 +100,9 @@ class State:
 
 _NOT_OF_SESSIONS = ("cntr-coverage-", "cntr-test-", "cntr-shim-", "cntr-run-", "cntr-import-")
 """What the tests make in /tmp, and what a ``cntr slim`` does that runs at the same time."""
-_OF_OTHERS = (b"/pytest-of-", b"/cntr-test", b"/docker/", b"/containers/", b"/containerd/", b"/netns/")
-"""What the mounts of other tests and other containers have in their paths; both may come and go at any time."""
+_OF_TESTS = (b"/pytest-of-", b"/cntr-test")
+OF_OTHERS = (b"/docker/", b"/containers/", b"/containerd/", b"/netns/")
+"""What the mounts of other containers have in their paths; like those of tests, they come and go at any time."""
 
 
 def _whole(path: str) -> bytes:
@@ -114,7 +115,7 @@ def state_of(pid: int) -> State:
 
     def read(path: str) -> bytes:
         with open(path, "rb") as file:
-            return b"".join(line for line in file if not any(word in line for word in _OF_OTHERS))
+            return b"".join(line for line in file if not any(word in line for word in (*_OF_TESTS, *OF_OTHERS)))
 
     tmp = f"/proc/{pid}/root/tmp"
     return State(
