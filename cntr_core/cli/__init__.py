@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import NoReturn
+
+TYPE_CHECKING = False  # as in cntr_core/__init__.py
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _ENTERING = ("attach", "exec", "cp")
 """The commands that enter containers, and so must not run from an interpreter that one could write to."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .. import leftovers
 from ..kernel.user_namespaces import user_outside
 from .image import Image
 from .tree.extract import unpack
@@ -61,9 +63,11 @@ def _add(image: Image, trees: str, tree: str) -> None:
     for name in os.listdir(trees):
         if name.startswith(_PARTIAL):
             remove_tree(os.path.join(trees, name))
-    partial = os.path.join(trees, _PARTIAL + os.path.basename(tree))
+    partial = os.path.join(trees, f"{_PARTIAL}{os.path.basename(tree)}-{secrets.token_hex(6)}")
+    leftovers.note(partial)
     unpack(image, partial)
     os.rename(partial, tree)
+    leftovers.forget(partial)
 
 
 def _key(image: Image) -> str:

@@ -32,6 +32,11 @@ def fork(work: Callable[[], object], *, block_signals: bool = False) -> int:
     return pid
 
 
+def go_on_in_child() -> int:
+    """Fork, as fork(2): gives 0 in the child, which goes on, and the child's PID in the parent."""
+    return os.fork()
+
+
 def _do(work: Callable[[], object]) -> NoReturn:
     code = 1
     try:

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..errors import CntrError, CommandNotExecutable, CommandNotFound, EngineError
@@ -15,6 +17,7 @@ from ..kernel.namespaces import is_initial_user_namespace
 # The first that is installed. crun 1.8 refuses hosts with both cgroup hierarchies.
 _PROGRAMS = ("runc", "crun")
 _PATIENCE = 60  # seconds that one call of the runtime may take
+_POLL = 0.01
 _NOT_FOUND = ("executable file not found", "executable file `", "no such file or directory")
 _NOT_EXECUTABLE = ("permission denied", "exec format error", "is a directory")
 
@@ -62,7 +65,7 @@ class Runtime:
         call = ["create", "--bundle", bundle, "--pid-file", pid_file, *terminal, self._name]
         done = self._run(options, call, streams, bundle)
         if done.returncode != 0:
-            raise _refusal(_reason(log))
+            raise _refusal(_reason(log) or _death(done.returncode))
         with open(pid_file, encoding="ascii") as file:
             return int(file.read())
 
@@ -79,6 +82,21 @@ class Runtime:
         """Thaw a paused container; :raises EngineError: it cannot be."""
         self._call(["resume", self._name])
 
+    def await_calls(self) -> None:
+        """Wait for calls for this container that a killed process of ours has made: they go on without it."""
+        deadline = time.monotonic() + _PATIENCE
+        while self._is_called() and time.monotonic() < deadline:
+            time.sleep(_POLL)
+
+    def _is_called(self) -> bool:
+        """Whether a program runs that has our root among its arguments (proc_pid_cmdline(5))."""
+        root = os.fsencode(self._root)
+        for pid in filter(str.isdecimal, os.listdir("/proc")):
+            with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+                if root in file.read().split(b"\0"):
+                    return True
+        return False
+
     def delete(self) -> None:
         """End the container if it runs, and remove its cgroups; nothing happens where it is unknown.
 
@@ -90,7 +108,7 @@ class Runtime:
     def _call(self, call: list[str]) -> None:
         done = self._run([], call, Streams(subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE))
         if done.returncode != 0:
-            raise _refusal(done.stderr.decode("utf-8", "replace").strip())
+            raise _refusal(done.stderr.decode("utf-8", "replace").strip() or _death(done.returncode))
 
     def _run(
         self, options: list[str], call: list[str], streams: Streams, directory: str | None = None
@@ -103,6 +121,7 @@ class Runtime:
             cwd=directory,
             timeout=_PATIENCE,
             check=False,
+            process_group=0,  # a Ctrl-C is ours to pass on, and not for the runtime to die of
         )
 
     def _line(self, options: list[str], call: list[str]) -> list[str]:
@@ -130,8 +149,11 @@ def _reason(log: str) -> str:
     return reason
 
 
+def _death(code: int) -> str:
+    return f"it was killed by signal {-code}" if code < 0 else "it gave no reason"
+
+
 def _refusal(reason: str) -> CntrError:
-    reason = reason or "it gave no reason"
     # Both runtimes look the command up themselves, and tell it in prose alone.
     if "exec" in reason and any(words in reason.lower() for words in _NOT_FOUND):
         return CommandNotFound(f"the image has no such command: {reason}")

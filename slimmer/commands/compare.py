@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cntr_core.cli import end_by_signals, output
+from cntr_core.cli import output
+from cntr_core.cli.interrupts import undo_on_signals
 
 from . import options
 
@@ -40,7 +41,7 @@ def diff(
 
     Exit code: 0 if nothing differs, 1 otherwise.
     """
-    end_by_signals()
+    undo_on_signals()
     changes = _changes(one, other, platform, times=not no_times)
     values = [{"path": os.fsdecode(c.path), "kind": c.kind, "what": list(c.what)} for c in changes]
     output.print_answer(json, values, map(_line, changes))

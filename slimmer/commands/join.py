@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cntr_core.cli import end_by_signals, output
+from cntr_core.cli import output
+from cntr_core.cli.interrupts import undo_on_signals
 from cntr_core.errors import UsageError
 
 from . import options
@@ -72,7 +73,7 @@ def join(
     """
     if not target:
         raise UsageError("--output is missing", "give a destination: -o original.tar")
-    end_by_signals()
+    undo_on_signals()
     destination = options.destination(target, slim)
     _save(_opened(slim, fat, platform), name or ("" if "://" in target else "joined:latest"), destination)
     typer.echo(target)
@@ -102,9 +103,9 @@ def verify(
     debug: output.Debug = False,
 ) -> int:
     """Verify that a slim and a fat image rebuild their original: compute every layer's digest, write nothing."""
+    undo_on_signals()
     from .progress import display
 
-    end_by_signals()
     with display() as shown, _opened(slim, fat, platform) as pair:
         pair.check(shown.counting("joining", pair.split_map.size))
         layers = [layer.diff_id for layer in pair.split_map.layers]

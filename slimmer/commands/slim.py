@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cntr_core.cli import end_by_signals
 from cntr_core.cli import output as console
 from cntr_core.cli.expanded import expanded
+from cntr_core.cli.interrupts import undo_on_signals
 from cntr_core.cli.words import EndsAtCommand
 from cntr_core.errors import CntrError, UsageError
 
@@ -55,13 +55,13 @@ def slim(
     [bold]cntr join[/] rebuilds the original byte for byte; [bold]cntr attach --fat[/] shows a slim container with all
     of its files.
     """
+    undo_on_signals()
     from cntr_core.plugins import load
 
     from ..pipeline import slimmed
     from ..runs.backends import leave_namespaces
     from .progress import display
 
-    end_by_signals()
     request = _request(run, command, verification, keep, output)
     target = _target(image, output)
     filesystem = run.backend()

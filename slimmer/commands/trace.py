@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cntr_core.cli import end_by_signals, output
+from cntr_core.cli import output
 from cntr_core.cli.expanded import expanded
+from cntr_core.cli.interrupts import undo_on_signals
 from cntr_core.cli.words import EndsAtCommand
 
 from . import groups, options
@@ -53,12 +54,12 @@ def run(
     debug: output.Debug = False,
 ) -> int:
     """Run an image, drive it with probes, and write which files it used."""
+    undo_on_signals()
     from ..pipeline import traced
     from ..runs.backends import leave_namespaces
     from ..trace.file import write
     from .progress import display
 
-    end_by_signals()
     wanted = run.options(command)
     with display() as shown, options.opened(image, platform, shown.counting("fetching the image", None)) as opened:
         filesystem = run.backend()
@@ -77,6 +78,7 @@ def show(
     debug: output.Debug = False,
 ) -> int:
     """Show the files that were used: when first, in which phase, how, and by which program."""
+    undo_on_signals()
     from ..trace.file import read
 
     loaded = read(trace)
@@ -109,6 +111,7 @@ def merge(
     debug: output.Debug = False,
 ) -> int:
     """Merge the traces of several runs of one image."""
+    undo_on_signals()
     from cntr_core.errors import UsageError
 
     from ..trace.file import read, write
@@ -124,6 +127,7 @@ def merge(
 
 def diff(one: TraceFile, other: TraceFile, json: output.Json = False, debug: output.Debug = False) -> int:
     """Show what only one of two traces used. Exit code: 0 if they used the same, 1 otherwise."""
+    undo_on_signals()
     from ..trace.file import read
     from ..trace.record import difference
 

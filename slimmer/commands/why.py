@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cntr_core.cli import output
+from cntr_core.cli.interrupts import undo_on_signals
 
 from . import options
 
@@ -43,6 +44,7 @@ def why(
 
     Exit code: 0 if it is kept, 1 otherwise.
     """
+    undo_on_signals()
     from ..report.lookup import why as find
 
     answer = find(_report(image, platform), path)

@@ -218,16 +218,13 @@ class _Run:
         return Attempt(ok, f"the container ended with code {code}", [_end(code, words)], "" if ok else words)
 
     def _manual(self) -> Attempt:
-        """Wait for Enter, Ctrl-C, or the container's end."""
+        """Wait for Enter, or the container's end."""
         start = time.monotonic()
-        try:
-            while (code := self._running.ended()) is None:
-                self._progress("use the container, then press Enter")
-                if select.select([0], [], [], _LONGEST_DELAY)[0]:
-                    os.read(0, EXCERPT)
-                    break
-        except KeyboardInterrupt:
-            code = self._running.ended()
+        while (code := self._running.ended()) is None:
+            self._progress("use the container, then press Enter")
+            if select.select([0], [], [], _LONGEST_DELAY)[0]:
+                os.read(0, EXCERPT)
+                break
         self._deadline += time.monotonic() - start
         return Attempt(True, "the user was done" if code is None else f"the container ended with code {code}")
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from cntr_core import debugging
 from cntr_core.images import remove_tree
-from cntr_core.images.read.blobs import spool_directory
+from cntr_core.images.temporary import temporary_directory
 from cntr_core.kernel import child
 from cntr_core.kernel.process import close_others, set_name
 
@@ -56,12 +55,11 @@ def scratch(prefix: str) -> Iterator[str]:
 
     :raises OSError: there is no room.
     """
-    directory = tempfile.mkdtemp(prefix=prefix, dir=spool_directory())
-    try:
-        with cleanup_process(lambda: remove_tree(directory)):
-            yield directory
-    finally:
-        remove_tree(directory)
+    with (
+        temporary_directory(prefix) as (directory, lock),
+        cleanup_process(lambda: remove_tree(directory), needs=[lock]),
+    ):
+        yield directory
 
 
 def _wait_and_clean(alive: int, clean: Callable[[], object], wait: Wait, needs: Collection[int], name: str) -> None:

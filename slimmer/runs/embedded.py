@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import stat
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from cntr_core.errors import CntrError, KernelFeatureMissing
 from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node, ServedMount
 from cntr_core.images import ImageConfig, remove_tree
-from cntr_core.images.read.blobs import spool_directory
+from cntr_core.images.temporary import temporary_directory
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, is_initial_user_namespace, unshare
 from cntr_core.kernel.process import set_child_subreaper
@@ -70,15 +69,14 @@ def running(
     program = need_runtime()
     number = stop_signal(launch.config.stop_signal)
     with ExitStack() as stack:
-        bundle = tempfile.mkdtemp(prefix="cntr-run-", dir=spool_directory())
-        stack.callback(remove_tree, bundle)
+        bundle, lock = stack.enter_context(temporary_directory("cntr-run-"))
         runtime = Runtime(program, os.path.join(bundle, "runtime"), uuid.uuid4().hex)
         with timed(_log, "mount the image's root by %s below %s", filesystem.name, bundle):
             wanted = MountRequest(branches=branches, immutable=True, source="cntr-image", observer=observer)
             server = _mount_root(bundle, filesystem.mount(wanted), stack)
         _describe(bundle, launch)
         output = Output.below(bundle)
-        streams = stack.enter_context(collected_output(output, lambda: _clean(runtime, bundle)))
+        streams = stack.enter_context(collected_output(output, lambda: _clean(runtime, bundle), lock))
         stack.callback(runtime.delete)
         with timed(_log, "create the container by %s", program):
             pid = runtime.create(bundle, streams)
@@ -142,6 +140,7 @@ def _describe(bundle: str, launch: Launch) -> None:
 
 def _clean(runtime: Runtime, bundle: str) -> None:
     """In the output collector, whose mount namespace is ours, and now its alone."""
+    runtime.await_calls()  # of ours, which has died: a container may just be made
     with suppress(CntrError):
         runtime.delete()
     for name in ("rootfs", "changes", "lower"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import select
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,8 +14,7 @@ from dataclasses import replace
 from cntr_core.engine.tracing import ShimEntry, TracedContainer, TracingEngine, TracingOptions
 from cntr_core.errors import CntrError, EngineError, SessionError
 from cntr_core.filesystem import Filesystem
-from cntr_core.images import remove_tree
-from cntr_core.images.read.blobs import spool_directory
+from cntr_core.images.temporary import temporary_directory
 from cntr_core.images.values import environment as environment_of
 from cntr_core.runtime import arguments
 from cntr_core.timing import timed
@@ -27,6 +25,7 @@ from ..trace.record import Phase
 from .cleanup import cleanup_process
 from .container import STOP_LIMIT
 from .embedded import Launch
+from .engine_leftovers import note_process, remove_run
 from .entrypoint_shim import shim, shim_arguments
 from .pivot import observed_root, waiting_root
 
@@ -118,10 +117,12 @@ def running_in_engine(
     program = shim(launch.config.platform)
     with ExitStack() as stack:
         name = f"cntr-run-{uuid.uuid4().hex}"
-        directory, writer = _shim_directory(program, stack)
+        private, lock = stack.enter_context(temporary_directory("cntr-shim-"))
+        directory, writer = _shim_directory(private, program, stack)
         entry = _entry(name, directory, launch, options, line, environment.get("PATH"))
-        stack.enter_context(cleanup_process(lambda: _clean(engine, name, os.path.dirname(directory))))
+        stack.enter_context(cleanup_process(lambda: remove_run(engine, name, private), needs=[lock]))
         container = _created(engine, image, entry, stack)
+        note_process(private, container.pid)
         run = EngineRun(container, environment, observer)
         with timed(_log, "wait for the entrypoint shim of %s, process %d", name, container.pid):
             _await_shim(container, os.path.join(directory, "fifo"))
@@ -156,14 +157,12 @@ def _with(options: TracingOptions, launch: Launch) -> TracingOptions:
     return replace(options, network=network, read_only=options.read_only or launch.options.read_only)
 
 
-def _shim_directory(program: bytes, stack: ExitStack) -> tuple[str, int]:
-    """A directory with the shim and its FIFO, and a descriptor that lets the shim go on.
+def _shim_directory(private: str, program: bytes, stack: ExitStack) -> tuple[str, int]:
+    """A directory below `private` with the shim and its FIFO, and a descriptor that lets the shim go on.
 
     Only root reaches it on the host, and whoever runs in the container may read it there. While we have the FIFO open
     the shim waits, and no longer.
     """
-    private = tempfile.mkdtemp(prefix="cntr-shim-", dir=spool_directory())
-    stack.callback(remove_tree, private)
     directory = os.path.join(private, "shared")
     os.mkdir(directory)
     path, fifo = os.path.join(directory, "shim"), os.path.join(directory, "fifo")
@@ -227,10 +226,3 @@ def _has_open(pid: int, wanted: os.stat_result) -> bool:
         return any(os.path.samestat(os.stat(path), wanted) for path in descriptors)
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def _clean(engine: TracingEngine, name: str, directory: str) -> None:
-    """In the cleanup process."""
-    with suppress(CntrError):
-        engine.remove_traced(name)
-    remove_tree(directory)

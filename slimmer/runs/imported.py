@@ -7,13 +7,12 @@ import logging
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from cntr_core.engine.tracing import TracingEngine
-from cntr_core.errors import CntrError
 from cntr_core.images import ImageConfig, remove_tree
-from cntr_core.images.read.blobs import spool_directory
 from cntr_core.images.tar.plain import PlainTar
+from cntr_core.images.temporary import temporary_directory
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.write.archive import archive
 from cntr_core.images.write.compress import Compression
@@ -22,6 +21,7 @@ from cntr_core.images.write.pack import pack
 from cntr_core.timing import timed
 
 from .cleanup import cleanup_process
+from .engine_leftovers import insist
 
 _log = logging.getLogger(__name__)
 
@@ -35,23 +35,21 @@ def imported(engine: TracingEngine, make: Callable[[str], NewImage]) -> Iterator
     :raises EngineError: the engine does not take it.
     """
     name = f"cntr-run-{uuid.uuid4().hex}:latest"
-    directory = tempfile.mkdtemp(prefix="cntr-import-", dir=spool_directory())
-    try:
-        with cleanup_process(lambda: _clean(engine, name, directory)):
-            try:
-                with timed(_log, "give %s to %s", name, engine.name):
-                    engine.import_image(archive([(name, pack(make(directory), directory, Compression.NONE))]))
-                yield name
-            finally:
-                engine.remove_image(name)
-    finally:
-        remove_tree(directory)
+    with (
+        temporary_directory("cntr-import-") as (directory, lock),
+        cleanup_process(lambda: _clean(engine, name, directory), needs=[lock]),
+    ):
+        try:
+            with timed(_log, "give %s to %s", name, engine.name):
+                engine.import_image(archive([(name, pack(make(directory), directory, Compression.NONE))]))
+            yield name
+        finally:
+            engine.remove_image(name)
 
 
 def _clean(engine: TracingEngine, name: str, directory: str) -> None:
     """In the cleanup process."""
-    with suppress(CntrError):
-        engine.remove_image(name)
+    insist(lambda: engine.remove_image(name))
     remove_tree(directory)
 
 

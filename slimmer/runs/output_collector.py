@@ -38,8 +38,9 @@ class Output:
 
 
 @contextmanager
-def collected_output(output: Output, clean: Callable[[], None]) -> Iterator[Streams]:
-    """The streams for a container; `clean` is called in the collector when this process dies within the block.
+def collected_output(output: Output, clean: Callable[[], None], lock: int) -> Iterator[Streams]:
+    """The streams for a container; `clean` is called in the collector when this process dies within the block. The
+    collector keeps `lock`, the descriptor of the output's directory's lock.
 
     Leaving the block waits until all output is written; the container must have ended by then. Fork while there is one
     thread.
@@ -47,7 +48,7 @@ def collected_output(output: Output, clean: Callable[[], None]) -> Iterator[Stre
     stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     out, stdout = os.pipe2(os.O_CLOEXEC)
     err, stderr = os.pipe2(os.O_CLOEXEC)
-    with cleanup_process(clean, partial(_copy, output, (out, err)), needs=(out, err), name="cntr-collector"):
+    with cleanup_process(clean, partial(_copy, output, (out, err)), needs=(out, err, lock), name="cntr-collector"):
         for fd in (out, err):
             os.close(fd)
         try:

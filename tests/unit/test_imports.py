@@ -17,6 +17,7 @@ _ORDER = (
     "cntr_core.debugging",
     "cntr_core.timing",
     "cntr_core.labels",
+    "cntr_core.leftovers",
     "cntr_core.types",
     "cntr_core.kernel",
     "cntr_core.engine.base",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
+from ... import leftovers
 from ...errors import ImageError
 from ..tree.remove import remove_tree
 
@@ -47,6 +48,8 @@ def _in_place(name: str, directory: int, create: Callable[[str], int]) -> Iterat
     """What `create` makes beside `name`, and opens, takes that place when all is well; gives its name until then."""
     remove_leftovers(directory, name)
     partial = f".{name}{_MARK}{secrets.token_hex(6)}"
+    path = os.path.join(os.readlink(f"/proc/self/fd/{directory}"), partial)
+    leftovers.note(path)
     fd = create(partial)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -59,6 +62,7 @@ def _in_place(name: str, directory: int, create: Callable[[str], int]) -> Iterat
         raise
     finally:
         os.close(fd)
+        leftovers.forget(path)
 
 
 @contextmanager

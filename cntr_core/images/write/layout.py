@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
 
 from ...errors import ImageError
 from ...kernel.paths import open_in_root
@@ -47,6 +49,7 @@ def _add(path: str, directory: int, images: Sequence[Named], progress: Progress)
             for blob in parts(images):
                 additions.add(blob, progress)
             top = _merged(blobs, images, additions)
+            additions.finish()
             _write(directory, "index.json", documents.dump(top))
     finally:
         blobs.close()
@@ -62,21 +65,25 @@ def _merged(blobs: Blobs, images: Sequence[Named], additions: _Additions) -> doc
 
 
 class _Additions:
-    """Blobs that are added to a layout; all of them are taken back unless the ``with`` block ends well."""
+    """Blobs that are added to a layout: they get their names all at once, by :meth:`finish`, and lose them again
+    unless the ``with`` block ends well."""
 
     def __init__(self, layout: int) -> None:
         # A layout is untrusted: a link must not lead us out of it.
         self._directory = open_in_root(layout, _BLOBS, os.O_RDONLY | os.O_DIRECTORY)
-        self._added: list[str] = []
+        self._unnamed = ExitStack()
+        self._names: list[str] = []
         remove_leftovers(self._directory)
 
     def __enter__(self) -> _Additions:
         return self
 
-    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *failure: Any) -> None:
         try:
-            for name in self._added if failure else ():
-                os.unlink(name, dir_fd=self._directory)
+            self._unnamed.__exit__(*failure)
+            for name in self._names if failure[0] else ():
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=self._directory)
         finally:
             os.close(self._directory)
 
@@ -86,10 +93,15 @@ class _Additions:
         if self._has(name, blob.descriptor.size):
             progress("writing", blob.descriptor.size)
             return
-        with new_file(name, self._directory) as target:
-            for piece in blob.pieces("writing", progress):
-                target.write(piece)
-        self._added.append(name)
+        target = self._unnamed.enter_context(new_file(name, self._directory))
+        for piece in blob.pieces("writing", progress):
+            target.write(piece)
+        target.flush()
+        self._names.append(name)
+
+    def finish(self) -> None:
+        """Give all blobs their names."""
+        self._unnamed.close()
 
     def _has(self, name: str, size: int) -> bool:
         try:

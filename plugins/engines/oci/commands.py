@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cntr_core.cli import end_by_signals
 from cntr_core.cli.expanded import expanded
 from cntr_core.cli.session_options import Env, EnvFile
 from cntr_core.cli.words import EndsAtName
@@ -158,21 +157,26 @@ def run(
     """
     from cntr_core.errors import UsageError
 
+    from .interrupts import created, signals_noted
     from .lifetime import run_detached, run_foreground
-    from .prepare import ContainerOptions, create, new_directory
+    from .prepare import ContainerOptions, new_directory
+    from .remove import stop as stop_container
 
     if misses and not (fallback or fat_image):
         raise UsageError("--misses is only for --fallback", "add --fallback")
-    end_by_signals()
     below = fat_image if fat_image is not None else "" if fallback else None
     lifetime = life.checked()
     options = ContainerOptions(image, name, inside.options(command or (), terminal=life.tty), below, misses)
-    directory = new_directory(options)
-    with directory.lock(0):
-        record = create(directory, options)
-        if not life.detach:
-            return run_foreground(directory, record, lifetime)
-        run_detached(directory, record, lifetime)
+    with signals_noted() as signals:
+        directory = new_directory(options)
+        with directory.lock(0):
+            record = created(directory, options, signals)
+            if not life.detach:
+                return run_foreground(directory, record, lifetime, signals.came)
+            run_detached(directory, record, lifetime)
+        if signals.came:
+            stop_container(directory, 0)
+            return 128 + signals.came[0]
     typer.echo(directory.name)
     return 0
 

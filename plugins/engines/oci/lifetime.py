@@ -8,7 +8,8 @@ import logging
 import os
 import pickle
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 
 from cntr_core.errors import CntrError, EngineError
 from cntr_core.kernel import child
@@ -24,6 +25,8 @@ from .state import ContainerDirectory, ContainerRecord, runtime_of
 
 _log = logging.getLogger(__name__)
 
+_EXECUTION, _POLL = 1.0, 0.002
+"""Seconds between the runtime's word that a container runs and its program's start."""
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -37,33 +40,36 @@ class Lifetime:
     remove: bool = False
 
 
-def run_foreground(directory: ContainerDirectory, record: ContainerRecord, wanted: Lifetime) -> int:
+def run_foreground(
+    directory: ContainerDirectory, record: ContainerRecord, wanted: Lifetime, came: Sequence[int] = ()
+) -> int:
     """Run the container with our streams, until its first process ends; gives its exit code, 128+n for signal n.
 
-    Signals that reach us reach it. Its stdin is empty unless it is interactive.
+    Signals that reach us reach it, and so do those that `came` before it was there. Its stdin is empty unless it is
+    interactive.
 
     :raises CntrError: it could not be started; then nothing of it is left.
     """
     set_child_subreaper()
-    with _root(directory, record):
+    with _removed_by_failure(directory, record), _root(directory, record):
         if wanted.terminal:
-            record, code = _on_terminal(directory, record, wanted.interactive)
+            record, code = _on_terminal(directory, record, wanted.interactive, came)
         else:
             with contextlib.ExitStack() as stack:
                 streams, loop = _piped(stack, wanted.interactive)
                 record = _start(directory, record, streams)
-            code = _carry(loop, record)
+            code = _carry(loop, record, came)
     return _finish(directory, record, code, wanted.remove)
 
 
 def _on_terminal(
-    directory: ContainerDirectory, record: ContainerRecord, interactive: bool
+    directory: ContainerDirectory, record: ContainerRecord, interactive: bool, came: Sequence[int]
 ) -> tuple[ContainerRecord, int]:
     with owned(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) as null:
         record, master = _start_on_terminal(directory, record, null)
     loop = Loop()
     with connected(loop, master, interactive=interactive):
-        return record, _carry(loop, record)
+        return record, _carry(loop, record, came)
 
 
 def run_detached(directory: ContainerDirectory, record: ContainerRecord, wanted: Lifetime) -> None:
@@ -90,9 +96,9 @@ def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, 
     logging.disable(logging.DEBUG)  # our stderr is the container's log from here on
     null, log = _leave_caller(directory.file("log"))
     loop = Loop()
-    with contextlib.ExitStack() as stack:
-        error: CntrError | None = None
-        try:
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_removed_by_failure(directory, record))
             stack.enter_context(_root(directory, record))
             if wanted.terminal:
                 record, master = _start_on_terminal(directory, record, null)
@@ -100,15 +106,14 @@ def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, 
             else:
                 stdin = stack.enter_context(_open_pipe()) if wanted.interactive else null
                 record = _start(directory, record, Streams(stdin, log, log))
-        except CntrError as refused:
-            error = refused
-        except Exception as unexpected:
-            error = EngineError(f"the container could not be started: {unexpected}")
-        _tell(report, error)
-        if error is not None:
-            return
-        code = _until_end(loop, record)
-    _finish(directory, record, code, wanted.remove)
+            _tell(report, None)
+            code = _until_end(loop, record)
+    except CntrError as refused:
+        _tell(report, refused)
+    except Exception as unexpected:
+        _tell(report, EngineError(f"the container could not be started: {unexpected}"))
+    else:
+        _finish(directory, record, code, wanted.remove)
 
 
 @contextlib.contextmanager
@@ -139,6 +144,16 @@ def _tell(report: int, error: CntrError | None) -> None:
     with contextlib.suppress(BrokenPipeError):  # who started us may be gone, and the container is there anyway
         os.write(report, pickle.dumps(error))
     os.close(report)
+
+
+@contextlib.contextmanager
+def _removed_by_failure(directory: ContainerDirectory, record: ContainerRecord) -> Iterator[None]:
+    """Remove the container if the block fails, when nothing is mounted there any more."""
+    try:
+        yield
+    except BaseException:
+        discard(directory, record)
+        raise
 
 
 @contextlib.contextmanager
@@ -176,17 +191,25 @@ def _start(
     directory: ContainerDirectory, record: ContainerRecord, streams: Streams, console: str = ""
 ) -> ContainerRecord:
     runtime = runtime_of(record)
-    try:
-        directory.write(record)  # first: whoever cleans up after a crash must know the id
-        with timed(_log, "create container %s by %s", record.name, record.runtime):
-            pid = runtime.create(directory.path, streams, console)
-        record = dataclasses.replace(record, pid=pid, start_time=start_time(pid))
-        directory.write(record)
-        runtime.start()
-    except BaseException:
-        discard(directory, record)
-        raise
+    directory.write(record)  # first: whoever cleans up after a crash must know the id
+    with timed(_log, "create container %s by %s", record.name, record.runtime):
+        pid = runtime.create(directory.path, streams, console)
+    record = dataclasses.replace(record, pid=pid, start_time=start_time(pid))
+    directory.write(record)
+    program = _program(pid)
+    runtime.start()
+    deadline = time.monotonic() + _EXECUTION
+    while _program(pid) == program and time.monotonic() < deadline:
+        time.sleep(_POLL)  # a signal that came now would end the runtime's own program there, by another exit code
     return record
+
+
+def _program(pid: int) -> str:
+    """What the process executes; "" where it has ended."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
 
 
 def _finish(directory: ContainerDirectory, record: ContainerRecord, code: int, remove: bool) -> int:
@@ -220,9 +243,9 @@ def _piped(stack: contextlib.ExitStack, interactive: bool) -> tuple[Streams, Loo
     return Streams(stdin, *ends), loop
 
 
-def _carry(loop: Loop, record: ContainerRecord) -> int:
+def _carry(loop: Loop, record: ContainerRecord, came: Sequence[int]) -> int:
     """As :func:`_until_end`; meanwhile signals that reach us reach the container."""
-    with owned(pidfd_open(record.pid)) as pidfd, _forwarding(pidfd):
+    with owned(pidfd_open(record.pid)) as pidfd, _forwarding(pidfd, came):
         return _until_end(loop, record)
 
 
@@ -241,8 +264,9 @@ def _until_end(loop: Loop, record: ContainerRecord) -> int:
 
 
 @contextlib.contextmanager
-def _forwarding(pidfd: int) -> Iterator[None]:
-    """Pass signals on. A container whose first process ignores the second request to end is killed."""
+def _forwarding(pidfd: int, came: Sequence[int]) -> Iterator[None]:
+    """Pass signals on, first those that `came` already. A container whose first process ignores the second request to
+    end is killed."""
     requests = 0
 
     def forward(number: int, _frame: object) -> None:
@@ -252,6 +276,8 @@ def _forwarding(pidfd: int) -> Iterator[None]:
             pidfd_send_signal(pidfd, signal.SIGKILL if requests > 1 else number)
 
     before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    for number in came:
+        forward(number, None)
     try:
         yield
     finally:

@@ -53,8 +53,8 @@ def new_directory(options: ContainerOptions) -> ContainerDirectory:
 
 
 def create(directory: ContainerDirectory, options: ContainerOptions) -> ContainerRecord:
-    """A container that waits to be started. An ordinary user is then root of a user namespace, for good; engines are
-    asked for the image before.
+    """A container that waits to be started. An ordinary user is root of a user namespace while it is made, for good;
+    engines are asked for the image before.
 
     :raises CntrError: it cannot be made, and nothing of it is left.
     """

@@ -118,6 +118,22 @@ def test_a_run_that_is_ended_leaves_nothing(slim: Slim, app: MakeApp, number: in
     assert not (slim.place / "out.tar").exists()
 
 
+def test_what_a_death_of_all_processes_left_goes_with_the_next_run(slim: Slim, app: MakeApp) -> None:
+    image = app("echo up; while :; do sleep 1; done")
+    process = _begun(slim, image)
+    for pid in (process.pid, *_family(process)):
+        os.kill(pid, signal.SIGSTOP)  # else the first death would begin the cleaning up
+    for pid in (*reversed(_family(process)), process.pid):
+        os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    kept = slim.temporary / "cntr-of-somebody-else"
+    kept.mkdir(mode=0o700)
+    assert len(os.listdir(slim.temporary)) >= 2
+    slim.made(app("true"))
+    assert os.listdir(slim.temporary) == [kept.name]
+    kept.rmdir()
+
+
 def test_the_container_dies_with_the_filesystem_server(slim: Slim, app: MakeApp) -> None:
     process = _begun(slim, app("echo up; while :; do cat /run; sleep 0.1; done"))
     servers = [pid for pid in _family(process) if Path(f"/proc/{pid}/comm").read_text().strip() == "cntr-fs"]

@@ -1,0 +1,88 @@
+"""Directories for large files that go with whoever made them: at once, or when the next one is made."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+
+from .. import leftovers
+from .read.blobs import spool_directory
+from .tree.remove import remove_tree
+
+_LOCK = ".cntr-lock"
+"""The file in each such directory that is locked while its maker lives, or a process that cleans up after it."""
+_PREFIX = "cntr-"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def temporary_directory(prefix: str) -> Iterator[tuple[str, int]]:
+    """A new directory, whose name begins with `prefix`, and the descriptor of its lock; both go with the block.
+
+    A process that removes the directory after our death keeps the lock's descriptor open.
+
+    :raises OSError: it cannot be made.
+    """
+    _sweep(spool_directory())
+    path = os.path.join(spool_directory(), f"{prefix}{secrets.token_hex(8)}")
+    leftovers.note(path)
+    try:
+        os.mkdir(path, 0o700)
+        lock = _locked(path)
+        try:
+            yield path, lock
+        finally:
+            os.close(lock)
+    finally:
+        remove_tree(path)
+        leftovers.forget(path)
+
+
+def remove_noted() -> None:
+    """Remove what a process that was killed had noted (:mod:`cntr_core.leftovers`), as far as that is possible."""
+    for path in filter(os.path.lexists, leftovers.noted()):
+        with suppress(OSError):
+            if os.path.isdir(path) and not os.path.islink(path):
+                remove_tree(path)
+            else:
+                os.unlink(path)
+
+
+def _locked(directory: str) -> int:
+    """The descriptor of the directory's lock, which appears locked: nobody takes it before us."""
+    path = os.path.join(directory, _LOCK)
+    fd = os.open(f"{path}.new", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    os.rename(f"{path}.new", path)
+    return fd
+
+
+@cache
+def _sweep(parent: str) -> None:
+    """Remove the directories below `parent` that nobody alive holds, once a process. The place is open to all users
+    (/tmp): what is not ours alone is not touched."""
+    for name in os.listdir(parent):
+        if name.startswith(_PREFIX):
+            with suppress(OSError):  # somebody else's, or alive
+                _remove_unlocked(os.path.join(parent, name))
+
+
+def _remove_unlocked(path: str) -> None:
+    directory = os.open(path, _DIRECTORY)
+    try:
+        status = os.fstat(directory)
+        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) != 0o700:
+            return
+        lock = os.open(_LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_tree(path)
+        finally:
+            os.close(lock)
+    finally:
+        os.close(directory)
