@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         ServedMount,
     )
     from .hookspecs import hookimpl
-    from .rules import Found, ImageView, Keep, Rule, RuleContext
+    from .rules import Found, ImageView, Keep, LeftOut, Rule, RuleContext
     from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "ImageView",
     "Found",
     "Keep",
+    "LeftOut",
     "Container",
     "ContainerProcess",
     "ContainerRef",

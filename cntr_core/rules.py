@@ -16,7 +16,8 @@ from typing import ClassVar, Protocol
 @dataclass(frozen=True, slots=True)
 class Found:
     """A file of an image. `path` is its real one: every link on the way is resolved, and stands in `links`, by its own
-    real path. `kind` is the S_IFMT part of a mode; a link is found as such only where a link was asked for."""
+    real path. `kind` is the S_IFMT part of a mode; a link is found as such only where a link was asked for. `layer` is
+    the number of the layer that has it, 0 for the lowest."""
 
     path: bytes
     kind: int
@@ -24,6 +25,7 @@ class Found:
     size: int
     target: bytes = b""
     links: tuple[bytes, ...] = ()
+    layer: int = 0
 
 
 class ImageView(Protocol):
@@ -56,7 +58,8 @@ class RuleContext:
     `used` has the real paths that the run saw to exist, each with the operations in FUSE's words (lookup, open, read,
     readlink, readdir …). `absent` has those that it looked for in vain. `kept` has the real paths that are kept so far,
     by the trace and by the rules before, and `fresh` those of them that this rule has not been shown yet: a rule that
-    looks into files looks into these alone, and so into each one once. `environment` is the image's.
+    looks into files looks into these alone, and so into each one once. `environment` and `working_dir` are the image's,
+    `arguments` the words of the commands that ran, and `layers` is how many layers the image has.
     """
 
     image: ImageView
@@ -65,6 +68,9 @@ class RuleContext:
     kept: frozenset[bytes]
     fresh: frozenset[bytes]
     environment: Mapping[str, str]
+    working_dir: bytes = b"/"
+    arguments: tuple[bytes, ...] = ()
+    layers: int = 1
 
     @property
     def first(self) -> bool:
@@ -76,6 +82,14 @@ class RuleContext:
 class Keep:
     """One file to keep, and why, as a phrase for people: ``needed by /usr/sbin/nginx``. A directory is kept as such,
     without what is in it. Links on the way, and other names of the same file, are kept by themselves."""
+
+    path: bytes
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One file that a rule would keep, and does not because of its limit; `because` says so as a phrase."""
 
     path: bytes
     because: str
@@ -93,6 +107,9 @@ class Rule(ABC):
     default: ClassVar[bool] = True
     """Whether it is asked unless the user says otherwise."""
 
+    limit: ClassVar[int | None] = None
+    """How many bytes of files it keeps at most, beside those that are kept already; None: as many as there are."""
+
     @abstractmethod
-    def keep(self, context: RuleContext) -> Iterable[Keep]:
+    def keep(self, context: RuleContext) -> Iterable[Keep | LeftOut]:
         """The files to keep; those that are kept already, or do not exist, may be named too."""

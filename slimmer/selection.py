@@ -11,7 +11,7 @@ from cntr_core.images import ImageConfig
 from cntr_core.images.tar.members import Kind
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.tree.tree import Directory, File
-from cntr_core.rules import ImageView, Rule
+from cntr_core.rules import ImageView, Rule, RuleContext
 
 from .rules import closure
 from .rules.package import WholePackages, read_packages
@@ -48,11 +48,14 @@ class SelectionOptions:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The files to keep, and why, by real paths. `unmatched` are patterns of the user that nothing fits."""
+    """The files to keep, and why, by real paths. `unmatched` are patterns of the user that nothing fits; `left_out` is
+    what a rule would keep but for its limit, and `limits` has the limits of the rules that were asked."""
 
     files: tuple[File, ...]
     reasons: Mapping[bytes, closure.Reason]
     unmatched: tuple[str, ...] = field(default=())
+    left_out: Mapping[bytes, closure.Reason] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 def choose(
@@ -74,11 +77,30 @@ def choose(
     kept = used | dict.fromkeys(reasons.keys() - used.keys(), frozenset[str]())
     asked = _rules_to_ask(view, rules, options, include)
     _log.debug("%d files used; asking %s", len(used), ", ".join(rule.name for rule in asked))
-    found = closure.close(view, kept, trace.absent(), config.environment, asked, excluded=excluded)
+    found, left_out = closure.close(_context(layers, config, trace, kept), asked, excluded=excluded)
     reasons = {**_directory_links(layers, excluded), **found, **reasons}
     files = {file.ino: file for path in sorted({*reasons, *kept}) if (file := _file(layers, path)) is not None}
     unmatched = [pattern for patterns in (include, exclude, preserve) for pattern in patterns.unmatched()]
-    return Selection(tuple(files.values()), reasons, tuple(unmatched))
+    limits = {rule.name: rule.limit for rule in asked if rule.limit is not None}
+    return Selection(tuple(files.values()), reasons, tuple(unmatched), left_out, limits)
+
+
+def _context(
+    layers: OpenLayers, config: ImageConfig, trace: AccessTrace, used: Mapping[bytes, frozenset[str]]
+) -> RuleContext:
+    """What rules may know; the commands are those that ran."""
+    words = [*config.entrypoint, *config.cmd, *(word for run in trace.runs for word in run.get("command", ()))]
+    return RuleContext(
+        image=layers.view,
+        used=used,
+        absent=trace.absent(),
+        kept=frozenset(),
+        fresh=frozenset(),
+        environment=config.environment,
+        working_dir=os.fsencode(config.working_dir or "/"),
+        arguments=tuple(map(os.fsencode, dict.fromkeys(words))),
+        layers=len(layers.tars),
+    )
 
 
 def _used(view: ImageView, trace: AccessTrace, excluded: Callable[[bytes], bool]) -> dict[bytes, frozenset[str]]:

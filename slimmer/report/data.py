@@ -59,6 +59,7 @@ def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: 
         probes=_probes(result),
         repairs=tuple(tuple(map(shown, learnt)) for learnt in result.verdict.repaired),
         unmatched=tuple(map(words, result.selection.unmatched)),
+        rules=sums.by_rule(found, result.selection),
         phases=dict(result.phases),
         absent=tuple(sorted(map(shown, result.trace.absent()))),
         files=found,

@@ -9,12 +9,12 @@ from cntr_core.images.tree.tree import NO_MEMBER, File, Name
 from ..pipeline import Slimmed
 from ..rules.closure import Reason
 from ..rules.package import PackageDatabase
+from ..selection import Selection
 from . import schema
 from .text import shown, words
 
 _SKELETON = Reason("directories", "every directory stays, with its owner and mode")
 _PLACE = Reason("split", "the layers need it to put kept files where they belong")
-_LEFT_OUT = "used by the run, and left out as --exclude asks"
 
 
 def files(result: Slimmed, packages: PackageDatabase) -> Iterator[schema.File]:
@@ -31,8 +31,16 @@ def files(result: Slimmed, packages: PackageDatabase) -> Iterator[schema.File]:
             package=words(package.name) if package else "",
             target=_target(name),
             rule=words(reason.rule) if reason else "",
-            because=words(reason.because) if reason else _LEFT_OUT if path in used else "",
+            because=words(reason.because) if reason else _why_not(path, used, result.selection),
         )
+
+
+def _why_not(path: bytes, used: Mapping[bytes, object], selection: Selection) -> str:
+    """Why a path is not kept, where somebody wanted it."""
+    if path in selection.left_out:
+        reason = selection.left_out[path]
+        return words(f"{reason.because} (rule {reason.rule})")
+    return schema.EXCLUDED if path in used else ""
 
 
 def _kept(name: Name, result: Slimmed) -> bool:

@@ -136,7 +136,7 @@ def _share(report: schema.Report, path: str) -> schema.Share:
 
 def _hint(file: schema.File) -> str:
     path = shlex.quote(file.path)
-    if not file.kept and file.because:
+    if not file.kept and file.because == schema.EXCLUDED:
         return f"keep it with --preserve {path}, or exclude less"
     what = "all of it" if file.type == schema.DIRECTORY else "it"
     by_package = f", or its package with --include-package {file.package}" if file.package else ""

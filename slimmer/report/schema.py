@@ -17,6 +17,9 @@ SCHEMA = "cntr-report/1"
 HARD_LINK = "hard link"
 """The type of every name of a file but the first, which its `target` says."""
 
+EXCLUDED = "used by the run, and left out as --exclude asks"
+"""Why a file is not kept that the user does not want."""
+
 DIRECTORY = "directory"
 SYMLINK = "symbolic link"
 
@@ -98,6 +101,18 @@ class File(Value, frozen=True, kw_only=True):
         return self.type not in (DIRECTORY, HARD_LINK)
 
 
+class RuleShare(Value, frozen=True, kw_only=True):
+    """What one rule keeps that nothing before it did: files and their bytes; and what it left out for its `limit`, in
+    bytes, None where it has none."""
+
+    name: str
+    files: int = 0
+    bytes: int = 0
+    limit: int | None = None
+    left_out_files: int = 0
+    left_out_bytes: int = 0
+
+
 class Finding(Value, frozen=True, kw_only=True):
     """A file that makes an intruder's work easier: its `kind` is ``shell``, ``package manager``, ``setuid``, ``setgid``
     or ``capabilities``, which are its `detail`."""
@@ -151,6 +166,7 @@ class Report(Value, frozen=True, kw_only=True, omit_defaults=False):
     probes: Probes
     repairs: tuple[tuple[str, ...], ...]
     unmatched: tuple[str, ...]
+    rules: tuple[RuleShare, ...] = ()
     phases: dict[str, float]
     absent: tuple[str, ...]
     files: tuple[File, ...]

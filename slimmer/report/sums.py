@@ -15,9 +15,10 @@ from cntr_core.images.write.new_image import Named
 
 from ..pipeline import Slimmed
 from ..rules.package import PackageDatabase
+from ..selection import Selection
 from ..split.members import is_whiteout
 from . import schema
-from .text import words
+from .text import path_of, words
 
 _DEPTH = 2
 """How deep below the root directories are told of: their files tell the rest."""
@@ -97,6 +98,28 @@ def by_package(files: Iterable[schema.File], packages: PackageDatabase) -> tuple
     return tuple(
         schema.Package(name=name, version=words(package.version), manager=package.manager, **sums[name].numbers())
         for name, package in sorted(known.items())
+    )
+
+
+def by_rule(files: Iterable[schema.File], selection: Selection) -> tuple[schema.RuleShare, ...]:
+    """What each rule keeps, and leaves out; by name."""
+    kept: defaultdict[str, _Sum] = defaultdict(_Sum)
+    left_out: defaultdict[str, _Sum] = defaultdict(_Sum)
+    for file in files:
+        if file.counts and file.kept:
+            kept[file.rule].add(file.bytes, True)
+        elif file.counts and (reason := selection.left_out.get(path_of(file.path))):
+            left_out[reason.rule].add(file.bytes, False)
+    return tuple(
+        schema.RuleShare(
+            name=name,
+            files=kept[name].files,
+            bytes=kept[name].bytes,
+            limit=selection.limits.get(name),
+            left_out_files=left_out[name].files,
+            left_out_bytes=left_out[name].bytes,
+        )
+        for name in sorted({*kept, *left_out, *selection.limits})
     )
 
 

@@ -52,8 +52,22 @@ class _Page:
         saved = percent(content.bytes - content.kept_bytes, content.bytes)
         self._say(f"{size(content.bytes)} → {size(content.kept_bytes)}, {saved} less", "bold")
         self._say(f"{content.kept_files} of {content.files} files are kept")
+        self._limits(report)
         if report.unmatched:
             self._say(f"nothing in the image matches {', '.join(report.unmatched)}", "yellow")
+
+    def _limits(self, report: Report) -> None:
+        """What rules with a limit keep, and leave out."""
+        for rule in report.rules:
+            if rule.limit is None:
+                continue
+            most = size(rule.limit)
+            if rule.files:
+                self._say(f"{_plural(rule.files, 'file')} by rule {rule.name}, {size(rule.bytes)} of at most {most}")
+            if rule.left_out_files:
+                count = _plural(rule.left_out_files, "more file")
+                self._say(f"{count} of rule {rule.name}, {size(rule.left_out_bytes)}, are beyond its {most}", "yellow")
+                self._say("  keep them with --include PATH; report.html lists them")
 
     def layers(self, report: Report) -> None:
         rows = [

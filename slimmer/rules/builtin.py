@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cntr_core.rules import Rule
 
+from .application import Application
 from .certificates import Certificates
 from .databases import PackageDatabases
 from .directories import SmallDirectories
@@ -29,4 +30,5 @@ RULES: Sequence[Rule] = (
     Presets(),
     PackageDatabases(),
     SmallDirectories(),
+    Application(),
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import posixpath
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from cntr_core.errors import CntrError, PluginError
-from cntr_core.rules import Found, ImageView, Keep, Rule, RuleContext
+from cntr_core.rules import Found, Keep, LeftOut, Rule, RuleContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,47 +32,47 @@ def chosen(rules: Sequence[Rule], *, with_: Iterable[str] = (), without: Iterabl
     return tuple(rule for rule in rules if (rule.default or rule.name in with_) and rule.name not in without)
 
 
+class Closed(NamedTuple):
+    """What rules say, by real paths, each with the first reason: what they keep, in the order in which it came, and
+    what none keeps because of a limit."""
+
+    kept: Mapping[bytes, Reason]
+    left_out: Mapping[bytes, Reason]
+
+
 def close(
-    image: ImageView,
-    used: Mapping[bytes, frozenset[str]],
-    absent: Iterable[bytes],
-    environment: Mapping[str, str],
-    rules: Sequence[Rule],
-    *,
-    excluded: Callable[[bytes], bool] = lambda _: False,
-) -> Mapping[bytes, Reason]:
-    """What the rules keep beside `used`: real paths, each with the first reason, in the order in which they came.
+    context: RuleContext, rules: Sequence[Rule], *, excluded: Callable[[bytes], bool] = lambda _: False
+) -> Closed:
+    """What the rules keep beside what `context` says was used.
 
     The links on the way to a file are kept with it, and the directories above. What is `excluded` is neither kept
     nor looked at, and nothing is kept for its sake. The result does not depend on the order of sets.
 
     :raises CntrError: a rule fails; the message names it.
     """
-    return _Closure(image, used, frozenset(absent), environment, excluded).over(rules)
+    closure = _Closure(context, excluded)
+    closure.over(rules)
+    return closure.result()
 
 
 class _Closure:
     """What is kept so far."""
 
-    def __init__(
-        self,
-        image: ImageView,
-        used: Mapping[bytes, frozenset[str]],
-        absent: frozenset[bytes],
-        environment: Mapping[str, str],
-        excluded: Callable[[bytes], bool],
-    ) -> None:
-        self._image = image
-        self._used = used
-        self._absent = absent
-        self._environment = environment
+    def __init__(self, context: RuleContext, excluded: Callable[[bytes], bool]) -> None:
+        self._context = context
+        self._image = context.image
         self._excluded = excluded
         # A file that the run itself made is used too, and in no image.
-        self._kept = frozenset(p for p in used if not excluded(p) and image.lookup(p, follow=False))
+        self._kept = frozenset(p for p in context.used if not excluded(p) and self._image.lookup(p, follow=False))
         self._reasons: dict[bytes, Reason] = {}
+        self._left_out: dict[bytes, Reason] = {}
         self._resolved: set[bytes] = set()
 
-    def over(self, rules: Sequence[Rule]) -> Mapping[bytes, Reason]:
+    def result(self) -> Closed:
+        left_out = {path: reason for path, reason in self._left_out.items() if path not in self._kept}
+        return Closed(self._reasons, left_out)
+
+    def over(self, rules: Sequence[Rule]) -> None:
         shown: list[frozenset[bytes] | None] = [None] * len(rules)
         while any(known != self._kept for known in shown):
             for number, rule in enumerate(rules):
@@ -79,13 +80,14 @@ class _Closure:
                 if known != self._kept:
                     shown[number] = self._kept
                     self._ask(rule, self._kept - (known or frozenset()))
-        return self._reasons
 
     def _ask(self, rule: Rule, fresh: frozenset[bytes]) -> None:
-        context = RuleContext(self._image, self._used, self._absent, self._kept, fresh, self._environment)
         new: dict[bytes, Reason] = {}
-        for keep in _answers(rule, context):
+        for keep in _answers(rule, replace(self._context, kept=self._kept, fresh=fresh)):
             reason = Reason(rule.name, keep.because)
+            if isinstance(keep, LeftOut):
+                self._left_out.setdefault(keep.path, reason)
+                continue
             for path in self._real_paths(keep.path):
                 if path not in self._kept and not self._excluded(path):
                     new.setdefault(path, reason)
@@ -113,7 +115,7 @@ def _with_links(found: Found) -> Iterator[bytes]:
             yield path
 
 
-def _answers(rule: Rule, context: RuleContext) -> Sequence[Keep]:
+def _answers(rule: Rule, context: RuleContext) -> Sequence[Keep | LeftOut]:
     """Sorted: a rule may go through sets in any order."""
     try:
         return sorted(rule.keep(context), key=lambda keep: (keep.path, keep.because))

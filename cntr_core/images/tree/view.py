@@ -68,4 +68,5 @@ def _found(file: File, path: bytes, links: tuple[Name, ...]) -> Found:
         size=file_size(file.entry),
         target=file.entry.link if file.entry.kind is Kind.SYMLINK else b"",
         links=tuple(name.path for name in links),
+        layer=file.layer,
     )

@@ -62,6 +62,7 @@ def render() -> str:
         ("cntr_core/filesystem/backend.py", "AccessEvent"),
         ("cntr_core/rules.py", "RuleContext"),
         ("cntr_core/rules.py", "Keep"),
+        ("cntr_core/rules.py", "LeftOut"),
         ("cntr_core/rules.py", "ImageView"),
         ("cntr_core/rules.py", "Found"),
     ):

@@ -17,9 +17,11 @@ from cntr_core.images import open_image
 from cntr_core.images.tree.layers import open_layers
 from cntr_core.rules import ImageView, Rule
 from tests.unit.slimmer.rules.directory_view import DirectoryView
+from tests.unit.slimmer.rules.trees import context
 
 pytestmark = pytest.mark.requires("root", "unshare")
 
+_PATH = {"PATH": "/usr/sbin:/usr/bin:/bin"}
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 _IN_ROOT = 'mount --bind /proc "$0/proc" && mount --bind /dev "$0/dev" && exec chroot "$0" "$@"'
 
@@ -47,7 +49,7 @@ def _make_root(view: ImageView, root: Path, used: Sequence[str], rules: Sequence
         found = view.lookup(os.fsencode(path))
         assert found, path
         trace |= dict.fromkeys((found.path, *found.links), frozenset({"open"}))
-    _copy(view, {*trace, *close(view, trace, (), {"PATH": "/usr/sbin:/usr/bin:/bin"}, rules)}, root)
+    _copy(view, {*trace, *close(context(view, trace, environment=_PATH), rules).kept}, root)
     root.chmod(0o755)
     for directory in ("proc", "dev", "tmp"):
         (root / directory).mkdir(exist_ok=True)

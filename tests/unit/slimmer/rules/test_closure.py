@@ -15,7 +15,7 @@ from cntr_slimmer.rules.closure import Reason, chosen, close
 from cntr_core.errors import CntrError, ImageError, PluginError
 from cntr_core.rules import Keep, Rule, RuleContext
 from tests.unit.slimmer.rules.directory_view import DirectoryView
-from tests.unit.slimmer.rules.trees import ANY, ask, plant
+from tests.unit.slimmer.rules.trees import ANY, ask, context, plant
 
 
 class Calls(Rule):
@@ -75,7 +75,7 @@ def test_links_on_the_way_and_directories_above_are_kept_too(tmp_path: Path) -> 
         {"usr/lib/x.so.1.2": "", "usr/lib/x.so": "->x.so.1", "usr/lib/x.so.1": "->x.so.1.2", "lib": "->usr/lib"},
     )
     view = DirectoryView(tmp_path)
-    kept = close(view, {}, (), {}, [Calls(lambda _: [Keep(b"/lib/x.so", "wanted")])])
+    kept, _ = close(context(view, {}), [Calls(lambda _: [Keep(b"/lib/x.so", "wanted")])])
     expected = {b"/", b"/lib", b"/usr", b"/usr/lib", b"/usr/lib/x.so", b"/usr/lib/x.so.1", b"/usr/lib/x.so.1.2"}
     assert set(kept) == expected
     assert set(kept.values()) == {Reason("calls", "wanted")}
@@ -102,7 +102,7 @@ def test_nothing_is_kept_for_the_sake_of_what_is_excluded(tmp_path: Path) -> Non
     plant(tmp_path, {"a": "", "b": "", "c": "", "x": "", "y": ""})
     rules = [after("/a", "/b"), after("/b", "/c"), after("/x", "/y")]
     used = {b"/a": ANY, b"/x": ANY}
-    kept = close(DirectoryView(tmp_path), used, (), {}, rules, excluded=lambda path: path in (b"/b", b"/x"))
+    kept, _ = close(context(DirectoryView(tmp_path), used), rules, excluded=lambda path: path in (b"/b", b"/x"))
     assert not {b"/b", b"/c", b"/y"} & set(kept)
 
 
@@ -151,14 +151,14 @@ _PROGRAM = """
 import sys
 from cntr_slimmer.rules.builtin import RULES
 from tests.unit.slimmer.rules.trees import ask
-print(ask(sys.argv[1], RULES, sys.argv[2:], {"LANG": "de_DE.UTF-8"}))
+print(ask(sys.argv[1], RULES, sys.argv[2:], {"LANG": "de_DE.UTF-8"}, working_dir=b"/usr/local"))
 """
 
 
 def test_the_result_is_the_same_whatever_the_order_of_sets(tmp_path: Path) -> None:
     """On this machine's own Python, by all rules: a copy of it, as others may write to the original."""
     used = [os.path.realpath(sys.executable), "/usr/share/zoneinfo/UTC"]
-    _copy([*used, *ask("/", RULES, used, {"LANG": "de_DE.UTF-8"})], tmp_path)
+    _copy([*used, *ask("/", RULES, used, {"LANG": "de_DE.UTF-8"}, working_dir=b"/usr/local")], tmp_path)
     results = set()
     for seed in ("1", "2", "3"):
         command = [sys.executable, "-c", _PROGRAM, tmp_path, *used]

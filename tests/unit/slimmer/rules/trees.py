@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from cntr_slimmer.rules.closure import Reason, close
 
-from cntr_core.rules import Rule
+from cntr_core.rules import ImageView, Rule, RuleContext
 from tests.unit.slimmer.rules.directory_view import DirectoryView
 
 ANY = frozenset({"lookup", "open", "read"})
@@ -32,13 +33,25 @@ def ask(
     used: Iterable[str] | Mapping[str, Iterable[str]],
     environment: Mapping[str, str] | None = None,
     absent: Iterable[str] = (),
+    **more: Any,
 ) -> dict[str, Reason]:
-    """What the rules keep beside `used`, without directories."""
+    """What the rules keep beside `used`, without directories; `more` is for the context."""
     view = DirectoryView(root)
     operations = used if isinstance(used, Mapping) else dict.fromkeys(used, ANY)
     trace = {os.fsencode(path): frozenset(names) for path, names in operations.items()}
-    kept = close(view, trace, map(os.fsencode, absent), environment or {}, rules)
+    kept, _ = close(context(view, trace, map(os.fsencode, absent), environment, **more), rules)
     return {os.fsdecode(path): reason for path, reason in kept.items() if not _is_directory(view.host(path))}
+
+
+def context(
+    view: ImageView,
+    used: Mapping[bytes, frozenset[str]],
+    absent: Iterable[bytes] = (),
+    environment: Mapping[str, str] | None = None,
+    **more: Any,
+) -> RuleContext:
+    """What rules are told."""
+    return RuleContext(view, used, frozenset(absent), frozenset(), frozenset(), environment or {}, **more)
 
 
 def _is_directory(path: bytes) -> bool:
