@@ -25,7 +25,7 @@ Only the command line formats these; everybody else raises them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -133,6 +133,20 @@ class CommandOutOfMemory(CntrError):
 
     code = "command-out-of-memory"
     exit_code = 137
+
+
+MOST_TOLD = 3
+"""Of how many an error tells, where many were asked."""
+
+
+def some(texts: Sequence[str], most: int = MOST_TOLD) -> str:
+    """The first of `texts` in one phrase, and how many there are more.
+
+    >>> some(["a", "b", "c"], 2)
+    'a; b; and 1 more'
+    """
+    more = len(texts) - most
+    return "; ".join([*texts[:most], *([f"and {more} more"] if more > 0 else [])])
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from ..errors import CntrError
+from ..errors import CntrError, UsageError
+from .usage import explained
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +47,22 @@ Debug = Annotated[
     bool,
     typer.Option("--debug", callback=_switch_debug, help="Show tracebacks and internal steps (as with CNTR_DEBUG=1)."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def _switch_json(wanted: bool) -> bool:
+    global _fails_as_json
+    _fails_as_json = wanted
+    return wanted
+
+
+_fails_as_json = False
+Json = Annotated[bool, typer.Option("--json", callback=_switch_json, help="Print JSON, for programs.")]
+
+FAILURE_SCHEMA = 1
+"""The version of what ``--json`` prints where there is an error and no answer."""
+
+_LONGEST_WORD, _LONGEST_SENTENCE = 200, 2000
+"""Characters: containers and images choose names, and labels as long as they like."""
 
 
 def debugging() -> bool:
@@ -78,19 +95,42 @@ def report(error: CntrError) -> int:
     """Print an error of ours: the sentence, then the next step. Gives the exit code."""
     if debugging():
         traceback.print_exception(error)
-    say(error.message)
-    if error.hint:
-        hint(error.hint)
-    return error.exit_code
+    return failed(error.code, error.message, error.hint, error.exit_code)
+
+
+def failed(code: str, message: str, step: str, exit_code: int = CntrError.exit_code) -> int:
+    """Tell an error, whose stable name is `code`, and the next `step`, if there is one. Gives the exit code."""
+    message, step = _shortened(message), _shortened(step)
+    say(message)
+    if step:
+        hint(step)
+    if _fails_as_json:
+        error = {"code": code, "message": plain(message), "hint": plain(step), "exit_code": exit_code}
+        with contextlib.suppress(OSError):  # what could not be written may be what is told
+            print_json({"schema": FAILURE_SCHEMA, "error": error})
+            sys.stdout.flush()
+    return exit_code
+
+
+def _shortened(text: str) -> str:
+    """`text` without endless words, and not endless itself."""
+    text = re.sub(rf"(\S{{{_LONGEST_WORD}}})\S+", r"\1…", text[: 2 * _LONGEST_SENTENCE])
+    return text if len(text) <= _LONGEST_SENTENCE else f"{text[:_LONGEST_SENTENCE]}…"
 
 
 def report_usage(error: TyperException) -> int:
     """Print what is wrong with the words of a call."""
-    say(error.format_message())
+    global _fails_as_json
+    _fails_as_json = _fails_as_json or _asks_for_json(error)
+    sentence, step = explained(error)
+    return failed(UsageError.code, sentence, step) if sentence else 0
+
+
+def _asks_for_json(error: TyperException) -> bool:
+    """Whether ``--json`` stands in a call that was not understood."""
     context = getattr(error, "ctx", None)
-    if context is not None:
-        hint(f"see {context.command_path} --help")
-    return CntrError.exit_code
+    options = [option for each in context.command.params for option in each.opts] if context is not None else []
+    return "--json" in options and "--json" in sys.argv[1:]
 
 
 def report_unexpected(error: Exception) -> int:
@@ -99,15 +139,11 @@ def report_unexpected(error: Exception) -> int:
         traceback.print_exception(error)
     if isinstance(error, OSError) and error.filename is None and error.errno in _OF_STREAMS:
         what, step = _OF_STREAMS[error.errno]
-        say(f"{what}: {error.strerror}")
-        hint(step)
-        return CntrError.exit_code
+        return failed("system", f"{what}: {error.strerror}", step)
+    step = "run again with --debug, and report the traceback"
     if isinstance(error, OSError) and error.strerror:
-        say(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
-    else:
-        say(f"unexpected {type(error).__name__}: {error}")
-    hint("run again with --debug, and report the traceback")
-    return CntrError.exit_code
+        return failed("system", f"{error.strerror}: {error.filename}" if error.filename else error.strerror, step)
+    return failed("unexpected", f"unexpected {type(error).__name__}: {error}", step)
 
 
 def print_json(value: Any) -> None:

@@ -13,6 +13,7 @@ from ..errors import (
     EngineError,
     PluginError,
     UsageError,
+    some,
 )
 from ..types import Container, ContainerProcess, ContainerRef, EngineStatus
 from .base import Engine
@@ -24,6 +25,8 @@ LIMIT = 2.0
 
 PATIENCE = 10.0
 """Seconds that one may take to find a container which no other has: people attach when a machine is overloaded."""
+
+_MOST_CANDIDATES = 10
 
 LAST_RESORTS = ("pid", "command")
 """Engines that count only where no other knows the name: a container may be called ``1234``."""
@@ -97,9 +100,14 @@ def find(ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], o
     if not found:
         raise _not_found(ref, answers)
     if len(found) > 1:
-        candidates = ", ".join(sorted(f"{c.engine}://{_shortest(c, found)}" for c in found))
-        raise AmbiguousContainer(f"'{ref}' names {len(found)} containers", f"say which: {candidates}")
+        candidates = sorted(f"{c.engine}://{_shortest(c, found)}" for c in found)
+        raise AmbiguousContainer(f"'{ref}' names {len(found)} containers", f"say which: {_listed(candidates)}")
     return found[0]
+
+
+def _listed(candidates: Sequence[str]) -> str:
+    more = len(candidates) - _MOST_CANDIDATES
+    return ", ".join([*candidates[:_MOST_CANDIDATES], *([f"or {more} more, see cntr list"] if more > 0 else [])])
 
 
 def chosen(name: str | None, engines: Sequence[Engine]) -> Sequence[Engine]:
@@ -125,9 +133,17 @@ def _not_found(ref: ContainerRef, answers: Sequence[QueryResult[list[Container]]
         cause = failed[0]
         sentence = f"container '{ref}' not found: {cause.message}"
         return type(cause)(sentence, cause.hint or "see cntr engines")
-    said = "; ".join(f"{a.engine}: {a.error.message if a.error else 'no such container'}" for a in answers)
+    told = sorted(answers, key=lambda answer: _rank(answer.error))
+    said = some([f"{a.engine}: {a.error.message if a.error else 'no such container'}" for a in told])
     sentence = f"container '{ref}' not found"
     return ContainerNotFound(sentence, f"see cntr list ({said})" if said else "see cntr list")
+
+
+def _rank(error: CntrError | None) -> int:
+    """What somebody wants to know first: what failed, then who has no such container, then who is not here."""
+    if isinstance(error, EngineAbsent | ContainerNotFound):
+        return 2
+    return 1 if error is None else 0
 
 
 def _by_prefix(name: str, container: Container) -> bool:

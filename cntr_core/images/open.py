@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from ..errors import CntrError, ImageError
+from ..errors import CntrError, EngineAbsent, ImageError, some
 from .image import Image
 from .limits import MOST_LAYERS
 from .location import locate
@@ -93,18 +93,19 @@ def _of_engine(engine: ImageHolder, name: str, progress: Counter) -> Blobs:
 def _of_any_engine(reference: str, engines: Sequence[ImageHolder], progress: Counter) -> Blobs:
     if reference.startswith(("/", ".")):
         raise ImageError("no such file or directory")
-    answers = []
+    failed = []
     for engine in engines:
         try:
             pieces = engine.export_image(reference)
+        except EngineAbsent:
+            continue
         except CntrError as error:
-            answers.append(f"{engine.name}: {error.message}")
+            failed.append(f"{engine.name}: {error.message}")
             continue
         if pieces is not None:
             return spooled_archive(pieces, progress)
-        answers.append(f"{engine.name}: no such image")
     raise ImageError(
-        "no such file, and no engine has such an image" + (f" ({'; '.join(answers)})" if answers else ""),
+        "no such file, and no engine has such an image" + (f" ({some(failed)})" if failed else ""),
         _HINT,
     )
 

@@ -1,0 +1,30 @@
+"""What typer says of the words of a call, in the words of cntr: one sentence in lower case, and the next step."""
+
+from __future__ import annotations
+
+import re
+
+from typer.exceptions import TyperException
+
+_WORDING = (
+    (re.compile(r"missing (?:argument|parameter) '[\[{]?(\w+).*'", re.DOTALL), r"\1 is missing"),
+    (re.compile(r"got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL), r"too many words: \1"),
+    (re.compile(r"is not a valid (?:float|integer|int)( range)?$"), "is not a number"),
+)
+
+
+def explained(error: TyperException) -> tuple[str, str]:
+    """The sentence and the hint; an empty sentence where typer has already shown a help text in place of an error."""
+    sentence, *more = re.split(r" (?=Did you mean|\(Possible options)", error.format_message())
+    sentence = sentence[:1].lower() + sentence[1:].rstrip(".")
+    for pattern, words in _WORDING:
+        sentence = pattern.sub(words, sentence)
+    context = getattr(error, "ctx", None)
+    steps = [_proposed(more[0])] if more else []
+    steps += [f"see {context.command_path} --help"] if context is not None else []
+    return sentence, "; ".join(steps)
+
+
+def _proposed(text: str) -> str:
+    """``did you mean 'list'`` of ``Did you mean 'list'?``, or of ``(Possible options: --fs, --tools)``."""
+    return "did you mean " + re.sub(r"^Did you mean |^\(Possible options: |[?)]$", "", text)
