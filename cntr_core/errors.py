@@ -7,6 +7,7 @@
     ├── ContainerNotFound         125  no engine knows the name
     ├── AmbiguousContainer        125  several containers answer to the name
     ├── ContainerNotRunning       125  stopped, paused, frozen, or gone
+    │   └── ContainerEnded        125  it ended while a command of ours ran in it
     ├── EngineError               125  an engine did not answer as it should
     │   └── EngineAbsent          125  it is not there at all, and so has no containers
     ├── PermissionMissing         125  a privilege or a device is missing
@@ -66,6 +67,10 @@ class ContainerNotRunning(CntrError):
     """The container exists, and has no process that could be joined: stopped, paused, frozen or gone."""
 
     code = "container-not-running"
+
+
+class ContainerEnded(ContainerNotRunning):
+    """It ended while a command of ours ran in it."""
 
 
 class EngineError(CntrError):

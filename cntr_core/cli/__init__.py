@@ -39,9 +39,10 @@ def _reset_signals() -> None:
 
 
 def end_by_signals() -> None:
-    """SIGTERM and SIGHUP end the program as Ctrl-C does: everything that was begun is undone."""
+    """SIGTERM and SIGHUP end the program as Ctrl-C does: everything that was begun is undone. Ignored ones stay so."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _exit_by_signal)
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup(1)
+            signal.signal(number, _exit_by_signal)
 
 
 def _exit_by_signal(number: int, _frame: object) -> NoReturn:

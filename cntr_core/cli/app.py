@@ -92,11 +92,17 @@ def main() -> NoReturn:
 
 
 def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
-    """Python drops a KeyboardInterrupt that comes while an object is finalised: let it come again, a moment later."""
-    if lost.exc_type is not KeyboardInterrupt:
+    """Python drops what a signal's handler raises while an object is finalised, or a process forked: let it come again,
+    a moment later."""
+    kind, code = lost.exc_type, getattr(lost.exc_value, "code", None)
+    if kind not in (KeyboardInterrupt, SystemExit):
         sys.__unraisablehook__(lost)
         return
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
+
+    def again(_number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt if kind is KeyboardInterrupt else SystemExit(code)
+
+    signal.signal(signal.SIGALRM, again)
     signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 

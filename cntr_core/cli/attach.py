@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from ..types import ContainerRef
 from . import output
 from .expanded import expanded
 from .session_options import (
@@ -28,7 +27,7 @@ from .session_options import (
     Tools,
     seconds,
 )
-from .words import EndsAtCommand
+from .waiting import MayWait, Wait, on_container
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("attach", cls=EndsAtCommand)(expanded(attach))
-    app.command("exec", cls=EndsAtCommand)(expanded(execute))
+    app.command("attach", cls=MayWait)(expanded(attach))
+    app.command("exec", cls=MayWait)(expanded(execute))
 
 
 def attach(
@@ -63,9 +62,12 @@ def attach(
     if session.via_kubectl:
         words = [*_flags_of_helper(tools, inside, session), *(("--", *command) if command else ())]
         return _attach_via_kubectl(container, words, session)
-    engines, process = _resolve(container)
     options = replace(_options(tools, inside, session, command), terminal=terminal)
-    return _attach(process, options, engines, session.dry_run)
+
+    def work(engines: Sequence[Engine], process: ContainerProcess) -> int:
+        return _attach(process, options, engines, session.dry_run)
+
+    return on_container(container, session.wait, work, _import_session)
 
 
 def _options(tools: Tools, inside: Inside, session: Session, command: list[str] | None) -> SessionOptions:
@@ -137,6 +139,7 @@ def execute(
     command: Annotated[list[str], typer.Argument(help="Run this program of the container.", **WORDS)],
     timeout: Timeout = None,
     dry_run: DryRun = False,
+    wait: Wait = None,
     debug: output.Debug = False,
 ) -> int:
     """Run one of the container's own programs in it, whatever engine runs the container.
@@ -144,14 +147,17 @@ def execute(
     Exit codes: the command's own, 128+n for a signal, 126 and 127 as in shells, 125 for errors of cntr.
     """
     terminal = streams.terminal()
-    _, process = _resolve(container)
-    from .. import session
-
     options = replace(inside.options(command, timeout), terminal=terminal)
-    if dry_run:
-        output.print_lines(session.describe_execute(process, options))
-        return 0
-    return session.execute(process, options, warn=_warn)
+
+    def work(_: Sequence[Engine], process: ContainerProcess) -> int:
+        from .. import session
+
+        if dry_run:
+            output.print_lines(session.describe_execute(process, options))
+            return 0
+        return session.execute(process, options, warn=_warn)
+
+    return on_container(container, wait, work, _import_session)
 
 
 def _attach_via_kubectl(pod: str, arguments: Sequence[str], session: Session) -> int:
@@ -173,14 +179,6 @@ def _attach_via_kubectl(pod: str, arguments: Sequence[str], session: Session) ->
 def _with_value(variable: str) -> str:
     """``NAME=VALUE`` for a variable of ours that is to be handed on: the helper does not have it."""
     return variable if "=" in variable else f"{variable}={os.environ.get(variable, '')}"
-
-
-def _resolve(name: str) -> tuple[Sequence[Engine], ContainerProcess]:
-    from ..engine import resolve
-    from ..plugins import load
-
-    engines = load().engines
-    return engines, resolve(ContainerRef.parse(name), engines, meanwhile=_import_session)
 
 
 def _import_session() -> None:

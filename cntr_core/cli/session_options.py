@@ -11,6 +11,7 @@ import typer
 from ..errors import UsageError
 from .completion import complete_container, complete_filesystem
 from .env_file import variables
+from .waiting import Wait
 
 if TYPE_CHECKING:
     from ..session import SessionOptions
@@ -284,6 +285,7 @@ class Session:
     via_kubectl: ViaKubectl = False
     helper_image: HelperImage = ""
     dry_run: DryRun = False
+    wait: Wait = None
 
 
 def _words(words: list[str] | None) -> tuple[bytes, ...]:

@@ -21,7 +21,7 @@ class EndsAtCommand(TyperCommand):
         """Called by typer with the words of the call."""
         return super().parse_args(ctx, marked(args, self._with_value(), ends_at_name=self.ends_at_name))
 
-    def _with_value(self) -> Collection[str]:
+    def _with_value(self) -> set[str]:
         options = [each for each in self.params if isinstance(each, TyperOption) and not each.is_flag]
         return {name for each in options for name in each.opts}
 
@@ -42,7 +42,7 @@ def marked(words: Sequence[str], with_value: Collection[str], *, ends_at_name: b
     while position < len(words) and words[position] != "--":
         word = words[position]
         if word.startswith("-") and word != "-":
-            position += 1 + _takes_next(word, with_value)
+            position += 1 + takes_next(word, with_value)
         elif is_named:
             return [*words[:position], "--", *words[position:]]
         else:
@@ -53,7 +53,7 @@ def marked(words: Sequence[str], with_value: Collection[str], *, ends_at_name: b
     return list(words)
 
 
-def _takes_next(word: str, with_value: Collection[str]) -> bool:
+def takes_next(word: str, with_value: Collection[str]) -> bool:
     """Whether the value of an option, or of the last of several short ones (``-itu``), is the next word."""
     if word.startswith("--"):
         return word in with_value

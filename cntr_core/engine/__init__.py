@@ -3,6 +3,7 @@
 from .base import Engine, matching
 from .process import pin, running_process
 from .search import LIMIT, ContainerList, chosen, find, list_containers, resolve, statuses
+from .waiting import next_start
 
 __all__ = [
     "LIMIT",
@@ -12,6 +13,7 @@ __all__ = [
     "find",
     "list_containers",
     "matching",
+    "next_start",
     "pin",
     "resolve",
     "running_process",

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import CntrError, EngineError
-from ..kernel import process as kernel_process
-from ..kernel.child import ChildDied, ForkedCall
+from ..kernel.child import ChildDied, ForkedCall, die_with
 
 if TYPE_CHECKING:
     from .base import Engine
@@ -79,7 +78,8 @@ class _Worker(ForkedCall[T]):
 
     def __init__(self, engine: Engine, question: Callable[[Engine], T]) -> None:
         self._name = engine.name
-        super().__init__(lambda: _checked(engine, question), _settle)
+        parent = os.getpid()
+        super().__init__(lambda: _checked(engine, question), lambda: _settle(parent))
 
     def end(self, deadline: float) -> None:
         """End the process. One that has answered may still end by itself until `deadline`; then it is killed.
@@ -106,10 +106,11 @@ class _Worker(ForkedCall[T]):
         return QueryResult(name, None, error)
 
 
-def _settle() -> None:
+def _settle(parent: int) -> None:
     os.setpgid(0, 0)
-    kernel_process.set_pdeathsig(signal.SIGKILL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    die_with(parent, signal.SIGKILL)
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)

@@ -48,9 +48,9 @@ def _do(work: Callable[[], object]) -> NoReturn:
         os._exit(code)
 
 
-def die_with(parent: int) -> None:
-    """Get SIGTERM when `parent` ends, and end at once if it has ended."""
-    process.set_pdeathsig(signal.SIGTERM)
+def die_with(parent: int, number: int = signal.SIGTERM) -> None:
+    """Get the signal `number` when `parent` ends, and end at once if it has ended."""
+    process.set_pdeathsig(number)
     if os.getppid() != parent:  # pragma: no cover - a race: the parent was killed just before
         os._exit(125)
 

@@ -55,6 +55,7 @@ class _Reaper:
         if self._command.adopt:
             process.set_child_subreaper()
         self._child = child.fork(lambda: become(self._command, self._sock))
+        channel.send(self._sock, "forked")
         _log.debug("the command is process %d", self._child)
         self._settle(parent)
         self._wait()

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from .. import debugging
-from ..errors import CntrError, ContainerNotRunning, SessionError
+from ..errors import CntrError, ContainerEnded, ContainerNotRunning, SessionError
 from ..filesystem import ServedMount
 from ..kernel import channel, child, process, pty
 from . import proxy
@@ -89,6 +89,7 @@ class _Supervisor:
         stack.callback(os.close, self._proc)
         self._master = -1
         self._state = _State.STARTING
+        self._began = False
         self._deadlines = Deadlines()
 
     def run(self) -> int:
@@ -184,6 +185,8 @@ class _Supervisor:
             self._use_terminal(message.fds[0])
         elif message.event == "started":
             self._on_started(list(message.fds))
+        elif message.event == "forked":
+            self._began = True
         elif message.event == "exit":
             self._code = int(message.values["code"]) if self._code is None else self._code
             self._end()
@@ -342,11 +345,13 @@ class _Supervisor:
         patience = DEATH_LIMIT if self._code == 128 + signal.SIGBUS else 0
         if self._server in self._loop.watched and is_readable(self._server, patience):  # the loop had already stopped
             self._on_server_end()  # pragma: no cover - a race: the container died, and the server with it
+        name = self._target.process.container.ref
+        if self._code is None and not self._began and is_readable(self._target.pidfd, 0):
+            raise ContainerNotRunning(f"{name} ended before the session began", "wait for its next start: --wait")
         if self._error is not None:
             raise self._error
         if self._code is None:
-            name = self._target.process.container.ref
             if is_readable(self._target.pidfd, DEATH_LIMIT):
-                raise ContainerNotRunning(f"{name} ended, and the session with it", "start it again")
+                raise ContainerEnded(f"{name} ended, and the session with it", "start it again")
             raise SessionError("a process of the session was killed", "run again with --debug")
         return self._code

@@ -25,6 +25,7 @@ _ORDER = (
     "cntr_core.engine.process",
     "cntr_core.engine.query",
     "cntr_core.engine.search",
+    "cntr_core.engine.waiting",
     "cntr_core.engine",
     "cntr_core.filesystem",
     "cntr_core.rules",
