@@ -12,6 +12,7 @@ from .databases import PackageDatabases
 from .directories import SmallDirectories
 from .elf import Elf
 from .libc import Libc
+from .libraries import PerlLibrary, PhpLibrary, RubyLibrary
 from .presets import Presets
 from .python import Python, PythonPackages
 from .scripts import Shebang
@@ -28,6 +29,9 @@ RULES: Sequence[Rule] = (
     Python(),
     PythonPackages(),
     Presets(),
+    RubyLibrary(),
+    PerlLibrary(),
+    PhpLibrary(),
     PackageDatabases(),
     SmallDirectories(),
     Application(),

@@ -45,13 +45,17 @@ class Presets(Rule):
         self._presets = presets  # None: the built-in ones, read when they are wanted
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
-        presets = builtin() if self._presets is None else self._presets
+        presets = self.presets()
         # Most paths are told apart by their last names, which are quick to compare.
         names = compiled(tuple(posixpath.basename(glob) for preset in presets for glob in preset.when)).fullmatch
         paths = [path for path in context.fresh if names(posixpath.basename(path))]
         for preset in presets:
             for home in sorted(_homes(preset, paths)):
                 yield from keep_all(context.image, preset.keep, preset.because, home)
+
+    def presets(self) -> Sequence[Preset]:
+        """What is listed."""
+        return builtin() if self._presets is None else self._presets
 
 
 def _homes(preset: Preset, paths: Iterable[bytes]) -> set[bytes]:
@@ -70,9 +74,9 @@ def _above(path: bytes, depth: int) -> bytes:
 
 
 @functools.cache
-def builtin() -> Sequence[Preset]:
-    """The presets that come with cntr, by file name."""
-    folder = resources.files(__package__) / "presets"
+def builtin(name: str = "presets") -> Sequence[Preset]:
+    """The presets that come with cntr in the folder `name`, by file name."""
+    folder = resources.files(__package__) / name
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
     return [preset for file in files for preset in parse(file.read_text("utf-8"), file.name)]
 

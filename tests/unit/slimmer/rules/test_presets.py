@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cntr_slimmer.rules.globs import compiled
+from cntr_slimmer.rules.libraries import PerlLibrary, PhpLibrary, RubyLibrary
 from cntr_slimmer.rules.presets import Preset, Presets, builtin, parse
 
 from cntr_core.errors import PluginError
@@ -91,3 +92,21 @@ def test_postgres_has_its_files_beside_it_or_as_debian_has_them(tmp_path: Path) 
     )
     assert set(ask(tmp_path, [Presets()], ["/usr/lib/postgresql/15/bin/postgres"])) == {f"/{path}" for path in debian}
     assert f"/{prefix.pop()}" in ask(tmp_path, [Presets()], ["/usr/local/bin/postgres"])
+
+
+@pytest.mark.parametrize("root", ["usr/lib/ruby", "usr/local/lib/ruby"])
+def test_ruby_may_require_its_library_late(tmp_path: Path, root: str) -> None:
+    files = ("rubygems.rb", "json.rb", "json/ext.rb", "net/http/generic.rb", "bundler/cli.rb", "rdoc/parser.rb")
+    compiled = f"/{root}/3.1.0/x86_64-linux/json/ext/parser.so"
+    debian = "/usr/lib/x86_64-linux-gnu/ruby/3.1.0/date_core.so"
+    plant(tmp_path, {compiled: "", debian: "", **{f"/{root}/3.1.0/{name}": "" for name in files}})
+    kept = set(ask(tmp_path, [RubyLibrary()], [f"/{root}/3.1.0/rubygems.rb"]))
+    wanted = {f"/{root}/3.1.0/{name}" for name in files[1:4]} | {compiled}
+    assert kept == wanted | ({debian} if root == "usr/lib/ruby" else set())
+
+
+def test_libraries_are_kept_where_their_interpreter_ran(tmp_path: Path) -> None:
+    php, perl = "/usr/lib/php/20220829/x.so", "/usr/share/perl/5.36.0/Late.pm"
+    plant(tmp_path, {php: "", perl: "", "/usr/bin/perl": "", "/usr/sbin/php-fpm8.2": ""})
+    assert set(ask(tmp_path, [PerlLibrary(), PhpLibrary()], ["/usr/bin/perl"])) == {perl}
+    assert set(ask(tmp_path, [PerlLibrary(), PhpLibrary()], ["/usr/sbin/php-fpm8.2"])) == {php}
