@@ -13,6 +13,7 @@ import typer
 
 from ..errors import UsageError
 from . import output
+from .backend import AUTO, chosen_backend
 from .expanded import expanded
 from .session_options import (
     WORDS,
@@ -77,6 +78,7 @@ def _options(tools: Tools, inside: Inside, session: Session, command: list[str] 
         filesystem=tools.fs,
         rw_tools=tools.rw_tools,
         container_env=tools.container_env,
+        container_tmp=tools.is_tmp_shared(),
         fat=tools.shown_fat(),
         scratch=tools.scratch,
         shell=tools.shell,
@@ -88,7 +90,7 @@ def _attach(process: ContainerProcess, options: SessionOptions, engines: Sequenc
     from ..plugins import load
     from ..session import attach, describe_attach
 
-    backend = load().filesystem(options.filesystem)
+    backend = chosen_backend(load(), options)
     if dry_run:
         output.print_lines(describe_attach(process, options, engines, backend))
         return 0
@@ -108,6 +110,8 @@ def _greet(process: ContainerProcess, options: SessionOptions) -> None:
     if sys.stdin.isatty() and sys.stderr.isatty():
         shown = "its files and its fat image's are /" if options.fat is not None else f"the tools are {options.tools}"
         output.say(f"{process.container.ref}: the container's files are in /var/lib/cntr, {shown}")
+        if options.fat is None:
+            output.say("absolute links in /var/lib/cntr lead to the tools' files, but for those to /run")
 
 
 def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str]:
@@ -121,9 +125,10 @@ def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str
     given |= {"--inherit": inside.inherit, "--timeout": seconds(session.timeout)}
     return [
         *(("--tools", tools.tools) if tools.tools != "host" else ()),
-        *(("--fs", tools.fs) if tools.fs != "pyfuse3" else ()),
+        *(("--fs", tools.fs) if tools.fs != AUTO else ()),
         *(word for name in inside.variables() for word in ("--env", _with_value(name))),
         *(word for name in inside.cap_add or () for word in ("--cap-add", name)),
+        *(("--tmp", tools.tmp) if tools.is_tmp_shared() else ()),
         *(("--container-env",) if tools.container_env else ()),
         *(("--privileged",) if inside.privileged else ()),
         *(("--no-cgroup",) if inside.no_cgroup else ()),

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from .backend import AUTO
+
 if TYPE_CHECKING:
     from ..types import Container
 
@@ -91,4 +93,5 @@ def complete_filesystem(incomplete: str) -> list[str]:
     """The backends that are installed."""
     from ..plugins import load
 
-    return [f.name for f in load().filesystems if f.name.startswith(incomplete)]
+    names = (AUTO, *(filesystem.name for filesystem in load().filesystems))
+    return [name for name in names if name.startswith(incomplete)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from .backend import AUTO
 from .completion import complete_container, complete_filesystem
 from .env_file import variables
 from .waiting import Wait
@@ -102,7 +103,15 @@ Backend = Annotated[
         metavar="NAME",
         envvar="CNTR_FS",
         autocompletion=complete_filesystem,
-        help="Use this filesystem backend; see cntr plugins.",
+        help="Use this filesystem backend, see cntr plugins; auto: the fastest that works and is safe.",
+    ),
+]
+Tmp = Annotated[
+    str,
+    typer.Option(
+        metavar="private|container",
+        help="Show in /tmp and /var/tmp an empty directory of the session's own, or the container's: jcmd, tmux and "
+        "others look for the application's sockets there.",
     ),
 ]
 RwTools = Annotated[
@@ -168,13 +177,20 @@ class Tools:
     """What the session has beside the container's files."""
 
     tools: ToolsSource = "host"
-    fs: Backend = "pyfuse3"
+    fs: Backend = AUTO
+    tmp: Tmp = "private"
     rw_tools: RwTools = False
     container_env: ContainerEnv = False
     fat: Fat = False
     fat_image: FatImage = None
     scratch: Scratch = False
     shell: Shell = None
+
+    def is_tmp_shared(self) -> bool:
+        """Whether ``/tmp`` is the container's; :raises UsageError: ``--tmp`` says neither that nor the contrary."""
+        if self.tmp not in ("private", "container"):
+            raise UsageError(f"--tmp cannot be '{self.tmp}'", "use private or container")
+        return self.tmp == "container"
 
     def shown_fat(self) -> str | None:
         """The fat half to show, as :attr:`SessionOptions.fat` wants it."""

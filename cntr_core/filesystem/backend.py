@@ -104,6 +104,10 @@ class Filesystem(ABC):
     directories_only: ClassVar[bool] = False
     """Whether it shows directories, and no other branch."""
 
+    ends_with_session: ClassVar[bool] = True
+    """Whether nobody can read of the mount any longer when its context is left: not where the kernel itself serves,
+    and a process holds a file or directory open."""
+
     @abstractmethod
     def missing(self) -> Sequence[Missing]:
         """What this machine lacks for the backend, each with its remedy; empty when it can be used."""

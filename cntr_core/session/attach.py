@@ -125,9 +125,16 @@ def _prepared(
                 yield _Prepared(target, plan, lambda: whole_branches(target, below, scratch=options.scratch), False)
         else:
             with open_tools(options.tools, container, engines, filesystem, caller, _part(options, caller)) as tools:
-                plan = plan_attach(target, options, tools, filesystem.name, caller)
+                plan = plan_attach(target, options, tools, _told(filesystem), caller)
                 writable = options.rw_tools
                 yield _Prepared(target, plan, lambda: _branches(target, tools, writable), not writable)
+
+
+def _told(filesystem: Filesystem) -> str:
+    """The backend for people."""
+    if filesystem.ends_with_session:
+        return filesystem.name
+    return f"{filesystem.name}: what the container's processes keep open of it outlives the session"
 
 
 def _part(options: SessionOptions, caller: Mapping[bytes, bytes]) -> Part | None:

@@ -14,7 +14,7 @@ from .accounts import parse_user
 from .command import Command
 from .environment import attach_environment, describe_left_out, exec_environment, left_out, parse_assignments
 from .identity import INHERITABLE, INHERITED, Identity, decide, user_of
-from .skeleton import is_regular
+from .skeleton import is_directory, is_regular
 from .steps import Step
 from .target import Target, namespace_kinds
 from .tools import Tools
@@ -33,7 +33,7 @@ class SessionOptions:
 
     command: tuple[bytes, ...] = ()
     tools: str = "host"
-    filesystem: str = "pyfuse3"
+    filesystem: str = "auto"
     rw_tools: bool = False
     fat: str | None = None
     """The fat half to show below the live root: a reference, "" for what the container's labels name; or None."""
@@ -50,6 +50,8 @@ class SessionOptions:
     inherit: frozenset[str] = INHERITED
     join_cgroup: bool = True
     forward_sockets: tuple[str, ...] = ()
+    container_tmp: bool = False
+    """Whether ``/tmp`` and ``/var/tmp`` are the container's own."""
     timeout: float | None = None
     terminal: bool | None = None
     """Whether the command gets a terminal; None: if the caller's stdin and stdout are one."""
@@ -183,9 +185,24 @@ def _places(target: Target, options: SessionOptions, tools: Tools, written: Mapp
     files = [path for path in root_layout.FILES if path in written or is_regular(target.root, path)]
     if options.rw_tools:  # nothing hides a link of the tools then, and nothing stands in for a missing file
         files = [path for path in files if is_regular(tools.root, path, follow=False)]
-    private = (steps.MountPrivate(path, mode) for path, mode in root_layout.PRIVATE.items())
+    private = (_scratch(target, options, path) for path in root_layout.PRIVATE)
     shown = (steps.PlaceFile(f, written[f]) if f in written else steps.BindFile(f) for f in files)
     return [*shown, *private]
+
+
+def _scratch(target: Target, options: SessionOptions, path: str) -> Step:
+    """``/run``, ``/tmp`` or ``/var/tmp``: the container's where it is wanted, and there is one.
+
+    :raises UsageError: sockets are to be made there that are not the container's.
+    """
+    if options.container_tmp and options.forward_sockets:
+        raise UsageError(
+            "--tmp container and --forward-socket contradict each other: the socket would be the container's",
+            "leave one of them out",
+        )
+    wanted = options.container_tmp or (path == root_layout.RUN and not options.forward_sockets)
+    kind = steps.BindDirectory if wanted and is_directory(target.root, path) else steps.MountPrivate
+    return kind(path, root_layout.PRIVATE[path])
 
 
 def host_ids(target: Target, identity: Identity) -> tuple[int, int]:

@@ -24,5 +24,9 @@ FILES = (
 """Files that are the container's own, found there as the container's processes would find them."""
 
 PRIVATE = {"tmp": 0o1777, "run": 0o755, "var/tmp": 0o1777}
-"""Directories that are empty and writable in every session, and gone after it. ``/run`` of the host has sockets
-(Docker's among them) that would lead out of any container."""
+"""Directories that are never the tools': ``/run`` of the host has sockets (Docker's among them) that would lead out of
+any container. They are empty and writable, and gone after the session, unless they are the container's own."""
+
+RUN = "run"
+"""The one of them that is the container's own where it has one: its sockets are there, and links to it are many, such
+as ``/var/run``, which a session follows from its own root."""

@@ -219,9 +219,18 @@ def _lock(fd: int, how: int) -> bool:
 
 def is_regular(rootfd: int, path: str, *, follow: bool = True) -> bool:
     """Whether `path` leads to a regular file, or without `follow` is one, in the eyes of a process in that root."""
+    return stat.S_ISREG(_mode_in(rootfd, path, 0 if follow else os.O_NOFOLLOW))
+
+
+def is_directory(rootfd: int, path: str) -> bool:
+    """Whether `path` leads to a directory, in the eyes of a process in that root."""
+    return stat.S_ISDIR(_mode_in(rootfd, path, 0))
+
+
+def _mode_in(rootfd: int, path: str, flags: int) -> int:
     try:
-        fd = paths.open_in_root(rootfd, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
+        fd = paths.open_in_root(rootfd, path, os.O_PATH | flags)
     except OSError:
-        return False
+        return 0
     with owned(fd):
-        return stat.S_ISREG(os.fstat(fd).st_mode)
+        return os.fstat(fd).st_mode

@@ -304,9 +304,32 @@ class MountPrivate(Step):
         return f"mount a private tmpfs on /{self.path}"
 
     def execute(self, context: MountContext) -> None:
-        options = {"mode": f"{self.mode:o}", "size": "25%"}
-        with DetachedMount.new("tmpfs", options, mounts.MOUNT_ATTR_NODEV | mounts.MOUNT_ATTR_NOSUID) as tmpfs:
+        with _private_directory(self.mode) as tmpfs:
             context.place(tmpfs, self.path)
+
+
+def _private_directory(mode: int) -> DetachedMount:
+    options = {"mode": f"{mode:o}", "size": "25%"}
+    return DetachedMount.new("tmpfs", options, mounts.MOUNT_ATTR_NODEV | mounts.MOUNT_ATTR_NOSUID)
+
+
+@dataclass(frozen=True, slots=True)
+class BindDirectory(Step):
+    """A directory of the container's own in place of a private one."""
+
+    path: str
+    mode: int
+
+    def describe(self) -> str:
+        return f"bind the container's /{self.path}"
+
+    def execute(self, context: MountContext) -> None:
+        try:
+            source = context.clone(self.path, os.O_PATH | os.O_DIRECTORY)
+        except OSError:  # pragma: no cover - a race: it went after the plan was made
+            source = _private_directory(self.mode)
+        with source:
+            context.place(source, self.path)
 
 
 @dataclass(frozen=True, slots=True)

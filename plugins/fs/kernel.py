@@ -43,6 +43,7 @@ class KernelFilesystem(Filesystem):
 
     name: ClassVar[str] = "kernel"
     directories_only: ClassVar[bool] = True
+    ends_with_session: ClassVar[bool] = False
 
     def missing(self) -> Sequence[Missing]:
         from cntr_core.kernel.mounts import fsopen

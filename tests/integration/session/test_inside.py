@@ -95,8 +95,7 @@ def test_the_tools_are_read_only_unless_wanted(debian: Running, fs: str) -> None
 
 def test_the_sessions_own_tmp_is_private(debian: Running) -> None:
     before = state_of(debian.pid).host_tmp
-    assert attach(debian, "sh", "-c", "ls -A /tmp /var/tmp /run; echo x > /tmp/private-file; ls /tmp").split() == [
-        "/run:",
+    assert attach(debian, "sh", "-c", "ls -A /tmp /var/tmp; echo x > /tmp/private-file; ls /tmp").split() == [
         "/tmp:",
         "/var/tmp:",
         "private-file",
