@@ -23,7 +23,7 @@ from .request import RunOptions, SlimRequest
 from .runs.cleanup import scratch
 from .runs.observe import Observed
 from .runs.runner import Runner, must_succeed
-from .selection import Selection, choose
+from .selection import Selection, check, choose
 from .split.pair import Pair, make_pair
 from .trace.record import AccessTrace, merge
 from .verify import check_files, check_join, open_plain
@@ -105,6 +105,7 @@ def slimmed(
     with ExitStack() as stack:
         directory = stack.enter_context(scratch("cntr-slim-"))
         layers = stack.enter_context(_opened(image, shown))
+        check(layers, request.selection)
         clock.lap("read")
         with closing(Runner(image, request.run, filesystem, shown.say)) as runner:
             result = _Slimmer(runner, layers, request, rules, shown, clock, directory).slim()

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cntr_core.errors import UsageError
 from cntr_core.images import ImageConfig
 from cntr_core.images.tar.members import Kind
 from cntr_core.images.tree.layers import OpenLayers
@@ -15,7 +16,7 @@ from cntr_core.rules import ImageView, Rule, RuleContext
 
 from .rules import closure
 from .rules.package import WholePackages, read_packages
-from .rules.paths import Exclusion, PathPatterns, Paths
+from .rules.paths import Exclusion, PathPatterns, Paths, check_patterns
 from .trace.record import AccessTrace
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,23 @@ class Selection:
     unmatched: tuple[str, ...] = field(default=())
     left_out: Mapping[bytes, closure.Reason] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
+
+
+def check_words(options: SelectionOptions, rules: Sequence[Rule]) -> None:
+    """:raises CntrError: there is no such rule, or a path does not begin with a slash."""
+    closure.chosen(rules, with_=options.with_rules, without=options.without_rules)
+    check_patterns((*options.include, *options.exclude, *options.preserve))
+
+
+def check(layers: OpenLayers, options: SelectionOptions) -> None:
+    """What can be told before a run; :raises UsageError: the image has no such package, or fewer layers."""
+    if options.packages:
+        WholePackages(layers.view, read_packages(layers.view), options.packages)
+    if options.last_layers > len(layers.tars):
+        raise UsageError(
+            f"--last-layers: the image has {len(layers.tars)} layers, not {options.last_layers}",
+            "give a smaller number",
+        )
 
 
 def choose(

@@ -26,7 +26,7 @@ from .session_options import (
     Streams,
     Timeout,
     Tools,
-    seconds,
+    limit,
 )
 from .waiting import MayWait, Wait, on_container
 
@@ -122,7 +122,7 @@ def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str
         )
     given: dict[str, object] = {"--shell": tools.shell, "--user": inside.user, "--cwd": inside.cwd}
     given["--workdir"] = inside.workdir
-    given |= {"--inherit": inside.inherit, "--timeout": seconds(session.timeout)}
+    given |= {"--inherit": inside.inherit, "--timeout": limit(session.timeout)}
     return [
         *(("--tools", tools.tools) if tools.tools != "host" else ()),
         *(("--fs", tools.fs) if tools.fs != AUTO else ()),

@@ -15,11 +15,15 @@ def variables(files: Sequence[str], words: Sequence[str]) -> list[str]:
 
     :raises UsageError: a file cannot be read, or a line or word is no variable.
     """
-    found = [*(line for path in files for line in read(path)), *words]
+    return [*(line for path in files for line in read(path)), *checked(words)]
+
+
+def checked(words: Sequence[str]) -> Sequence[str]:
+    """`words` of ``--env``; :raises UsageError: one has no name."""
     for each in words:
         if not each.partition("=")[0]:
             raise UsageError(f"--env: '{each}' is not a variable", "write --env NAME=VALUE")
-    return found
+    return words
 
 
 def assigned(words: Sequence[str]) -> tuple[str, ...]:

@@ -232,7 +232,7 @@ class Inside:
             cap_add=("ALL",) if self.privileged else tuple(self.cap_add or ()),
             inherit=self._inherited(),
             join_cgroup=not self.no_cgroup,
-            timeout=seconds(timeout),
+            timeout=limit(timeout),
         )
 
     def variables(self) -> list[str]:
@@ -308,11 +308,16 @@ def _words(words: list[str] | None) -> tuple[bytes, ...]:
     return tuple(os.fsencode(word) for word in words or ())
 
 
-def seconds(timeout: float | None) -> float | None:
-    """`timeout`; :raises UsageError: there can be no such one."""
-    if timeout is not None and not timeout <= _LONGEST:  # nan is no less than anything
-        raise UsageError(f"--timeout cannot be {timeout:g}", f"give seconds, {_LONGEST} at most")
-    return timeout
+def limit(timeout: float | None) -> float | None:
+    """`timeout`, None for none; :raises UsageError: there can be no such one."""
+    return None if timeout is None else seconds(timeout, "--timeout")
+
+
+def seconds(number: float, option: str) -> float:
+    """The `number` that `option` has; :raises UsageError: it is not of this world."""
+    if not number <= _LONGEST:  # nan is no less than anything
+        raise UsageError(f"{option} cannot be {number:g}", f"give seconds, {_LONGEST} at most")
+    return number
 
 
 def _inherit(text: str | None) -> frozenset[str]:

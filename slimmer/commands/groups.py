@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cntr_core.cli.env_file import assigned, checked
+from cntr_core.cli.session_options import seconds
+
 from . import options
 
 if TYPE_CHECKING:
@@ -126,8 +129,8 @@ class Run:
             probes=options.probes_of(self.probe),
             until=options.probes_of([*([self.until] if self.until else ()), *(["manual"] if self.manual else ())]),
             runtime=RuntimeOptions(tuple(command or ()), self.host_network, self.read_only),
-            timeout=self.timeout,
-            stop_limit=self.stop_timeout,
+            timeout=seconds(self.timeout, "--timeout"),
+            stop_limit=seconds(self.stop_timeout, "--stop-timeout"),
             engine=engine,
             options=told,
         )
@@ -138,7 +141,10 @@ class Run:
         from cntr_core.engine.tracing import TracingOptions, tracing_engine
         from cntr_core.errors import UsageError
 
-        lists = [tuple(words or ()) for words in (self.env, self.volume, self.publish)]
+        lists = [assigned(checked(self.env or ())), tuple(self.volume or ()), tuple(self.publish or ())]
+        for volume in lists[1]:
+            if not volume.split(":")[1 if ":" in volume else 0].startswith("/"):
+                raise UsageError(f"--volume: '{volume}' has no absolute path in the container", "write SOURCE:TARGET")
         told = TracingOptions(lists[0], lists[1], publish=lists[2], network=self.network)
         if self.engine is not None:
             return tracing_engine(chosen(self.engine, options.engines())[0], self.engine), told
@@ -223,10 +229,15 @@ class Keep:
     ] = None
 
     def options(self) -> SelectionOptions:
-        """The same for the selection; :raises UsageError: a file of paths cannot be read."""
-        from ..selection import SelectionOptions
+        """The same for the selection.
 
-        return SelectionOptions(
+        :raises CntrError: a file of paths cannot be read, a path is none of an image's, or there is no such rule.
+        """
+        from cntr_core.plugins import load
+
+        from ..selection import SelectionOptions, check_words
+
+        found = SelectionOptions(
             include=(*(self.include or ()), *options.listed(self.include_from)),
             exclude=tuple(self.exclude or ()),
             preserve=tuple(self.preserve or ()),
@@ -235,6 +246,8 @@ class Keep:
             with_rules=tuple(self.rule or ()),
             without_rules=tuple(self.no_rule or ()),
         )
+        check_words(found, load().rules)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ def join(
     if not target:
         raise UsageError("--output is missing", "give a destination: -o original.tar")
     undo_on_signals()
+    if name:
+        options.check_name(name, "--name")
     destination = options.destination(target, slim)
     _save(_opened(slim, fat, platform), name or ("" if "://" in target else "joined:latest"), destination)
     typer.echo(target)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    import re
-
     from cntr_core import Engine
     from cntr_core.images import Image as OpenImage
     from cntr_core.images.write.destination import Destination
@@ -47,7 +47,6 @@ def probes_of(specs: Sequence[str] | None) -> tuple[Probe, ...]:
 def listed(files: Sequence[str] | None) -> list[str]:
     """The paths that ``cntr run --misses`` wrote to `files`, as patterns; :raises UsageError: one cannot be read."""
     import glob
-    import re
 
     from cntr_core.errors import UsageError
 
@@ -84,6 +83,46 @@ def destination(text: str, source: str) -> Destination:
     found = parse_destination(text, engines(), source)
     found.check()
     return found
+
+
+def check_place(path: str, option: str) -> None:
+    """Find out, before long work, whether the file or directory `path` of `option` can be made.
+
+    :raises CntrError: it cannot.
+    """
+    from cntr_core.errors import UsageError
+    from cntr_core.images.write.destination import check_writable
+
+    place = os.path.abspath(path)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        raise UsageError(f"{option}: {place} is not a directory", "choose another place")
+    check_writable(place)
+
+
+def check_file(path: str, option: str) -> None:
+    """The same for a file in a directory that is there."""
+    from cntr_core.errors import UsageError
+
+    parent = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise UsageError(f"{option}: {path} is a directory", "name a file")
+    if not os.path.isdir(parent):
+        raise UsageError(f"{option}: there is no directory {parent}", "create it first")
+    check_place(parent, option)
+
+
+_IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
+
+
+def check_name(name: str, option: str) -> str:
+    """`name`; :raises UsageError: no image can be called so."""
+    from cntr_core.errors import UsageError
+
+    if not _IMAGE_NAME.fullmatch(name):
+        raise UsageError(f"{option}: '{name}' cannot be the name of an image", "write it like app:slim")
+    return name
 
 
 def engines() -> Sequence[Engine]:

@@ -110,15 +110,28 @@ def _request(
 
 def _target(image: str, output: groups.Output) -> _Target:
     """:raises CntrError: images cannot go there."""
+    report = output.report or names.report(image)
+    options.check_place(report, "--report")
     place = output.target or names.output(image, [engine.name for engine in options.engines()])
     destination = options.destination(place, image)
     return _Target(
         place,
-        names.chosen(image, output.target or "", output.slim_name, output.fat_name),
+        _names(image, output),
         destination,
         _compression(output.compression) or destination.compression,
-        output.report or names.report(image),
+        report,
     )
+
+
+def _names(image: str, output: groups.Output) -> tuple[str, str]:
+    """:raises UsageError: images cannot be called so."""
+    for name, option in ((output.slim_name, "--slim-name"), (output.fat_name, "--fat-name")):
+        if name is not None:
+            options.check_name(name, option)
+    found = names.chosen(image, output.target or "", output.slim_name, output.fat_name)
+    if found[0] == found[1]:
+        raise UsageError(f"the slim and the fat image would both be called {found[0]}", "give two names")
+    return found
 
 
 def _compression(word: str | None) -> Compression | None:

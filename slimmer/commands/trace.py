@@ -60,6 +60,7 @@ def run(
     from ..trace.file import write
     from .progress import display
 
+    options.check_file(target, "--output")
     wanted = run.options(command)
     with display() as shown, options.opened(image, platform, shown.counting("fetching the image", None)) as opened:
         filesystem = run.backend()

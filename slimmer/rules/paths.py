@@ -20,9 +20,7 @@ class PathPatterns:
     """
 
     def __init__(self, image: ImageView, patterns: Sequence[str]) -> None:
-        for pattern in patterns:
-            if not pattern.startswith("/"):
-                raise UsageError(f"'{pattern}' does not begin with a slash", "give paths as they are in the image")
+        check_patterns(patterns)
         self._image = image
         self._patterns = {pattern: _real(image, os.fsencode(pattern)) for pattern in patterns}
 
@@ -41,6 +39,13 @@ class PathPatterns:
     def unmatched(self) -> list[str]:
         """Those that find nothing, as the user wrote them: most likely misspelt."""
         return [said for said, pattern in self._patterns.items() if not any(expand(self._image, pattern))]
+
+
+def check_patterns(patterns: Iterable[str]) -> None:
+    """:raises UsageError: one does not begin with a slash."""
+    for pattern in patterns:
+        if not pattern.startswith("/"):
+            raise UsageError(f"'{pattern}' does not begin with a slash", "give paths as they are in the image")
 
 
 def _real(image: ImageView, pattern: bytes) -> bytes:

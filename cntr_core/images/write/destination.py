@@ -115,7 +115,7 @@ def _mountable(text: str, source: str) -> tuple[str, ...]:
     return (there.name,) if there.host == here.host and there.name != here.name else ()
 
 
-def _check_writable(directory: str) -> None:
+def check_writable(directory: str) -> None:
     with writing(directory), tempfile.TemporaryFile(dir=directory):
         pass
 
@@ -127,7 +127,7 @@ class ArchiveDestination(Destination):
     path: str
 
     def check(self) -> None:
-        _check_writable(os.path.dirname(os.path.abspath(self.path)))
+        check_writable(os.path.dirname(os.path.abspath(self.path)))
 
     def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
         write_archive(self.path, images, progress)
@@ -141,7 +141,7 @@ class LayoutDestination(Destination):
 
     def check(self) -> None:
         path = os.path.abspath(self.path)
-        _check_writable(path if os.path.isdir(path) else os.path.dirname(path))
+        check_writable(path if os.path.isdir(path) else os.path.dirname(path))
 
     def save(self, images: Sequence[Named], progress: Progress = silent) -> None:
         write_layout(self.path, images, progress)

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cntr_core.cli.expanded import expanded
-from cntr_core.cli.session_options import Env, EnvFile
+from cntr_core.cli.session_options import Env, EnvFile, seconds
 from cntr_core.cli.words import EndsAtName
 
 if TYPE_CHECKING:
     from cntr_core.runtime import RuntimeOptions
 
     from .lifetime import Lifetime
-
-_LONGEST = 2_000_000
-"""Seconds: poll(2) counts milliseconds in an int."""
 
 
 class Network(enum.Enum):
@@ -183,12 +180,9 @@ def run(
 
 def stop(containers: _Containers, timeout: _Timeout = 10.0) -> None:
     """Stop and remove containers of the oci engine, with everything that they wrote."""
-    from cntr_core.errors import UsageError
-
     from .remove import find
     from .remove import stop as stop_container
 
-    if not timeout <= _LONGEST:  # nan is no less than anything
-        raise UsageError(f"--timeout cannot be {timeout:g}", f"give seconds, {_LONGEST} at most")
+    timeout = seconds(timeout, "--timeout")
     for name in containers:
         stop_container(find(name), timeout)
