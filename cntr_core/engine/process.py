@@ -33,7 +33,8 @@ def running_process(container: Container, *, paused: bool = False) -> ContainerP
 def pin(process: ContainerProcess) -> Iterator[int]:
     """A pidfd of the process, and certainty that it is the one that was found, and not another with its number.
 
-    :raises ContainerNotRunning: it has ended; a zombie counts as gone, since PID 1 does not always reap.
+    :raises ContainerNotRunning: it has ended; a zombie of which no thread lives counts as gone, since PID 1 does not
+        always reap.
     """
     gone = ContainerNotRunning(f"{process.container.ref} has ended", "start it again")
     try:
@@ -57,4 +58,11 @@ def _is_same(process: ContainerProcess) -> bool:
         return False
     finally:
         os.close(directory)
-    return stat.start_time == process.start_time and stat.state not in "ZX"
+    return stat.start_time == process.start_time and _lives(process.pid)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return procfs.living_thread(pid) is not None
+    except (FileNotFoundError, ProcessLookupError):  # pragma: no cover - a race: it was there just now
+        return False

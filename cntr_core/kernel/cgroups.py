@@ -72,8 +72,8 @@ def _relative(path: bytes, root: bytes) -> bytes | None:
     return None if below is None or b".." in below.split(b"/") else below
 
 
-def cgroups(pid: int, proc: str = "/proc") -> list[Cgroup]:
-    """The groups of a process, one for each hierarchy.
+def cgroups(pid: int | str, proc: str = "/proc") -> list[Cgroup]:
+    """The groups of a process (or of a thread, as ``PID/task/TID``), one for each hierarchy.
 
     :raises FileNotFoundError, ProcessLookupError: no such process.
     """
@@ -94,7 +94,7 @@ def reach(cgroup: Cgroup) -> tuple[str, str] | None:
     return None
 
 
-def procs_files(pid: int, proc: str = "/proc") -> list[str]:
+def procs_files(pid: int | str, proc: str = "/proc") -> list[str]:
     """The ``cgroup.procs`` files that a process writes its PID to in order to be where `pid` is.
 
     Hierarchies that cannot be reached from here are left out (see :func:`unreachable`), and so are those in
@@ -103,12 +103,12 @@ def procs_files(pid: int, proc: str = "/proc") -> list[str]:
     return [f"{found[0]}/cgroup.procs" for c in _elsewhere(pid, proc) if (found := reach(c))]
 
 
-def unreachable(pid: int, proc: str = "/proc") -> list[Cgroup]:
+def unreachable(pid: int | str, proc: str = "/proc") -> list[Cgroup]:
     """The groups of `pid` that a caller who is not in them cannot join, because no mount shows them."""
     return [c for c in _elsewhere(pid, proc) if reach(c) is None]
 
 
-def may_join(pid: int, proc: str = "/proc") -> bool:
+def may_join(pid: int | str, proc: str = "/proc") -> bool:
     """Whether the caller, without privileges, may move a process of its own to where `pid` is: in each hierarchy it
     must be able to write there, and in v2 also to the nearest group above both (cgroups(7), delegation containment).
     """
@@ -126,12 +126,12 @@ def _may_join(cgroup: Cgroup, own: bytes) -> bool:
     return all(os.access(f"{directory}/cgroup.procs", os.W_OK, effective_ids=True) for directory in directories)
 
 
-def _elsewhere(pid: int, proc: str) -> list[Cgroup]:
+def _elsewhere(pid: int | str, proc: str) -> list[Cgroup]:
     own = {(c.version, c.controllers): c.path for c in cgroups(os.getpid(), proc)}
     return [c for c in cgroups(pid, proc) if own.get((c.version, c.controllers)) != c.path]
 
 
-def frozen(pid: int, proc: str = "/proc") -> bool:
+def frozen(pid: int | str, proc: str = "/proc") -> bool:
     """Whether the process is stopped by a freezer (``docker pause``), its own group's or one above."""
     return any(_frozen(cgroup) for cgroup in cgroups(pid, proc))
 
@@ -145,7 +145,7 @@ def _frozen(cgroup: Cgroup) -> bool:
     return freezes and _content(f"{found[0]}/freezer.state") in (b"FROZEN", b"FREEZING")
 
 
-def pids_left(pid: int, proc: str = "/proc") -> int | None:
+def pids_left(pid: int | str, proc: str = "/proc") -> int | None:
     """How many processes the groups of `pid`, and those above, still admit; None when nothing limits them."""
     limits = []
     for cgroup in cgroups(pid, proc):
@@ -155,7 +155,7 @@ def pids_left(pid: int, proc: str = "/proc") -> int | None:
     return min(limits, default=None)
 
 
-def pids_full(pid: int, needed: int = 1, proc: str = "/proc") -> bool:
+def pids_full(pid: int | str, needed: int = 1, proc: str = "/proc") -> bool:
     """Whether a fork in the groups of `pid` would fail with EAGAIN, as pids.max is reached."""
     left = pids_left(pid, proc)
     return left is not None and left < needed
@@ -173,7 +173,7 @@ def _left(directory: str) -> int | None:
     return int(maximum) - int(current) if maximum.isdigit() and current.isdigit() else None
 
 
-def memory_events(pid: int, proc: str = "/proc") -> str:
+def memory_events(pid: int | str, proc: str = "/proc") -> str:
     """The file that counts what a lack of memory did to the group of `pid`; empty where no mount shows it."""
     for cgroup in cgroups(pid, proc):
         if found := reach(cgroup):

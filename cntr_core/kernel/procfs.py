@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -262,6 +263,19 @@ def open_process(pid: int | str = "self", proc: str = "/proc") -> int:
     :raises FileNotFoundError: no such process.
     """
     return os.open(f"{proc}/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def living_thread(pid: int, proc: str = "/proc") -> str | None:
+    """The path below `proc` of a thread of `pid` that lives: ``PID``, or where its main thread has ended before others,
+    ``PID/task/TID``, as ``/proc/PID`` itself has no files, namespaces and variables any more. None if none lives.
+
+    :raises FileNotFoundError, ProcessLookupError: no such process.
+    """
+    for thread in (str(pid), *(f"{pid}/task/{tid}" for tid in os.listdir(f"{proc}/{pid}/task"))):
+        with suppress(FileNotFoundError, ProcessLookupError), owned(open_process(thread, proc)) as directory:
+            if read_stat(directory).state not in "ZX":
+                return thread
+    return None
 
 
 def read(process: int, name: str) -> bytes:

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 
 from .. import debugging
 from ..errors import SessionError
-from ..kernel import channel, child, process, pty
+from ..kernel import channel, child, paths, process, pty
+from ..kernel.syscall import owned
 from ..timing import timed
 from .command import Command, Terminal, needed
 from .identity import filter_before_fork, limit, narrow
@@ -64,6 +65,7 @@ def build(task: Task, above: Above) -> NoReturn:
         for step in task.steps:
             _execute(step, task.context)
         command = _with_terminal(task.command, task.request, task.sock)
+        command = replace(command, is_there=_enter(command.cwd))
         session = [_own_mounts(above.proc)] if command.adopt else []
         channel.send(above.tell, "built", *session)
         channel.send(task.sock, "started", *session, *(listener.fileno() for listener in task.context.listeners))
@@ -117,6 +119,23 @@ def _with_terminal(command: Command, request: TerminalRequest | None, sock: sock
     pty.copy_window_size(request.caller, master)
     channel.send(sock, "terminal", master)
     return replace(command, terminal=Terminal(master, request.owner, request.attributes))
+
+
+def _enter(path: bytes) -> bool:
+    """Go to the command's working directory, which its user may not be allowed to enter, as runc does; whether it could
+    be done.
+
+    The links of /proc are left to the command: here they could lead to what this process has open (CVE-2024-21626).
+    """
+    try:
+        with (
+            owned(os.open("/", os.O_PATH | os.O_CLOEXEC)) as root,
+            owned(paths.open_in_root(root, path, os.O_PATH | os.O_DIRECTORY)) as directory,
+        ):
+            os.fchdir(directory)
+    except OSError:
+        return False
+    return True
 
 
 def _own_mounts(proc: int) -> int:

@@ -57,6 +57,8 @@ class Command:
     cgroup_procs: tuple[int, ...]
     adopt: bool
     """Whether orphans of the command belong to the session, and end with it."""
+    is_there: bool = False
+    """Whether the process is in `cwd` already."""
     stdio: Stdio = Stdio()
     terminal: Terminal | None = None
 
@@ -117,7 +119,8 @@ def _settle(command: Command) -> None:
     with timed(_log, "%s", command.identity.describe()):
         assume(command.identity, own_proc())
     process.set_pdeathsig(signal.SIGKILL)
-    _change_directory(command.cwd)
+    if not command.is_there:
+        _change_directory(command.cwd)
     _reset_signals()
 
 
@@ -156,33 +159,53 @@ def execute(programs: Sequence[tuple[bytes, ...]], environment: dict[bytes, byte
     """execve(2) the first of `programs` that exists, looked up in PATH as execvp(3) does.
 
     :raises CommandNotFound: none exists.
-    :raises CommandNotExecutable: one exists, and the kernel refuses it.
+    :raises CommandNotExecutable: one exists, or may exist where this user may not look, and cannot be executed.
     """
-    refusal: OSError | None = None
-    for arguments in programs:
-        for path in _candidates(arguments[0], environment.get(b"PATH", DEFAULT_PATH)):
-            reason = _execute(path, arguments, environment)
-            refusal = refusal or reason
-    name = programs[0][0].decode(errors="backslashreplace")
-    if refusal is not None:
-        raise CommandNotExecutable(f"{channel.describe(refusal)}", "check the file's mode and type")
-    raise CommandNotFound(
-        f"command not found: {name}", "it is looked for in the session's PATH; see cntr attach --help"
+    refusals = [
+        _execute(path, arguments, environment)
+        for arguments in programs
+        for path in _candidates(arguments[0], environment.get(b"PATH", DEFAULT_PATH))
+    ]
+    for refusal in refusals:
+        if os.path.lexists(refusal.filename) or (b"/" in programs[0][0] and refusal.errno not in _ABSENT):
+            raise _not_executable(refusal)
+    raise _not_found(programs[0][0], [refusal.filename for refusal in refusals if refusal.errno not in _ABSENT])
+
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR)
+
+
+def _not_executable(refusal: OSError) -> CommandNotExecutable:
+    path, reason = refusal.filename.decode(errors="backslashreplace"), str(refusal.strerror).lower()
+    if os.path.isdir(refusal.filename):
+        return CommandNotExecutable(f"cannot execute {path}: it is a directory", "give a program")
+    hint = "check its mode and type, and the modes of the directories above it"
+    return CommandNotExecutable(f"cannot execute {path}: {reason}", hint)
+
+
+def _not_found(program: bytes, closed: list[bytes]) -> CommandNotFound:
+    """`closed` are the paths below directories of PATH that this user may not search."""
+    name = program.decode(errors="backslashreplace")
+    if not closed:
+        hint = "it is looked for in the session's PATH; see cntr attach --help"
+        return CommandNotFound(f"command not found: {name}", hint)
+    places = ", ".join(os.path.dirname(path).decode(errors="backslashreplace") for path in closed)
+    return CommandNotFound(
+        f"command not found: {name}; there is no permission to look in {places}", "choose another user with --user"
     )
 
 
-def _execute(path: bytes, arguments: tuple[bytes, ...], environment: dict[bytes, bytes]) -> OSError | None:
-    """execve(2) `path`; why the kernel refuses it, None where there is no such file."""
+def _execute(path: bytes, arguments: tuple[bytes, ...], environment: dict[bytes, bytes]) -> OSError:
+    """execve(2) `path`; why the kernel refuses it."""
     _log.debug("execute %r", path)
     try:
         os.execve(path, arguments, environment)
-    except (FileNotFoundError, NotADirectoryError):
-        refusal = OSError(errno.ENOENT, "its interpreter or loader is missing", path)
     except OSError as error:
         if error.errno == errno.ENOEXEC:
             _execute_script(path, arguments, environment)  # pragma: no cover - execve(2) keeps no data
-        refusal = OSError(error.errno, os.strerror(error.errno or 0), path)
-    return refusal if os.path.lexists(path) else None  # it may be below a directory of PATH that may not be searched
+        is_there = error.errno in _ABSENT and os.path.lexists(path)
+        reason = "its interpreter or loader is missing" if is_there else os.strerror(error.errno or 0)
+        return OSError(error.errno, reason, path)
 
 
 def _candidates(program: bytes, path: bytes) -> list[bytes]:

@@ -64,12 +64,18 @@ def decide(target: Target, user: User | None, cap_add: int, inherit: frozenset[s
         user_namespace=target.namespaces.get("user"),
         no_new_privs="no_new_privs" in inherit and bool(target.status.no_new_privs),
         umask=target.status.umask if "umask" in inherit else None,
-        rlimits=target.rlimits if "rlimits" in inherit else {},
+        rlimits=_limits(target) if "rlimits" in inherit else {},
         oom_score_adj=target.oom_score_adj if "oom_score_adj" in inherit else None,
         profile=target.profile if "lsm" in inherit else None,
         last_cap=target.last_cap,
         filter=container_filter(target) if "seccomp" in inherit else NO_FILTER,
     )
+
+
+def _limits(target: Target) -> dict[int, tuple[int, int]]:
+    """Without the number of processes: it counts all that the user has on the machine, the application's and ours, so
+    that a session would neither start nor fork (getrlimit(2)). The cgroup's limit holds."""
+    return {number: values for number, values in target.rlimits.items() if number != resource.RLIMIT_NPROC}
 
 
 def user_of(target: Target) -> User:

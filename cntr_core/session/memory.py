@@ -17,7 +17,7 @@ class MemoryWatch:
     """
 
     def __init__(self, target: Target, *, joins_cgroup: bool) -> None:
-        self._events = cgroups.memory_events(target.process.pid if joins_cgroup else os.getpid())
+        self._events = cgroups.memory_events(target.thread if joins_cgroup else os.getpid())
         self._before = cgroups.oom_kills(self._events)
 
     def check(self, code: int) -> int:

@@ -58,7 +58,7 @@ def _open_namespace(target: ContainerProcess, lacking: list[str]) -> int:
 
 def _opened(target: ContainerProcess) -> int:
     try:
-        return os.open(f"/proc/{target.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(f"/proc/{procfs.living_thread(target.pid)}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError):  # pragma: no cover - a race: it was held as alive just before
         raise ContainerNotRunning(f"{target.container.ref} ended just now", "start it again") from None
 
@@ -87,7 +87,7 @@ def _join(namespace: int, target: ContainerProcess) -> None:
 
 def _inner_ids(pid: int) -> tuple[int, int]:
     """Who we are in the namespace of a process: root where it has no number for us, since nobody can do nothing."""
-    with owned(procfs.open_process(pid)) as directory:
+    with owned(procfs.open_process(procfs.living_thread(pid) or pid)) as directory:
         maps = [idmap.IdMapping.parse(procfs.read(directory, name)) for name in ("uid_map", "gid_map")]
     uid, gid = (m.to_inside(number) for m, number in zip(maps, (os.geteuid(), os.getegid()), strict=True))
     return uid or 0, gid or 0

@@ -24,11 +24,13 @@ class Target:
     """A held process: its descriptors stay valid, and name it and no other, as long as the context is open.
 
     `root` is ``/proc/PID/root`` and so the process's own root, also when it is chrooted; `cwd` is a path below it.
+    `thread` is the path below /proc of its main thread, or of another where that has ended.
     `namespaces` holds only those that differ from the caller's. `cgroup_procs` are the ``cgroup.procs`` files, open for
     writing.
     """
 
     process: ContainerProcess
+    thread: str
     pidfd: int
     root: int
     cwd: bytes
@@ -68,15 +70,18 @@ def pin_target(process: ContainerProcess, *, join_cgroup: bool = True) -> Iterat
 
 
 def _read(process: ContainerProcess, pidfd: int, join_cgroup: bool, stack: ExitStack) -> Target:
-    pid = process.pid
-    directory = procfs.open_process(pid)
+    thread = procfs.living_thread(process.pid)
+    if thread is None:  # pragma: no cover - a race: it lived just before
+        raise ProcessLookupError
+    directory = procfs.open_process(thread)
     stack.callback(os.close, directory)
     if join_cgroup:
-        _check_cgroup(process)
+        _check_cgroup(process, thread)
     status = procfs.read_status(directory)
-    namespaces = _foreign_namespaces(pid, stack)
+    namespaces = _foreign_namespaces(thread, stack)
     return Target(
         process=process,
+        thread=thread,
         pidfd=pidfd,
         root=_opened(stack, "root", directory),
         cwd=_cwd(directory),
@@ -85,7 +90,7 @@ def _read(process: ContainerProcess, pidfd: int, join_cgroup: bool, stack: ExitS
         environment=procfs.read_environ(directory),
         users=_ids(directory, "uid_map", namespaces),
         groups=_ids(directory, "gid_map", namespaces),
-        cgroup_procs=_cgroup_procs(pid, stack) if join_cgroup else (),
+        cgroup_procs=_cgroup_procs(thread, stack) if join_cgroup else (),
         rlimits=limits.read_limits(directory),
         oom_score_adj=int(procfs.read(directory, "oom_score_adj")),
         profile=_profile(directory),
@@ -106,9 +111,9 @@ def _opened(stack: ExitStack, name: str, directory: int) -> int:
     return fd
 
 
-def _foreign_namespaces(pid: int, stack: ExitStack) -> dict[str, int]:
+def _foreign_namespaces(thread: str, stack: ExitStack) -> dict[str, int]:
     """The namespaces to join. A mount namespace is always kept: the session makes its own out of it."""
-    opened = open_namespaces(pid)
+    opened = open_namespaces(thread)
     for fd in opened.values():
         stack.callback(os.close, fd)
     for kind in ("mnt", "pid"):
@@ -127,28 +132,28 @@ def _profile(directory: int) -> lsm.LsmProfile | None:
     return profile if profile and profile.confines else None
 
 
-def _check_cgroup(process: ContainerProcess) -> None:
-    if cgroups.frozen(process.pid):
+def _check_cgroup(process: ContainerProcess, thread: str) -> None:
+    if cgroups.frozen(thread):
         raise ContainerNotRunning(
             f"the cgroup of {process.container.ref} is frozen, so no command could run in it",
             "thaw or unpause the container, or use --no-cgroup",
         )
-    if cgroups.pids_full(process.pid):
+    if cgroups.pids_full(thread):
         raise ContainerNotRunning(
             f"{process.container.ref} has as many processes as its pids limit allows",
             "raise the limit, or use --no-cgroup",
         )
 
 
-def _cgroup_procs(pid: int, stack: ExitStack) -> tuple[int, ...]:
-    if hidden := cgroups.unreachable(pid):
+def _cgroup_procs(thread: str, stack: ExitStack) -> tuple[int, ...]:
+    if hidden := cgroups.unreachable(thread):
         paths = ", ".join(sorted({os.fsdecode(cgroup.path) for cgroup in hidden}))
         raise PermissionMissing(
             f"the container's cgroup cannot be joined (no mount shows {paths})",
             "use --no-cgroup to leave the session in yours",
         )
     fds = []
-    for path in cgroups.procs_files(pid):
+    for path in cgroups.procs_files(thread):
         try:
             fds.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
         except OSError as error:  # pragma: no cover - root may, and an ordinary user is not asked to

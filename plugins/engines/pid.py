@@ -32,8 +32,9 @@ class PidEngine(Engine):
         if status.tgid != pid:
             raise ContainerNotFound(f"{pid} is a thread of process {status.tgid}", f"use pid://{status.tgid}")
         if status.state.startswith(("Z", "X")):
-            raise ContainerNotRunning(f"process {pid} has ended, and was not waited for", "give another process")
-        if not status.has_memory:
+            if not procfs.living_thread(pid):
+                raise ContainerNotRunning(f"process {pid} has ended, and was not waited for", "give another process")
+        elif not status.has_memory:
             raise ContainerNotRunning(f"process {pid} is a kernel thread", "give another process")
         return [Container(self.name, name, name, ContainerState.RUNNING, pid)]
 

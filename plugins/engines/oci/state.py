@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cntr_core.errors import ContainerNotFound, EngineError, UsageError
-from cntr_core.kernel.procfs import parse_stat
+from cntr_core.kernel.procfs import living_thread, parse_stat
 from cntr_core.kernel.user_namespaces import user_outside
 
 if TYPE_CHECKING:
@@ -172,6 +172,6 @@ def _lives(pid: int, start_time: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             status = parse_stat(file.read())
+        return status.start_time == start_time and living_thread(pid) is not None
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return status.start_time == start_time and status.state != "Z"

@@ -302,7 +302,35 @@ def test_a_program_whose_interpreter_is_missing(debian: Running) -> None:
     result = cntr("exec", debian.name, "--", "/tmp/bad")
     docker_exec(debian.name, "rm", "/tmp/bad")
     assert result.returncode == 126
-    assert b"its interpreter or loader is missing: /tmp/bad" in result.stderr
+    assert b"cannot execute /tmp/bad: its interpreter or loader is missing" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["attach", "exec"])
+def test_a_command_that_may_not_be_executed_is_not_said_to_be_absent(docker_run: DockerRun, command: str) -> None:
+    """126 and 127 as docker has them, and what is missing in words."""
+    name = docker_run("debian", command=("sleep", "1000"))
+    script = "mkdir -m 755 /open; cp /bin/true /root/closed; cp /bin/true /open/plain; chmod 644 /open/plain"
+    docker_exec(name, "sh", "-c", script)
+    below = "/var/lib/cntr" if command == "attach" else ""
+    for words, code, said in (
+        ((f"{below}/root/closed",), 126, f"cannot execute {below}/root/closed: permission denied"),
+        ((f"{below}/root/absent",), 126, f"cannot execute {below}/root/absent: permission denied"),
+        ((f"{below}/open/plain",), 126, f"cannot execute {below}/open/plain: permission denied"),
+        ((f"{below}/open",), 126, f"cannot execute {below}/open: it is a directory"),
+        ((f"{below}/open/absent",), 127, f"command not found: {below}/open/absent"),
+        ((f"{below}/open/plain/x",), 127, f"command not found: {below}/open/plain/x"),
+        ((f"{below}/" + "x" * 300,), 126, "file name too long"),
+        (("absent",), 127, "command not found: absent\n"),
+    ):
+        options = ("--user", "1000", "--env", f"PATH=/usr/bin:/bin:{below}/open")
+        result = cntr(command, name, *options, "--", *words)
+        assert (result.returncode, result.stdout) == (code, b""), words
+        assert said in result.stderr.decode()
+    options = ("--user", "1000", "--env", f"PATH=/bin:{below}/root")
+    result = cntr(command, name, *options, "--", "closed")
+    assert result.returncode == 127
+    assert f"command not found: closed; there is no permission to look in {below}/root\n" in result.stderr.decode()
+    assert cntr(command, name, *options, "--", "true").returncode == 0
 
 
 def test_dry_run_prints_the_steps_and_changes_nothing(containers: Containers) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 import pytest
 
 from tests.integration.session.conftest import Containers, Running, state_of
-from tests.support.cntr import PROGRAM, cntr, docker_exec, environment, output, wait_until
+from tests.support.cntr import PROGRAM, cntr, docker_exec, docker_pid, environment, output, wait_until
 from tests.support.images import DockerRun
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse", "strace", "gdb")
@@ -147,6 +148,46 @@ def test_limits_are_taken_over_as_far_as_allowed(debian: Running) -> None:
     assert "456" not in target
 
 
+@pytest.mark.parametrize(
+    "limit", ["nproc=1", "nofile=8", "as=30000000", "data=2000000", "fsize=0", "sigpending=0", "cpu=1"]
+)
+def test_low_limits_of_the_target_keep_no_session_from_starting(docker_run: DockerRun, limit: str) -> None:
+    name = docker_run("debian", "--user", "48214", command=("prlimit", f"--{limit}", "sleep", "1000"))
+    wait_until(lambda: os.readlink(f"/proc/{docker_pid(name)}/exe").endswith("sleep"), "the application runs")
+    for command in ("attach", "exec"):
+        assert output(command, name, "--", "sh", "-c", "true | cat; echo $(echo works)") == "works\n"
+
+
+def test_a_limit_of_processes_that_docker_sets(docker_run: DockerRun) -> None:
+    # A user who has nothing else on this machine, or else docker itself could not start the application.
+    name = docker_run("debian", "--user", "48213", "--ulimit", "nproc=1", command=("sleep", "1000"))
+    for command in ("attach", "exec"):
+        assert output(command, name, "--", "sh", "-c", "true | cat; echo works") == "works\n"
+
+
+def test_a_working_directory_that_the_user_may_not_enter(docker_run: DockerRun) -> None:
+    """As with docker: it is entered before the user is changed."""
+    name = docker_run("debian", "--workdir", "/root", "--cap-drop", "ALL", command=("sleep", "1000"))
+    docker_exec(name, "sh", "-c", "mkdir -p /srv/closed; chmod 700 /srv/closed")
+    for user in ("1000", "root"):
+        assert output("exec", name, "--user", user, "--", "/bin/pwd", "-P") == "/root\n"
+        assert output("exec", name, "--user", user, "--cwd", "/srv/closed", "--", "/bin/pwd", "-P") == "/srv/closed\n"
+        cwd = ("--cwd", "target")
+        assert output("attach", name, "--user", user, *cwd, "--", "/bin/pwd", "-P") == "/var/lib/cntr/root\n"
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_a_working_directory_among_our_descriptors_is_none(debian: Running, number: int) -> None:
+    """WORKDIR /proc/self/fd/N, which led to the host by the runtime's descriptors (CVE-2024-21626)."""
+    for process in ("self", "thread-self", "1/root/proc/self"):
+        for command in ("attach", "exec"):
+            result = cntr(command, debian.name, "--cwd", f"/proc/{process}/fd/{number}", "--", "/bin/pwd")
+            if result.returncode == 0:  # what the command itself has open: its own directory of the container's /proc
+                assert re.fullmatch(rb"/proc/\d+\n", result.stdout)
+            else:
+                assert b"cannot be entered" in result.stderr
+
+
 def test_variables_are_the_containers_on_wish_and_secrets_stay_outside(debian: Running) -> None:
     secret = {"AWS_SECRET_ACCESS_KEY": "hunter2", "DBUS_SESSION_BUS_ADDRESS": "unix:path=/x", "TERM": "vt100"}
     printed = cntr("attach", debian.name, "--container-env", "--", "env", "-0", env=secret).stdout
@@ -193,7 +234,7 @@ def test_env_user_cwd_and_capabilities_can_be_chosen(debian: Running) -> None:
 
 def test_numbers_that_are_no_ids_make_nobody_root(containers: Containers) -> None:
     container = containers.get("user-1000")
-    for user in ("4294967295", "4294967296", "99999999999999999999", "1000:4294967295", ""):
+    for user in ("4294967295", "4294967296", "99999999999999999999", "1000:4294967295"):
         for command in ("attach", "exec"):
             result = cntr(command, container.name, "--user", user, "--", "id", "-u")
             assert (result.returncode, result.stdout) == (125, b"")
