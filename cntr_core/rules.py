@@ -58,8 +58,8 @@ class RuleContext:
     `used` has the real paths that the run saw to exist, each with the operations in FUSE's words (lookup, open, read,
     readlink, readdir …). `absent` has those that it looked for in vain. `kept` has the real paths that are kept so far,
     by the trace and by the rules before, and `fresh` those of them that this rule has not been shown yet: a rule that
-    looks into files looks into these alone, and so into each one once. `environment` and `working_dir` are the image's,
-    `arguments` the words of the commands that ran, and `layers` is how many layers the image has.
+    looks into files looks into these alone, and so into each one once. `environment`, `working_dir` and `volumes` are
+    the image's, `arguments` the words of the commands that ran, and `layers` is how many layers the image has.
     """
 
     image: ImageView
@@ -70,6 +70,7 @@ class RuleContext:
     environment: Mapping[str, str]
     working_dir: bytes = b"/"
     arguments: tuple[bytes, ...] = ()
+    volumes: tuple[bytes, ...] = ()
     layers: int = 1
 
     @property

@@ -117,6 +117,7 @@ def _context(
         environment=config.environment,
         working_dir=os.fsencode(config.working_dir or "/"),
         arguments=tuple(map(os.fsencode, dict.fromkeys(words))),
+        volumes=tuple(map(os.fsencode, config.volumes)),
         layers=len(layers.tars),
     )
 

@@ -52,17 +52,27 @@ def write_bundle(directory: str, root: int, config: ImageConfig, request: Bundle
 
 
 def stop_signal(text: str) -> int:
-    """The number of an image's STOPSIGNAL, a name with or without SIG or a number; SIGTERM where it has none.
+    """The number of an image's STOPSIGNAL: a name in any case, with or without SIG, RTMIN+N, RTMAX-N, or a number (as
+    docker reads it, moby/sys/signal); SIGTERM where it has none.
 
     :raises ImageError: there is no such signal.
     """
-    match = re.fullmatch(r"(?P<realtime>(SIG)?RTMIN\+?)?(?P<number>[0-9]{0,2})", text)
-    number = int(match["number"] or 0) + (signal.SIGRTMIN if match["realtime"] else 0) if match else 0
-    names = signal.Signals.__members__
-    found = names.get(text) or names.get(f"SIG{text}") or number
+    name = text.upper().removeprefix("SIG")
+    found = _numbered(name) or signal.Signals.__members__.get(f"SIG{name}", 0)
     if text and not 0 < found <= signal.SIGRTMAX:
         raise ImageError(f"the image's stop signal {text!r} does not exist")
     return int(found or signal.SIGTERM)
+
+
+def _numbered(name: str) -> int:
+    """The number of a signal that is written as one, or by its distance from the first or last of real time; else 0."""
+    match = re.fullmatch(r"(?:(?P<first>RTMIN)\+?|(?P<last>RTMAX)-)?(?P<number>[0-9]{1,2})", name, re.ASCII)
+    if match is None:
+        return 0
+    number = int(match["number"])
+    if match["last"]:
+        return signal.SIGRTMAX - number if number <= signal.SIGRTMAX - signal.SIGRTMIN else 0
+    return number + (signal.SIGRTMIN if match["first"] else 0)
 
 
 def _owner_options(root: int, volume: str) -> list[str]:

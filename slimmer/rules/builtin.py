@@ -18,6 +18,7 @@ from .python import Python, PythonPackages
 from .scripts import Shebang
 from .timezones import Timezones
 from .users import Users
+from .volumes import Volumes
 
 RULES: Sequence[Rule] = (
     Elf(),
@@ -34,5 +35,6 @@ RULES: Sequence[Rule] = (
     PhpLibrary(),
     PackageDatabases(),
     SmallDirectories(),
+    Volumes(),
     Application(),
 )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from cntr_core.errors import CntrError, KernelFeatureMissing
+from cntr_core.errors import CntrError, CommandNotFound, KernelFeatureMissing
 from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node, ServedMount
 from cntr_core.images import ImageConfig, remove_tree
 from cntr_core.images.temporary import temporary_directory
@@ -31,6 +31,9 @@ from .container import OwnContainer
 from .output_collector import Output, collected_output
 
 _log = logging.getLogger(__name__)
+
+MOUNTED = "if it is mounted where the image runs, mount it here, too: --engine docker -v FILE:PATH"
+"""A hint where the command is not found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def running(
         output = Output.below(bundle)
         streams = stack.enter_context(collected_output(output, lambda: _clean(runtime, bundle), lock))
         stack.callback(runtime.delete)
-        with timed(_log, "create the container by %s", program):
+        with timed(_log, "create the container by %s", program), _explained():
             pid = runtime.create(bundle, streams)
         container = OwnContainer(pid, launch.config.environment, runtime, output, streams, observer, number, server)
         stack.callback(container.close)
@@ -87,6 +90,15 @@ def running(
             observer.enter(Phase.START)
         runtime.start()
         yield container
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Whose command is not in the image may have it mounted where it runs."""
+    try:
+        yield
+    except CommandNotFound as error:
+        raise CommandNotFound(error.message, MOUNTED) from error
 
 
 def _mount_root(bundle: str, tree: AbstractContextManager[ServedMount], stack: ExitStack) -> int | None:

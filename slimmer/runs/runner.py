@@ -19,8 +19,10 @@ from ..probes.spec import Probe
 from ..request import RunOptions
 from ..trace.record import AccessTrace
 from .backends import backend_of
-from .embedded import Launch
+from .embedded import MOUNTED, Launch
 from .observe import Observed, Say, observe
+
+_NOT_FOUND = 127  # the shell's exit code where there is no such command, and the shim's
 
 
 class Runner:
@@ -95,4 +97,6 @@ def _advice(outcome: Outcome) -> str:
     for one in outcome.observations:
         if f"{one.subject} answered {one.facts.get('status')}" in outcome.detail:
             return f"if that is right, write --probe {one.subject}={one.facts['status']}; else ask for another page"
+    if f"ended with code {_NOT_FOUND}" in outcome.detail:
+        return MOUNTED
     return "start it with cntr run, and find out what is wrong"

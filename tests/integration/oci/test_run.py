@@ -243,9 +243,10 @@ def test_a_container_removes_itself_where_asked(cntr: Cntr, make_image: MakeImag
     wait_until(lambda: not cntr.state.exists(), "the container to go")
 
 
-def test_stopping_sends_the_images_stop_signal(cntr: Cntr, make_image: MakeImage, tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", ["SIGQUIT", "sigquit", "3"])
+def test_stopping_sends_the_images_stop_signal(cntr: Cntr, make_image: MakeImage, tmp_path: Path, written: str) -> None:
     script = "trap 'echo asked; exit' QUIT; echo ready; while :; do sleep 0.1; done"
-    cntr.run("run", "-d", "--name", "box", make_image(StopSignal="SIGQUIT"), "--", "sh", "-c", script)
+    cntr.run("run", "-d", "--name", "box", make_image(StopSignal=written), "--", "sh", "-c", script)
     log = tmp_path / "log"
     wait_until(lambda: "ready" in (cntr.state / "box/log").read_text(), "the trap")
     os.link(cntr.state / "box/log", log)

@@ -98,3 +98,13 @@ def test_a_job_with_a_health_check_and_a_port_that_its_base_exposes(slim: Slim, 
 def test_a_job_that_fails_is_no_original(slim: Slim, app: MakeApp) -> None:
     result = slim(app("exit 3", Healthcheck={"Test": ["CMD", "false"]}))
     assert result.code == 125 and "ended with code 3" in result.stderr
+
+
+def test_a_command_that_is_mounted_where_the_image_runs(slim: Slim, app: MakeApp) -> None:
+    result = slim(app("true", Entrypoint=["/mounted.sh"]))
+    assert result.code == 127
+    assert (
+        "hint: if it is mounted where the image runs, mount it here, too: --engine docker -v FILE:PATH" in result.stderr
+    )
+    result = slim(app("exec /mounted.sh"))
+    assert result.code == 125 and "-v FILE:PATH" in result.stderr

@@ -25,6 +25,7 @@ def pair(slim: Slim, app: MakeApp) -> str:
         "cat /data/used; trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done",
         file("data/used", b"used"),
         file("data/extra", b"extra"),
+        file("data/looked", b"looked"),
         symlink("data/link", "extra"),
         layers=(tar(file("data/gone"), file("data/later", b"later")), tar(file("data/.wh.gone"))),
         Labels={"mine": "kept"},
@@ -160,11 +161,14 @@ def test_a_container_on_both_halves_notes_what_came_from_the_fat_one(slim: Slim,
     start = ("run", "--detach", "--name", "web", "--fallback", "--misses", "misses", SLIM)
     assert slim.cntr(*start).returncode == 0
     try:
+        looked = slim.cntr("attach", "oci://web", "--", "cat", "/var/lib/cntr/data/looked")
+        assert (looked.returncode, looked.stdout) == (0, "looked"), looked.stderr
         assert slim.cntr("exec", "oci://web", "--", "cat", "/data/link", "/data/used").stdout == "extraused"
     finally:
         assert slim.cntr("stop", "--timeout", "1", "web").returncode == 0
     misses = (slim.place / "misses").read_text().splitlines()
     assert {"/data/link", "/data/extra"} <= set(misses) and "/data/used" not in misses
+    assert "/data/looked" not in misses, "what an engineer looks at is no miss of the container"
     result = slim.made(pair, "--probe", "quiet:0.2s", "--include-from", "misses")
     assert {"/data/link", "/data/extra"} <= result.paths()
 

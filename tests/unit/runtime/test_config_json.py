@@ -70,13 +70,23 @@ def test_no_content_of_the_files_crashes_us(passwd: bytes, group: bytes, user: s
         ("RTMIN+3", signal.SIGRTMIN + 3),
         ("SIGRTMIN+3", signal.SIGRTMIN + 3),
         ("SIGRTMIN", signal.SIGRTMIN),
+        ("sigterm", signal.SIGTERM),
+        ("Quit", signal.SIGQUIT),
+        ("15", 15),
+        ("SIGRTMAX", signal.SIGRTMAX),
+        ("SIGRTMAX-1", signal.SIGRTMAX - 1),
+        ("rtmax-14", signal.SIGRTMAX - 14),
+        ("sigrtmin+15", signal.SIGRTMIN + 15),
+        ("SIGCLD", signal.SIGCHLD),
     ],
 )
 def test_stop_signals_are_names_or_numbers(text: str, number: int) -> None:
     assert stop_signal(text) == number
 
 
-@pytest.mark.parametrize("text", ["SIGNOTHING", "0", "65", "-1", "SIGRTMIN+99", "9 ", "٣"])
+@pytest.mark.parametrize(
+    "text", ["SIGNOTHING", "0", "65", "-1", "SIGRTMIN+99", "SIGRTMAX-99", "SIGRTMAX+1", "SIG", "SIGSIGTERM", "9 ", "٣"]
+)
 def test_stop_signals_that_do_not_exist_are_refused(text: str) -> None:
     with pytest.raises(ImageError, match="does not exist"):
         stop_signal(text)

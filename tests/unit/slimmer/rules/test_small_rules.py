@@ -14,6 +14,7 @@ from cntr_slimmer.rules.libc import Libc
 from cntr_slimmer.rules.scripts import Shebang
 from cntr_slimmer.rules.timezones import Timezones
 from cntr_slimmer.rules.users import Users
+from cntr_slimmer.rules.volumes import Volumes
 
 from tests.unit.slimmer.rules.trees import ask, plant
 
@@ -257,3 +258,17 @@ def test_many_entries_are_no_plugins(tmp_path: Path, entries: int, kept: bool) -
 def test_large_files_are_no_plugins_behind_links_either(tmp_path: Path, size: int, kept: bool) -> None:
     plant(tmp_path, {"plugins/link": "->../large", "large": bytes(size)})
     assert bool(_listed(tmp_path)) == kept
+
+
+# Volumes
+
+
+def test_new_volumes_begin_with_what_the_image_has_there(tmp_path: Path) -> None:
+    plant(tmp_path, {"/v/f": "", "/v/d/g": "", "/v/l": "->f", "/w/h": "", "/link": "->w", "/vx": ""})
+    assert set(ask(tmp_path, [Volumes()], [], volumes=(b"/v", b"/link", b"/absent"))) == {
+        "/v/f",
+        "/v/d/g",
+        "/v/l",
+        "/w/h",
+    }
+    assert ask(tmp_path, [Volumes()], []) == {}
