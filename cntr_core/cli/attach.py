@@ -79,6 +79,7 @@ def _options(tools: Tools, inside: Inside, session: Session, command: list[str] 
         rw_tools=tools.rw_tools,
         container_env=tools.container_env,
         container_tmp=tools.is_tmp_shared(),
+        links_inside=tools.are_links_inside(),
         fat=tools.shown_fat(),
         scratch=tools.scratch,
         shell=tools.shell,
@@ -110,8 +111,8 @@ def _greet(process: ContainerProcess, options: SessionOptions) -> None:
     if sys.stdin.isatty() and sys.stderr.isatty():
         shown = "its files and its fat image's are /" if options.fat is not None else f"the tools are {options.tools}"
         output.say(f"{process.container.ref}: the container's files are in /var/lib/cntr, {shown}")
-        if options.fat is None:
-            output.say("absolute links in /var/lib/cntr lead to the tools' files, but for those to /run")
+        if options.fat is None and not options.links_inside:
+            output.say("absolute links in there lead to the tools' files, but for /run; see --links")
 
 
 def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str]:
@@ -129,6 +130,7 @@ def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str
         *(word for name in inside.variables() for word in ("--env", _with_value(name))),
         *(word for name in inside.cap_add or () for word in ("--cap-add", name)),
         *(("--tmp", tools.tmp) if tools.is_tmp_shared() else ()),
+        *(("--links", tools.links) if tools.are_links_inside() else ()),
         *(("--container-env",) if tools.container_env else ()),
         *(("--privileged",) if inside.privileged else ()),
         *(("--no-cgroup",) if inside.no_cgroup else ()),

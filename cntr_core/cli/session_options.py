@@ -106,6 +106,14 @@ Backend = Annotated[
         help="Use this filesystem backend, see cntr plugins; auto: the fastest that works and is safe.",
     ),
 ]
+Links = Annotated[
+    str,
+    typer.Option(
+        metavar="tools|container",
+        help="Let absolute links in /var/lib/cntr lead to the tools' files, as the kernel follows them, or to the "
+        "container's, by a filesystem server.",
+    ),
+]
 Tmp = Annotated[
     str,
     typer.Option(
@@ -179,12 +187,21 @@ class Tools:
     tools: ToolsSource = "host"
     fs: Backend = AUTO
     tmp: Tmp = "private"
+    links: Links = "tools"
     rw_tools: RwTools = False
     container_env: ContainerEnv = False
     fat: Fat = False
     fat_image: FatImage = None
     scratch: Scratch = False
     shell: Shell = None
+
+    def are_links_inside(self) -> bool:
+        """Whether links lead into the container; :raises UsageError: ``--links`` says neither that nor the contrary."""
+        if self.links not in ("tools", "container"):
+            raise UsageError(f"--links cannot be '{self.links}'", "use tools or container")
+        if self.links == "container" and (self.fat or self.fat_image is not None):
+            raise UsageError("--links is not for --fat, whose root is the container's", "leave it out")
+        return self.links == "container"
 
     def is_tmp_shared(self) -> bool:
         """Whether ``/tmp`` is the container's; :raises UsageError: ``--tmp`` says neither that nor the contrary."""

@@ -71,7 +71,8 @@ class MountRequest:
     `branches` are merged, the topmost first (whiteouts as in overlayfs: a character device 0/0, or the xattr
     ``trusted.overlay.opaque``). Only the first may be written, and only when `read_only` is false.
     `immutable` promises that nobody changes the branches behind the mount, so everything may be cached for
-    ever. `source` is the name in mountinfo. `observer` is None when nobody watches.
+    ever. `source` is the name in mountinfo. `observer` is None when nobody watches. With `links_inside` an absolute
+    symbolic link reads as the relative one to the same place below the root of the mount.
     """
 
     branches: Sequence[Tree]
@@ -79,6 +80,7 @@ class MountRequest:
     immutable: bool = False
     source: str = "cntr"
     observer: Observer | None = None
+    links_inside: bool = False
 
 
 class ServedMount(ABC):

@@ -69,7 +69,8 @@ def attach(
             branches = stack.enter_context(ready.branches())
         with timed(_log, "mount %d branches by %s", len(branches), filesystem.name):
             mount = stack.enter_context(filesystem.mount(MountRequest(branches=branches, read_only=ready.read_only)))
-        return _run(ready.target, ready.plan, mount, warn)
+        view = stack.enter_context(filesystem.mount(_view(ready.target))) if options.links_inside else None
+        return _run(ready.target, ready.plan, mount, warn, view)
 
 
 def describe_attach(
@@ -179,11 +180,18 @@ def execute(
         return _run(target, plan_exec(target, options, caller), None, warn)
 
 
-def _run(target: Target, plan: AttachPlan, mount: ServedMount | None, warn: Warn) -> int:
+def _view(target: Target) -> MountRequest:
+    """The container's tree with links that stay inside; the session may write, and the container does at any time."""
+    return MountRequest(branches=(DirectoryTree(target.root),), read_only=False, links_inside=True)
+
+
+def _run(
+    target: Target, plan: AttachPlan, mount: ServedMount | None, warn: Warn, view: ServedMount | None = None
+) -> int:
     for warning in plan.warnings:
         warn(warning)
     memory = MemoryWatch(target, joins_cgroup=plan.joins_cgroup)
-    return memory.check(run_session(target, plan, mount))
+    return memory.check(run_session(target, plan, mount, view))
 
 
 def describe_execute(

@@ -52,6 +52,8 @@ class SessionOptions:
     forward_sockets: tuple[str, ...] = ()
     container_tmp: bool = False
     """Whether ``/tmp`` and ``/var/tmp`` are the container's own."""
+    links_inside: bool = False
+    """Whether absolute links below ``/var/lib/cntr`` lead into the container."""
     timeout: float | None = None
     terminal: bool | None = None
     """Whether the command gets a terminal; None: if the caller's stdin and stdout are one."""
@@ -118,7 +120,8 @@ def plan_attach(
     cwd = _attach_cwd(target, options)
     command = Command(programs, environment, cwd, identity, target.cgroup_procs, adopt=True)
     own = _places(target, options, tools, files)
-    return _plan(target, options, _nested_steps(target, identity, root, own, forwards), command, forwards)
+    container = steps.PlaceView() if options.links_inside else steps.PlaceContainer()
+    return _plan(target, options, _nested_steps(target, identity, root, container, own, forwards), command, forwards)
 
 
 def plan_whole(
@@ -134,7 +137,9 @@ def plan_whole(
     root = f"the container's root over {fat} (writes are {kept}, by {filesystem})"
     programs = _programs(options, merged_root.shells(target.environment))
     command = _own_command(target, options, identity, programs, caller, adopt=True)
-    return _plan(target, options, _nested_steps(target, identity, root, (), forwards), command, forwards)
+    return _plan(
+        target, options, _nested_steps(target, identity, root, steps.PlaceContainer(), (), forwards), command, forwards
+    )
 
 
 def plan_exec(target: Target, options: SessionOptions, caller: Mapping[bytes, bytes]) -> AttachPlan:
@@ -222,15 +227,21 @@ def _first_steps(target: Target, identity: Identity) -> list[Step]:
 
 
 def _nested_steps(
-    target: Target, identity: Identity, root: str, own: Iterable[Step], forwards: tuple[tuple[str, str], ...]
+    target: Target,
+    identity: Identity,
+    root: str,
+    container: Step,
+    own: Iterable[Step],
+    forwards: tuple[tuple[str, str], ...],
 ) -> tuple[Step, ...]:
-    """The steps to a root of the session's own, which `root` describes; `own` are those between all others."""
+    """The steps to a root of the session's own, which `root` describes; `container` shows the container's tree there,
+    and `own` are those between all others."""
     owner = host_ids(target, identity)
     return (
         *_first_steps(target, identity),
         steps.UnshareMounts(),
         steps.AttachRoot(root),
-        steps.PlaceContainer(),
+        container,
         *(steps.BindSpecial(name) for name in root_layout.SPECIAL),
         *own,
         steps.PivotRoot(),

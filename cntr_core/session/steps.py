@@ -14,6 +14,7 @@ import os
 import socket
 import stat
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..errors import SessionError
@@ -28,10 +29,12 @@ from .target import Target
 
 @dataclass(slots=True)
 class MountContext:
-    """What the steps work on. `root` is the detached mount that becomes ``/``; None for the container's own root."""
+    """What the steps work on. `root` is the detached mount that becomes ``/``; None for the container's own root.
+    `view` is one of the container's tree in which absolute links stay inside, where that is wanted."""
 
     target: Target
     root: int | None
+    view: int | None = None
     container: DetachedMount | None = None
     listeners: list[socket.socket] = field(default_factory=list)
 
@@ -178,6 +181,22 @@ class PlaceContainer(Step):
     def execute(self, context: MountContext) -> None:
         assert context.container is not None
         context.place(context.container, root_layout.CONTAINER)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceView(Step):
+    """The container's tree as a filesystem server of ours shows it; but the kernel's own files, and ``/run`` with its
+    sockets, as they are."""
+
+    def describe(self) -> str:
+        return f"mount the container's tree on /{root_layout.CONTAINER}, absolute links leading inside"
+
+    def execute(self, context: MountContext) -> None:
+        assert context.view is not None
+        context.place(DetachedMount(context.view), root_layout.CONTAINER)
+        for name in (*root_layout.SPECIAL, root_layout.RUN):
+            with suppress(OSError), context.clone(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW) as tree:
+                context.place(tree, f"{root_layout.CONTAINER}/{name}")
 
 
 @dataclass(frozen=True, slots=True)

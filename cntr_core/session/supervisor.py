@@ -61,23 +61,25 @@ _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
-def run_session(target: Target, plan: AttachPlan, mount: ServedMount | None) -> int:
+def run_session(target: Target, plan: AttachPlan, mount: ServedMount | None, view: ServedMount | None = None) -> int:
     """Run `plan` to its end, and give the exit code of its command.
 
-    `mount` becomes the session's root; None for the container's own.
+    `mount` becomes the session's root; None for the container's own. `view` shows the container's tree in it, where the
+    plan does not bind it.
 
     :raises CntrError: the session could not be built, or something of ours failed while it ran.
     """
     with ExitStack() as stack:
-        return _Supervisor(target, plan, mount, stack).run()
+        context = MountContext(target, mount.fd if mount else None, view.fd if view else None)
+        return _Supervisor(context, plan, mount.server if mount else None, stack).run()
 
 
 class _Supervisor:
-    def __init__(self, target: Target, plan: AttachPlan, mount: ServedMount | None, stack: ExitStack) -> None:
-        self._target = target
+    def __init__(self, context: MountContext, plan: AttachPlan, server: int | None, stack: ExitStack) -> None:
+        self._target = context.target
         self._plan = plan
-        self._context = MountContext(target, mount.fd if mount else None)
-        self._server = mount.server if mount else None
+        self._context = context
+        self._server = server
         self._stack = stack
         self._loop = Loop()
         self._outputs: list[Stream] = []

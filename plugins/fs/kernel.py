@@ -97,6 +97,8 @@ def _directories(request: MountRequest) -> list[DirectoryTree | PartialTree]:
     """
     if not request.branches:
         raise UsageError("a mount needs at least one branch", "name a directory")
+    if request.links_inside:
+        raise UsageError("the kernel backend cannot change links", _OTHERS)
     if not request.read_only:
         raise UsageError("the kernel backend is read-only", _OTHERS)
     if request.observer is not None:

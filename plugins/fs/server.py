@@ -92,7 +92,7 @@ def served(request: MountRequest, serve: Serve, mounter: Mounter = fuse_mount) -
             branch = branch_of(request, servers)
             device = _open_device(servers)
             mount = stack.enter_context(_mount(request, device, mounter))
-            filesystem = operations(branch, request.observer, read_only=request.read_only)
+            filesystem = operations(branch, request)
             parent = pidfd_open(os.getpid())
             servers.callback(os.close, parent)
             # No handler of ours may run in the server before it has its own.

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from cntr_core.filesystem import AccessEvent, Branch, Changes, DirEntry, N, Node, Observer, Stat
+from cntr_core.filesystem import AccessEvent, Branch, Changes, DirEntry, MountRequest, N, Node, Observer, Stat
 
 from .caller import Caller
 from .inodes import Inode
@@ -22,8 +22,10 @@ R = TypeVar("R")
 class ObservedOperations(Operations[N]):
     """Tells the observer of each access, in FUSE's words, and who asks, which :meth:`asked_by` says beforehand."""
 
-    def __init__(self, branch: Branch[N], observer: Observer, *, read_only: bool = True) -> None:
-        super().__init__(branch, read_only=read_only)
+    def __init__(
+        self, branch: Branch[N], observer: Observer, *, read_only: bool = True, links_inside: bool = False
+    ) -> None:
+        super().__init__(branch, read_only=read_only, links_inside=links_inside)
         self._observer = observer
         self._pid = 0
 
@@ -124,8 +126,9 @@ class ObservedOperations(Operations[N]):
         return self._watch("listxattr", (number, b""), super().listxattr, number, caller)
 
 
-def operations(branch: Branch[Any], observer: Observer | None, *, read_only: bool) -> Operations[Any]:
-    """The filesystem over `branch`, watched if there is an observer."""
+def operations(branch: Branch[Any], request: MountRequest) -> Operations[Any]:
+    """The filesystem over `branch` that is asked for, watched if there is an observer."""
+    read_only, links_inside, observer = request.read_only, request.links_inside, request.observer
     if observer is None:
-        return Operations(branch, read_only=read_only)
-    return ObservedOperations(branch, observer, read_only=read_only)
+        return Operations(branch, read_only=read_only, links_inside=links_inside)
+    return ObservedOperations(branch, observer, read_only=read_only, links_inside=links_inside)

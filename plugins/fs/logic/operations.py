@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from typing import Generic
 
-from cntr_core.filesystem import Branch, Changes, DirEntry, N, Stat
+from cntr_core.filesystem import Branch, Changes, DirEntry, N, Node, Stat
 
 from . import syscalls
 from .caller import Caller, acting_as, keeping_set_id, writing_as
@@ -30,8 +30,9 @@ class Operations(Generic[N]):
     """Handlers over one branch. Look-ups count: what returns an inode has counted one, until
     :meth:`forget`."""
 
-    def __init__(self, branch: Branch[N], *, read_only: bool = True) -> None:
+    def __init__(self, branch: Branch[N], *, read_only: bool = True, links_inside: bool = False) -> None:
         self.branch = branch
+        self.links_inside = links_inside
         self.read_only = read_only or not branch.writable
         self.inodes = InodeTable(branch.root, stat.S_IFDIR)
         self.handles = Handles(branch)
@@ -91,7 +92,9 @@ class Operations(Generic[N]):
             return inode, self.branch.setattr(node, changes)
 
     def readlink(self, number: int) -> bytes:
-        return self.branch.readlink(self.inodes[number].node)
+        node = self.inodes[number].node
+        target = self.branch.readlink(node)
+        return _relative(node, target) if self.links_inside and target.startswith(b"/") else target
 
     def statfs(self, number: int) -> os.statvfs_result:
         return self.branch.statvfs(self.inodes[number].node)
@@ -300,3 +303,11 @@ class Operations(Generic[N]):
 
     def removexattr(self, number: int, name: bytes) -> None:
         self.branch.removexattr(self._changeable(number), name)
+
+
+def _relative(link: Node, target: bytes) -> bytes:
+    """An absolute target as the link itself would say it relative to its directory."""
+    up, directory = b"", link.parent
+    while directory is not None and directory.parent is not None:
+        up, directory = b"../" + up, directory.parent
+    return up + target.lstrip(b"/") or b"."
