@@ -113,8 +113,16 @@ def summary(results: str) -> str:
     """How the steps went, in a line, and each that failed, in another."""
     with open(results, encoding="utf-8") as file:
         lines = [json.loads(line) for line in file][1:]
-    failed = [f"\n    {line['run']}: {line['step']}\n        {line['detail']}" for line in lines if not line["ok"]]
+    failed = [
+        f"\n    {line['run']}: {line['step']}\n        {_short(line['detail'])}" for line in lines if not line["ok"]
+    ]
     return f"{len(lines) - len(failed)} of {len(lines)} steps passed" + "".join(failed)
+
+
+def _short(detail: str) -> str:
+    """A failure's reason and its last words."""
+    lines = detail.splitlines()
+    return "\n        ".join([*lines[:1], *lines[1:][-3:]])
 
 
 def for_each(wanted: list[Entry], work: Callable[[Entry], str], jobs: int) -> None:

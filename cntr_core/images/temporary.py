@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 
 from .. import leftovers
@@ -31,16 +31,15 @@ def temporary_directory(prefix: str) -> Iterator[tuple[str, int]]:
     _sweep(spool_directory())
     path = os.path.join(spool_directory(), f"{prefix}{secrets.token_hex(8)}")
     leftovers.note(path)
-    try:
-        os.mkdir(path, 0o700)
-        lock = _locked(path)
+    with ExitStack() as held:
         try:
+            os.mkdir(path, 0o700)
+            lock = _locked(path)
+            held.callback(os.close, lock)
             yield path, lock
         finally:
-            os.close(lock)
-    finally:
-        remove_tree(path)
-        leftovers.forget(path)
+            remove_tree(path)  # before the lock is given up: others sweep what nobody holds
+            leftovers.forget(path)
 
 
 def remove_noted() -> None:

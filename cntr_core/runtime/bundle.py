@@ -99,7 +99,8 @@ def _network_files(directory: str, request: BundleRequest) -> Mapping[str, str]:
     """The files that tell the container its name and its network; :raises UsageError: the host's cannot be read."""
     contents = {
         "hostname": f"{request.name}\n",
-        "hosts": _host("/etc/hosts") if request.options.host_network else _HOSTS,
+        # Its own name, too: Java's servers look it up.
+        "hosts": _host("/etc/hosts") if request.options.host_network else f"{_HOSTS}127.0.0.1\t{request.name}\n",
         "resolv.conf": _host("/etc/resolv.conf"),
     }
     for name, content in contents.items():

@@ -89,6 +89,7 @@ def overlay(below: Sequence[str], scratch: str, stack: ExitStack) -> tuple[str, 
         os.mkdir(path)
     os.chmod(upper, 0o755)
     options = f"lowerdir={':'.join(below)},upperdir={upper},workdir={work},redirect_dir=off,metacopy=off,index=off"
+    options += ",volatile"  # dpkg syncs each file to the disk, and apt more; a build that is cut short is thrown away
     stack.enter_context(mounted("overlay", root, "--types", "overlay", "--options", options))
     return upper, root
 

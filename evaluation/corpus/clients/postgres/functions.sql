@@ -1,4 +1,3 @@
-#!/usr/bin/env -S PGPASSWORD=secret psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host=127.0.0.1 --username=postgres --file
 create or replace function twice(x integer) returns integer language sql immutable as 'select 2 * x';
 select twice(21);
 create or replace function greet(name text) returns text language plpgsql as $$ begin return 'hello ' || name; end $$;

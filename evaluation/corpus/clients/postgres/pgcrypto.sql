@@ -1,4 +1,3 @@
-#!/usr/bin/env -S PGPASSWORD=secret psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host=127.0.0.1 --username=postgres --file
 create extension if not exists pgcrypto;
 select encode(digest('a', 'sha256'), 'hex'), crypt('secret', gen_salt('bf')) is not null;
 select pgp_sym_decrypt(pgp_sym_encrypt('hidden', 'key'), 'key');

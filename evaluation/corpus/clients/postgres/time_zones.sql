@@ -1,4 +1,3 @@
-#!/usr/bin/env -S PGPASSWORD=secret psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host=127.0.0.1 --username=postgres --file
 select 1 / ('2024-07-01 12:00+00'::timestamptz at time zone 'Asia/Kathmandu' = '2024-07-01 17:45')::int;
 set timezone = 'America/New_York';
 select '2024-07-01 12:00+00'::timestamptz;

@@ -3,7 +3,7 @@
 set -e
 [ "${1:0:1}" != - ] || set -- influxd "$@"
 if [ "$1" = influxd ] && [ ! -e /var/lib/influxdb/.made ] && [ -n "${INFLUXDB_DB:-}${INFLUXDB_ADMIN_USER:-}" ]; then
-    INFLUXDB_HTTP_BIND_ADDRESS=127.0.0.1:8085 influxd &
+    INFLUXDB_HTTP_AUTH_ENABLED=false INFLUXDB_HTTP_BIND_ADDRESS=127.0.0.1:8085 influxd &
     server=$!
     for _ in $(seq 100); do
         curl -sf http://127.0.0.1:8085/ping && break

@@ -20,10 +20,11 @@ need_password() {
 }
 
 make_cluster() {
-    local options=(--username="$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD"))
-    [ -z "${POSTGRES_INITDB_WALDIR:-}" ] || options+=(--waldir="$POSTGRES_INITDB_WALDIR")
-    [ -n "$POSTGRES_PASSWORD" ] || options=(--username="$POSTGRES_USER")
-    eval "initdb \"\${options[@]}\" ${POSTGRES_INITDB_ARGS:-}"
+    local words="${POSTGRES_INITDB_ARGS:-}"
+    [ -z "${POSTGRES_INITDB_WALDIR:-}" ] || words+=' --waldir="$POSTGRES_INITDB_WALDIR"'
+    # The password's descriptor lives as long as this one command.
+    [ -z "$POSTGRES_PASSWORD" ] || words+=' --pwfile=<(printf "%s\n" "$POSTGRES_PASSWORD")'
+    eval "initdb --username=\"\$POSTGRES_USER\" $words"
     printf '\nhost all all all %s\n' "${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}" >>"$PGDATA/pg_hba.conf"
     sed -i "s/^#listen_addresses.*/listen_addresses = '*'/" "$PGDATA/postgresql.conf"
 }

@@ -19,6 +19,7 @@ if [ "$1" = rabbitmq-server ]; then
     [ -z "${RABBITMQ_DEFAULT_PASS:-}" ] || write default_pass "$RABBITMQ_DEFAULT_PASS"
     [ -z "${RABBITMQ_DEFAULT_VHOST:-}" ] || write default_vhost "$RABBITMQ_DEFAULT_VHOST"
     if [ -n "${RABBITMQ_ERLANG_COOKIE:-}" ]; then
+        rm -f "$HOME/.erlang.cookie"
         printf '%s' "$RABBITMQ_ERLANG_COOKIE" >"$HOME/.erlang.cookie"
         chmod 600 "$HOME/.erlang.cookie"
     fi
