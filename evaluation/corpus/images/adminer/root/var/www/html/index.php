@@ -16,4 +16,5 @@ function adminer_object()
     }
     return new WithoutPassword();
 }
-include glob('/usr/share/adminer/adminer/index.php')[0] ?? '/usr/share/adminer/adminer.php';
+chdir('/usr/share/adminer/adminer');
+include './index.php';
