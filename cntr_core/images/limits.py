@@ -28,5 +28,9 @@ MOST_GLOBAL_XATTRS = 16
 LARGEST_DOCUMENT = 4 << 20
 """Bytes of a manifest, index or configuration: what a registry accepts (distribution-spec 1.1)."""
 
+MOST_ENTRIES = 10_000
+"""Variables, arguments, ports, volumes, labels of a configuration, each. The OCI runtime took a minute for 300,000
+variables, and the kernel does not take them (execve(2), E2BIG)."""
+
 DEEPEST_INDEX, MOST_MANIFESTS = 8, 10_000
 """Indexes within indexes, and the manifests in all of them."""

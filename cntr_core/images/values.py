@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ..errors import ImageError
+from .limits import MOST_ENTRIES
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -132,6 +133,7 @@ class ImageConfig:
         """
         top = Record.parse(raw, "the image's configuration")
         run = top.record("config")
+        _check_entries(run)
         return cls(
             platform=_read_platform(top),
             env=run.texts("Env"),
@@ -146,6 +148,15 @@ class ImageConfig:
             diff_ids=top.record("rootfs").texts("diff_ids"),
             raw=raw,
         )
+
+
+def _check_entries(run: Record) -> None:
+    """:raises ImageError: a list or a table of the configuration has too many."""
+    for key in ("Env", "Entrypoint", "Cmd", "ExposedPorts", "Volumes", "Labels"):
+        value = run.values.get(key)
+        count = len(value) if isinstance(value, (list, dict)) else 0
+        if count > MOST_ENTRIES:
+            raise ImageError(f"{key!r} of the image's configuration has {count} entries, and may have {MOST_ENTRIES}")
 
 
 def environment(lines: Iterable[str]) -> dict[str, str]:

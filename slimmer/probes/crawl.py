@@ -14,6 +14,8 @@ from .web import Page, Request, Web, accepted, entrance
 
 MOST_PAGES = 100
 MOST_STEPS = 5
+_MOST_WAITING = 10 * MOST_PAGES
+"""Links that are remembered for later: a page can have a million."""
 _PAGES = ("text/html", "application/xhtml+xml")
 
 
@@ -82,7 +84,7 @@ class _Crawler:
             found += links.of_css(page.text)
         for link in found:
             below = links.within(link, path, self._target.names())
-            if below is not None and below not in self._known:
+            if below is not None and below not in self._known and len(self._waiting) < _MOST_WAITING:
                 self._known.add(below)
                 self._waiting.append((below, steps + 1))
 

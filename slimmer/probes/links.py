@@ -22,8 +22,9 @@ _LINKS = {
     "track": ("src",),
     "video": ("src", "poster"),
 }
-_CSS = re.compile(r"""url\(\s*["']?([^"')]*)["']?\s*\)|@import\s+["']([^"']*)["']""", re.IGNORECASE)
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+# What is not closed ends with the sheet: were it no match, each next one would be tried up to the end as well.
+_CSS = re.compile(r"""url\(\s*["']?([^"')]*)|@import\s+["']([^"']*)""", re.IGNORECASE)
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 
 
 def of_html(page: str) -> list[str]:
@@ -36,7 +37,8 @@ def of_html(page: str) -> list[str]:
 
 def of_css(sheet: str) -> list[str]:
     """The references in a style sheet: ``url()`` and ``@import``."""
-    return [first or second for first, second in _CSS.findall(_COMMENT.sub("", sheet)) if first or second]
+    found = (first or second for first, second in _CSS.findall(_COMMENT.sub("", sheet)))
+    return [link.strip() for link in found if link]
 
 
 def within(link: str, page: str, hosts: frozenset[str]) -> str | None:

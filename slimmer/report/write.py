@@ -18,6 +18,8 @@ from .schema import Report
 
 _log = logging.getLogger(__name__)
 
+_LARGEST = 1 << 28
+"""Bytes of a report.json: of a million paths."""
 JSON, HTML, TRACE = "report.json", "report.html", "trace.jsonl.zst"
 
 
@@ -48,8 +50,11 @@ def read_report(path: str) -> Report:
     path = os.path.join(path, JSON) if os.path.isdir(path) else path
     try:
         with open(path, "rb") as file:
-            return Report.from_json(msgspec.json.decode(file.read()))
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise ImageError(f"{path} is not a report: it has more than {_LARGEST} bytes", "name a report.json")
+        return Report.from_json(msgspec.json.decode(content))
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}", "make a report with cntr slim") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ImageError(f"{path} is not a report: {error}", "make a new one with cntr slim") from error

@@ -24,7 +24,8 @@ from cntr_core.timing import timed
 from ..probes.running import Executed
 from ..trace.observer import TraceObserver
 from ..trace.record import Phase
-from .output_collector import Output, await_copied
+from .communicate import communicated
+from .output_collector import Log, await_copied
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class OwnContainer:
     pid: int
     environment: Mapping[str, str]
     _runtime: Runtime
-    _output: Output
+    _log: Log
     _streams: Streams
     _observer: TraceObserver | None
     _stop_signal: int
@@ -76,11 +77,11 @@ class OwnContainer:
         """
         if self.ended() is not None:
             raise SessionError("the container has ended", "look at its log")
-        pid_file = f"{self._output.log}.exec"
+        pid_file = f"{self._log.path}.exec"
         line = self._runtime.exec_line(command, pid_file)
         process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
-            stdout, stderr = process.communicate(timeout=timeout)
+            stdout, stderr = communicated(process, timeout)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"{command[0]} did not end within {timeout:g} s") from None
         finally:
@@ -92,7 +93,7 @@ class OwnContainer:
         """What it wrote to stdout and stderr so far; all of it, once it has ended."""
         if self._code is not None:
             await_copied(self._streams)
-        return _content(self._output.log)
+        return self._log.read()
 
     def activity(self) -> int:
         """A counter that grows with every first access to a file; it stands still where nobody watches."""
@@ -151,11 +152,3 @@ def _kill(runc: subprocess.Popen[bytes], pid_file: str) -> None:
         os.kill(int(file.read()), signal.SIGKILL)
     runc.kill()
     runc.communicate()
-
-
-def _content(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return b""

@@ -28,7 +28,7 @@ from cntr_core.timing import timed
 from ..trace.observer import TraceObserver
 from ..trace.record import Phase
 from .container import OwnContainer
-from .output_collector import Output, collected_output
+from .output_collector import Log, collected_output
 
 _log = logging.getLogger(__name__)
 
@@ -78,12 +78,12 @@ def running(
             wanted = MountRequest(branches=branches, immutable=True, source="cntr-image", observer=observer)
             server = _mount_root(bundle, filesystem.mount(wanted), stack)
         _describe(bundle, launch)
-        output = Output.below(bundle)
-        streams = stack.enter_context(collected_output(output, lambda: _clean(runtime, bundle), lock))
+        log = Log(os.path.join(bundle, "log"))
+        streams = stack.enter_context(collected_output(log, lambda: _clean(runtime, bundle), lock))
         stack.callback(runtime.delete)
         with timed(_log, "create the container by %s", program), _explained():
             pid = runtime.create(bundle, streams)
-        container = OwnContainer(pid, launch.config.environment, runtime, output, streams, observer, number, server)
+        container = OwnContainer(pid, launch.config.environment, runtime, log, streams, observer, number, server)
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
         if observer is not None:

@@ -10,35 +10,55 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 
 from cntr_core.runtime import Streams
 
 from .cleanup import DONE, cleanup_process
 
+LARGEST_LOG = 32 << 20
+"""Bytes of a container's output that are kept: its end. Else one that prints without end fills a disk in a second."""
 _CHUNK = 1 << 16
 _PAUSE = 0.002
 _PATIENCE = 1.0
 """Seconds of silence on pipes that somebody still holds open after the container's end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """Paths of the files with what the container wrote: to stdout, to stderr, and to both as it came."""
+class Log:
+    """What the container wrote, in the file `path`: all of it, or the last megabytes where it is more."""
 
-    stdout: str
-    stderr: str
-    log: str
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._fd = -1
+        self._size = 0
 
-    @classmethod
-    def below(cls, directory: str) -> Output:
-        """The three files in one directory."""
-        return cls(*(os.path.join(directory, name) for name in ("stdout", "stderr", "log")))
+    def read(self) -> bytes:
+        """What was kept so far."""
+        return _content(self._before) + _content(self.path)
+
+    def write(self, data: bytes) -> None:
+        """Add to it."""
+        if self._fd < 0 or self._size > LARGEST_LOG // 2:
+            self._begin()
+        with suppress(OSError):  # a full disk loses output, not the container
+            os.write(self._fd, data)
+        self._size += len(data)
+
+    @property
+    def _before(self) -> str:
+        return f"{self.path}.before"
+
+    def _begin(self) -> None:
+        """A new file; what was in the last one is kept, and what was before is not."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            os.replace(self.path, self._before)
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size = 0
 
 
 @contextmanager
-def collected_output(output: Output, clean: Callable[[], None], lock: int) -> Iterator[Streams]:
+def collected_output(log: Log, clean: Callable[[], None], lock: int) -> Iterator[Streams]:
     """The streams for a container; `clean` is called in the collector when this process dies within the block. The
     collector keeps `lock`, the descriptor of the output's directory's lock.
 
@@ -48,7 +68,7 @@ def collected_output(output: Output, clean: Callable[[], None], lock: int) -> It
     stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     out, stdout = os.pipe2(os.O_CLOEXEC)
     err, stderr = os.pipe2(os.O_CLOEXEC)
-    with cleanup_process(clean, partial(_copy, output, (out, err)), needs=(out, err, lock), name="cntr-collector"):
+    with cleanup_process(clean, partial(_copy, log, (out, err)), needs=(out, err, lock), name="cntr-collector"):
         for fd in (out, err):
             os.close(fd)
         try:
@@ -70,13 +90,11 @@ def _waiting(pipe: int) -> int:
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-def _copy(output: Output, pipes: tuple[int, int], alive: int) -> bool:
+def _copy(log: Log, pipes: tuple[int, int], alive: int) -> bool:
     """Write what comes from the pipes until both end, or we are told that all is over; whether we were told."""
-    files = {pipe: _opened(path) for pipe, path in zip(pipes, (output.stdout, output.stderr), strict=True)}
-    log = _opened(output.log)
-    untold = [alive]
-    while files or untold:
-        ready, _, _ = select.select([*files, *untold], [], [], None if untold else _PATIENCE)
+    open_pipes, untold = list(pipes), [alive]
+    while open_pipes or untold:
+        ready, _, _ = select.select([*open_pipes, *untold], [], [], None if untold else _PATIENCE)
         if not ready:
             break
         for fd in ready:
@@ -86,17 +104,16 @@ def _copy(output: Output, pipes: tuple[int, int], alive: int) -> bool:
                     return False
                 untold.clear()
             elif data:
-                _write(data, files[fd], log)
+                log.write(data)
             else:
-                os.close(files.pop(fd))
+                open_pipes.remove(fd)
+                os.close(fd)
     return True
 
 
-def _opened(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-
-
-def _write(data: bytes, *files: int) -> None:
-    for file in files:
-        with suppress(OSError):  # a full disk loses output, not the container
-            os.write(file, data)
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""

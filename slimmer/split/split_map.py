@@ -9,17 +9,18 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import zstandard
 
 from cntr_core.errors import ImageError
+from cntr_core.images.limits import MOST_MEMBERS
 
 FORMAT = "cntr-recipe/1"
-LARGEST_TAIL = 1 << 28
-"""Bytes that may follow a layer's last member: they are kept in memory."""
+LARGEST_TAIL = 1 << 26
+"""Bytes that may follow the last members of all layers: they are kept in memory. Tools write some kilobytes."""
 SLIM, FAT, BOTH = "s", "f", "b"
 """Where a run of records is; of one that is in both images, one copy is left out when joining."""
 
@@ -70,16 +71,22 @@ class SplitMap:
         """
         try:
             with zstandard.ZstdDecompressor().stream_reader(data) as stream:
-                document = json.loads(stream.read(_LARGEST))
+                content = stream.read(_LARGEST + 1)
+            if len(content) > _LARGEST or content.count(b"[") > _MOST_LISTS:
+                raise ValueError("it is larger than that of any image")
+            document = json.loads(content)
             if document["format"] != FORMAT:
                 raise ImageError(f"the split map is of the unknown format {document['format']!r}", "use a newer cntr")
-            layers = tuple(_layer(layer) for layer in document["layers"])
-            return cls(_unpacked(document["config"]), layers, document.get("squashed") is True)
+            return cls(
+                _unpacked(document["config"]), tuple(_layers(document["layers"])), document.get("squashed") is True
+            )
         except (zstandard.ZstdError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ImageError(f"the fat image's split map is damaged: {error}") from error
 
 
-_LARGEST = 1 << 28
+_LARGEST, _MOST_LISTS = 1 << 27, 2 * MOST_MEMBERS
+"""Bytes of the document, and lists in it: one for each run of records, of which an image has fewer than members. What
+is parsed takes up to a hundred times the room."""
 
 
 def _packed(data: bytes) -> str:
@@ -95,20 +102,28 @@ def _rle(layer: LayerMap) -> str | int:
     return len(layer.tail) if not layer.tail.strip(b"\0") else _packed(zlib.compress(layer.tail, 9))
 
 
-def _layer(values: dict[str, Any]) -> LayerMap:
+def _layers(values: Sequence[dict[str, Any]]) -> Iterator[LayerMap]:
+    room = LARGEST_TAIL
+    for one in values:
+        layer = _layer(one, room)
+        room -= len(layer.tail)
+        yield layer
+
+
+def _layer(values: dict[str, Any], room: int) -> LayerMap:
     tail = values["tail"]
     runs: Sequence[Any] = values["runs"]
     if not all(where in (SLIM, FAT, BOTH) and isinstance(size, int) and size > 0 for where, size in runs):
         raise ValueError("a run of records is invalid")
-    return LayerMap(str(values["diffId"]), tuple((where, size) for where, size in runs), _tail(tail))
+    return LayerMap(str(values["diffId"]), tuple((where, size) for where, size in runs), _tail(tail, room))
 
 
-def _tail(tail: str | int) -> bytes:
-    """What :func:`_rle` packed; :raises ValueError: it is larger than any memory should be asked for."""
+def _tail(tail: str | int, room: int) -> bytes:
+    """What :func:`_rle` packed; :raises ValueError: it has more than `room` bytes."""
     if isinstance(tail, int):
-        content = bytes(min(tail, LARGEST_TAIL + 1))
+        content = bytes(min(tail, room + 1))
     else:
-        content = zlib.decompressobj().decompress(_unpacked(tail), LARGEST_TAIL + 1)
-    if len(content) > LARGEST_TAIL:
+        content = zlib.decompressobj().decompress(_unpacked(tail), room + 1)
+    if len(content) > room:
         raise ValueError("what follows a layer's last member is too large")
     return content

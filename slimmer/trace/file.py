@@ -18,7 +18,8 @@ from cntr_core.images.write.atomic import replacing
 from .record import Access, AccessTrace, Phase, Process
 
 FORMAT = "cntr-trace/1"
-_LARGEST = 1 << 30  # bytes, decompressed: some million accesses
+_LARGEST = 1 << 27
+"""Bytes of a trace, decompressed: a million accesses, which take a gigabyte of memory. Large ones have 100,000."""
 _MAGIC = b"\x28\xb5\x2f\xfd"
 
 
@@ -51,7 +52,9 @@ def load(data: bytes, what: str) -> AccessTrace:
     try:
         if data.startswith(_MAGIC):
             with zstandard.ZstdDecompressor().stream_reader(data) as stream:
-                data = stream.read(_LARGEST)
+                data = stream.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST} bytes")
         head, *lines = data.decode().splitlines()
         header = json.loads(head)
         if header["format"] != FORMAT:
@@ -83,7 +86,7 @@ def read(path: str) -> AccessTrace:
     """
     try:
         with open(path, "rb") as file:
-            return load(file.read(), path)
+            return load(file.read(_LARGEST + 1), path)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}", "make a trace with cntr trace run") from error
 

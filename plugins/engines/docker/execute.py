@@ -11,6 +11,8 @@ from contextlib import closing
 
 from cntr_core.errors import EngineError
 
+_LARGEST = 32 << 20
+"""Bytes of a command's output that are kept."""
 _CHUNK = 1 << 16
 _HEADER = 8
 _STDERR = 2
@@ -28,7 +30,7 @@ def run_exec(path: str, version: str, identifier: str, deadline: float) -> tuple
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)) as connection:
         connection.connect(path)
         connection.sendall(_request(version, identifier))
-        answer = b"".join(_received(connection, deadline))
+        answer = b"".join(_limited(_received(connection, deadline)))
     head, _, body = answer.partition(b"\r\n\r\n")
     status = head.split(maxsplit=2)[1:2]
     if not status or not status[0].isdigit() or int(status[0]) not in _STARTED:
@@ -60,6 +62,15 @@ def _received(connection: socket.socket, deadline: float) -> Iterator[bytes]:
         if not data:
             return
         yield data
+
+
+def _limited(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The first bytes; the rest is read and dropped, for a command may print without end."""
+    left = _LARGEST
+    for piece in pieces:
+        if left > 0:
+            yield piece[:left]
+            left -= len(piece)
 
 
 def _demultiplexed(body: bytes) -> tuple[bytes, bytes]:

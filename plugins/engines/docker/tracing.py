@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_LARGEST_LOG = "32m"
+"""What is kept of a container's output, of its end."""
 _DEATH = 5.0
 """Seconds between the engine's word that a container was ended and its end."""
 _PATIENCE = 60.0
@@ -150,7 +152,8 @@ def _host_config(
         binds=[f"{entry.directory}:{entry.target}:ro", *(v for v in options.volumes if ":" in v)],
         port_bindings=ports,
         ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in engine.ulimits().items()],
-        log_config=LogConfig(type=LogConfig.types.JSON),  # whatever the daemon's default is: its log is read again
+        # Whatever the daemon's default is: its log is read again, and must not fill its disk.
+        log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": _LARGEST_LOG}),
         **_chosen_options(options),
     )
 
