@@ -24,6 +24,7 @@ from .runs.cleanup import scratch
 from .runs.observe import Observed
 from .runs.runner import Runner, must_succeed
 from .selection import Selection, check, choose
+from .space import check_space
 from .split.pair import Pair, make_pair
 from .trace.record import AccessTrace, merge
 from .verify import check_files, check_join, open_plain
@@ -106,10 +107,19 @@ def slimmed(
         directory = stack.enter_context(scratch("cntr-slim-"))
         layers = stack.enter_context(_opened(image, shown))
         check(layers, request.selection)
+        _check_space(directory, layers, image, request)
         clock.lap("read")
         with closing(Runner(image, request.run, filesystem, shown.say)) as runner:
             result = _Slimmer(runner, layers, request, rules, shown, clock, directory).slim()
         yield result
+
+
+def _check_space(directory: str, layers: OpenLayers, image: Image, request: SlimRequest) -> None:
+    """:raises ImageError: there is too little room for the pair; told before anything runs."""
+    engine = request.run.engine
+    copied = engine is not None and not image.reference.startswith(f"{engine.name}://")
+    size = sum(tar.size for tar in layers.tars)
+    check_space(directory, request.target, size, copied=copied, compressed=request.compressed)
 
 
 def _opened(image: Image, shown: ProgressDisplay) -> AbstractContextManager[OpenLayers]:

@@ -31,7 +31,8 @@ class RunOptions:
 class SlimRequest:
     """How an image is slimmed. `verify_probes` are asked of the slim image beside the others; `traces` are those of
     earlier runs, whose files are kept, too; `repairs` is how often a slim image that fails may learn. With `squash` the
-    slim half has one layer."""
+    slim half has one layer. `target` is the directory where both images will be written, empty where that is not on
+    this machine, and `compressed` whether that makes them smaller: for how much room is needed."""
 
     run: RunOptions = field(default_factory=RunOptions)
     verify_probes: tuple[Probe, ...] = ()
@@ -41,3 +42,5 @@ class SlimRequest:
     repairs: int = 3
     squash: bool = False
     fat_name: str = ""
+    target: str = ""
+    compressed: bool = True

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -68,7 +69,7 @@ def slim(
     with display() as shown, options.opened(image, platform, shown.counting("fetching the image", None)) as opened:
         _tell_probes(request, opened, json)
         leave_namespaces(request.run)
-        with slimmed(opened, replace(request, fat_name=target.names[1]), load().rules, filesystem, shown) as result:
+        with slimmed(opened, _aimed(request, target), load().rules, filesystem, shown) as result:
             _must_be_fit(result, opened, target)
             report, files = _saved(result, opened, target, shown)
     _keep_report(result, report, files, target)
@@ -106,6 +107,16 @@ def _request(
         repairs=verification.repairs,
         squash=output.squash,
     )
+
+
+def _aimed(request: SlimRequest, target: _Target) -> SlimRequest:
+    """The request, with what the target says of it."""
+    from cntr_core.images.write.compress import Compression
+
+    place = "" if "://" in target.place else os.path.abspath(target.place)
+    directory = place if os.path.isdir(place) else os.path.dirname(place)
+    compressed = target.compression is not Compression.NONE
+    return replace(request, fat_name=target.names[1], target=directory, compressed=compressed)
 
 
 def _target(image: str, output: groups.Output) -> _Target:

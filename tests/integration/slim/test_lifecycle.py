@@ -159,6 +159,27 @@ def test_a_full_disk_is_told_and_leaves_nothing(slim: Slim, app: MakeApp) -> Non
     assert not result.archive.exists()
 
 
+@pytest.mark.parametrize("place", ["work", "target"])
+def test_a_disk_that_will_be_full_is_told_before_the_image_runs(slim: Slim, app: MakeApp, place: str) -> None:
+    image = app("touch /data/ran; exit 3", file("data/large", os.urandom(9_000_000)))
+    small = slim.place / "small"
+    small.mkdir()
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={'8m' if place == 'work' else '1m'}", "small", small], check=True
+    )
+    try:
+        if place == "work":
+            slim.environment["TMPDIR"] = str(small)
+        done = slim.cntr("slim", image, "--probe", "exit", "-o", "small/out.tar" if place == "target" else "out.tar")
+        assert done.returncode == 125 and "ended with code 3" not in done.stderr, done.stderr
+        needed = re.search(r"not enough room in (\S*small\S*): (\S+) MB are free, .* needs (\S+) MB", done.stderr)
+        assert needed and float(needed[2]) < float(needed[3]), done.stderr
+        assert "hint: free some space, or set TMPDIR" in done.stderr
+        assert os.listdir(small) == []
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
 def test_no_progress_where_nobody_watches(slim: Slim, app: MakeApp) -> None:
     assert slim.made(app("true")).stderr == ""
 
