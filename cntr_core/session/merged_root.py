@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from ..filesystem import DirectoryTree, Tree
 from ..kernel.mounts import DetachedMount
 from . import root_layout
+from .skeleton import entry_of
 from .target import Target
 
 
@@ -17,12 +18,14 @@ def whole_branches(target: Target, fat: Tree, *, scratch: bool) -> Iterator[tupl
     """What the session's root is merged from. The first takes what the session writes: the live root, or with `scratch`
     a tmpfs that goes with the session.
 
-    Mount points that the image lacks stand between the halves, so that none is made in the container.
+    Mount points that the image lacks stand between the halves, so that none is made in the container. Where a directory
+    on the way is a link of the container's, they lie where it leads.
     """
+    live = DirectoryTree(target.root)
     with ExitStack() as stack:
         points = stack.enter_context(DetachedMount.new("tmpfs", {"mode": "755", "size": "1m"}))
         for path in (root_layout.CONTAINER, *root_layout.SPECIAL):
-            _make_directory(points.fd, path)
+            _make_directory(points.fd, entry_of(live, path))
         fds = [target.root, points.fd]
         if scratch:
             top = stack.enter_context(DetachedMount.new("tmpfs", {"mode": "755"}))

@@ -166,3 +166,17 @@ def test_owners_and_modes_of_tools_are_shown_as_they_are(scratch: Running, toolb
     options = ("--fs", fs, "--tools", f"dir:{toolbox}")
     printed = output("attach", scratch.name, *options, "--", "/bin/busybox", "stat", "-c", "%u %g %a", "/bin/owned")
     assert printed.split() == ["4321", "8765", "4755"]
+
+
+@pytest.mark.parametrize("link", ["/data/lib", "../data/lib"])
+def test_the_live_root_of_a_container_whose_var_lib_is_a_link(docker_run: DockerRun, link: str) -> None:
+    container = docker_run("debian", command=("sleep", "1000"))
+    script = f"mkdir /data && mv /var/lib /data/lib && ln -s {link} /var/lib"
+    subprocess.run(["docker", "exec", container, "sh", "-c", script], check=True, timeout=30)
+    options = ("--fat-image", archive("debian"), "--", "sh", "-c")
+    printed = output("attach", container, *options, "ls -d /data/lib/cntr/bin /var/lib/cntr/data/lib/dpkg")
+    assert printed.split() == ["/data/lib/cntr/bin", "/var/lib/cntr/data/lib/dpkg"]
+    listed = subprocess.run(
+        ["docker", "exec", container, "ls", "/data/lib"], check=True, capture_output=True, timeout=30
+    )
+    assert b"cntr" not in listed.stdout.split()
