@@ -1,8 +1,9 @@
 """Which variables a session's command gets: pure functions over bytes.
 
-Programs of the tools get what :data:`ALLOWED` lists, and no more. The container's variables come from memory that its
-processes may write, and programs run what variables tell them: ``PROMPT_COMMAND``, ``BASH_FUNC_x%%``, ``LESSOPEN``,
-``VIMINIT`` … No list of such names is ever complete. Programs of the container's own get its whole environment.
+Programs of the tools get what :data:`ALLOWED` lists, and no more. The image chooses the container's variables, or even
+its processes, where no configuration has them; and programs run what variables tell them: ``PROMPT_COMMAND``,
+``BASH_FUNC_x%%``, ``LESSOPEN``, ``VIMINIT`` … No list of such names is ever complete. Programs of the container's own
+get its whole environment.
 """
 
 from __future__ import annotations

@@ -41,6 +41,16 @@ def read_config(process: ContainerProcess) -> dict[str, Any] | None:
     return None
 
 
+def read_environment(process: ContainerProcess) -> dict[bytes, bytes] | None:
+    """The variables that the container was made with, as its engine's exec has them too; None as in
+    :func:`read_config`. Unlike those in /proc, they are out of the application's reach."""
+    words = ((read_config(process) or {}).get("process") or {}).get("env")
+    if not isinstance(words, list):
+        return None
+    pairs = (str(word).encode(errors="surrogatepass").partition(b"=") for word in words)
+    return {name: value for name, separator, value in pairs if name and separator and b"\0" not in name + value}
+
+
 def _bundles(process: ContainerProcess) -> Iterator[_Bundle]:
     if directory := process.container.bundle:
         yield _Bundle(directory, f"{directory}/pid")

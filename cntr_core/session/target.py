@@ -17,6 +17,7 @@ from ..kernel import capabilities, cgroups, idmap, limits, lsm, procfs
 from ..kernel.channel import describe
 from ..kernel.namespaces import NAMESPACES, open_namespaces, same_namespace
 from ..types import ContainerProcess
+from .oci_bundle import read_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _read(process: ContainerProcess, pidfd: int, join_cgroup: bool, stack: ExitS
         cwd=_cwd(directory),
         namespaces=namespaces,
         status=status,
-        environment=procfs.read_environ(directory),
+        environment=_environment(process, directory),
         users=_ids(directory, "uid_map", namespaces),
         groups=_ids(directory, "gid_map", namespaces),
         cgroup_procs=_cgroup_procs(thread, stack) if join_cgroup else (),
@@ -96,6 +97,13 @@ def _read(process: ContainerProcess, pidfd: int, join_cgroup: bool, stack: ExitS
         profile=_profile(directory),
         last_cap=capabilities.last_cap(),
     )
+
+
+def _environment(process: ContainerProcess, directory: int) -> Mapping[bytes, bytes]:
+    """The variables of the container's configuration; where its engine keeps none, what the process shows of its own,
+    which it may have rewritten."""
+    configured = read_environment(process)
+    return procfs.read_environ(directory) if configured is None else configured
 
 
 def _cwd(directory: int) -> bytes:

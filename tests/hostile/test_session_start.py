@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cntr import PROGRAM, cntr, docker_exec, docker_pid, environment, output
+from cntr_core.testing.processes import read_bytes
+from tests.support.cntr import PROGRAM, cntr, docker_exec, docker_pid, environment, output, wait_until
 from tests.support.images import DockerRun
 from tests.support.terminal import Terminal
 
@@ -192,3 +193,27 @@ def test_the_copies_of_the_users_cannot_be_written(docker_run: DockerRun) -> Non
     assert result.returncode != 0
     assert b"Read-only file system" in result.stderr
     assert "x:x:1" not in docker_exec(container, "cat", "/etc/passwd")
+
+
+REWRITE = """
+open my $stat, "<", "/proc/self/stat"; my ($rest) = <$stat> =~ /.*[)](.*)/; my @fields = split " ", $rest;
+open my $memory, "+<", "/proc/self/mem"; sysseek $memory, $fields[47], 0;
+syswrite $memory, "PROMPT_COMMAND=touch /tmp/ran\\0BASH_ENV=/evil.sh\\0"; close $memory;
+sleep 1000;
+"""
+"""An application without privileges that rewrites its variables; field 50 of stat is env_start (proc(5))."""
+
+
+def test_programs_of_the_container_get_its_configuration_and_not_what_the_application_wrote(
+    docker_run: DockerRun,
+) -> None:
+    variables = ("--env", "APP=" + "x" * 100, "--env", "EMPTY=")
+    name = docker_run("debian", "--user", "1000", *variables, command=("perl", "-e", REWRITE))
+    place = f"/proc/{docker_pid(name)}/environ"
+    wait_until(lambda: b"BASH_ENV" in read_bytes(place), "the application rewrites its variables")
+    for words in (("exec", name, "--user", "root"), ("attach", name, "--container-env")):
+        printed = output(*words, "--", "env", "-0").split("\0")
+        assert "APP=" + "x" * 100 in printed
+        assert "EMPTY=" in printed
+        assert not [entry for entry in printed if entry.startswith(("PROMPT_COMMAND", "BASH_ENV"))]
+    assert output("exec", name, "--user", "root", "--", "/bin/bash", "-c", "echo quiet") == "quiet\n"
