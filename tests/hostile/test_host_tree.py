@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cntr import PROGRAM, docker_exec, docker_pid, environment
+from tests.support.cntr import PROGRAM, UNMEASURED, descendants, docker_exec, docker_pid, environment, running
 from tests.support.images import DockerRun
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse", "overlayfs")
@@ -196,3 +197,56 @@ def test_programs_of_the_host_work(docker_run: DockerRun, fs: str) -> None:
     command = [PROGRAM, "attach", f"pid://{docker_pid(name)}", "--fs", fs, "--", "bash", "-c", script]
     result = subprocess.run(command, capture_output=True, env=environment(), timeout=120)
     assert result.returncode == 0, (result.returncode, result.stderr.decode())
+
+
+_MANY_HOMES = """
+set -e
+mount -t tmpfs none /home
+cp /etc/passwd /home/passwd
+for n in $(seq 1000); do mkdir "/home/user$n"; echo "user$n:x:$n:1::/home/user$n:/bin/sh"; done >> /home/passwd
+mount --bind /home/passwd /etc/passwd
+exec strace -f -qq -o "$1" -e trace=file,openat2 "$0" attach "pid://$2" -- true
+"""
+
+
+@pytest.mark.requires("strace")
+def test_nobody_elses_home_is_looked_at(docker_run: DockerRun, tmp_path: Path) -> None:
+    """Attaching took seconds where passwd(5) names thousands of homes."""
+    pid = docker_pid(docker_run("debian", command=("sleep", "1000")))
+    line = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _MANY_HOMES, PROGRAM]
+    subprocess.run([*line, str(tmp_path / "trace"), str(pid)], check=True, env=environment(UNMEASURED), timeout=120)
+    trace = (tmp_path / "trace").read_text()
+    assert "openat2" in trace, "it has looked for something"
+    assert not re.search(r"home/user\d", trace)
+
+
+_HANDLES = """
+import ctypes, os, struct, sys
+class Handle(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_uint), ("kind", ctypes.c_int), ("id", ctypes.c_ubyte * 128)]
+libc, root = ctypes.CDLL(None), os.open(sys.argv[1], os.O_RDONLY)
+for kind, form in ((1, "=II"), (0x81, "=IQ"), (0x81, "=QI")):
+    for ino in map(int, sys.argv[2:]):
+        for values in ((ino, 0), (0, ino)):
+            data = struct.pack(form, *values)
+            handle = Handle(len(data), kind, (ctypes.c_ubyte * 128)(*data))
+            fd = libc.open_by_handle_at(root, ctypes.byref(handle), os.O_RDONLY)
+            if fd >= 0:
+                print(os.readlink(f"/proc/self/fd/{fd}"))
+"""
+
+
+@pytest.mark.parametrize("fs", ["pyfuse3", "direct", "kernel"])
+def test_no_file_handle_opens_what_is_hidden(docker_run: DockerRun, fs: str) -> None:
+    """With CAP_DAC_READ_SEARCH a file can be opened by its number, where a filesystem lets (open_by_handle_at(2))."""
+    name = docker_run("debian", command=("sleep", "1000"))
+    hidden = ("/etc/shadow", "/etc/gshadow", "/var/log", "/var/cache", "/srv", "/etc/fstab")
+    numbers = [str(os.stat(path).st_ino) for path in hidden if os.path.exists(path)]
+    with running("attach", name, "--fs", fs, "--", "sh", "-c", "ls -lR /etc /var/lib >/dev/null; echo; cat") as session:
+        assert session.stdout is not None
+        assert session.stdout.readline()
+        inside = descendants(session.pid)[-1]
+        assert not os.path.exists(f"/proc/{inside}/root/etc/shadow"), "that is the session's root"
+        command = ["python3", "-c", _HANDLES, f"/proc/{inside}/root", *numbers]
+        opened = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.split()
+    assert not [path for path in opened if path.startswith(hidden)]
