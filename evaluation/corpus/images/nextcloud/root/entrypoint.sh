@@ -5,7 +5,7 @@ if [ "$1" = apache2-foreground ] && [ ! -e /var/lib/mediawiki/LocalSettings.php 
     su -s /bin/sh www-data -c "php /usr/share/mediawiki/maintenance/install.php --dbtype=sqlite --dbpath=/var/www/data \
         --scriptpath='' --server=http://localhost --lang=${NEXTCLOUD_LANGUAGE:-en} --confpath=/var/www/data \
         --pass='${NEXTCLOUD_ADMIN_PASSWORD:-a-long-password}' '${NEXTCLOUD_TITLE:-Wiki}' '${NEXTCLOUD_ADMIN_USER:-Admin}'"
-    cp /var/www/data/LocalSettings.php /var/lib/mediawiki/LocalSettings.php
-    printf '\n$wgJobRunRate = 0;\n' >>/var/lib/mediawiki/LocalSettings.php
+    cp /var/www/data/LocalSettings.php /etc/mediawiki/LocalSettings.php
+    printf '\n$wgJobRunRate = 0;\n' >>/etc/mediawiki/LocalSettings.php
 fi
 exec "$@"
