@@ -15,7 +15,7 @@ if [ "$1" = console ]; then
         run=(gosu activemq)
     fi
     set -- "${run[@]}" java -Xmx256m -Dactivemq.home=/usr/share/activemq -Dactivemq.base=/var/lib/activemq \
-        -Dactivemq.data=/var/lib/activemq/data -Dactivemq.conf=/etc/activemq \
+        -Dactivemq.data=/var/lib/activemq/data -Dactivemq.conf=/etc/activemq -Dlog4j.configuration=file:/etc/activemq/log4j.properties \
         --add-opens java.base/java.lang=ALL-UNNAMED --add-opens java.base/java.util=ALL-UNNAMED "$@" \
         -jar /usr/share/activemq/bin/activemq.jar start "xbean:file:$settings"
 fi
