@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from .hookspecs import hookimpl
     from .rules import Found, ImageView, Keep, LeftOut, Rule, RuleContext
-    from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing
+    from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing, StoppedRoot
 
 __all__ = [
     "hookimpl",
@@ -55,6 +55,7 @@ __all__ = [
     "ContainerState",
     "EngineStatus",
     "Missing",
+    "StoppedRoot",
     "TracedContainer",
     "TracingEngine",
     "ShimEntry",

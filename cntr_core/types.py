@@ -70,12 +70,25 @@ class Container:
 class ContainerProcess:
     """A process inside a container, pinned against PID reuse by its start time.
 
-    `start_time` is field 22 of ``/proc/PID/stat``, in clock ticks since boot (proc(5)).
+    `start_time` is field 22 of ``/proc/PID/stat``, in clock ticks since boot (proc(5)). `environment` are its variables
+    where they are known otherwise than from the kernel.
     """
 
     container: Container
     pid: int
     start_time: int
+    environment: Mapping[bytes, bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedRoot:
+    """The files of a container that does not run, as directories, the topmost first (whiteouts as in overlayfs); and
+    what its configuration says: variables as ``NAME=VALUE``, the user as ``USER[:GROUP]``, and the directory."""
+
+    layers: tuple[str, ...]
+    environment: tuple[str, ...] = ()
+    user: str = ""
+    working_directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from .session_options import (
     Tools,
     limit,
 )
+from .throwaway import in_throwaway
 from .waiting import MayWait, Wait, on_container
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def attach(
     def work(engines: Sequence[Engine], process: ContainerProcess) -> int:
         return _attach(process, options, engines, session.dry_run)
 
+    if session.image or session.stopped:
+        session.check()
+        return in_throwaway(container, options, lambda p, o, e: _attach(p, o, e, session.dry_run), image=session.image)
     return on_container(container, session.wait, work, _import_session)
 
 

@@ -12,6 +12,7 @@ from ..errors import UsageError
 from .backend import AUTO
 from .completion import complete_container, complete_filesystem
 from .env_file import variables
+from .throwaway import Image, Stopped
 from .waiting import Wait
 
 if TYPE_CHECKING:
@@ -319,6 +320,13 @@ class Session:
     helper_image: HelperImage = ""
     dry_run: DryRun = False
     wait: Wait = None
+    image: Image = False
+    stopped: Stopped = False
+
+    def check(self) -> None:
+        """:raises UsageError: the options say both that the container runs and that it does not."""
+        if self.wait is not None or (self.image and self.stopped):
+            raise UsageError("--image, --stopped and --wait contradict each other", "give one of them")
 
 
 def _words(words: list[str] | None) -> tuple[bytes, ...]:

@@ -2,7 +2,7 @@
 
 from .base import Engine, matching
 from .process import pin, running_process
-from .search import LIMIT, ContainerList, chosen, find, list_containers, resolve, statuses
+from .search import LIMIT, ContainerList, chosen, find, list_containers, resolve, statuses, stopped_root
 from .waiting import next_start
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "resolve",
     "running_process",
     "statuses",
+    "stopped_root",
 ]

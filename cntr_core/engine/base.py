@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from ..errors import EngineError
-from ..types import Container, EngineStatus
+from ..types import Container, EngineStatus, StoppedRoot
 
 
 class Engine(ABC):
@@ -34,6 +34,13 @@ class Engine(ABC):
         :raises CntrError: the engine cannot be asked; or the message says why the name cannot be one of its own.
         """
         return matching(name, self.containers())
+
+    def stopped_root(self, container: Container) -> StoppedRoot | None:  # noqa: ARG002 - for engines that know
+        """The files of a container that does not run; None where this engine cannot tell where they are.
+
+        :raises EngineError: it should know, and does not.
+        """
+        return None
 
     def export_image(self, name: str) -> Iterable[bytes] | None:  # noqa: ARG002 - for engines that hold images
         """The image `name` as a docker or OCI archive, in pieces; None where the engine has none of that name.

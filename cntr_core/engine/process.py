@@ -22,7 +22,8 @@ def running_process(container: Container, *, paused: bool = False) -> ContainerP
     if container.state is ContainerState.PAUSED and not paused:
         raise ContainerNotRunning(f"{ref} is paused, so no command could run in it", "unpause it first")
     if container.state not in states or not container.pid:
-        raise ContainerNotRunning(f"{ref} is not running ({container.state.value})", "start it first")
+        hint = "start it first; or look at its files: cntr attach --stopped"
+        raise ContainerNotRunning(f"{ref} is not running ({container.state.value})", hint)
     try:
         return ContainerProcess(container, container.pid, kernel_process.start_time(container.pid))
     except (FileNotFoundError, ProcessLookupError):

@@ -15,7 +15,7 @@ from ..errors import (
     UsageError,
     some,
 )
-from ..types import Container, ContainerProcess, ContainerRef, EngineStatus
+from ..types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, StoppedRoot
 from .base import Engine
 from .process import running_process
 from .query import QueryResult, query
@@ -108,6 +108,25 @@ def find(ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], o
 def _listed(candidates: Sequence[str]) -> str:
     more = len(candidates) - _MOST_CANDIDATES
     return ", ".join([*candidates[:_MOST_CANDIDATES], *([f"or {more} more, see cntr list"] if more > 0 else [])])
+
+
+def stopped_root(container: Container, engines: Sequence[Engine]) -> StoppedRoot:
+    """The files of a container that does not run.
+
+    :raises UsageError: it runs.
+    :raises EngineError: its engine cannot tell where they are.
+    """
+    if container.state in (ContainerState.RUNNING, ContainerState.PAUSED):
+        raise UsageError(f"{container.ref} is {container.state.value}", "leave --stopped out")
+    (answer,) = query(chosen(container.engine, engines), lambda engine: engine.stopped_root(container), PATIENCE)
+    if answer.error:
+        raise answer.error
+    if answer.value is None:
+        raise EngineError(
+            f"{container.engine} does not tell where the files of {container.name} are",
+            "make an image of it, and attach to that: cntr attach --image",
+        )
+    return answer.value
 
 
 def chosen(name: str | None, engines: Sequence[Engine]) -> Sequence[Engine]:

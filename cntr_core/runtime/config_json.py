@@ -11,15 +11,15 @@ from ..images import ImageConfig
 from ..kernel.process import DEFAULT_PATH
 from .image_user import ImageUser
 
-_CAPABILITIES = (
+CAPABILITIES = (
     "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL "
     "AUDIT_WRITE"
 )
-_MASKED = (
+MASKED = (
     "/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list "
     "/proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap"
 )
-_READ_ONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"
+READ_ONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def bundle(config: ImageConfig, spec: ContainerSpec) -> dict[str, Any]:
 
 def _process(config: ImageConfig, spec: ContainerSpec) -> dict[str, Any]:
     identity = spec.identity
-    given = [name for name in (f"CAP_{word}" for word in _CAPABILITIES.split()) if name in spec.capabilities]
+    given = [name for name in (f"CAP_{word}" for word in CAPABILITIES.split()) if name in spec.capabilities]
     # As docker has it: another user keeps the bounding set, and gets nothing from it without set-user-id programs.
     effective = given if identity.uid == 0 else []
     return {
@@ -108,8 +108,8 @@ def _linux(spec: ContainerSpec) -> dict[str, Any]:
         "namespaces": [{"type": kind} for kind in kinds],
         # The runtime itself adds the devices that every container has: null, zero, tty …
         "resources": {"devices": [{"allow": False, "access": "rwm"}]},
-        "maskedPaths": _MASKED.split(),
-        "readonlyPaths": _READ_ONLY.split(),
+        "maskedPaths": MASKED.split(),
+        "readonlyPaths": READ_ONLY.split(),
     }
 
 

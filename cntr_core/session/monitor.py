@@ -62,7 +62,7 @@ def _prepare(parent: int) -> int:
     for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP, signal.SIGWINCH):
         signal.signal(ignored, signal.SIG_IGN)
     proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    _forget_caller()
+    forget_caller()
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for number in (0, 1, 2):
         os.dup2(null, number)
@@ -70,8 +70,8 @@ def _prepare(parent: int) -> int:
     return proc
 
 
-def _forget_caller() -> None:
-    """Overwrite the caller's arguments and variables, secrets among them, in this process's initial stack.
+def forget_caller(title: bytes = _TITLE) -> None:
+    """Overwrite the caller's arguments, by `title`, and variables, secrets among them, in this process's initial stack.
 
     ps(1) in the container shows the arguments of the session's processes, and a container that may trace them
     (CAP_SYS_PTRACE without a user namespace) could read the variables.
@@ -83,7 +83,7 @@ def _forget_caller() -> None:
     arguments, arguments_end, environment, environment_end = (int(field) for field in fields[45:49])
     for start, end in ((arguments, arguments_end), (environment, environment_end)):
         ctypes.memset(start, 0, end - start)
-    ctypes.memmove(arguments, _TITLE, min(len(_TITLE), arguments_end - arguments - 1))
+    ctypes.memmove(arguments, title, min(len(title), arguments_end - arguments - 1))
 
 
 def _guard(builder: int, proc: int, session: int | None) -> int:

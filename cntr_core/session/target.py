@@ -102,7 +102,7 @@ def _read(process: ContainerProcess, pidfd: int, join_cgroup: bool, stack: ExitS
 def _environment(process: ContainerProcess, directory: int) -> Mapping[bytes, bytes]:
     """The variables of the container's configuration; where its engine keeps none, what the process shows of its own,
     which it may have rewritten."""
-    configured = read_environment(process)
+    configured = read_environment(process) if process.environment is None else process.environment
     return procfs.read_environ(directory) if configured is None else configured
 
 

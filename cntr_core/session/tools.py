@@ -97,7 +97,7 @@ def open_tools(
             with DetachedMount(open_in_child(lambda: _clone(other))) as tree:
                 yield Tools(_host(tree.fd, part), path, _SHELLS, f"the tree of {container.container.ref}")
     elif kind == "image" and name:
-        with _image(name, engines, filesystem) as (image, config):
+        with image_tree(name, engines, filesystem) as (image, config):
             path = config.environment["PATH"].encode() if "PATH" in config.environment else DEFAULT_PATH
             yield Tools(image, path, _SHELLS, f"the image {name}")
     else:
@@ -133,7 +133,7 @@ def _clone(other: Target) -> int:
 
 
 @contextmanager
-def _image(name: str, engines: Sequence[Engine], filesystem: Filesystem) -> Iterator[tuple[Tree, ImageConfig]]:
+def image_tree(name: str, engines: Sequence[Engine], filesystem: Filesystem) -> Iterator[tuple[Tree, ImageConfig]]:
     """The image's tree, straight from its layers where the filesystem can show that."""
     from ..images import layers_of, open_image, unpacked
 

@@ -63,6 +63,8 @@ _ORDER = (
     "cntr_core.session.memory",
     "cntr_core.session.supervisor",
     "cntr_core.session.attach",
+    "cntr_core.session.placeholder",
+    "cntr_core.session.throwaway",
     "cntr_core.session",
     "cntr_core.copying",
     "cntr_core.testing",

@@ -8,7 +8,16 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cntr_core import Container, ContainerState, Engine, EngineStatus, ShimEntry, TracedContainer, TracingEngine
+from cntr_core import (
+    Container,
+    ContainerState,
+    Engine,
+    EngineStatus,
+    ShimEntry,
+    StoppedRoot,
+    TracedContainer,
+    TracingEngine,
+)
 from cntr_core.engine import matching
 from cntr_core.errors import EngineError
 
@@ -60,6 +69,22 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
     def found(self, client: APIClient, name: str) -> list[Container]:
         """Those that answer to `name`, with their PIDs."""
         return [self._inspected(client, match) for match in matching(name, self.listed(client))]
+
+    def stopped_root(self, container: Container) -> StoppedRoot | None:
+        with self.connected() as client:
+            return self.files(client, container)
+
+    def files(self, client: APIClient, container: Container) -> StoppedRoot | None:
+        """Where `client` says that the files of a container are; None where it does not tell."""
+        details = client.inspect_container(container.id)
+        layers = (details.get("GraphDriver") or {}).get("Data") or {}
+        if not layers.get("UpperDir"):  # another storage driver than overlayfs
+            return None
+        below = filter(None, (layers.get("LowerDir") or "").split(":"))
+        config = details["Config"]
+        return StoppedRoot(
+            (layers["UpperDir"], *below), tuple(config["Env"] or ()), config["User"] or "", config["WorkingDir"] or ""
+        )
 
     def export_image(self, name: str) -> Iterable[bytes] | None:
         with self.connected() as client:

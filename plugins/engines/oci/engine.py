@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 
-from cntr_core import Container, ContainerState, Engine, EngineStatus
+from cntr_core import Container, ContainerState, Engine, EngineStatus, StoppedRoot
 from cntr_core.errors import EngineError, PermissionMissing
 from cntr_core.kernel.cgroups import frozen
 
@@ -32,6 +33,16 @@ class OciEngine(Engine):
         except PermissionError as error:
             raise PermissionMissing(f"{error.filename} cannot be read", "run cntr with sudo") from error
         return [_container(directory) for directory in known]
+
+    def stopped_root(self, container: Container) -> StoppedRoot | None:
+        directory = ContainerDirectory(container.name)
+        try:
+            with open(directory.file("config.json"), encoding="utf-8") as file:
+                process = json.load(file)["process"]
+        except (OSError, ValueError, KeyError) as error:
+            raise EngineError(f"the bundle of container {container.name} cannot be read: {error}") from error
+        user = f"{process['user']['uid']}:{process['user']['gid']}"
+        return StoppedRoot((directory.file("rootfs"),), tuple(process["env"]), user, process["cwd"])
 
 
 def _container(directory: ContainerDirectory) -> Container:

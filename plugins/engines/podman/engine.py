@@ -11,12 +11,12 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from cntr_core import Container
+from cntr_core import Container, StoppedRoot
 from cntr_core.errors import EngineError
 from cntr_core.kernel.capabilities import capget, names
 
@@ -59,6 +59,13 @@ class PodmanEngine(ApiEngine):
         owners = [owner for owner in _owners() if prefix in ("", owner.name)]
         found = self._of(owners, lambda client: self.found(client, plain)) if owners else []
         return [replace(container, name=f"{prefix}/{container.name}") for container in found] if prefix else found
+
+    def stopped_root(self, container: Container) -> StoppedRoot | None:
+        with _endpoints(_owners()) as endpoints:
+            for endpoint in endpoints:
+                with suppress(EngineError), self.client(endpoint()) as client:
+                    return self.files(client, container)
+        return None
 
     def _of(self, owners: Sequence[Owner], ask: Ask) -> list[Container]:
         """What the podman of each owner says; with the owner before a name that several have."""
