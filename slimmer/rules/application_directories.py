@@ -38,7 +38,7 @@ _ROOT = re.compile(
     rb"(?P<path>[$/][^\"'\s;>]*)",
     re.MULTILINE | re.IGNORECASE,
 )
-_COMMENT = re.compile(rb"^\s*#.*$", re.MULTILINE)
+_COMMENT = re.compile(rb"^[ \t]*#.*$", re.MULTILINE)
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 _WEB_INF = b"/WEB-INF/"  # of every Java web application (Jakarta Servlet 6.0, 10.5)
 

@@ -96,6 +96,13 @@ def test_a_comment_serves_nothing_and_settings_that_were_not_read_neither(tmp_pa
     assert kept(tmp_path, files, "/etc/nginx/a.conf", working_dir=b"/usr") == set()
 
 
+def test_settings_of_strangers_hang_nothing(tmp_path: Path) -> None:
+    """As a million blank lines would, with an expression that tries each again at each."""
+    words = ("\n" * 500_000, " " * 250_000, "alias " * 20_000, "root\t" * 10_000)
+    files = {"/srv/www/a.php": "", "/etc/nginx/a.conf": "".join(words) + "\nroot /srv/www;\n"}
+    assert kept(tmp_path, files, "/etc/nginx/a.conf", working_dir=b"/usr") == {"/srv/www/a.php"}
+
+
 def test_what_lies_around_a_public_directory(tmp_path: Path) -> None:
     files = below("/srv/shop", "public/index.php", "src/late.php") | {"/etc/nginx/a.conf": "root /srv/shop/public;"}
     assert "/srv/shop/src/late.php" in kept(tmp_path, files, "/etc/nginx/a.conf", working_dir=b"/usr")
