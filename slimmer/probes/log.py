@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_NUMBERED = re.compile(rb"\w*\d\w*")  # a time, a PID, a port, a hash
+_MICRO = rb"\xc2\xb5|\xce\xbc"  # the signs for it in UTF-8: a duration is in ms or in microseconds, as it comes
+_NUMBERED = re.compile(rb"\b\w*\d(?:[\w.]|" + _MICRO + rb")*")  # a time, a duration, a PID, a port, a hash
 _SPACE = re.compile(rb"\s+")
 
 

@@ -21,3 +21,12 @@ def test_what_the_original_does_now_and_then_is_no_difference() -> None:
     assert differing(b"ready\ntidied\n", b"ready\n", b"ready\ntidied\n") == ()
     assert differing(b"ready\n", b"ready\ntidied\n", b"ready\n") == ()
     assert differing(b"\xff\n", b"", b"") == ("+ \\xff",)
+
+
+def test_a_duration_may_be_in_another_unit() -> None:
+    assert differing("loaded total=8.83ms db=1.28µs".encode(), b"loaded total=1s db=932ns") == ()
+    assert differing(b"loaded in 5.2ms", b"failed in 5.2ms") == ("- failed in 5.2ms", "+ loaded in 5.2ms")
+
+
+def test_a_line_without_an_end_hangs_nothing() -> None:
+    assert differing(b"x" * 1_000_000, b"x" * 1_000_000) == ()
