@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .. import leftovers
-from ..kernel.user_namespaces import user_outside
+from ..kernel.user_namespaces import of_user, user_outside
 from .image import Image
 from .tree.extract import unpack
 from .tree.layers import OpenLayers, open_layers
 from .tree.remove import remove_tree
-from .tree.store import CachedLayers
+from .tree.store import CachedLayers, private_directory
 
 _PARTIAL = ".partial-"
 
@@ -29,8 +29,7 @@ def cache_directory() -> str:
         return path
     if os.geteuid() == 0 and user_outside() is None:
         return "/var/cache/cntr"
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.path.join(home, "cntr")
+    return os.path.join(of_user("XDG_CACHE_HOME", ".cache"), "cntr")
 
 
 @contextmanager
@@ -49,7 +48,7 @@ def unpacked(image: Image) -> str:
     :raises ImageError: as :func:`unpack` does.
     """
     trees = os.path.join(cache_directory(), "trees")
-    os.makedirs(trees, mode=0o700, exist_ok=True)
+    private_directory(trees)
     tree = os.path.join(trees, _key(image))
     with open(os.path.join(trees, ".lock"), "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

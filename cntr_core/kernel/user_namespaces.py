@@ -6,9 +6,11 @@ mounts nobody else sees, and nothing of it outlives the last process inside.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 from collections.abc import Sequence
 
@@ -76,6 +78,17 @@ def user_outside() -> tuple[int, int] | None:
     return (uid, gid) if uid is not None and gid is not None else None
 
 
+def of_user(variable: str, below_home: str) -> str:
+    """The user's directory that `variable` names (XDG base directory specification), else the one below the home.
+
+    :raises PermissionMissing: the user has no home.
+    """
+    path = os.environ.get(variable) or os.path.expanduser(f"~/{below_home}")
+    if not path.startswith("/"):
+        raise PermissionMissing("HOME is not set, and the system knows no home of yours", f"set HOME, or {variable}")
+    return path
+
+
 def _unshare_mapped(lines: Sequence[list[str]]) -> int:
     """Go to a new namespace, whose ids a child maps; its exit code."""
     go, gone = os.pipe2(os.O_CLOEXEC)
@@ -126,7 +139,21 @@ def _mapping(program: str, own: int) -> list[str]:
             f"{_name()} has no subordinate ids in {_FILES[program]}",
             f"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {_name()}; or use sudo",
         )
+    if os.geteuid() != 0 and not _may_map(path):
+        raise PermissionMissing(
+            f"{path} may not map subordinate ids: it is not set-user-ID, and has no capability",
+            f"as root: chmod u+s {path}; or use sudo",
+        )
     return [path, *(str(number) for e in extents for number in (e.inside, e.outside, e.count))]
+
+
+def _may_map(program: str) -> bool:
+    """Whether a file has the privilege to map ids: by its set-user-ID bit or capabilities, where the mount allows."""
+    if os.statvfs(program).f_flag & os.ST_NOSUID:
+        return False
+    with contextlib.suppress(OSError):
+        return bool(os.stat(program).st_mode & stat.S_ISUID or os.getxattr(program, "security.capability"))
+    return False
 
 
 def _subordinates(path: str) -> list[tuple[int, int]]:

@@ -85,11 +85,12 @@ def describe_attach(
     :raises CntrError: as :func:`attach` would, as far as can be told before.
     """
     tools = _find_tools(options, engines)
+    first = _joining(process)
 
     def describe() -> list[str]:
         joined = _join_where_needed(process, options)
         with _prepared(process, joined, tools, engines, filesystem, caller) as ready:
-            return ready.plan.describe()
+            return [*first, *ready.plan.describe()]
 
     return _looking_only(describe)
 
@@ -198,11 +199,12 @@ def describe_execute(
     process: ContainerProcess, options: SessionOptions, caller: Mapping[bytes, bytes] = os.environb
 ) -> list[str]:
     """What :func:`execute` would do, one line a step; nothing is changed."""
+    first = _joining(process)
 
     def describe() -> list[str]:
         joined = _join_where_needed(process, options)
         with pin_target(process, join_cgroup=joined.join_cgroup) as target:
-            return plan_exec(target, joined, caller).describe()
+            return [*first, *plan_exec(target, joined, caller).describe()]
 
     return _looking_only(describe)
 
@@ -210,6 +212,11 @@ def describe_execute(
 def _looking_only(describe: Callable[[], list[str]]) -> list[str]:
     """What `describe` gives. Where it takes another user namespace to look, a child goes there."""
     return call_in_child(describe) if lacking_privileges() else describe()
+
+
+def _joining(process: ContainerProcess) -> list[str]:
+    """The step before all others, where it is taken."""
+    return [f"join the user namespace of {process.container.ref}"] if lacking_privileges() else []
 
 
 def _join_where_needed(process: ContainerProcess, options: SessionOptions) -> SessionOptions:

@@ -217,7 +217,11 @@ def _keep_report(result: Slimmed, report: Report, files: Mapping[str, bytes], ta
     from ..report.write import write_report
 
     write_report(files, result.trace, target.report)
-    remember(result.pair.slim.annotations[PAIR], report)
+    try:
+        remember(result.pair.slim.annotations[PAIR], report)
+    except CntrError as error:  # the pair is good
+        console.say(f"cntr why will not find this report by the image: {error.message}")
+        console.hint(f"cntr why {target.report} PATH; or set CNTR_CACHE_DIR")
 
 
 def _show(report: Report, target: _Target, json: bool) -> None:

@@ -7,6 +7,7 @@ import os
 import msgspec
 
 from cntr_core.images.cache import cache_directory
+from cntr_core.images.tree.store import private_directory
 from cntr_core.images.write.atomic import replacing, writing
 
 from .schema import Report
@@ -24,7 +25,7 @@ def remember(pair: str, report: Report) -> None:
     """
     path = _path(pair)
     with writing(path):
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        private_directory(os.path.dirname(path))
     with replacing(path) as file:
         file.write(msgspec.json.encode(report))
 

@@ -154,8 +154,7 @@ def test_doctor_tells_an_ordinary_user_what_is_missing() -> None:
     result = subprocess.run(line, capture_output=True, env=environment({"HOME": "/"}), timeout=60)
     assert result.returncode == 125
     missing = {f["name"]: f for f in json.loads(result.stdout) if not f["ok"]}
-    assert not missing["CAP_SYS_ADMIN"]["needed"]  # rootless containers of one's own want none
-    assert missing["CAP_SYS_ADMIN"]["remedy"]
+    assert not [name for name in missing if name.startswith("CAP_")]  # rootless containers of one's own want none
     assert missing["any backend"]["needed"]  # but a filesystem, and so /dev/fuse
     assert "/dev/fuse" in missing["direct"]["remedy"]
 
@@ -184,5 +183,5 @@ def test_running_containers_are_completed(docker_run: DockerRun) -> None:
 
 def test_backends_and_commands_are_completed() -> None:
     assert completed("cntr att") == ["attach"]
-    assert set(completed("cntr attach x --fs ")) == {"direct", "kernel", "pyfuse3"}
+    assert set(completed("cntr attach x --fs ")) == {"auto", "direct", "kernel", "pyfuse3"}
     assert "--forward-socket" in completed("cntr attach --fo")

@@ -11,6 +11,22 @@ from ..read.blobs import closed_by_failure, spool_verified, write_all
 from ..streams import Budget
 
 
+def private_directory(path: str) -> None:
+    """Make the directory `path` of the cache, and what leads to it, for nobody else: images may hold secrets.
+
+    makedirs(3) would give the mode to the last one alone. An older cntr let others look into the cache.
+
+    :raises OSError: it cannot be made.
+    """
+    parent = os.path.dirname(path)
+    if not os.path.isdir(parent):
+        private_directory(parent)
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    status = os.stat(parent)
+    if os.path.basename(parent) == "cntr" and status.st_uid == os.geteuid() and status.st_mode & 0o077:
+        os.chmod(parent, 0o700)
+
+
 class CachedLayers:
     """Plain tars in a directory that its user alone can write. A tar appears there under its name whole and verified,
     or not at all; where the directory cannot be written, nothing is kept."""
@@ -44,7 +60,7 @@ class CachedLayers:
     def _new_file(self) -> int | None:
         """A nameless file, which goes when we do; None where none can be made."""
         try:
-            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            private_directory(self._directory)
             return os.open(self._directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError:
             return None

@@ -10,7 +10,7 @@ from cntr_core import Container, ContainerState, Engine, EngineStatus, StoppedRo
 from cntr_core.errors import EngineError, PermissionMissing
 from cntr_core.kernel.cgroups import frozen
 
-from .state import ContainerDirectory, ContainerRecord, directories, state_directory
+from .state import ContainerDirectory, ContainerRecord, directories, is_noexec, state_directory
 
 
 class OciEngine(Engine):
@@ -21,10 +21,16 @@ class OciEngine(Engine):
     def status(self) -> EngineStatus:
         from cntr_core.runtime import find_runtime  # not for who only lists containers
 
-        where = state_directory()
+        try:
+            where = state_directory()
+        except PermissionMissing as error:
+            return EngineStatus(False, error.message, error.hint)
         program = find_runtime()
         if not program:
             return EngineStatus(False, "no OCI runtime is installed", "install runc or crun", where)
+        if is_noexec(where):
+            hint = "set CNTR_STATE_DIR to a directory on another filesystem"
+            return EngineStatus(False, f"{where} is on a filesystem that is mounted noexec", hint, where)
         return EngineStatus(True, f"runs images by {os.path.basename(program)}", endpoint=where)
 
     def containers(self) -> Iterable[Container]:

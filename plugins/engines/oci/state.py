@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cntr_core.errors import ContainerNotFound, EngineError, UsageError
 from cntr_core.kernel.procfs import living_thread, parse_stat
-from cntr_core.kernel.user_namespaces import user_outside
+from cntr_core.kernel.user_namespaces import of_user, user_outside
 
 if TYPE_CHECKING:
     from cntr_core.runtime import Runtime
@@ -103,8 +103,7 @@ def state_directory() -> str:
         return path
     if os.geteuid() == 0 and user_outside() is None:
         return _OF_ROOT
-    home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    return os.path.join(home, os.path.basename(_OF_ROOT))
+    return os.path.join(of_user("XDG_DATA_HOME", ".local/share"), os.path.basename(_OF_ROOT))
 
 
 def runtime_root() -> str:
@@ -129,7 +128,7 @@ def create(name: str) -> ContainerDirectory:
     directory = ContainerDirectory(name)
     while True:
         # 0700: set-user-id programs of an image are no business of the host's users.
-        os.makedirs(state_directory(), mode=0o700, exist_ok=True)
+        _make(state_directory())
         try:
             os.mkdir(directory.path, 0o700)
         except FileNotFoundError:
@@ -139,6 +138,24 @@ def create(name: str) -> ContainerDirectory:
                 f"a container named {name!r} exists", f"choose another name, or remove it: cntr stop {name}"
             ) from None
         return directory
+
+
+def _make(path: str) -> None:
+    """:raises UsageError: no program could run there, or nothing can be written."""
+    hint = "set CNTR_STATE_DIR to a directory on another filesystem"
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path}, for containers, cannot be made: {error.strerror}", hint) from None
+    if is_noexec(path):
+        raise UsageError(f"{path}, for containers, is on a filesystem that is mounted noexec", hint)
+
+
+def is_noexec(path: str) -> bool:
+    """Whether programs cannot be executed at `path`, which need not be there yet."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return bool(os.statvfs(path).f_flag & os.ST_NOEXEC)
 
 
 def directories() -> list[ContainerDirectory]:
