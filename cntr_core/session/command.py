@@ -186,6 +186,9 @@ def _not_executable(refusal: OSError) -> CommandNotExecutable:
 def _not_found(program: bytes, closed: list[bytes]) -> CommandNotFound:
     """`closed` are the paths below directories of PATH that this user may not search."""
     name = program.decode(errors="backslashreplace")
+    if b"/" in program:
+        hint = "check the path: with cntr attach, the container's files are in /var/lib/cntr"
+        return CommandNotFound(f"command not found: {name}", hint)
     if not closed:
         hint = "it is looked for in the session's PATH; see cntr attach --help"
         return CommandNotFound(f"command not found: {name}", hint)

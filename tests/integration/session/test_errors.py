@@ -317,7 +317,7 @@ def test_a_command_that_may_not_be_executed_is_not_said_to_be_absent(docker_run:
         ((f"{below}/root/absent",), 126, f"cannot execute {below}/root/absent: permission denied"),
         ((f"{below}/open/plain",), 126, f"cannot execute {below}/open/plain: permission denied"),
         ((f"{below}/open",), 126, f"cannot execute {below}/open: it is a directory"),
-        ((f"{below}/open/absent",), 127, f"command not found: {below}/open/absent"),
+        ((f"{below}/open/absent",), 127, f"command not found: {below}/open/absent\n  hint: check the path"),
         ((f"{below}/open/plain/x",), 127, f"command not found: {below}/open/plain/x"),
         ((f"{below}/" + "x" * 300,), 126, "file name too long"),
         (("absent",), 127, "command not found: absent\n"),
