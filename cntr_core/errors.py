@@ -154,6 +154,16 @@ def some(texts: Sequence[str], most: int = MOST_TOLD) -> str:
     return "; ".join([*texts[:most], *([f"and {more} more"] if more > 0 else [])])
 
 
+class LimitReached(CntrError):
+    """A container of ours failed, with `exit_code`, and had met a limit that we gave it."""
+
+    code = "limit-reached"
+
+    def __init__(self, message: str, hint: str = "", exit_code: int = 137) -> None:
+        super().__init__(message, hint)
+        self.exit_code = exit_code
+
+
 @contextmanager
 def about(what: str) -> Iterator[None]:
     """Says of an :class:`ImageError` what it is about."""

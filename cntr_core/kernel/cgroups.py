@@ -173,6 +173,48 @@ def _left(directory: str) -> int | None:
     return int(maximum) - int(current) if maximum.isdigit() and current.isdigit() else None
 
 
+def controllers() -> set[str]:
+    """What the hierarchies that are mounted here can limit: ``memory``, ``pids`` …"""
+    found: set[str] = set()
+    with owned(open_process("self")) as own:
+        for mount in read_mountinfo(own):
+            if mount.fstype == b"cgroup":
+                found |= {option.decode(errors="replace") for option in mount.super_options}
+            elif mount.fstype == b"cgroup2":
+                found |= set(_content(f"{os.fsdecode(mount.point)}/cgroup.controllers").decode().split())
+    return found
+
+
+def pids_events(pid: int | str) -> str:
+    """The file that counts the forks that the limit of processes refused in the group of `pid`; empty without one."""
+    for cgroup in cgroups(pid):
+        if (found := reach(cgroup)) and os.path.exists(path := f"{found[0]}/pids.events"):
+            return path
+    return ""
+
+
+def refused_forks(events: str) -> int:
+    """How many, by :func:`pids_events`."""
+    words = _content(events).split() if events else []
+    return int(words[words.index(b"max") + 1]) if b"max" in words else 0
+
+
+def pids_limit(events: str) -> int:
+    """How many processes the group with these :func:`pids_events` may have; 0 for any number."""
+    return _limit(f"{os.path.dirname(events)}/pids.max")
+
+
+def memory_limit(events: str) -> int:
+    """How many bytes the group with these :func:`memory_events` may use; 0 for no limit of its own."""
+    name = "memory.max" if events.endswith("memory.events") else "memory.limit_in_bytes"
+    return _limit(f"{os.path.dirname(events)}/{name}")
+
+
+def _limit(path: str) -> int:
+    content = _content(path)
+    return int(content) if content.isdigit() else 0
+
+
 def memory_events(pid: int | str, proc: str = "/proc") -> str:
     """The file that counts what a lack of memory did to the group of `pid`; empty where no mount shows it."""
     for cgroup in cgroups(pid, proc):

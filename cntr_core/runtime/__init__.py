@@ -2,10 +2,13 @@
 
 from .bundle import BundleRequest, stop_signal, write_bundle
 from .config_json import ContainerSpec, RuntimeOptions, arguments
+from .confinement import Confinement, LimitWatch
 from .runtime import Runtime, Streams, find_runtime, need_runtime
 
 __all__ = [
     "BundleRequest",
+    "Confinement",
+    "LimitWatch",
     "Runtime",
     "Streams",
     "ContainerSpec",

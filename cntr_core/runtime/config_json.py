@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import UsageError
 from ..images import ImageConfig
 from ..kernel.process import DEFAULT_PATH
+from .confinement import Confinement
 from .image_user import ImageUser
 
 CAPABILITIES = (
@@ -35,6 +36,7 @@ class RuntimeOptions:
     working_dir: str = ""
     env: tuple[str, ...] = ()
     """``NAME=VALUE``, or ``NAME`` to leave a variable of the image's out."""
+    confinement: Confinement = field(default_factory=Confinement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,7 @@ def bundle(config: ImageConfig, spec: ContainerSpec) -> dict[str, Any]:
 
 
 def _process(config: ImageConfig, spec: ContainerSpec) -> dict[str, Any]:
-    identity = spec.identity
-    given = [name for name in (f"CAP_{word}" for word in CAPABILITIES.split()) if name in spec.capabilities]
+    identity, given = spec.identity, _given(spec)
     # As docker has it: another user keeps the bounding set, and gets nothing from it without set-user-id programs.
     effective = given if identity.uid == 0 else []
     return {
@@ -98,16 +99,27 @@ def _process(config: ImageConfig, spec: ContainerSpec) -> dict[str, Any]:
         "env": environment(config, spec),
         "cwd": spec.options.working_dir or config.working_dir or "/",
         "capabilities": {"bounding": given, "effective": effective, "permitted": effective},
+        "noNewPrivileges": spec.options.confinement.no_new_privileges,
     }
+
+
+def _given(spec: ContainerSpec) -> list[str]:
+    return [name for name in (f"CAP_{word}" for word in CAPABILITIES.split()) if name in spec.capabilities]
 
 
 def _linux(spec: ContainerSpec) -> dict[str, Any]:
     kinds = ["pid", "ipc", "uts", "mount", "cgroup"] + ([] if spec.options.host_network else ["network"])
+    limits = spec.options.confinement
+    seccomp = limits.filter(_given(spec))
     return {
         **({"cgroupsPath": spec.cgroup} if spec.cgroup else {}),
+        **({"seccomp": seccomp} if seccomp else {}),
         "namespaces": [{"type": kind} for kind in kinds],
         # The runtime itself adds the devices that every container has: null, zero, tty …
-        "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+        "resources": {
+            "devices": [{"allow": False, "access": "rwm"}],
+            **(limits.resources() if spec.cgroup else {}),
+        },
         "maskedPaths": MASKED.split(),
         "readonlyPaths": READ_ONLY.split(),
     }

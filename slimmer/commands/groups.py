@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cntr_core.cli.confinement import MEMORY, PIDS_LIMIT, SECURITY_OPT, confinement, in_panel
 from cntr_core.cli.env_file import assigned, checked
 from cntr_core.cli.session_options import seconds
 
@@ -15,6 +16,7 @@ from . import options
 if TYPE_CHECKING:
     from cntr_core import Filesystem
     from cntr_core.engine.tracing import TracingEngine, TracingOptions
+    from cntr_core.runtime import Confinement
 
     from ..request import RunOptions
     from ..selection import SelectionOptions
@@ -77,6 +79,9 @@ class Run:
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Make the container's root read-only.", rich_help_panel=_RUN)
     ] = False
+    memory: Annotated[str, in_panel(MEMORY, _RUN)] = ""
+    pids_limit: Annotated[int | None, in_panel(PIDS_LIMIT, _RUN)] = None
+    security_opt: Annotated[list[str] | None, in_panel(SECURITY_OPT, _RUN)] = None
     engine: Annotated[
         str | None,
         typer.Option(
@@ -128,12 +133,23 @@ class Run:
         return RunOptions(
             probes=options.probes_of(self.probe),
             until=options.probes_of([*([self.until] if self.until else ()), *(["manual"] if self.manual else ())]),
-            runtime=RuntimeOptions(tuple(command or ()), self.host_network, self.read_only),
+            runtime=RuntimeOptions(
+                tuple(command or ()), self.host_network, self.read_only, confinement=self._confinement()
+            ),
             timeout=seconds(self.timeout, "--timeout"),
             stop_limit=seconds(self.stop_timeout, "--stop-timeout"),
             engine=engine,
             options=told,
         )
+
+    def _confinement(self) -> Confinement:
+        from cntr_core.errors import UsageError
+
+        if self.engine is not None and (self.memory or self.pids_limit is not None or self.security_opt):
+            raise UsageError(
+                "--memory, --pids-limit and --security-opt are for cntr's own containers", "leave --engine out"
+            )
+        return confinement(self.memory, self.pids_limit, self.security_opt)
 
     def _traced(self) -> tuple[TracingEngine | None, TracingOptions]:
         """The engine that runs the image, None for our own container, and what it is told."""

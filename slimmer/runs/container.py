@@ -18,7 +18,7 @@ from cntr_core.kernel import child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.kernel.procfs import ProcessStatus, open_process, read_status
 from cntr_core.kernel.syscall import owned
-from cntr_core.runtime import Runtime, Streams
+from cntr_core.runtime import LimitWatch, Runtime, Streams
 from cntr_core.timing import timed
 
 from ..probes.running import Executed
@@ -50,6 +50,7 @@ class OwnContainer:
     _observer: TraceObserver | None
     _stop_signal: int
     _server: int | None
+    _limits: LimitWatch
     _code: int | None = None
 
     def __post_init__(self) -> None:
@@ -94,6 +95,10 @@ class OwnContainer:
         if self._code is not None:
             await_copied(self._streams)
         return self._log.read()
+
+    def limit_met(self) -> str:
+        """Which limit of ours it met, in a sentence; empty for none."""
+        return self._limits.met()
 
     def activity(self) -> int:
         """A counter that grows with every first access to a file; it stands still where nobody watches."""

@@ -22,7 +22,15 @@ from cntr_core.kernel.namespaces import CLONE_NEWNS, is_initial_user_namespace, 
 from cntr_core.kernel.process import set_child_subreaper
 from cntr_core.kernel.syscall import AT_FDCWD, owned
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
-from cntr_core.runtime import BundleRequest, Runtime, RuntimeOptions, need_runtime, stop_signal, write_bundle
+from cntr_core.runtime import (
+    BundleRequest,
+    LimitWatch,
+    Runtime,
+    RuntimeOptions,
+    need_runtime,
+    stop_signal,
+    write_bundle,
+)
 from cntr_core.timing import timed
 
 from ..trace.observer import TraceObserver
@@ -83,7 +91,8 @@ def running(
         stack.callback(runtime.delete)
         with timed(_log, "create the container by %s", program), _explained():
             pid = runtime.create(bundle, streams)
-        container = OwnContainer(pid, launch.config.environment, runtime, log, streams, observer, number, server)
+        environment, limits = launch.config.environment, LimitWatch.of(pid)
+        container = OwnContainer(pid, environment, runtime, log, streams, observer, number, server, limits)
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
         if observer is not None:

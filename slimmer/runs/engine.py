@@ -87,6 +87,10 @@ class EngineRun:
         """A counter that grows with every first access to a file; it stands still where nobody watches."""
         return self._observer.activity() if self._observer else 0
 
+    def limit_met(self) -> str:
+        """Empty: the limits are the engine's."""
+        return ""
+
     def end(self, limit: float = STOP_LIMIT) -> int:
         """End it by its stop signal, after `limit` seconds by SIGKILL; its exit code."""
         code = self._container.ended()

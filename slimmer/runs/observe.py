@@ -24,6 +24,9 @@ class Started(Running, Protocol):
     def end(self, limit: float) -> int:
         """End it by its stop signal, after `limit` seconds by SIGKILL; its exit code."""
 
+    def limit_met(self) -> str:
+        """Which limit of ours it met, in a sentence; empty for none."""
+
 
 Start = Callable[[TraceObserver | None], AbstractContextManager[Started]]
 """Starts the container, watched or not; it is gone when the context is left. Called while there is one thread."""
@@ -39,6 +42,8 @@ class Observed:
     log: bytes
     accesses: tuple[Access, ...] = ()
     processes: tuple[Process, ...] = ()
+    limit_met: str = ""
+    """Which limit of ours the container met, in a sentence; empty for none."""
 
     @property
     def ok(self) -> bool:
@@ -62,6 +67,6 @@ def observe(
             outcomes = run_probes(container, prober, timeout=options.timeout, progress=progress, against=against)
             progress("stopping")
             code = container.end(options.stop_limit)
-            log = container.log()
+            log, limit_met = container.log(), container.limit_met()
         accesses, processes = observer.records() if observer is not None else ((), ())
-    return Observed(tuple(outcomes), code, log, accesses, processes)
+    return Observed(tuple(outcomes), code, log, accesses, processes, limit_met)

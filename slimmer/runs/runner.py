@@ -87,8 +87,9 @@ def must_succeed(observed: Observed) -> None:
             said = outcome.output.strip().splitlines()[-1:]
             raise CntrError(
                 f"the probe {outcome.spec} fails on the original image: {outcome.detail}"
-                + "".join(f"; its last output was: {line}" for line in said),
-                _advice(outcome),
+                + "".join(f"; its last output was: {line}" for line in said)
+                + f"; {observed.limit_met}" * bool(observed.limit_met),
+                "raise the limit with --memory or --pids-limit" if observed.limit_met else _advice(outcome),
             )
 
 

@@ -34,6 +34,8 @@ _ORDER = (
     "cntr_core.images",
     "cntr_core.runtime.image_user",
     "cntr_core.runtime.seccomp",
+    "cntr_core.runtime.seccomp_profile",
+    "cntr_core.runtime.confinement",
     "cntr_core.runtime.config_json",
     "cntr_core.runtime.bundle",
     "cntr_core.runtime",

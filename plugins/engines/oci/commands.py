@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cntr_core.cli.confinement import Memory, PidsLimit, SecurityOpt, confinement
 from cntr_core.cli.expanded import expanded
 from cntr_core.cli.session_options import Env, EnvFile, seconds
 from cntr_core.cli.words import EndsAtName
@@ -116,6 +117,9 @@ class Inside:
     env_file: EnvFile = None
     network: _NetworkOption = Network.NONE
     read_only: Annotated[bool, typer.Option("--read-only", help="Make the root filesystem read-only.")] = False
+    memory: Memory = ""
+    pids_limit: PidsLimit = None
+    security_opt: SecurityOpt = None
 
     def options(self, command: Sequence[str], *, terminal: bool) -> RuntimeOptions:
         """The same for the runtime; :raises UsageError: something of it makes no sense."""
@@ -133,6 +137,7 @@ class Inside:
             user=self.user,
             working_dir=self.workdir,
             env=assigned(variables(self.env_file or (), self.env or ())),
+            confinement=confinement(self.memory, self.pids_limit, self.security_opt),
         )
 
 

@@ -11,11 +11,11 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 
-from cntr_core.errors import CntrError, EngineError
+from cntr_core.errors import CntrError, EngineError, LimitReached
 from cntr_core.kernel import child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_child_subreaper, start_time
 from cntr_core.kernel.syscall import owned
-from cntr_core.runtime import Streams
+from cntr_core.runtime import LimitWatch, Streams
 from cntr_core.session.relay import Loop, Stream
 from cntr_core.timing import timed
 
@@ -59,7 +59,16 @@ def run_foreground(
                 streams, loop = _piped(stack, wanted.interactive)
                 record = _start(directory, record, streams)
             code = _carry(loop, record, came)
-    return _finish(directory, record, code, wanted.remove)
+    limit = _limit_met(record, code)
+    _finish(directory, record, code, wanted.remove)
+    if limit:
+        raise LimitReached(limit, "raise the limit with --memory or --pids-limit", code)
+    return code
+
+
+def _limit_met(record: ContainerRecord, code: int) -> str:
+    """Which limit a container that failed with `code` had met, in a sentence; its cgroup must still be there."""
+    return LimitWatch(*record.limits).met() if code else ""
 
 
 def _on_terminal(
@@ -113,6 +122,8 @@ def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, 
     except Exception as unexpected:
         _tell(report, EngineError(f"the container could not be started: {unexpected}"))
     else:
+        if limit := _limit_met(record, code):
+            os.write(2, f"cntr: {limit}\n".encode())
         _finish(directory, record, code, wanted.remove)
 
 
@@ -194,7 +205,9 @@ def _start(
     directory.write(record)  # first: whoever cleans up after a crash must know the id
     with timed(_log, "create container %s by %s", record.name, record.runtime):
         pid = runtime.create(directory.path, streams, console)
-    record = dataclasses.replace(record, pid=pid, start_time=start_time(pid))
+    record = dataclasses.replace(
+        record, pid=pid, start_time=start_time(pid), limits=dataclasses.astuple(LimitWatch.of(pid))
+    )
     directory.write(record)
     program = _program(pid)
     runtime.start()

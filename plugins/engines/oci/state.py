@@ -43,6 +43,8 @@ class ContainerRecord:
     labels: Mapping[str, str] = field(default_factory=dict)
     fat: str = ""
     misses: str = ""
+    limits: tuple[str, str] = ("", "")
+    """The files that tell which limit it met, as LimitWatch has them."""
 
     @property
     def runs(self) -> bool:
