@@ -6,8 +6,6 @@ mount namespace of its own, by which the monitor recognises every process that b
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
 import logging
 import os
@@ -16,17 +14,14 @@ import time
 from typing import NoReturn
 
 from .. import debugging
-from ..kernel import channel, child, process, procfs, pty, syscall
-from ..kernel.syscall import owned
+from ..kernel import channel, child, process, pty, syscall
 from ..timing import timed
 from .builder import Above, Task, build
+from .guard import Guard
+from .members import GRACE, kill_members
+from .title import forget_caller
 
 _log = logging.getLogger(__name__)
-
-GRACE = 2.0
-"""Seconds that a process may take to disappear after SIGKILL."""
-
-_TITLE = b"cntr: session"
 
 
 def run_monitor(task: Task) -> NoReturn:
@@ -41,7 +36,11 @@ def run_monitor(task: Task) -> NoReturn:
             {0, 1, 2, *debugging.descriptors(), proc, told.fileno(), *((request.caller,) if request else ())}
         )
         built = channel.receive(told)
-        code = _guard(builder, proc, built.fds[0] if built and built.fds else None)
+        session = built.fds[0] if built and built.fds else None
+        guard = Guard(proc, session) if session is not None else None
+        code = _guard(builder, proc, session)
+        if guard is not None:
+            guard.dismiss()
     finally:
         if request is not None and os.getppid() != parent:  # killed, and nobody else can do it
             pty.restore(request.caller, request.attributes)
@@ -62,28 +61,12 @@ def _prepare(parent: int) -> int:
     for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP, signal.SIGWINCH):
         signal.signal(ignored, signal.SIG_IGN)
     proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    forget_caller()
+    forget_caller(b"cntr: session")
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for number in (0, 1, 2):
         os.dup2(null, number)
     child.die_with(parent)
     return proc
-
-
-def forget_caller(title: bytes = _TITLE) -> None:
-    """Overwrite the caller's arguments, by `title`, and variables, secrets among them, in this process's initial stack.
-
-    ps(1) in the container shows the arguments of the session's processes, and a container that may trace them
-    (CAP_SYS_PTRACE without a user namespace) could read the variables.
-    """
-    os.environ.clear()
-    with owned(procfs.open_process("self")) as own:
-        fields = procfs.read(own, "stat").rpartition(b")")[2].split()
-    # arg_start, arg_end, env_start, env_end: fields 48 to 51 of proc(5), which begin at 3 here (Linux 3.5).
-    arguments, arguments_end, environment, environment_end = (int(field) for field in fields[45:49])
-    for start, end in ((arguments, arguments_end), (environment, environment_end)):
-        ctypes.memset(start, 0, end - start)
-    ctypes.memmove(arguments, title, min(len(title), arguments_end - arguments - 1))
 
 
 def _guard(builder: int, proc: int, session: int | None) -> int:
@@ -120,28 +103,3 @@ def _status_soon(pid: int) -> int | None:
     while (status := child.ended(pid)) is None and time.monotonic() < deadline:
         time.sleep(0.005)
     return status
-
-
-def kill_members(proc: int, session: int) -> None:
-    """Kill every process of the mount namespace `session`, a descriptor, until none is left or GRACE is over.
-
-    `proc` is the host's /proc. Zombies have no namespaces, and do not count.
-    """
-    deadline = time.monotonic() + GRACE
-    while members := _members(proc, session):
-        for pid in members:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if time.monotonic() > deadline:  # pragma: no cover - a process in state D
-            return
-        time.sleep(0.005)
-
-
-def _members(proc: int, session: int) -> list[int]:
-    namespace = os.fstat(session)
-    members = []
-    for name in filter(str.isdecimal, os.listdir(proc)):
-        with contextlib.suppress(OSError):
-            if os.path.samestat(os.stat(f"{name}/ns/mnt", dir_fd=proc), namespace):
-                members.append(int(name))
-    return members

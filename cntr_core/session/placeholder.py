@@ -21,7 +21,7 @@ from ..kernel.capabilities import CapabilitySet
 from ..kernel.mounts import DetachedMount
 from ..kernel.syscall import AT_FDCWD, AT_RECURSIVE, owned
 from ..runtime.config_json import CAPABILITIES, MASKED, READ_ONLY
-from .monitor import forget_caller
+from .title import forget_caller
 
 _NAMESPACES = (
     namespaces.CLONE_NEWNS

@@ -20,7 +20,8 @@ from ..kernel import channel, child, process, pty
 from . import proxy
 from .builder import Task, TerminalRequest
 from .deadlines import Deadlines
-from .monitor import kill_members, run_monitor
+from .members import kill_members
+from .monitor import run_monitor
 from .pipes import Ends, make_streams, reopened
 from .plan import AttachPlan, host_ids
 from .relay import Loop, Stream, is_readable

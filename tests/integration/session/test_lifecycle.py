@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -129,6 +130,25 @@ def test_killing_any_of_our_processes_leaves_nothing_behind(debian: Running, fs:
         code = session.wait(10)
     assert code == {"cntr": -9, "command": 137}.get(victim, 125)
     wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")
+    wait_until(lambda: state_of(debian.pid) == before, "the container and the host are as before")
+
+
+_DOWN = ("cntr", "server", "monitor", "builder", "reaper")
+
+
+@pytest.mark.parametrize("order", [_DOWN, _DOWN[::-1]])
+def test_killing_all_of_our_processes_at_once_leaves_nothing_behind(debian: Running, order: tuple[str, ...]) -> None:
+    before = state_of(debian.pid)
+    for _ in range(10):
+        with running("attach", debian.name, "--", *BUSY) as session:
+            assert session.stdout is not None
+            assert session.stdout.readline() == b"ready\n"
+            ours = descendants(session.pid)
+            victims = [VICTIMS[name](session.pid) for name in order]
+            for pid in victims:
+                with contextlib.suppress(ProcessLookupError):  # it followed another one already
+                    os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")  # noqa: B023 - at once
     wait_until(lambda: state_of(debian.pid) == before, "the container and the host are as before")
 
 
