@@ -28,6 +28,7 @@ def chosen_backend(plugins: Plugins, options: SessionOptions) -> Filesystem:
     if options.filesystem != AUTO:
         return plugins.filesystem(options.filesystem)
     lacking: list[str] = []
+    remedies: list[str] = []
     for backend in _candidates(plugins.filesystems, options):
         missing = backend.missing()
         if not missing:
@@ -35,8 +36,10 @@ def chosen_backend(plugins: Plugins, options: SessionOptions) -> Filesystem:
                 output.say(f"using the filesystem backend {backend.name}, for {' and '.join(lacking)}")
             return backend
         lacking.append(f"{backend.name} lacks {missing[0].what}")
+        remedies.append(missing[0].remedy)
+    told = "; ".join(lacking) or "none is installed"
     raise KernelFeatureMissing(
-        f"no filesystem backend works here: {'; '.join(lacking) or 'none is installed'}", "run cntr doctor"
+        f"no filesystem backend works here: {told}", remedies[0] if remedies else "run cntr doctor"
     )
 
 
