@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+import pwd
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus, StoppedRoot
 from cntr_core.errors import EngineError, PermissionMissing
+from cntr_core.kernel import namespaces
 from cntr_core.kernel.cgroups import frozen
+from cntr_core.kernel.syscall import owned
 
-from .state import ContainerDirectory, ContainerRecord, directories, is_noexec, state_directory
+from ..sudo import invoking_account
+from .state import ContainerDirectory, ContainerRecord, directories, is_noexec, of_account, state_directory
 
 
 class OciEngine(Engine):
@@ -38,10 +43,14 @@ class OciEngine(Engine):
             known = directories()
         except PermissionError as error:
             raise PermissionMissing(f"{error.filename} cannot be read", "run cntr with sudo") from error
-        return [_container(directory) for directory in known]
+        own = [_container(directory) for directory in known]
+        account = invoking_account()
+        if account is None or os.environ.get("CNTR_STATE_DIR"):
+            return own
+        return _of_both(own, list(_of_account(account)), account.pw_name)
 
     def stopped_root(self, container: Container) -> StoppedRoot | None:
-        directory = ContainerDirectory(container.name)
+        directory = ContainerDirectory(container.name.removeprefix("root/"))
         try:
             with open(directory.file("config.json"), encoding="utf-8") as file:
                 process = json.load(file)["process"]
@@ -49,6 +58,33 @@ class OciEngine(Engine):
             raise EngineError(f"the bundle of container {container.name} cannot be read: {error}") from error
         user = f"{process['user']['uid']}:{process['user']['gid']}"
         return StoppedRoot((directory.file("rootfs"),), tuple(process["env"]), user, process["cwd"])
+
+
+def _of_account(account: pwd.struct_passwd) -> Iterator[Container]:
+    """The containers of who called sudo. A state that names a process of somebody else is none of theirs."""
+    for directory in of_account(account.pw_dir):
+        found = _container(directory)
+        if found.pid is None or _owner_of(found.pid) == account.pw_uid:
+            yield found
+
+
+def _owner_of(pid: int) -> int | None:
+    """Who made the user namespace of a process; None where that cannot be told."""
+    try:
+        with owned(os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)) as namespace:
+            return namespaces.owner(namespace)
+    except OSError:
+        return None
+
+
+def _of_both(own: list[Container], others: list[Container], name: str) -> list[Container]:
+    """All, with the owner before a name that both have, as the engine podman does it."""
+    both = {each.name for each in own} & {each.name for each in others}
+
+    def named(container: Container, owner: str) -> Container:
+        return replace(container, name=f"{owner}/{container.name}") if container.name in both else container
+
+    return [*(named(each, "root") for each in own), *(named(each, name) for each in others)]
 
 
 def _container(directory: ContainerDirectory) -> Container:

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cntr_core.runtime import Runtime
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_LONGEST_STATE = 1 << 20
 _RUNTIME_ROOT = ".runtime"
 # Not below /run: that is a tmpfs of little size, mounted noexec and nosuid on many systems, and a container's whole
 # root is kept here.
@@ -55,9 +57,9 @@ class ContainerRecord:
 class ContainerDirectory:
     """A container's directory."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, place: str = "") -> None:
         self.name = name
-        self.path = os.path.join(state_directory(), name)
+        self.path = os.path.join(place or state_directory(), name)
 
     def file(self, name: str) -> str:
         """The path of one of its files: rootfs, config.json, log, state.json …"""
@@ -76,8 +78,8 @@ class ContainerDirectory:
         :raises EngineError: the file is damaged.
         """
         try:
-            with open(self.file("state.json"), encoding="utf-8") as file:
-                return ContainerRecord(**json.load(file))
+            with open(self.file("state.json"), "rb", opener=_open_regular) as file:
+                return ContainerRecord(**json.loads(file.read(_LONGEST_STATE)))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
@@ -97,6 +99,23 @@ class ContainerDirectory:
             raise ContainerNotFound(f"engine oci has no container named {self.name!r}") from None
         with file:
             yield _locked(file.fileno(), time.monotonic() + patience)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """For open(): of another user's, to root, it may be a FIFO, a device, or a link."""
+    fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise ValueError("it is no regular file")
+    return fd
+
+
+def of_account(home: str) -> list[ContainerDirectory]:
+    """The containers of the user with this home, for root whom that user called by sudo(8)."""
+    place = os.path.join(home, ".local/share", os.path.basename(_OF_ROOT))
+    with contextlib.suppress(OSError):
+        return [ContainerDirectory(name, place) for name in sorted(os.listdir(place)) if _NAME.fullmatch(name)]
+    return []
 
 
 def state_directory() -> str:

@@ -24,6 +24,7 @@ from cntr_core.kernel.syscall import owned
 from cntr_core.kernel.user_namespaces import enter_alone, user_outside
 
 from ..sockets import LOCAL
+from ..sudo import invoking_account
 
 _log = logging.getLogger(__name__)
 
@@ -85,12 +86,8 @@ def ourselves() -> Owner:
 
 def invoking_user() -> Owner | None:
     """Who called sudo(8) to become root, as it tells by SUDO_UID."""
-    uid = os.environ.get("SUDO_UID", "")
-    if os.geteuid() != 0 or not uid.isdecimal() or int(uid) == 0:
-        return None
-    try:
-        entry = pwd.getpwuid(int(uid))
-    except (KeyError, OverflowError):
+    entry = invoking_account()
+    if entry is None:
         return None
     return Owner(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir, False)
 

@@ -102,3 +102,26 @@ def test_without_subordinate_ids_it_says_what_to_do(busybox_archive: str) -> Non
     said, hint = done.stderr.splitlines()
     assert "no subordinate ids in /etc/subuid" in said
     assert "usermod --add-subuids" in hint
+
+
+def test_sudo_knows_the_containers_of_its_caller(ordinary_user: OrdinaryUser, image: str) -> None:
+    started = ordinary_user.cntr("run", "--detach", "--name", "of-user", image)
+    assert started.returncode == 0, started.stderr
+    place = ordinary_user.home / ".local/share/cntr-oci"
+    try:
+        assert "of-user" in ordinary_user.sudo_cntr("list").stdout
+        assert "of-user" not in ordinary_user.sudo_cntr("list", env={"SUDO_UID": ""}).stdout
+        inside = ordinary_user.sudo_cntr("exec", "oci://of-user", "id", "-u")
+        assert inside.stdout == "1000\n", inside.stderr
+        (place / "liar").mkdir()
+        state = json.loads((place / "of-user" / "state.json").read_text()) | {"name": "liar", "pid": 1}
+        state["start_time"] = int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19])
+        (place / "liar" / "state.json").write_text(json.dumps(state))
+        (place / "fifo").mkdir()
+        os.mkfifo(place / "fifo" / "state.json")
+        listed = ordinary_user.sudo_cntr("list").stdout
+        assert "of-user" in listed and "liar" not in listed
+    finally:
+        shutil.rmtree(place / "liar", ignore_errors=True)
+        shutil.rmtree(place / "fifo", ignore_errors=True)
+        ordinary_user.cntr("stop", "-t", "0", "of-user")
