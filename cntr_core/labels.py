@@ -20,4 +20,7 @@ FAT = "io.cntr.fat"
 FAT_NAME = "io.cntr.fat.name"
 """On the slim half: the fat one's name, as it was saved."""
 
+RUN = "io.cntr.run"
+"""On a container that ``cntr slim --engine`` made: who made it, as :func:`cntr_slimmer.runs.engine_leftovers.maker`."""
+
 SLIM_ROLE, FAT_ROLE = "slim", "fat"

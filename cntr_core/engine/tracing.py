@@ -6,7 +6,7 @@ This is what tracing inside an engine's own containers takes of it: an ability t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -41,7 +41,7 @@ class TracingOptions:
 class ShimEntry:
     """What stands in for the image's entrypoint: `arguments` is the whole command line, and its program lies in the
     host's `directory`, which is bound read-only to `target` in the container. `name` and `hostname` are the
-    container's."""
+    container's, and it gets the `labels`."""
 
     name: str
     hostname: str
@@ -49,6 +49,7 @@ class ShimEntry:
     target: str
     arguments: tuple[str, ...]
     options: TracingOptions = field(default_factory=TracingOptions)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class TracedContainer(ABC):

@@ -16,6 +16,7 @@ from cntr_core.errors import CntrError, EngineError, SessionError
 from cntr_core.filesystem import Filesystem
 from cntr_core.images.temporary import temporary_directory
 from cntr_core.images.values import environment as environment_of
+from cntr_core.labels import RUN
 from cntr_core.runtime import arguments
 from cntr_core.timing import timed
 
@@ -25,7 +26,7 @@ from ..trace.record import Phase
 from .cleanup import cleanup_process
 from .container import STOP_LIMIT
 from .embedded import Launch
-from .engine_leftovers import note_process, remove_run
+from .engine_leftovers import leave, maker, note_process, remove_orphans, remove_run
 from .entrypoint_shim import shim, shim_arguments
 from .pivot import observed_root, waiting_root
 
@@ -119,6 +120,7 @@ def running_in_engine(
     line = arguments(launch.config, launch.options.command)
     environment = environment_of([*launch.config.env, *options.environment])
     program = shim(launch.config.platform)
+    remove_orphans(engine)
     with ExitStack() as stack:
         name = f"cntr-run-{uuid.uuid4().hex}"
         private, lock = stack.enter_context(temporary_directory("cntr-shim-"))
@@ -152,6 +154,7 @@ def _entry(
         target=target,
         arguments=(f"{target}/shim", *words),
         options=_with(options, launch),
+        labels={RUN: maker()},
     )
 
 
@@ -187,7 +190,7 @@ def _created(engine: TracingEngine, image: str, entry: ShimEntry, stack: ExitSta
         with suppress(CntrError):  # the first error tells more
             engine.remove_traced(entry.name)
         raise
-    stack.push(_quietly(container.remove))
+    stack.callback(leave, engine, entry.name, container, os.path.dirname(entry.directory))
     return container
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from cntr_core.engine.tracing import TracingEngine
-from cntr_core.errors import CntrError
+from cntr_core import Engine
+from cntr_core.engine.tracing import TracedContainer, TracingEngine
+from cntr_core.errors import CntrError, EngineError
 from cntr_core.images import remove_tree
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, start_time
 from cntr_core.kernel.syscall import owned
+from cntr_core.labels import RUN
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +42,65 @@ def remove_run(engine: TracingEngine, name: str, directory: str) -> None:
     known = _kill_noted(os.path.join(directory, _NOTE))
     insist(lambda: engine.remove_traced(name), 0 if known else _FLIGHT)
     remove_tree(directory)
+
+
+def leave(engine: TracingEngine, name: str, container: TracedContainer, directory: str) -> None:
+    """Remove `container`, called `name`, at the end of a run, be it by an error.
+
+    :raises EngineError: it is still there; its process is not.
+    """
+    error = sys.exc_info()[1]
+    try:
+        container.remove()
+    except CntrError as refused:
+        _kill_noted(os.path.join(directory, _NOTE))
+        if not insist(lambda: engine.remove_traced(name), 0):
+            hint = f"the next run with --engine {engine.name} removes it"
+            raise _left(error or refused, f"the container {name} is left in {engine.name}", hint) from error
+
+
+def leave_image(engine: TracingEngine, name: str) -> None:
+    """Remove the image `name` at the end, be it by an error; :raises EngineError: it is still there."""
+    error = sys.exc_info()[1]
+    try:
+        engine.remove_image(name)
+    except CntrError as refused:
+        hint = error.hint if isinstance(error, CntrError) else ""
+        hint = f"{hint}; " * bool(hint) + f"remove the image: {engine.name} rmi {name}"
+        raise _left(error or refused, f"the image {name} is left in {engine.name}", hint) from error
+
+
+def _left(first: BaseException, what: str, hint: str) -> EngineError:
+    said = first.message if isinstance(first, CntrError) else "the run was ended"
+    return EngineError(f"{said}; {what}", hint)
+
+
+def maker() -> str:
+    """Who we are, for as long as this machine runs: boot, PID namespace, PID and start time."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        boot = file.read().strip()
+    return f"{boot} {os.stat('/proc/self/ns/pid').st_ino} {os.getpid()} {start_time(os.getpid())}"
+
+
+def remove_orphans(engine: TracingEngine) -> None:
+    """Remove the containers that runs left in `engine` whose makers are dead. Those of others, and of other machines
+    and PID namespaces, of which nobody here can tell, stay."""
+    with suppress(CntrError):
+        for container in engine.containers() if isinstance(engine, Engine) else ():
+            told = container.labels.get(RUN, "")
+            if told and _is_orphan(told):
+                _log.debug("remove %s, which nobody alive has made", container.name)
+                engine.remove_traced(container.name)
+
+
+def _is_orphan(made_by: str) -> bool:
+    boot, namespace, pid, started = [*made_by.split(), "", "", "", ""][:4]
+    if [boot, namespace] != maker().split()[:2] or not pid.isdecimal():
+        return False
+    try:
+        return str(start_time(int(pid))) != started
+    except OSError:
+        return True
 
 
 def insist(remove: Callable[[], object], flight: float = _FLIGHT) -> bool:

@@ -21,7 +21,7 @@ from cntr_core.images.write.pack import pack
 from cntr_core.timing import timed
 
 from .cleanup import cleanup_process
-from .engine_leftovers import insist
+from .engine_leftovers import insist, leave_image
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def imported(engine: TracingEngine, make: Callable[[str], NewImage]) -> Iterator
                 engine.import_image(archive([(name, pack(make(directory), directory, Compression.NONE))]))
             yield name
         finally:
-            engine.remove_image(name)
+            leave_image(engine, name)
 
 
 def _clean(engine: TracingEngine, name: str, directory: str) -> None:

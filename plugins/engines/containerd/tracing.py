@@ -88,6 +88,7 @@ class TaskContainer(TracedContainer):
         container = {
             "id": self._name,
             "image": image,
+            "labels": dict(entry.labels),
             "runtime": {"name": _RUNTIME},
             "spec": _any("Spec", document),
             "snapshotter": snapshotter(),

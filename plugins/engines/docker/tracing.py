@@ -127,6 +127,7 @@ def _creation(engine: ApiClient, client: APIClient, image: str, entry: ShimEntry
         "command": [],
         "entrypoint": list(entry.arguments),
         "environment": list(options.environment),
+        "labels": dict(entry.labels),
         "ports": [tuple(port.split("/")) for port in ports],
         "volumes": [volume for volume in options.volumes if ":" not in volume],
         "host_config": _host_config(engine, client, entry, ports),
