@@ -22,25 +22,25 @@ _OUTLIVING = "kernel"
 def chosen_backend(plugins: Plugins, options: SessionOptions) -> Filesystem:
     """The backend that `options` name; for :data:`AUTO`, the first that lacks nothing. What it replaces is told.
 
+    Where none works it is the fastest, and the session says what that one lacks, after what else hinders it.
+
     :raises PluginError: there is none of that name.
-    :raises KernelFeatureMissing: none works here.
+    :raises KernelFeatureMissing: none is installed.
     """
     if options.filesystem != AUTO:
         return plugins.filesystem(options.filesystem)
+    candidates = _candidates(plugins.filesystems, options)
     lacking: list[str] = []
-    remedies: list[str] = []
-    for backend in _candidates(plugins.filesystems, options):
+    for backend in candidates:
         missing = backend.missing()
         if not missing:
             if lacking:
                 output.say(f"using the filesystem backend {backend.name}, for {' and '.join(lacking)}")
             return backend
         lacking.append(f"{backend.name} lacks {missing[0].what}")
-        remedies.append(missing[0].remedy)
-    told = "; ".join(lacking) or "none is installed"
-    raise KernelFeatureMissing(
-        f"no filesystem backend works here: {told}", remedies[0] if remedies else "run cntr doctor"
-    )
+    if not candidates:
+        raise KernelFeatureMissing("no filesystem backend is installed", "run cntr plugins")
+    return candidates[0]
 
 
 def _candidates(backends: Sequence[Filesystem], options: SessionOptions) -> list[Filesystem]:
