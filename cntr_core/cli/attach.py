@@ -72,7 +72,7 @@ def attach(
     if session.image or session.stopped:
         session.check()
         return in_throwaway(container, options, lambda p, o, e: _attach(p, o, e, session.dry_run), image=session.image)
-    return on_container(container, session.wait, work, _import_session)
+    return on_container(container, session.wait, work, _import_session, paused=inside.no_cgroup)
 
 
 def _options(tools: Tools, inside: Inside, session: Session, command: list[str] | None) -> SessionOptions:
@@ -168,7 +168,7 @@ def execute(
             return 0
         return session.execute(process, options, warn=_warn)
 
-    return on_container(container, wait, work, _import_session)
+    return on_container(container, wait, work, _import_session, paused=inside.no_cgroup)
 
 
 def _attach_via_kubectl(pod: str, arguments: Sequence[str], session: Session) -> int:

@@ -66,8 +66,11 @@ def with_value(words: Sequence[str], valued: Collection[str]) -> list[str]:
     return [*done, *rest]
 
 
-def on_container(name: str, wait: str | None, work: Work, meanwhile: Callable[[], object]) -> int:
-    """What `work` gives for the container of that name; with `wait`, for its next start where it is not there.
+def on_container(
+    name: str, wait: str | None, work: Work, meanwhile: Callable[[], object], *, paused: bool = False
+) -> int:
+    """What `work` gives for the container of that name, which may be `paused`; with `wait`, for its next start where it
+    is not there.
 
     :raises CntrError: there is none, or it does not start in time; or as `work`.
     """
@@ -78,10 +81,10 @@ def on_container(name: str, wait: str | None, work: Work, meanwhile: Callable[[]
     limit, ref = None if wait is None else _seconds(wait), ContainerRef.parse(name)
     engines = load().engines
     if limit is None:
-        return work(engines, resolve(ref, engines, meanwhile=meanwhile))
+        return work(engines, resolve(ref, engines, meanwhile=meanwhile, paused=paused))
     until = time.monotonic() + limit
     try:
-        return work(engines, resolve(ref, engines, meanwhile=meanwhile))
+        return work(engines, resolve(ref, engines, meanwhile=meanwhile, paused=paused))
     except ContainerEnded:
         raise
     except (ContainerNotFound, ContainerNotRunning, EngineError) as error:

@@ -20,7 +20,9 @@ def running_process(container: Container, *, paused: bool = False) -> ContainerP
     """
     ref, states = container.ref, (ContainerState.RUNNING, *((ContainerState.PAUSED,) if paused else ()))
     if container.state is ContainerState.PAUSED and not paused:
-        raise ContainerNotRunning(f"{ref} is paused, so no command could run in it", "unpause it first")
+        raise ContainerNotRunning(
+            f"{ref} is paused, so no command could run in it", "unpause it first, or use --no-cgroup"
+        )
     if container.state not in states or not container.pid:
         hint = "start it first; or look at its files: cntr attach --stopped"
         raise ContainerNotRunning(f"{ref} is not running ({container.state.value})", hint)

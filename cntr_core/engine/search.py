@@ -75,9 +75,14 @@ def list_containers(engines: Sequence[Engine]) -> ContainerList:
 
 
 def resolve(
-    ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], object] | None = None
+    ref: ContainerRef,
+    engines: Sequence[Engine],
+    meanwhile: Callable[[], object] | None = None,
+    *,
+    paused: bool = False,
 ) -> ContainerProcess:
-    """The process that `ref` names, among all engines, or in the one that it names. `meanwhile` as for :func:`query`.
+    """The process that `ref` names, among all engines, or in the one that it names; also of a paused container, if
+    `paused`. `meanwhile` as for :func:`query`.
 
     :raises ContainerNotFound: nobody knows the name; the hint tells what each engine said.
     :raises EngineError: nobody knows the name, and one engine could not be asked: it may be that engine's.
@@ -85,7 +90,7 @@ def resolve(
     :raises ContainerNotRunning: it has no process to join.
     :raises PluginError: there is no such engine.
     """
-    return running_process(find(ref, engines, meanwhile))
+    return running_process(find(ref, engines, meanwhile), paused=paused)
 
 
 def find(ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], object] | None = None) -> Container:

@@ -145,6 +145,18 @@ def _frozen(cgroup: Cgroup) -> bool:
     return freezes and _content(f"{found[0]}/freezer.state") in (b"FROZEN", b"FREEZING")
 
 
+def leave_freezer(pid: int) -> None:
+    """Move a process to the caller's own group of the v1 freezer, and so thaw it: there nothing ends who is frozen, not
+    even SIGKILL. In v2 SIGKILL does.
+
+    :raises OSError: it has ended, or the caller may not.
+    """
+    for cgroup in cgroups(os.getpid()):
+        if "freezer" in cgroup.controllers and (found := reach(cgroup)):
+            with open(f"{found[0]}/cgroup.procs", "wb", buffering=0) as file:
+                file.write(b"%d" % pid)
+
+
 def pids_left(pid: int | str, proc: str = "/proc") -> int | None:
     """How many processes the groups of `pid`, and those above, still admit; None when nothing limits them."""
     limits = []

@@ -7,6 +7,8 @@ import os
 import signal
 import time
 
+from ..kernel import cgroups
+
 GRACE = 2.0
 """Seconds that a process may take to disappear after SIGKILL."""
 
@@ -24,6 +26,13 @@ def kill_members(proc: int, session: int) -> None:
         if time.monotonic() > deadline:  # pragma: no cover - a process in state D
             return
         time.sleep(0.005)
+
+
+def thaw_members(proc: int, session: int) -> None:
+    """Have those that are frozen with the container able to die."""
+    for pid in _members(proc, session):
+        with contextlib.suppress(OSError):
+            cgroups.leave_freezer(pid)
 
 
 def _members(proc: int, session: int) -> list[int]:

@@ -18,7 +18,7 @@ from ..kernel import channel, child, process, pty, syscall
 from ..timing import timed
 from .builder import Above, Task, build
 from .guard import Guard
-from .members import GRACE, kill_members
+from .members import GRACE, kill_members, thaw_members
 from .title import forget_caller
 
 _log = logging.getLogger(__name__)
@@ -77,6 +77,8 @@ def _guard(builder: int, proc: int, session: int | None) -> int:
     """
     status = _status(builder)
     if status is None:
+        if session is not None:
+            thaw_members(proc, session)
         os.kill(builder, signal.SIGTERM)  # the reaper kills and reaps its descendants, whatever their namespaces
         status = _status_soon(builder)
     _log.debug("the builder has %s", "not ended yet" if status is None else f"ended with {child.exit_code(status)}")

@@ -13,7 +13,17 @@ import pytest
 
 from cntr_core.session.supervisor import TERM_GRACE
 from tests.integration.session.conftest import Running, state_of
-from tests.support.cntr import PROGRAM, children, cntr, descendants, environment, is_alive, running, wait_until
+from tests.support.cntr import (
+    PROGRAM,
+    children,
+    cntr,
+    descendants,
+    docker_pid,
+    environment,
+    is_alive,
+    running,
+    wait_until,
+)
 from tests.support.images import DockerRun
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse")
@@ -131,6 +141,24 @@ def test_killing_any_of_our_processes_leaves_nothing_behind(debian: Running, fs:
     assert code == {"cntr": -9, "command": 137}.get(victim, 125)
     wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")
     wait_until(lambda: state_of(debian.pid) == before, "the container and the host are as before")
+
+
+def test_a_session_ends_while_its_container_is_paused(docker_run: DockerRun) -> None:
+    name = docker_run("debian", command=("sleep", "1000000"))
+    pid = docker_pid(name)
+    before = state_of(pid)
+    with running("attach", name, "--", *BUSY) as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == b"ready\n"
+        ours = descendants(session.pid)
+        subprocess.run(["docker", "pause", name], check=True, capture_output=True, timeout=60)
+        session.send_signal(signal.SIGTERM)
+        assert session.wait(30) == 143
+        wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")
+    assert "paused" in cntr("attach", name, "true").stderr.decode()
+    assert cntr("attach", name, "--no-cgroup", "--", "echo", "inside").stdout == b"inside\n"
+    subprocess.run(["docker", "unpause", name], check=True, capture_output=True, timeout=60)
+    wait_until(lambda: state_of(pid) == before, "the container and the host are as before")
 
 
 _DOWN = ("cntr", "server", "monitor", "builder", "reaper")
