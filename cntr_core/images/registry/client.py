@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from ...errors import ImageError
+from ...errors import ImageError, reason
 from ..limits import LARGEST_DOCUMENT
 from ..read.blobs import Pieces
 from ..streams import CHUNK, Reader, decompressed
@@ -268,8 +268,7 @@ def _unreachable(host: str, error: Exception) -> RegistryError:
             if isinstance(cause, kind):
                 return RegistryError(sentence.format(host=host, cause=cause), step, passing=passing)
     innermost = causes[-1]
-    reason = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
-    return RegistryError(f"the connection to {host} broke: {reason}", "try again later", passing=True)
+    return RegistryError(f"the connection to {host} broke: {reason(innermost)}", "try again later", passing=True)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

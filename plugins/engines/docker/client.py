@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from cntr_core.engine import LIMIT
-from cntr_core.errors import EngineError
+from cntr_core.errors import EngineError, reason
 from cntr_core.timing import timed
 
 from ..processes import is_ours
@@ -100,8 +100,7 @@ class ApiClient(ABC):
             if isinstance(cause, (KeyError, ValueError)):
                 return not_understood(self.name, cause)
             innermost = cause
-        reason = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
-        return unanswered(self.name, path, reason)
+        return unanswered(self.name, path, reason(innermost))
 
 
 def remove_container(client: APIClient, name: str) -> None:
