@@ -51,6 +51,9 @@ ALLOWED: Mapping[bytes, Allowed] = {
     ),
     b"PATH": Allowed(TOOLS, "the programs are the tools'; directories that lead into the container are left out"),
     b"SHELL": Allowed(TOOLS, "programs start it; without it, bash takes it from the container's passwd"),
+    b"PYTHONSAFEPATH": Allowed(
+        TOOLS, "python would import what lies where it is started, which is among the container's files"
+    ),
     b"HOME": Allowed(USER, "as the session's passwd has it; never a directory of the container's files"),
     b"USER": Allowed(USER, "as the session's passwd has it"),
     b"LOGNAME": Allowed(USER, "the same, as POSIX names it"),
@@ -71,6 +74,8 @@ Thought of and left out: proxies (``http_proxy`` …), which would lead the engi
 application names; ``HOSTNAME``, which gethostname(2) tells truly; ``KUBERNETES_SERVICE_HOST`` and what else configures
 clients (``PGHOST``, ``AWS_…``); ``LANG`` of the container, as the terminal is the caller's.
 """
+
+_SAFE = {b"PYTHONSAFEPATH": b"1"}  # python(1), since 3.11
 
 LOADER_PREFIX = b"LD_"
 """ld.so(8) would resolve the container's LD_PRELOAD and LD_LIBRARY_PATH against the tools' tree: left out even where
@@ -103,7 +108,7 @@ def attach_environment(
     result |= _allowed(container, CONTAINER) | _allowed(caller, CALLER)
     for name in (b"USER", b"LOGNAME"):
         result.pop(name, None)
-    result |= _of_user(user) | {**tools, b"PATH": harmless_path(tools.get(b"PATH", b""))}
+    result |= _of_user(user) | _SAFE | {**tools, b"PATH": harmless_path(tools.get(b"PATH", b""))}
     _assign(result, extra)
     return result
 

@@ -187,6 +187,15 @@ def test_a_path_of_the_callers_that_begins_where_it_is_leads_to_no_program_of_th
     assert not _ran(hostile)
 
 
+def test_python_imports_nothing_from_where_the_session_starts(docker_run: DockerRun) -> None:
+    container = docker_run("debian", command=("sleep", "1000"))
+    for module in ("readline", "json"):
+        _write(container, f"{module}.py", f"import os\nos.system('{RUN}')\n")
+    program = ("/usr/bin/python3", "-c", "import json, readline; print('imported')")
+    assert output("attach", container, "--", *program) == "imported\n"
+    assert not _ran(container)
+
+
 def test_the_copies_of_the_users_cannot_be_written(docker_run: DockerRun) -> None:
     container = docker_run("debian", command=("sleep", "1000"))
     result = cntr("attach", container, "--", "sh", "-c", "echo x:x:1:1::/:/bin/sh >> /etc/passwd")

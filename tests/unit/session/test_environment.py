@@ -38,6 +38,7 @@ def test_tools_get_nothing_of_the_container_that_is_not_allowed() -> None:
     assert attach_environment(container | CONTAINER, {}, APP, TOOLS) == {
         b"PATH": b"/tools",
         b"SHELL": b"/bin/zsh",
+        b"PYTHONSAFEPATH": b"1",
         b"HOME": b"/home/app",
         b"USER": b"app",
         b"LOGNAME": b"app",
@@ -46,7 +47,7 @@ def test_tools_get_nothing_of_the_container_that_is_not_allowed() -> None:
 
 def test_tools_get_looks_and_language_of_the_caller_and_nothing_else() -> None:
     result = attach_environment({}, CALLER, APP, TOOLS)
-    assert result.keys() - {b"PATH", b"SHELL", b"HOME", b"USER", b"LOGNAME"} == {b"TERM", b"LC_ALL"}
+    assert result.keys() - {*TOOLS, b"PYTHONSAFEPATH", b"HOME", b"USER", b"LOGNAME"} == {b"TERM", b"LC_ALL"}
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,7 @@ def test_all_of_the_container_on_wish_but_for_whose_programs_and_whose_session_i
         b"PROMPT_COMMAND": b"x",
         b"PATH": b"/tools",
         b"SHELL": b"/bin/zsh",
+        b"PYTHONSAFEPATH": b"1",
         b"HOME": b"/",
         b"TERM": b"xterm",
         b"LC_ALL": b"C.UTF-8",
