@@ -275,8 +275,8 @@ class _Supervisor:
         wanted = (*_FORWARDED, *_ENDING, signal.SIGWINCH)
         # What the caller ignores stays ignored: nohup(1), and jobs that a shell starts in the background.
         heard = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
+        before = signal.set_wakeup_fd(write)  # first: what comes meanwhile would be lost
         previous = {number: signal.signal(number, lambda *_: None) for number in heard}
-        before = signal.set_wakeup_fd(write)
         self._loop.watched[read] = lambda: self._on_signals(read)
         try:
             yield
