@@ -71,9 +71,10 @@ def try_images(names: Names = None, cache: Place = None, jobs: Jobs = 1, again: 
         results = f"{kept.image(entry)}.tried"
         if again or not passed(entry, results):
             line = [*QUIETLY, sys.executable, "-m", "evaluation", "corpus", "steps", entry.name, "--cache", kept.path]
-            with open(f"{results}.unfinished", "wb") as steps, open(kept.log(entry, "try"), "wb") as log:
+            unfinished = f"{results}.{os.getpid()}"  # somebody else may try the same image
+            with open(unfinished, "wb") as steps, open(kept.log(entry, "try"), "wb") as log:
                 code = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=steps, stderr=log, check=False).returncode
-            os.replace(f"{results}.unfinished", results)
+            os.replace(unfinished, results)
             if code:
                 return f"failed: see {kept.log(entry, 'try')}"
         return summary(results)
