@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..kernel import capabilities
-from . import accounts, merged_root, root_layout, steps
+from . import accounts, merged_root, root_layout, root_steps, steps
 from .accounts import parse_user
 from .command import Command
 from .environment import attach_environment, describe_left_out, exec_environment, left_out, parse_assignments
@@ -191,7 +191,7 @@ def _places(target: Target, options: SessionOptions, tools: Tools, written: Mapp
     if options.rw_tools:  # nothing hides a link of the tools then, and nothing stands in for a missing file
         files = [path for path in files if is_regular(tools.root, path, follow=False)]
     private = (_scratch(target, options, path) for path in root_layout.PRIVATE)
-    shown = (steps.PlaceFile(f, written[f]) if f in written else steps.BindFile(f) for f in files)
+    shown = (root_steps.PlaceFile(f, written[f]) if f in written else root_steps.BindFile(f) for f in files)
     return [*shown, *private]
 
 
@@ -206,7 +206,7 @@ def _scratch(target: Target, options: SessionOptions, path: str) -> Step:
             "leave one of them out",
         )
     wanted = options.container_tmp or (path == root_layout.RUN and not options.forward_sockets)
-    kind = steps.BindDirectory if wanted and is_directory(target.root, path) else steps.MountPrivate
+    kind = root_steps.BindDirectory if wanted and is_directory(target.root, path) else root_steps.MountPrivate
     return kind(path, root_layout.PRIVATE[path])
 
 
@@ -242,7 +242,7 @@ def _nested_steps(
         steps.UnshareMounts(),
         steps.AttachRoot(root),
         container,
-        *(steps.BindSpecial(name) for name in root_layout.SPECIAL),
+        *(root_steps.BindSpecial(name) for name in root_layout.SPECIAL),
         *own,
         steps.PivotRoot(),
         *(steps.Listen(inside, owner) for _, inside in forwards),

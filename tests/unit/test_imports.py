@@ -53,6 +53,7 @@ _ORDER = (
     "cntr_core.session.tools",
     "cntr_core.session.merged_root",
     "cntr_core.session.steps",
+    "cntr_core.session.root_steps",
     "cntr_core.session.command",
     "cntr_core.session.plan",
     "cntr_core.session.reaper",
