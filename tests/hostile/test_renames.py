@@ -18,7 +18,7 @@ pytestmark = pytest.mark.requires("root", "docker", "fuse")
 
 _SCRIPT = """
 down=$(printf 'd/%.0s' $(seq 200)); up=$(printf '../%.0s' $(seq 200))
-mkdir -p /deep/$down /deep/x; echo app:x:7:7::/: > /run/passwd
+mkdir -p /deep/$down /deep/x; echo app:x:7:7::/:/bin/sh > /run/passwd
 ln -sf ../deep/$down$up$down$up../run/passwd /etc/passwd; touch /ready
 while mv /deep/x /deep/y || mv /deep/y /deep/x; do :; done
 """
@@ -47,4 +47,4 @@ def test_renames_in_a_loop_neither_end_a_session_nor_hide_a_file(docker_run: Doc
     wait_until(lambda: "ready" in docker_exec(name, "ls", "/"), "the links are planted")
     for _ in range(5):
         result = cntr("attach", name, "--", "cat", "/etc/passwd")
-        assert (result.returncode, result.stdout) == (0, b"app:x:7:7::/:\n"), result.stderr
+        assert (result.returncode, result.stdout) == (0, b"app:x:7:7::/:/bin/sh\n"), result.stderr

@@ -152,7 +152,10 @@ def test_an_image_is_exported_as_an_archive() -> None:
     with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as archive:
         manifest = archive.extractfile("manifest.json")
         assert manifest is not None
-        assert json.load(manifest)[0]["RepoTags"] == [docker_image("busybox")]
+        [image] = json.load(manifest)
+    line = ["docker", "image", "inspect", "--format", "{{.Id}}", docker_image("busybox")]
+    identifier = subprocess.run(line, check=True, capture_output=True, text=True).stdout.strip()
+    assert image["Config"] == f"{identifier.removeprefix('sha256:')}.json"
 
 
 @real

@@ -208,7 +208,7 @@ def test_pods_that_cannot_be_entered(cluster: Cluster) -> None:
         "web/nobody": "the cluster has no container 'web/nobody'",
         "a/b/c/d": "is not a pod",
         "web/": "is not a pod",
-        "--all": "No such option",
+        "--all": "no such option",
     }.items():
         result = cntr("attach", "--via-kubectl", reference, "--", "true")
         assert (result.returncode, result.stdout) == (125, b"")

@@ -150,7 +150,7 @@ def test_the_session_has_the_machines_variables_and_none_of_the_hosts(
     """The stub init of --as-pid2 is nspawn itself, and still has those of whoever called it."""
     monkeypatch.setenv("A_SECRET_OF_THE_HOST", "1")
     with machine(place) as it:
-        variables = output("attach", f"nspawn://{it.name}", "--", "env").splitlines()
+        variables = output("attach", f"nspawn://{it.name}", "--container-env", "--", "env").splitlines()
     assert "container=systemd-nspawn" in variables
     assert not [line for line in variables if "A_SECRET" in line]
     assert output("attach", alone.reference, "--", "hostname").strip() == alone.name
