@@ -23,6 +23,7 @@ from .embedded import MOUNTED, Launch
 from .observe import Observed, Say, observe
 
 _NOT_FOUND = 127  # the shell's exit code where there is no such command, and the shim's
+_LONGEST_LINE = 150  # characters, of the container's last words
 
 
 class Runner:
@@ -84,13 +85,18 @@ def must_succeed(observed: Observed) -> None:
     """:raises CntrError: a probe failed; the message has the container's last words."""
     for outcome in observed.outcomes:
         if not outcome.ok:
-            said = outcome.output.strip().splitlines()[-1:]
+            said = [_ending(line) for line in outcome.output.strip().splitlines()[-1:]]
             raise CntrError(
                 f"the probe {outcome.spec} fails on the original image: {outcome.detail}"
                 + "".join(f"; its last output was: {line}" for line in said)
                 + f"; {observed.limit_met}" * bool(observed.limit_met),
                 "raise the limit with --memory or --pids-limit" if observed.limit_met else _advice(outcome),
             )
+
+
+def _ending(line: str) -> str:
+    """The end of a line, which is what tells most; a container may write a line without end."""
+    return line if len(line) <= _LONGEST_LINE else f"…{line[-_LONGEST_LINE:]}"
 
 
 def _advice(outcome: Outcome) -> str:
