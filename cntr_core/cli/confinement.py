@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MEMORY = typer.Option(
     "--memory",
+    "-m",
     metavar="BYTES",
     show_default="three quarters of the machine's",
     help="Limit the container's memory: a number with k, m or g; 0 for no limit.",

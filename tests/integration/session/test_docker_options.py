@@ -133,6 +133,11 @@ def _names(both: Both) -> None:
             subprocess.run([*remove, name], check=True, capture_output=True, timeout=60)
 
 
+def _limits(both: Both) -> None:
+    shown = "cd /sys/fs/cgroup; cat memory.max memory/memory.limit_in_bytes pids.max pids/pids.max; :"
+    both.agree("run", "--rm", "-m", "64m", "--pids-limit", "9", "IMAGE", "sh", "-c", shown)
+
+
 _SHOWN = ("sh", "-c", 'echo "$GIVEN,$FROM,$SET"')
 DONE: dict[tuple[str, str], Callable[[Both], object]] = {
     ("exec", "--detach"): lambda both: _refused(both, "-d"),
@@ -151,10 +156,15 @@ DONE: dict[tuple[str, str], Callable[[Both], object]] = {
     ("run", "--env"): lambda both: both.agree("run", "--rm", "-e", "SET=1", "-e", "GIVEN", "IMAGE", *_SHOWN),
     ("run", "--env-file"): lambda both: both.agree("run", "--rm", "--env-file", "variables", "IMAGE", *_SHOWN),
     ("run", "--interactive"): lambda both: both.agree("run", "--rm", "-i", "IMAGE", "cat", stdin=b"word"),
+    ("run", "--memory"): _limits,
     ("run", "--name"): _names,
     ("run", "--network"): lambda both: both.agree("run", "--rm", "--network", "none", "IMAGE", "ls", "/sys/class/net"),
+    ("run", "--pids-limit"): _limits,
     ("run", "--read-only"): lambda both: both.agree("run", "--rm", "--read-only", "IMAGE", "sh", "-c", "! touch /x"),
     ("run", "--rm"): lambda both: both.agree("run", "--rm", "--name", "FRESH", "IMAGE", "sh", "-c", "exit 3"),
+    ("run", "--security-opt"): lambda both: both.agree(
+        "run", "--rm", "--security-opt", "seccomp=unconfined", "IMAGE", "grep", "^Seccomp:", "/proc/self/status"
+    ),
     ("run", "--tty"): lambda both: _terminal(both, "run", "--rm", "IMAGE"),
     ("run", "--user"): lambda both: both.agree("run", "--rm", "-u", "1:50", "IMAGE", "id"),
     ("run", "--workdir"): lambda both: both.agree("run", "--rm", "-w", "/srv/new", "IMAGE", "pwd"),
