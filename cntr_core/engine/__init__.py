@@ -2,11 +2,24 @@
 
 from .base import Engine, matching
 from .process import pin, running_process
-from .search import LIMIT, ContainerList, chosen, find, list_containers, resolve, statuses, stopped_root
+from .search import (
+    LIMIT,
+    PATIENCE,
+    SILENCE,
+    ContainerList,
+    chosen,
+    find,
+    list_containers,
+    resolve,
+    statuses,
+    stopped_root,
+)
 from .waiting import next_start
 
 __all__ = [
     "LIMIT",
+    "PATIENCE",
+    "SILENCE",
     "Engine",
     "ContainerList",
     "chosen",

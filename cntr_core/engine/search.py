@@ -23,8 +23,11 @@ from .query import QueryResult, query
 LIMIT = 2.0
 """Seconds that an engine has for an answer."""
 
-PATIENCE = 10.0
-"""Seconds that one may take to find a container which no other has: people attach when a machine is overloaded."""
+SILENCE = 10.0
+"""Seconds after which an engine that says nothing is given up: people attach when a machine is overloaded."""
+
+PATIENCE = 30.0
+"""Seconds that an engine may take, by several answers, for what no other has."""
 
 _MOST_CANDIDATES = 10
 

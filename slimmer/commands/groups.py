@@ -277,7 +277,16 @@ class Output:
             "-o",
             metavar="DEST",
             help="Write both images to PATH.tar, a directory (OCI layout), ENGINE://NAME or registry://HOST/NAME; "
-            "default: NAME-slim.tar, or the engine that IMAGE names.",
+            "default: NAME-slim.tar, or the engine that has IMAGE.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None
+    fat_target: Annotated[
+        str | None,
+        typer.Option(
+            "--fat-output",
+            metavar="DEST",
+            help="Write the fat image to a place of its own; --output then has the slim image alone.",
             rich_help_panel=_OUTPUT,
         ),
     ] = None

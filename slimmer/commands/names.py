@@ -36,15 +36,30 @@ def _told(name: str) -> tuple[str, str]:
     return f"{path}:{tag}", f"{path}:{tag.removesuffix('slim')}fat" if tag.endswith("slim") else f"{path}:{tag}-fat"
 
 
-def chosen(reference: str, target: str, slim: str | None, fat: str | None) -> tuple[str, str]:
-    """As :func:`pair_names`, where the user has not named one. In a registry a tag alone is a name, too."""
-    defaults = pair_names(reference, target)
-    path = _split(defaults[0])[0] if target.startswith("registry://") else ""
+def chosen(
+    reference: str, target: str, slim: str | None, fat: str | None, fat_target: str | None = None
+) -> tuple[str, str]:
+    """As :func:`pair_names`, where the user has not named one. In a registry a tag alone is a name, too. The fat half
+    may go to a place of its own, `fat_target`, which tells its name."""
+    slim_default, fat_default = pair_names(reference, target)
+    if fat_target:
+        fat_default = _told_fat(fat_target) or fat_default
+    return (
+        _complete(slim or slim_default, slim_default, target),
+        _complete(fat or fat_default, fat_default, fat_target or target),
+    )
 
-    def complete(name: str) -> str:
-        return f"{path}:{name}" if path and ":" not in name else name
 
-    return complete(slim or defaults[0]), complete(fat or defaults[1])
+def _told_fat(target: str) -> str:
+    scheme, separator, place = target.partition("://")
+    if not separator:
+        return ""
+    path, tag = _split(place.partition("/")[2] if scheme == "registry" else place)
+    return f"{path}:{tag or 'fat'}"
+
+
+def _complete(name: str, default: str, target: str) -> str:
+    return f"{_split(default)[0]}:{name}" if target.startswith("registry://") and ":" not in name else name
 
 
 def report(reference: str) -> str:

@@ -65,6 +65,20 @@ def _unescaped(match: re.Match[str]) -> str:
     return "\n" if match[1] == "n" else match[1]
 
 
+def located(reference: str, preferred: str | None) -> str:
+    """`reference`, with the engine before it where it is a name that an engine knows: `preferred`, or the first."""
+    from cntr_core.engine import LIMIT, PATIENCE
+    from cntr_core.engine.query import query
+    from cntr_core.images import locate
+
+    if "://" in reference or reference.startswith(("/", ".")) or locate(reference)[0]:
+        return reference
+    answers = query(engines(), lambda one: one.export_image(reference) is not None, LIMIT, patience=PATIENCE)
+    holders = [answer.engine for answer in answers if answer.value]
+    holders.sort(key=lambda name: name != preferred)
+    return f"{holders[0]}://{reference}" if holders else reference
+
+
 def opened(reference: str, platform: str | None, progress: Callable[[int], object] = lambda _: None) -> OpenImage:
     """The image that the words of a call mean; `progress` is told how many more bytes came from an engine.
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..pipeline import Slimmed
     from ..report.schema import Report
     from ..request import SlimRequest
+    from .next_steps import Step
     from .progress import TerminalDisplay
 
 _PLAIN_WIDTH = 100
@@ -61,9 +62,11 @@ def slim(
 
     from ..pipeline import slimmed
     from ..runs.backends import leave_namespaces
+    from .next_steps import next_steps
     from .progress import display
 
     request = _request(run, command, verification, keep, output)
+    image = options.located(image, run.engine)
     target = _target(image, output)
     filesystem = run.backend()
     with display() as shown, options.opened(image, platform, shown.counting("fetching the image", None)) as opened:
@@ -73,19 +76,26 @@ def slim(
             _must_be_fit(result, opened, target)
             report, files = _saved(result, opened, target, shown)
     _keep_report(result, report, files, target)
-    _show(report, target, json)
+    if json:
+        console.print_json(report.to_json())
+    else:
+        _show(report, target, next_steps(report, target.report, run, command or ()))
     return 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where both images go, as `place` and under which `names`, and the directory of the report."""
+    """Where both images go, as `place` and under which `names`, and the directory of the report; the fat one goes to
+    `fat_place`, if that is not empty."""
 
     place: str
     names: tuple[str, str]
     destination: Destination
     compression: Compression
     report: str
+    fat_place: str
+    fat_destination: Destination
+    fat_compression: Compression
 
 
 def _request(
@@ -113,9 +123,10 @@ def _aimed(request: SlimRequest, target: _Target) -> SlimRequest:
     """The request, with what the target says of it."""
     from cntr_core.images.write.compress import Compression
 
-    place = "" if "://" in target.place else os.path.abspath(target.place)
+    fat_place = target.fat_place or target.place  # what takes most room
+    place = "" if "://" in fat_place else os.path.abspath(fat_place)
     directory = place if os.path.isdir(place) else os.path.dirname(place)
-    compressed = target.compression is not Compression.NONE
+    compressed = target.fat_compression is not Compression.NONE
     return replace(request, fat_name=target.names[1], target=directory, compressed=compressed)
 
 
@@ -125,13 +136,30 @@ def _target(image: str, output: groups.Output) -> _Target:
     options.check_place(report, "--report")
     place = output.target or names.output(image, [engine.name for engine in options.engines()])
     destination = options.destination(place, image)
+    fat_destination = _fat_destination(place, image, output.fat_target) or destination
+    compression = _compression(output.compression)
     return _Target(
         place,
         _names(image, output),
         destination,
-        _compression(output.compression) or destination.compression,
+        compression or destination.compression,
         report,
+        output.fat_target or "",
+        fat_destination,
+        compression or fat_destination.compression,
     )
+
+
+def _fat_destination(place: str, image: str, fat_place: str | None) -> Destination | None:
+    """Where the fat image goes alone; None for the place of the slim one.
+
+    :raises UsageError: it would replace the slim one.
+    """
+    if fat_place is None:
+        return None
+    if fat_place.endswith(".tar") and os.path.realpath(fat_place) == os.path.realpath(place):
+        raise UsageError(f"--fat-output: {fat_place} is where the slim image goes", "leave it out, to have both there")
+    return options.destination(fat_place, image)
 
 
 def _names(image: str, output: groups.Output) -> tuple[str, str]:
@@ -139,7 +167,7 @@ def _names(image: str, output: groups.Output) -> tuple[str, str]:
     for name, option in ((output.slim_name, "--slim-name"), (output.fat_name, "--fat-name")):
         if name is not None:
             options.check_name(name, option)
-    found = names.chosen(image, output.target or "", output.slim_name, output.fat_name)
+    found = names.chosen(image, output.target or "", output.slim_name, output.fat_name, output.fat_target)
     if found[0] == found[1]:
         raise UsageError(f"the slim and the fat image would both be called {found[0]}", "give two names")
     return found
@@ -182,9 +210,11 @@ def _saved(
     from ..background import background
 
     packed = _packed(result, target, shown)
-    with background(lambda: _explained(result, image, packed, target.place)) as explaining:
+    with background(lambda: _explained(result, image, packed, target.place, target.fat_place)) as explaining:
         shown.expect_saved(packed)
-        target.destination.save(packed, shown.moved)
+        if target.fat_place:  # first: a slim image without it is worse than nothing
+            target.fat_destination.save(packed[1:], shown.moved)
+        target.destination.save(packed[:1] if target.fat_place else packed, shown.moved)
         return explaining.result()
 
 
@@ -195,18 +225,19 @@ def _packed(result: Slimmed, target: _Target, shown: TerminalDisplay) -> tuple[N
     layers = (*result.pair.slim.layers, *result.pair.fat.layers)
     shown.expect("compressing", sum(layer.size for layer in layers))
     slim = pack(result.pair.slim, result.directory, target.compression, shown.moved)
-    fat = pack(replace(result.pair.fat, subject=slim.descriptor), result.directory, target.compression, shown.moved)
+    fat_image = replace(result.pair.fat, subject=slim.descriptor)
+    fat = pack(fat_image, result.directory, target.fat_compression, shown.moved)
     return (target.names[0], slim), (target.names[1], fat)
 
 
 def _explained(
-    result: Slimmed, image: Image, packed: Sequence[Named], destination: str
+    result: Slimmed, image: Image, packed: Sequence[Named], destination: str, fat_destination: str = ""
 ) -> tuple[Report, Mapping[str, bytes]]:
     """The report, and its files."""
     from ..report.data import collect
     from ..report.write import render
 
-    report = collect(result, image, packed, destination)
+    report = collect(result, image, packed, destination, fat_destination)
     return report, render(report)
 
 
@@ -224,10 +255,7 @@ def _keep_report(result: Slimmed, report: Report, files: Mapping[str, bytes], ta
         console.hint(f"cntr why {target.report} PATH; or set CNTR_CACHE_DIR")
 
 
-def _show(report: Report, target: _Target, json: bool) -> None:
+def _show(report: Report, target: _Target, steps: Sequence[Step]) -> None:
     from ..report.terminal import show
 
-    if json:
-        console.print_json(report.to_json())
-    else:
-        show(report, target.report, console.console(_PLAIN_WIDTH, markup=False, emoji=False))
+    show(report, target.report, console.console(_PLAIN_WIDTH, markup=False, emoji=False), steps)

@@ -21,9 +21,11 @@ from .text import plain, shown, words
 _ROLES = ("slim", "fat")
 
 
-def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: str) -> schema.Report:
-    """The report of `result`. `saved` are the slim and the fat image as they went to `destination`; nothing where they
-    were not saved.
+def collect(
+    result: Slimmed, image: Image, saved: Sequence[Named], destination: str, fat_destination: str = ""
+) -> schema.Report:
+    """The report of `result`. `saved` are the slim and the fat image as they went to `destination`, the fat one to
+    `fat_destination` if that is not empty; nothing where they were not saved.
 
     :raises ImageError: a layer cannot be read.
     """
@@ -48,7 +50,10 @@ def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: 
             files=root.files, kept_files=root.kept_files, bytes=root.bytes, kept_bytes=root.kept_bytes
         ),
         destination=words(destination),
-        halves=tuple(_half(role, name, half) for role, (name, half) in zip(_ROLES, saved, strict=False)),
+        halves=tuple(
+            _half(role, name, half, place)
+            for role, (name, half), place in zip(_ROLES, saved, ("", fat_destination), strict=False)
+        ),
         layers=sums.by_layer(result, image, saved),
         directories=sums.top(directories),
         packages=sums.by_package(found, packages),
@@ -66,9 +71,9 @@ def collect(result: Slimmed, image: Image, saved: Sequence[Named], destination: 
     )
 
 
-def _half(role: str, name: str, packed: PackedImage) -> schema.Half:
-    size = sum(layer.descriptor.size for layer in packed.layers)
-    return schema.Half(role=role, name=words(name), digest=packed.descriptor.digest, compressed=size)
+def _half(role: str, name: str, packed: PackedImage, place: str) -> schema.Half:
+    size, digest = sum(layer.descriptor.size for layer in packed.layers), packed.descriptor.digest
+    return schema.Half(role=role, name=words(name), digest=digest, compressed=size, destination=words(place))
 
 
 def _probes(result: Slimmed) -> schema.Probes:

@@ -38,12 +38,14 @@ class Share(Value, frozen=True, kw_only=True):
 
 
 class Half(Value, frozen=True, kw_only=True):
-    """One of the two images: its name where it is, its manifest's digest, its layers' bytes as stored."""
+    """One of the two images: its name where it is, its manifest's digest, its layers' bytes as stored. `destination` is
+    where it is, if that is another place than the report's."""
 
     role: str
     name: str
     digest: str
     compressed: int
+    destination: str = ""
 
 
 class Layer(Share, frozen=True, kw_only=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,14 +19,15 @@ _MOST_LINES = 5
 _ASCII = str.maketrans({"→": "->", "✓": "ok", "✗": "FAILED", UNKNOWN: "-", "…": "..."})
 
 
-def show(report: Report, directory: str, console: Console) -> None:
-    """Print it; `directory` is where its files are."""
+def show(report: Report, directory: str, console: Console, steps: Iterable[tuple[str, str]] = ()) -> None:
+    """Print it; `directory` is where its files are, and `steps` are lines to go on with, each with its purpose."""
     page = _Page(console)
     page.headline(report)
     page.layers(report)
     page.gone(report)
     page.behaviour(report)
     page.places(report, directory)
+    page.steps(steps)
 
 
 class _Page:
@@ -125,21 +125,20 @@ class _Page:
             self._say(f"  and {_plural(more, 'line')} more, in the report")
 
     def places(self, report: Report, directory: str) -> None:
-        """Where everything is, and what to do next."""
+        """Where everything is."""
         self._say()
         for half in report.halves:
-            self._say(f"{half.role:6} {half.name}, {size(half.compressed)} in {report.destination}")
+            place = half.destination or report.destination
+            self._say(f"{half.role:6} {half.name}, {size(half.compressed)} in {place}")
         page = os.path.join(directory, HTML)
         self._say(f"report {page}")
-        if report.halves:
+
+    def steps(self, steps: Iterable[tuple[str, str]]) -> None:
+        """What to do next."""
+        if steps:
             self._say()
-            image = _reference(report)
-            for command, what in (
-                (f"cntr run --detach --name slim {shlex.quote(image)}", "start the slim image"),
-                ("cntr attach slim --fat", "look into it, with all files of the original"),
-                (f"cntr why {shlex.quote(directory)} PATH", "explain why a file is kept or not"),
-            ):
-                self._say(f"  {command}  # {what}")
+        for line, purpose in steps:
+            self._say(f"  {line}  # {purpose}")
 
     def _table(self, columns: Iterable[str], rows: Sequence[tuple[str, ...]], numbers: Collection[int]) -> None:
         """Where there is no room, texts are cut; the columns that are `numbers` never are."""
@@ -175,11 +174,3 @@ def _counted(report: Report) -> Iterable[tuple[str, int, int]]:
 
 def _plural(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _reference(report: Report) -> str:
-    """The slim half as cntr takes it."""
-    scheme, separator, place = report.destination.partition("://")
-    if scheme == "registry":
-        return f"registry://{place.partition('/')[0]}/{report.halves[0].name}"
-    return f"{scheme}://{report.halves[0].name}" if separator else f"{scheme}:{report.halves[0].name}"

@@ -22,7 +22,7 @@ from cntr_core import (
     TracedContainer,
     TracingEngine,
 )
-from cntr_core.engine import LIMIT
+from cntr_core.engine import SILENCE
 from cntr_core.errors import EngineError
 
 from ..sockets import LOCAL, check_socket
@@ -72,7 +72,7 @@ class ContainerdEngine(Engine, TracingEngine):
     def status(self) -> EngineStatus:
         endpoint = _endpoint()
         try:
-            with self.connected() as client:
+            with self.connected(_PATIENCE) as client:
                 answer = ContainerdNamespace(client).call("version.v1.Version/Version", "Empty", "VersionResponse")
         except EngineError as error:
             return EngineStatus(available=False, detail=error.message, hint=error.hint, endpoint=endpoint)
@@ -176,7 +176,7 @@ class ContainerdEngine(Engine, TracingEngine):
         return NamedContainer(container, namespace, name, any(label in one.labels for label in _OTHERS))
 
     @contextmanager
-    def connected(self, limit: float = LIMIT) -> Iterator[Client]:
+    def connected(self, limit: float = SILENCE) -> Iterator[Client]:
         """A client; `limit` is in seconds, for each call. :raises EngineError: there is no daemon to be asked."""
         path = _endpoint().removeprefix(LOCAL)
         check_socket(self.name, path, "start it, or set CONTAINERD_ADDRESS")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cntr_core.engine import LIMIT
+from cntr_core.engine import SILENCE
 from cntr_core.errors import EngineError
 
 from ..sockets import unanswered
@@ -99,7 +99,7 @@ async def _within(limit: float, call: Any) -> Any:
 
 
 @contextmanager
-def connected(name: str, path: str, limit: float = LIMIT) -> Iterator[Client]:
+def connected(name: str, path: str, limit: float = SILENCE) -> Iterator[Client]:
     """A client, good for the block; nothing is sent yet. `limit` is in seconds, for each call."""
     import asyncio  # 50 ms, and only worth them where there is somebody to ask
 

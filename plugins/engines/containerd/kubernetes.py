@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from cntr_core import Container, Engine, EngineStatus, hookimpl
-from cntr_core.engine import LIMIT
+from cntr_core.engine import SILENCE
 from cntr_core.errors import EngineAbsent, EngineError
 
 from ..docker.engine import DockerEngine
@@ -106,7 +106,7 @@ def _of_each(question: Callable[[PodRuntime], T], paths: Sequence[str]) -> list[
     errors: list[EngineError] = []
     for path in paths:
         try:
-            with runtime(path, LIMIT / len(paths)) as serving:
+            with runtime(path, SILENCE / len(paths)) as serving:
                 answers.append(question(serving))
         except EngineError as error:
             errors.append(error)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = 600
 """Seconds of silence that an engine may take to prepare an image's archive, to unpack one, or to start a container."""
+_BUSY = 60
+"""Seconds of silence that a busy engine may take to tell of itself or of an image, before long work is given up."""
 _TRIES = 4
 _PAUSE = 0.1
 """Seconds before containers are listed again."""
@@ -48,7 +50,7 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
     def status(self) -> EngineStatus:
         endpoint = ""
         try:
-            with self.endpoint() as endpoint, self.client(endpoint) as client:
+            with self.endpoint() as endpoint, self.client(endpoint, _BUSY) as client:
                 version = str(client.version(api_version=False)["Version"])
         except EngineError as error:
             return EngineStatus(available=False, detail=error.message, hint=error.hint, endpoint=endpoint)
@@ -87,7 +89,7 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
         )
 
     def export_image(self, name: str) -> Iterable[bytes] | None:
-        with self.connected() as client:
+        with self.connected(_BUSY) as client:
             identifier = _image_id(client, name)
         # By its id: a name without a tag means :latest, and to export it would give the whole repository.
         return self._export(identifier) if identifier else None

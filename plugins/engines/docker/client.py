@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
-from cntr_core.engine import LIMIT
+from cntr_core.engine import SILENCE
 from cntr_core.errors import EngineError, reason
 from cntr_core.timing import timed
 
@@ -47,13 +47,13 @@ class ApiClient(ABC):
         return {}
 
     @contextmanager
-    def connected(self, timeout: float = LIMIT) -> Iterator[APIClient]:
+    def connected(self, timeout: float = SILENCE) -> Iterator[APIClient]:
         """A client, wherever the socket is; as :meth:`client`."""
         with self.endpoint() as endpoint, self.client(endpoint, timeout) as client:
             yield client
 
     @contextmanager
-    def client(self, endpoint: str, timeout: float = LIMIT) -> Iterator[APIClient]:
+    def client(self, endpoint: str, timeout: float = SILENCE) -> Iterator[APIClient]:
         """A client of the API, whose errors become one sentence each; `timeout` is in seconds of silence."""
         path = endpoint.removeprefix(LOCAL)
         check_socket(self.name, path, f"start it, or set {self.variable}")

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus
-from cntr_core.engine import LIMIT, matching
+from cntr_core.engine import SILENCE, matching
 from cntr_core.errors import EngineError
 from cntr_core.timing import timed
 
@@ -82,7 +82,7 @@ class RestEngine(Engine):
         from httpx import Client, HTTPError, HTTPTransport  # 100 ms, and only worth them where there is somebody to ask
 
         try:
-            with Client(transport=HTTPTransport(uds=path), base_url="http://local", timeout=LIMIT) as client:
+            with Client(transport=HTTPTransport(uds=path), base_url="http://local", timeout=SILENCE) as client:
                 yield client
         except HTTPError as error:
             raise unanswered(self.name, path, str(error)) from None

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cntr_core.engine import SILENCE
 from cntr_core.errors import EngineError
 from cntr_core.timing import timed
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NAME = "org.freedesktop.machine1"
-_SECONDS = 1.0
-"""What one question may take, so that the bus's own silence has a sentence before the engine's time is up."""
 _LOOK = "see systemctl status dbus systemd-machined"
 _NOT_THERE = ("org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner")
 
@@ -93,7 +92,7 @@ def _answer(connection: DBusConnection, message: Message) -> tuple[Any, ...]:
     """:raises DBusErrorResponse: it is an error."""
     from jeepney import DBusErrorResponse, MessageType
 
-    reply = connection.send_and_get_reply(message, timeout=_SECONDS)
+    reply = connection.send_and_get_reply(message, timeout=SILENCE)
     if reply.header.message_type is MessageType.error:
         raise DBusErrorResponse(reply)
     return tuple(reply.body)

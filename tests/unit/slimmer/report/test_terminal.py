@@ -27,7 +27,7 @@ def printed(made: Report, monkeypatch: pytest.MonkeyPatch, encoding: str = "utf-
     """What goes to a file."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", stream)
-    show(made, "app-report", console(100, markup=False, emoji=False))
+    show(made, "app-report", console(100, markup=False, emoji=False), [("cntr stop web", "end it")])
     monkeypatch.undo()
     stream.flush()
     content: Any = stream.buffer
@@ -41,7 +41,7 @@ def on_terminal(made: Report, monkeypatch: pytest.MonkeyPatch, columns: int) -> 
     terminal = Terminal()
     with open(os.dup(terminal.slave), "w", encoding="utf-8") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
-        show(made, "app-report", console(100, markup=False, emoji=False))
+        show(made, "app-report", console(100, markup=False, emoji=False), [("cntr stop web", "end it")])
         print("the end", flush=True)
         monkeypatch.undo()
     terminal.expect(b"the end")
@@ -58,7 +58,7 @@ def test_what_matters_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "0 of 2 setuid programs" in text
     assert "✓ http:80/: answered 200, 21 ms" in text
     assert "app:slim" in text and "app:fat" in text and "app-report/report.html" in text
-    assert "cntr run --detach --name slim out.tar:app:slim" in text
+    assert "  cntr stop web  # end it" in text
     assert "\x1b" not in text
 
 

@@ -1,0 +1,135 @@
+"""What to do with a new pair: lines that work as they are printed, in the words of the engine which has the images."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from cntr_core.engine import find
+from cntr_core.errors import AmbiguousContainer, CntrError, ContainerNotFound
+from cntr_core.types import ContainerRef
+
+from ..report.schema import Report
+from . import groups, options
+
+_OWN = "oci"
+"""The engine of ``cntr run``."""
+_PROGRAMS = {"docker": "docker", "podman": "podman", "containerd": "nerdctl"}
+"""The engines whose own program starts containers, and can read the archive of a pair."""
+
+
+class Step(NamedTuple):
+    """A command line, and what it is for."""
+
+    line: str
+    purpose: str
+
+
+def next_steps(report: Report, directory: str, run: groups.Run, command: Sequence[str]) -> list[Step]:
+    """The lines for the pair of `report`, whose files are in `directory`; `run` and `command` are how it was run."""
+    starter = _starter(report, run)
+    steps = [*starter.load(), *(_job if _is_job(report) else _server)(report, starter, command)]
+    return [*steps, *_explanation(report, directory)]
+
+
+class _Starter(NamedTuple):
+    """Who starts the slim image: `engine`, by the words `line`, the image as `image` there, from the file `archive`
+    where it must be loaded first."""
+
+    engine: str
+    line: tuple[str, ...]
+    image: str
+    archive: str = ""
+
+    def load(self) -> Iterator[Step]:
+        if self.archive:
+            yield Step(shlex.join([self.line[0], "load", "--input", self.archive]), f"load it into {self.engine}")
+
+
+def _starter(report: Report, run: groups.Run) -> _Starter:
+    scheme, separator, place = report.destination.partition("://")
+    engine = scheme if separator and scheme != "registry" else run.engine or ""
+    program = _PROGRAMS.get(engine, "")
+    name = report.halves[0].name
+    if program and shutil.which(program) and (separator or not os.path.isdir(report.destination)):
+        name = f"{place.partition('/')[0]}/{name}" if scheme == "registry" else name
+        return _Starter(engine, (program, "run", *_engine_words(run)), name, "" if separator else report.destination)
+    return _Starter(_OWN, ("cntr", "run", *_shared_words(run)), reference(report.destination, name))
+
+
+def _shared_words(run: groups.Run) -> Iterator[str]:
+    """The options that ``cntr run`` and the engines' own programs have alike."""
+    if run.host_network:
+        yield "--network=host"
+    if run.read_only:
+        yield "--read-only"
+    if run.memory:
+        yield f"--memory={run.memory}"
+    if run.pids_limit is not None:
+        yield f"--pids-limit={run.pids_limit}"
+    yield from (f"--security-opt={one}" for one in run.security_opt or ())
+    yield from (f"--env={one}" for one in run.env or ())
+
+
+def _engine_words(run: groups.Run) -> Iterator[str]:
+    yield from _shared_words(run)
+    yield from (f"--volume={one}" for one in run.volume or ())
+    yield from (f"--publish={one}" for one in run.publish or ())
+    if run.network and not run.host_network:
+        yield f"--network={run.network}"
+
+
+def _is_job(report: Report) -> bool:
+    """Whether the container ends by itself, so that there is nothing to attach to."""
+    found = (one for outcome in report.probes.original for one in outcome["observations"])
+    return any(one["subject"] == "container" and one["facts"].get("code") is not None for one in found)
+
+
+def _job(_report: Report, starter: _Starter, command: Sequence[str]) -> Iterator[Step]:
+    yield Step(shlex.join([*starter.line, "--rm", starter.image, *command]), "run the slim image")
+
+
+def _server(report: Report, starter: _Starter, command: Sequence[str]) -> Iterator[Step]:
+    name = _free_name(report.halves[0].name, starter.engine)
+    line = (*starter.line, "--detach", f"--name={name}", starter.image, *command)
+    yield Step(shlex.join(line), "start the slim image")
+    fat = report.halves[1]
+    words = [f"--fat-image={reference(fat.destination, fat.name)}"] if fat.destination else ["--fat"]
+    line = ("cntr", "attach", *words, f"{starter.engine}://{name}")
+    yield Step(shlex.join(line), "look into it, with all files of the original")
+
+
+def _explanation(report: Report, directory: str) -> Iterator[Step]:
+    """``cntr why`` for a file that is kept, and whose path looks the same everywhere."""
+    kept = (file.path for file in report.files if file.kept and file.counts)
+    path = next((path for path in kept if path.isprintable() and "\\" not in path), None)
+    if path:
+        yield Step(shlex.join(["cntr", "why", directory, path]), "explain why a file is kept or not")
+
+
+def _free_name(image: str, engine: str) -> str:
+    """A name for a container of `image` that no container of `engine` has."""
+    base = f"{image.partition('@')[0].rpartition('/')[2].partition(':')[0]}-slim"
+    number = 1
+    while True:
+        name = base if number == 1 else f"{base}-{number}"
+        try:
+            find(ContainerRef(name, engine), options.engines())
+        except AmbiguousContainer:
+            pass
+        except ContainerNotFound:
+            return name
+        except CntrError:  # nobody can tell; then it matters little
+            return name
+        number += 1
+
+
+def reference(destination: str, name: str) -> str:
+    """The image `name` at `destination` as cntr takes it."""
+    scheme, separator, place = destination.partition("://")
+    if scheme == "registry":
+        return f"registry://{place.partition('/')[0]}/{name}"
+    return f"{scheme}://{name}" if separator else f"{destination}:{name}"
