@@ -9,7 +9,7 @@
 from .cache import layers_of, unpacked
 from .fat import open_fat
 from .image import Image, LayerTar
-from .location import locate, sibling
+from .location import absolute, locate, sibling
 from .open import ImageHolder, open_image
 from .streams import Budget
 from .tree.extract import DevicePolicy, Unpacked, unpack
@@ -19,6 +19,7 @@ from .values import ImageConfig, Layer, Platform
 __all__ = [
     "open_image",
     "sibling",
+    "absolute",
     "locate",
     "open_fat",
     "unpack",

@@ -17,6 +17,12 @@ def locate(reference: str) -> tuple[str, str]:
     return "", ""
 
 
+def absolute(reference: str) -> str:
+    """`reference`, with the whole path where it means a file: it means the same one in every directory."""
+    path, _ = locate(reference)
+    return os.path.abspath(path) + reference[len(path) :] if path else reference
+
+
 def sibling(reference: str, name: str) -> str:
     """The image called `name` where `reference` is: in the same archive, layout, engine or registry.
 

@@ -77,6 +77,18 @@ clients (``PGHOST``, ``AWS_…``); ``LANG`` of the container, as the terminal is
 
 _SAFE = {b"PYTHONSAFEPATH": b"1"}  # python(1), since 3.11
 
+NO_HISTORY: Environment = {
+    b"HISTFILE": b"",  # bash(1), ksh(1), busybox: an empty name is no file, while no name is one in HOME
+    b"LESSHISTFILE": b"-",  # less(1)
+    b"MYSQL_HISTFILE": b"/dev/null",  # mysql(1), mariadb(1)
+    b"NODE_REPL_HISTORY": b"",  # node(1)
+    b"PSQL_HISTORY": b"/dev/null",  # psql(1)
+    b"PYTHON_HISTORY": b"/dev/null",  # python(1), since 3.13
+    b"REDISCLI_HISTFILE": b"/dev/null",  # redis-cli
+    b"SQLITE_HISTORY": b"/dev/null",  # sqlite3(1)
+}
+"""What keeps programs from writing down in the container what was typed."""
+
 LOADER_PREFIX = b"LD_"
 """ld.so(8) would resolve the container's LD_PRELOAD and LD_LIBRARY_PATH against the tools' tree: left out even where
 all others are wanted."""

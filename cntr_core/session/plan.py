@@ -12,7 +12,14 @@ from ..kernel import capabilities
 from . import accounts, merged_root, root_layout, root_steps, steps
 from .accounts import parse_user
 from .command import Command
-from .environment import attach_environment, describe_left_out, exec_environment, left_out, parse_assignments
+from .environment import (
+    NO_HISTORY,
+    attach_environment,
+    describe_left_out,
+    exec_environment,
+    left_out,
+    parse_assignments,
+)
 from .identity import INHERITABLE, INHERITED, Identity, decide, user_of
 from .skeleton import is_directory, is_regular
 from .steps import Step
@@ -136,7 +143,7 @@ def plan_whole(
     kept = "thrown away" if options.scratch else "the container's"
     root = f"the container's root over {fat} (writes are {kept}, by {filesystem})"
     programs = _programs(options, merged_root.shells(target.environment))
-    command = _own_command(target, options, identity, programs, caller, adopt=True)
+    command = _own_command(target, options, identity, programs, caller, whole=True)
     return _plan(
         target, options, _nested_steps(target, identity, root, steps.PlaceContainer(), (), forwards), command, forwards
     )
@@ -147,7 +154,7 @@ def plan_exec(target: Target, options: SessionOptions, caller: Mapping[bytes, by
     identity = _identity(target, options)
     if not options.command:  # pragma: no cover - the command line asks for one before
         raise UsageError("there is no command to execute", "write it after the name: cntr exec NAME COMMAND")
-    command = _own_command(target, options, identity, _programs(options, ()), caller, adopt=False)
+    command = _own_command(target, options, identity, _programs(options, ()), caller, whole=False)
     return _plan(target, options, (*_first_steps(target, identity), steps.ChangeRoot()), command)
 
 
@@ -169,19 +176,21 @@ def _own_command(
     programs: tuple[tuple[bytes, ...], ...],
     caller: Mapping[bytes, bytes],
     *,
-    adopt: bool,
+    whole: bool,
 ) -> Command:
-    """A command on the container's own root, with the container's variables."""
+    """A command on the container's own root, with the container's variables; if `whole`, on its whole image, where it
+    writes no history and its orphans are adopted."""
+    history = NO_HISTORY.items() if whole else ()
     environment = exec_environment(
         target.environment,
         caller,
         identity.user,
-        parse_assignments(options.env, caller),
+        [*history, *parse_assignments(options.env, caller)],
         is_own_user=identity.user.uid == user_of(target).uid,
     )
     wanted = options.workdir or options.cwd
     cwd = os.fsencode(wanted) if wanted not in (None, "target") else target.cwd
-    return Command(programs, environment, cwd, identity, target.cgroup_procs, adopt)
+    return Command(programs, environment, cwd, identity, target.cgroup_procs, adopt=whole)
 
 
 def _places(target: Target, options: SessionOptions, tools: Tools, written: Mapping[str, bytes]) -> list[Step]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from cntr_core import Container, Engine, EngineStatus, hookimpl
-from cntr_core.engine import SILENCE
+from cntr_core.engine import LIMIT, SILENCE
 from cntr_core.errors import EngineAbsent, EngineError
 
 from ..docker.engine import DockerEngine
@@ -96,7 +96,7 @@ def _docker_pid(container: str) -> int | None:
 
 
 def _of_each(question: Callable[[PodRuntime], T], paths: Sequence[str]) -> list[T]:
-    """The answers of all runtimes that have one. They share the time that an engine has: a silent one loses its part.
+    """The answers of all runtimes that have one. Several share the time of an engine: a silent one loses its part.
 
     :raises EngineError: none has; the error is that of the first which is there.
     """
@@ -106,7 +106,7 @@ def _of_each(question: Callable[[PodRuntime], T], paths: Sequence[str]) -> list[
     errors: list[EngineError] = []
     for path in paths:
         try:
-            with runtime(path, SILENCE / len(paths)) as serving:
+            with runtime(path, LIMIT / len(paths) if len(paths) > 1 else SILENCE) as serving:
                 answers.append(question(serving))
         except EngineError as error:
             errors.append(error)

@@ -35,6 +35,9 @@ class ApiClient(ABC):
     variable: ClassVar[str]
     """What names the socket in the environment, for a hint."""
 
+    def __init__(self) -> None:
+        self._agreed: dict[str, str] = {}  # the version at each endpoint: a busy daemon takes seconds for that, too
+
     @abstractmethod
     def endpoint(self) -> AbstractContextManager[str]:
         """The URL of the socket, good for the block.
@@ -62,7 +65,9 @@ class ApiClient(ABC):
         from requests.exceptions import RequestException
 
         try:
-            client = APIClient(base_url=endpoint, version=self.api_version, timeout=int(timeout))
+            version = self.api_version or self._agreed.get(endpoint)
+            client = APIClient(base_url=endpoint, version=version, timeout=int(timeout))
+            self._agreed[endpoint] = client.api_version
             with closing(client), timed(_log, "%s at %s", self.name, endpoint):
                 yield client
         except APIError as error:

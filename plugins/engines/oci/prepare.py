@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cntr_core.images import Image, ImageHolder, open_fat, open_image, unpack, unpacked
+from cntr_core.images import Image, ImageHolder, absolute, open_fat, open_image, unpack, unpacked
 from cntr_core.kernel.syscall import owned
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.plugins import load
@@ -82,7 +82,7 @@ def _new_record(
     return ContainerRecord(
         id=uuid.uuid4().hex,
         name=directory.name,
-        image=image.reference,
+        image=absolute(image.reference),
         runtime=program,
         stop_signal=stop_signal(image.config.stop_signal),
         labels=dict(image.config.labels),

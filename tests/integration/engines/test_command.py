@@ -119,7 +119,7 @@ def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNTR_COMMAND", "sh -c 'sleep 1000 & wait'")
     refused = cntr("attach", "command://web", "--", "true")
     assert refused.returncode == 125
-    assert b"command did not answer within 10 s" in refused.stderr
+    assert b"command did not answer within 30 s" in refused.stderr
 
 
 def test_it_counts_only_where_no_engine_knows_the_name(container: int, word: str) -> None:

@@ -19,7 +19,9 @@ from tests.support.slow import slow
 pytestmark = pytest.mark.requires("root", "docker", "docker-cli")
 DOCKER = "/var/run/docker.sock"
 _DELAY = 4.0
-"""More than an engine has where another one answers; three answers take more than one may be silent."""
+"""Seconds: three answers take more than an engine may be silent."""
+_SHORTER = 2.5
+"""Seconds, where there are many questions: more than engines have where another one answers."""
 _HANG = 400
 
 
@@ -34,17 +36,18 @@ def _podman_service(path: str) -> Iterator[None]:
             process.terminate()
 
 
-@pytest.fixture
-def slow_docker(tmp_path: Path) -> Iterator[dict[str, str]]:
+@contextmanager
+def _slow_docker(directory: Path, delay: float) -> Iterator[dict[str, str]]:
     """The variables for a docker that is slow."""
-    with slow(f"{tmp_path}/slow.sock", DOCKER, _DELAY):
-        yield {"DOCKER_HOST": f"unix://{tmp_path}/slow.sock", "CNTR_CACHE_DIR": f"{tmp_path}/cache"}
+    with slow(f"{directory}/slow.sock", DOCKER, delay):
+        yield {"DOCKER_HOST": f"unix://{directory}/slow.sock", "CNTR_CACHE_DIR": f"{directory}/cache"}
 
 
 @pytest.mark.parametrize("form", ["{}", "docker://{}"])
-def test_attaching_waits_for_docker(slow_docker: dict[str, str], docker_run: DockerRun, form: str) -> None:
+def test_attaching_waits_for_docker(tmp_path: Path, docker_run: DockerRun, form: str) -> None:
     name = docker_run("busybox")
-    done = cntr("attach", form.format(name), "--", "echo", "here", env=slow_docker, timeout=_HANG)
+    with _slow_docker(tmp_path, _DELAY) as there:
+        done = cntr("attach", form.format(name), "--", "echo", "here", env=there, timeout=_HANG)
     assert (done.returncode, done.stdout) == (0, b"here\n"), done.stderr
 
 
@@ -73,15 +76,14 @@ def test_attaching_waits_for_containerd(tmp_path: Path, containerd: Containerd) 
 
 @pytest.mark.requires("fuse", "busybox", "runc")
 @pytest.mark.parametrize("options", [(), ("--engine", "docker")], ids=["own containers", "containers of docker"])
-def test_slimming_waits_for_docker(
-    slow_docker: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
-) -> None:
+def test_slimming_waits_for_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]) -> None:
     image = "cntr-test/slow:1"
     subprocess.run(["docker", "tag", docker_image("busybox"), image], check=True, timeout=60)
     monkeypatch.chdir(tmp_path)
     try:
         line = ("slim", image, "--timeout", "120", "--probe", "exec:busybox true", *options)
-        done = cntr(*line, env=slow_docker, timeout=_HANG)
+        with _slow_docker(tmp_path, _SHORTER) as there:
+            done = cntr(*line, env=there, timeout=_HANG)
         assert done.returncode == 0, done.stderr
         assert b"docker run --detach --name=slow-slim cntr-test/slow:1-slim" in done.stdout
     finally:

@@ -125,6 +125,14 @@ def test_of_files(steps: Steps, image: str, place: str) -> None:
     assert again[0] != lines[0] and "extra" in steps.run(again), "the first container still runs"
 
 
+def test_the_fat_image_is_found_from_every_directory(steps: Steps, slim: Slim, image: str) -> None:
+    start, look, _ = steps.slim(image, "-o", "pair.tar", *ASKED)
+    steps.run([start])
+    line = [PROGRAM, *shlex.split(look)[1:], "cat", "/data/extra"]
+    done = subprocess.run(line, cwd="/", env=slim.environment, capture_output=True, text=True, timeout=HANG)
+    assert (done.returncode, done.stdout) == (0, "extra"), done.stderr
+
+
 def test_of_two_archives(steps: Steps, slim: Slim, image: str) -> None:
     lines = steps.slim(image, "-o", "small.tar", "--fat-output", "rest.tar", *ASKED)
     assert "extra" in steps.run(lines)

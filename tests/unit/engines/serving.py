@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+import pytest
+from cntr_plugins.engines.containerd import grpc
 from google.protobuf.message import Message
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
@@ -22,6 +24,12 @@ Answer = Callable[[Any, Mapping[str, str]], Any]
 def serving(path: str, methods: Mapping[str, tuple[type[Any], Answer]]) -> AbstractContextManager[None]:
     """A server in a child process. `methods` has the type of the request and the answer, by the method's full name."""
     return server_at(path, lambda listener: asyncio.run(_serve(listener, methods)))
+
+
+def give_up_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients give up a silent server after half a second, whatever they would give it."""
+    within = grpc._within
+    monkeypatch.setattr(grpc, "_within", lambda limit, call: within(min(limit, 0.5), call))
 
 
 def refuse(_request: Any, _metadata: Mapping[str, str]) -> Any:

@@ -22,7 +22,7 @@ from cntr_core.kernel import process
 from tests.support.children import in_child
 from tests.support.recorded import fixture
 from tests.support.sockets import chattering
-from tests.unit.engines.serving import refuse, serving
+from tests.unit.engines.serving import give_up_early, refuse, serving
 
 _REPLIES = {
     "version.v1.Version/Version": "VersionResponse",
@@ -94,8 +94,13 @@ def test_states_of_the_past_and_the_future(socket_path: str, status: int) -> Non
     ids=["HTTP/1", "nothing", "silence"],
 )
 def test_servers_of_something_else(
-    socket_path: str, said: bytes | None, words: str, capfd: pytest.CaptureFixture[str]
+    socket_path: str,
+    said: bytes | None,
+    words: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    give_up_early(monkeypatch)
     with chattering(socket_path, said):
         status = ContainerdEngine().status()
         with pytest.raises(EngineError) as caught:

@@ -19,7 +19,7 @@ from cntr_core.engine import list_containers
 from cntr_core.errors import EngineAbsent, EngineError
 from tests.support.recorded import fixture
 from tests.support.sockets import chattering
-from tests.unit.engines.serving import refuse, serving
+from tests.unit.engines.serving import give_up_early, refuse, serving
 
 _METHODS = ("Version", "ListPodSandbox", "ListContainers", "ContainerStatus")
 
@@ -108,8 +108,13 @@ def test_docker_is_asked_where_the_runtime_is_silent(socket_path: str, monkeypat
     ids=["HTTP/1", "nothing", "silence"],
 )
 def test_servers_of_something_else(
-    socket_path: str, said: bytes | None, words: str, capfd: pytest.CaptureFixture[str]
+    socket_path: str,
+    said: bytes | None,
+    words: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    give_up_early(monkeypatch)
     with chattering(socket_path, said):
         status = KubernetesEngine().status()
         with pytest.raises(EngineError) as caught:
