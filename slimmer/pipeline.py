@@ -133,7 +133,7 @@ def traced(image: Image, options: RunOptions, filesystem: Filesystem, shown: Pro
     """
     with _opened(image, shown) as layers, closing(Runner(image, options, filesystem, shown.say)) as runner:
         observed = runner.run(layers, "tracing")
-        must_succeed(observed)
+        must_succeed(observed, options)
         return runner.trace(observed)
 
 
@@ -194,7 +194,7 @@ class _Slimmer:
     def slim(self) -> Slimmed:
         original = self._runner.run(self._layers, "tracing")
         self._clock.lap("trace")
-        must_succeed(original)
+        must_succeed(original, self._request.run)
         trace = merge([self._runner.trace(original), *self._request.traces])
         known = _Known((*original.outcomes, *self._expectations()), [original.log], [original.code])
         while True:
@@ -228,7 +228,7 @@ class _Slimmer:
             return ()
         probes = self._request.verify_probes
         observed = self._runner.run(self._layers, "asking the original", probes, watched=False)
-        must_succeed(observed)
+        must_succeed(observed, self._request.run)
         return observed.outcomes
 
     def _split(self, trace: AccessTrace, original: Observed) -> Slimmed:

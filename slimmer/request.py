@@ -11,6 +11,9 @@ from .probes.spec import Probe
 from .selection import SelectionOptions
 from .trace.record import AccessTrace
 
+PROGRAMS = {"docker": "docker", "podman": "podman", "containerd": "nerdctl"}
+"""The engines whose own programs start containers, and can read the archive of a pair."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -25,6 +28,11 @@ class RunOptions:
     stop_limit: float = 10.0
     engine: TracingEngine | None = None
     options: TracingOptions = field(default_factory=TracingOptions)
+
+    @property
+    def program(self) -> str:
+        """What a person would start the container with."""
+        return PROGRAMS.get(self.engine.name, self.engine.name) if self.engine else "cntr"
 
 
 @dataclass(frozen=True, slots=True)

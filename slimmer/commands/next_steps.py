@@ -13,12 +13,11 @@ from cntr_core.errors import AmbiguousContainer, CntrError, ContainerNotFound
 from cntr_core.types import ContainerRef
 
 from ..report.schema import Report
+from ..request import PROGRAMS
 from . import groups, options
 
 _OWN = "oci"
 """The engine of ``cntr run``."""
-_PROGRAMS = {"docker": "docker", "podman": "podman", "containerd": "nerdctl"}
-"""The engines whose own program starts containers, and can read the archive of a pair."""
 
 
 class Step(NamedTuple):
@@ -52,7 +51,7 @@ class _Starter(NamedTuple):
 def _starter(report: Report, run: groups.Run) -> _Starter:
     scheme, separator, place = report.destination.partition("://")
     engine = scheme if separator and scheme != "registry" else run.engine or ""
-    program = _PROGRAMS.get(engine, "")
+    program = PROGRAMS.get(engine, "")
     name = report.halves[0].name
     if program and shutil.which(program) and (separator or not os.path.isdir(report.destination)):
         name = f"{place.partition('/')[0]}/{name}" if scheme == "registry" else name

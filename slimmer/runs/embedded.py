@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
+from cntr_core.engine.tracing import TracingEngine
 from cntr_core.errors import CntrError, CommandNotFound, KernelFeatureMissing
 from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node, ServedMount
 from cntr_core.images import ImageConfig, remove_tree
@@ -40,8 +41,11 @@ from .output_collector import Log, collected_output
 
 _log = logging.getLogger(__name__)
 
-MOUNTED = "if it is mounted where the image runs, mount it here, too: --engine docker -v FILE:PATH"
-"""A hint where the command is not found."""
+
+def mounted(engine: TracingEngine | None = None) -> str:
+    """A hint where the command is not found, in words of `engine`, in which it ran."""
+    name = engine.name if engine else "docker"
+    return f"if it is mounted where the image runs, mount it here, too: --engine {name} -v FILE:PATH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except CommandNotFound as error:
-        raise CommandNotFound(error.message, MOUNTED) from error
+        raise CommandNotFound(error.message, mounted()) from error
 
 
 def _mount_root(bundle: str, tree: AbstractContextManager[ServedMount], stack: ExitStack) -> int | None:

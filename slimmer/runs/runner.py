@@ -19,7 +19,7 @@ from ..probes.spec import Probe
 from ..request import RunOptions
 from ..trace.record import AccessTrace
 from .backends import backend_of
-from .embedded import MOUNTED, Launch
+from .embedded import Launch, mounted
 from .observe import Observed, Say, observe
 
 _NOT_FOUND = 127  # the shell's exit code where there is no such command, and the shim's
@@ -81,7 +81,7 @@ def image_digest(image: Image) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def must_succeed(observed: Observed) -> None:
+def must_succeed(observed: Observed, options: RunOptions) -> None:
     """:raises CntrError: a probe failed; the message has the container's last words."""
     for outcome in observed.outcomes:
         if not outcome.ok:
@@ -90,7 +90,7 @@ def must_succeed(observed: Observed) -> None:
                 f"the probe {outcome.spec} fails on the original image: {outcome.detail}"
                 + "".join(f"; its last output was: {line}" for line in said)
                 + f"; {observed.limit_met}" * bool(observed.limit_met),
-                "raise the limit with --memory or --pids-limit" if observed.limit_met else _advice(outcome),
+                "raise the limit with --memory or --pids-limit" if observed.limit_met else _advice(outcome, options),
             )
 
 
@@ -99,11 +99,11 @@ def _ending(line: str) -> str:
     return line if len(line) <= _LONGEST_LINE else f"…{line[-_LONGEST_LINE:]}"
 
 
-def _advice(outcome: Outcome) -> str:
+def _advice(outcome: Outcome, options: RunOptions) -> str:
     """What to do about a probe that failed on the original; where it is for a page's status, what to write instead."""
     for one in outcome.observations:
         if f"{one.subject} answered {one.facts.get('status')}" in outcome.detail:
             return f"if that is right, write --probe {one.subject}={one.facts['status']}; else ask for another page"
     if f"ended with code {_NOT_FOUND}" in outcome.detail:
-        return MOUNTED
-    return "start it with cntr run, and find out what is wrong"
+        return mounted(options.engine)
+    return f"start it with {options.program} run, and find out what is wrong"
