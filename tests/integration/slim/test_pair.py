@@ -136,9 +136,9 @@ def test_a_slim_container_runs_and_shows_its_other_half(slim: Slim) -> None:
         slim.cntr("attach", "oci://web", "--fat", "--", "sh", "-c", "echo new > /data/new; rm /data/later")
         assert slim.cntr("attach", "oci://web", "--", "cat", "/var/lib/cntr/data/new").stdout == "new\n"
         again = slim.cntr("attach", "oci://web", "--fat", "--fs", "direct", "--", "ls", "/data")
-        assert again.stdout.split() == ["extra", "link", "new", "used"]
+        assert again.stdout.split() == ["extra", "link", "looked", "new", "used"]
         thrown = slim.cntr("attach", "oci://web", "--fat", "--scratch", "--", "sh", "-c", "rm /data/new; ls /data")
-        assert thrown.stdout.split() == ["extra", "link", "used"]
+        assert thrown.stdout.split() == ["extra", "link", "looked", "used"]
         assert slim.cntr("attach", "oci://web", "--", "cat", "/var/lib/cntr/data/new").stdout == "new\n"
         wrong = slim.cntr("attach", "oci://web", "--fat-image", "nowhere.tar", "--", "true")
         assert wrong.returncode == 125 and "--fat-image" in wrong.stderr
