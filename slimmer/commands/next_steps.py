@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
@@ -111,7 +112,8 @@ def _explanation(report: Report, directory: str) -> Iterator[Step]:
 
 def _free_name(image: str, engine: str) -> str:
     """A name for a container of `image` that no container of `engine` has."""
-    base = f"{image.partition('@')[0].rpartition('/')[2].partition(':')[0]}-slim"
+    last = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    base = f"{re.sub(r'[^A-Za-z0-9_.-]', '', last)}-slim"
     number = 1
     while True:
         name = base if number == 1 else f"{base}-{number}"
