@@ -164,18 +164,6 @@ class LimitReached(CntrError):
         self.exit_code = exit_code
 
 
-_BROKEN = ("IncompleteRead", "RemoteDisconnected", "RemoteProtocolError", "ProtocolError", "ChunkedEncodingError")
-
-
-def reason(error: BaseException) -> str:
-    """Why a connection broke, in words of people; those of HTTP libraries are Python's (``IncompleteRead(3 …``)."""
-    if strerror := getattr(error, "strerror", None):
-        return str(strerror)
-    if type(error).__name__ in _BROKEN:
-        return "the answer ended early"
-    return "no answer in time" if "Timeout" in type(error).__name__ else str(error) or "the connection was closed"
-
-
 @contextmanager
 def about(what: str) -> Iterator[None]:
     """Says of an :class:`ImageError` what it is about."""

@@ -13,6 +13,7 @@ import zstandard
 from isal import isal_zlib
 
 from ..errors import ImageError
+from ..reasons import reason
 
 CHUNK = 1 << 18
 # What one read of compressed bytes may become in memory is bounded by feeding little at a time: zstd turns
@@ -176,7 +177,7 @@ class _Gzip:
     def decompress(self, data: bytes, /) -> bytes:
         self._head += data[: 4 - len(self._head)]
         if self._head[3:] > b"\x1f":  # RFC 1952, 2.3.1.2: the flags of the future must be refused
-            raise _GzipError("unknown flags in its header")
+            raise ImageError("its gzip data is corrupt: unknown flags in its header")
         return self._decoder.decompress(data)
 
 
@@ -215,12 +216,13 @@ class _Decompressed:
         self._make = make
         self._decoder = make()
         self._fresh = True  # nothing of the current frame was seen yet
-        self._rest = b""  # compressed bytes behind the last frame
+        self._came = 0  # compressed bytes
+        self._rest = b""  # those behind the last frame
         self._ready = memoryview(b"")
 
     def read(self, size: int, /) -> bytes:
         while not self._ready:
-            data = self._rest or self._source.read(_FEED)
+            data = self._rest or self._fed()
             if not data:
                 if not self._fresh:
                     raise ImageError(f"its {self._name} data ends too early")
@@ -230,6 +232,11 @@ class _Decompressed:
         piece, self._ready = self._ready[:size], self._ready[size:]
         return bytes(piece)
 
+    def _fed(self) -> bytes:
+        data = self._source.read(_FEED)
+        self._came += len(data)
+        return data
+
     def _decode(self, data: bytes) -> bytes:
         if self._fresh:
             data = data.lstrip(b"\0")  # padding between and behind frames is legal
@@ -238,7 +245,7 @@ class _Decompressed:
         try:
             plain = self._decoder.decompress(data)
         except (_GzipError, lzma.LZMAError, zstandard.ZstdError, EOFError) as error:
-            raise ImageError(f"its {self._name} data is corrupt: {error}") from error
+            raise ImageError(f"its {self._name} data is corrupt: {reason(error)}, before byte {self._came}") from error
         self._fresh = self._decoder.eof
         if self._fresh:
             self._rest = self._decoder.unused_data

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ..errors import ImageError
+from ..reasons import reason
 from .limits import MOST_ENTRIES
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -231,13 +232,24 @@ def parse_json(raw: bytes, what: str) -> object:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise ImageError(f"{what} is not valid JSON: {error}") from error
+        raise ImageError(f"{what} is not valid JSON: {reason(error)}") from error
+
+
+_IN_JSON: Mapping[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "a boolean",
+    type(None): "null",
+}
 
 
 def _typed(value: object, kind: type[_T], what: str) -> _T:
     if isinstance(value, kind):
         return value
-    raise ImageError(f"{what} is a {type(value).__name__} where a {kind.__name__} belongs")
+    raise ImageError(f"{what} is {_IN_JSON[type(value)]} where {_IN_JSON[kind]} belongs")
 
 
 def _read_platform(record: Record) -> Platform:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
+from ..reasons import reason
 from .syscall import owned
 
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
@@ -120,7 +121,7 @@ def parse_status(data: bytes) -> ProcessStatus:
     try:
         return _status(fields)
     except (KeyError, ValueError, IndexError) as error:
-        raise ProcfsError(f"cannot understand a process's status: {error!r}") from error
+        raise ProcfsError(f"cannot understand a process's status: {reason(error)}") from error
 
 
 def _status(fields: dict[bytes, bytes]) -> ProcessStatus:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import EngineError
 from ..kernel.seccomp import SECCOMP_FILTER_FLAG_LOG, SECCOMP_FILTER_FLAG_SPEC_ALLOW, SyscallFilter
+from ..reasons import reason
 
 _FLAGS = {
     "SECCOMP_FILTER_FLAG_LOG": SECCOMP_FILTER_FLAG_LOG,
@@ -39,11 +40,11 @@ def compile_filter(profile: Mapping[str, Any]) -> SyscallFilter:
     try:
         import pyseccomp  # loads libseccomp
     except (ImportError, RuntimeError, OSError) as error:  # pragma: no cover - a machine without it
-        raise EngineError(f"libseccomp cannot be loaded ({error})", "install libseccomp2") from None
+        raise EngineError(f"libseccomp cannot be loaded ({reason(error)})", "install libseccomp2") from None
     try:
         return _Compiler(profile, pyseccomp).compile()
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-        raise EngineError(f"its seccomp profile makes no filter ({error!r})", "check linux.seccomp") from None
+        raise EngineError(f"its seccomp profile makes no filter ({reason(error)})", "check linux.seccomp") from None
 
 
 class _Compiler:

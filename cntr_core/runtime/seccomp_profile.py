@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..errors import UsageError
+from ..reasons import reason
 
 _DEFAULT = os.path.join(os.path.dirname(__file__), "default_seccomp.json")
 _LARGEST = 1 << 24
@@ -35,12 +36,12 @@ def read_profile(path: str) -> dict[str, Any]:
             profile = json.loads(file.read(_LARGEST))
         if profile["defaultAction"].startswith("SCMP_ACT_"):
             return dict(profile)
-        reason = "it has no defaultAction"
+        why = "it has no defaultAction"
     except OSError as error:
-        reason = str(error.strerror)
+        why = str(error.strerror)
     except (ValueError, TypeError, KeyError, AttributeError):
-        reason = "it is no JSON with a defaultAction"
-    raise UsageError(f"the seccomp profile {path} cannot be used: {reason}", "see docker's documentation of seccomp")
+        why = "it is no JSON with a defaultAction"
+    raise UsageError(f"the seccomp profile {path} cannot be used: {why}", "see docker's documentation of seccomp")
 
 
 def for_container(profile: Mapping[str, Any], capabilities: Collection[str], uname: os.uname_result) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def for_container(profile: Mapping[str, Any], capabilities: Collection[str], una
             if _holds(rule, capabilities, architecture, uname.release)
         ]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UsageError(f"the seccomp profile cannot be used: {error!r}", "see docker's documentation") from None
+        raise UsageError(f"the seccomp profile cannot be used: {reason(error)}", "see docker's documentation") from None
     return made
 
 

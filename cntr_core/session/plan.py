@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..kernel import capabilities
+from ..reasons import reason
 from . import accounts, merged_root, root_layout, root_steps, steps
 from .accounts import parse_user
 from .command import Command
@@ -290,7 +291,7 @@ def _shell(text: str) -> tuple[bytes, ...]:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise UsageError(f"--shell: {str(error).lower()} in {text}", "quote as in a shell") from None
+        raise UsageError(f"--shell: {reason(error)} in {text}", "quote as in a shell") from None
     if not words or not words[0]:
         raise UsageError("--shell is empty", "for example --shell zsh")
     return tuple(os.fsencode(word) for word in words)

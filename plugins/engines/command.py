@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from cntr_core import Container, Engine, EngineStatus, hookimpl
 from cntr_core.errors import EngineAbsent, EngineError
+from cntr_core.reasons import reason
 
 from .pid import PidEngine
 from .programs import printed
@@ -54,7 +55,7 @@ def _words() -> list[str]:
     try:
         words = shlex.split(os.environ.get(_VARIABLE, ""))
     except ValueError as error:
-        raise EngineError(f"{_VARIABLE} cannot be split into words: {error}", "quote as in a shell") from None
+        raise EngineError(f"{_VARIABLE} cannot be split into words: {reason(error)}", "quote as in a shell") from None
     if not words:
         raise EngineAbsent(f"no command is set in {_VARIABLE}", "set it to a command that prints the PID for a name")
     return words

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from cntr_core.errors import EngineAbsent, EngineError
+from cntr_core.reasons import reason
 
 LOCAL = "unix://"
 NONSENSE = (KeyError, TypeError, ValueError, AttributeError)
@@ -23,12 +24,12 @@ def check_socket(engine: str, path: str, hint: str) -> None:
         raise EngineError(f"{engine}'s socket {path} may not be opened", "run cntr as root, for example with sudo")
 
 
-def unanswered(engine: str, path: str, reason: str) -> EngineError:
+def unanswered(engine: str, path: str, why: str) -> EngineError:
     """Nobody answers at `path`, though there is a socket."""
-    return EngineError(f"{engine} does not answer at {path} ({reason:.100})", "check whether it runs, and see its log")
+    return EngineError(f"{engine} does not answer at {path} ({why:.100})", "check whether it runs, and see its log")
 
 
 def not_understood(engine: str, error: BaseException) -> EngineError:
     """An answer led to `error`."""
-    sentence = f"{engine}'s answer cannot be understood ({type(error).__name__}: {error!s:.60})"
+    sentence = f"{engine}'s answer cannot be understood ({reason(error):.100})"
     return EngineError(sentence, "check which program serves that socket")

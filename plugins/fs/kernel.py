@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cntr_core import hookimpl
 from cntr_core.errors import KernelFeatureMissing, PermissionMissing, UsageError
 from cntr_core.filesystem import DirectoryTree, Filesystem, MountRequest, PartialTree, ServedMount
+from cntr_core.reasons import reason
 from cntr_core.types import Missing
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ def _mounted(request: MountRequest) -> Iterator[ServedMount]:
         with ExitStack() as stack:
             mount = _merged([fd for tree in trees for fd in _layers(tree, stack)], request.source)
     except PermissionError as error:
-        raise PermissionMissing(f"cannot mount: {error}", "run as root") from error
+        raise PermissionMissing(f"cannot mount: {reason(error)}", "run as root") from error
     except OSError as error:
-        raise KernelFeatureMissing(f"the kernel cannot mount this tree: {error}", _OTHERS) from error
+        raise KernelFeatureMissing(f"the kernel cannot mount this tree: {reason(error)}", _OTHERS) from error
     with mount:
         yield _KernelMount(mount)
 

@@ -19,6 +19,7 @@ from cntr_core.filesystem import MountRequest, ServedMount
 from cntr_core.kernel.child import fork
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
 from cntr_core.kernel.process import close_others, pidfd_open, set_name
+from cntr_core.reasons import reason
 from cntr_core.types import Missing
 
 from .branches import branch_of
@@ -119,9 +120,9 @@ def _mount(request: MountRequest, device: int, mounter: Mounter) -> DetachedMoun
     try:
         return mounter(request, device)
     except PermissionError as error:
-        raise PermissionMissing(f"cannot mount: {error}", "run as root") from error
+        raise PermissionMissing(f"cannot mount: {reason(error)}", "run as root") from error
     except OSError as error:
-        raise KernelFeatureMissing(f"cannot mount a FUSE filesystem: {error}", "run `cntr doctor`") from error
+        raise KernelFeatureMissing(f"cannot mount a FUSE filesystem: {reason(error)}", "run `cntr doctor`") from error
 
 
 def _end(pid: int, pidfd: int) -> None:

@@ -6,6 +6,8 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 
+from cntr_core.reasons import reason
+
 from .attempt import Attempt, NoAnswer
 from .crawl import visit
 from .network import Endpoint
@@ -50,7 +52,7 @@ def _read(name: str, page: Page, write: bool) -> list[Operation]:
         told = operations(document, write)
         found = list({(one.method, one.path): one for one in told}.values())  # templates may be filled in alike
     except (ValueError, RecursionError) as error:
-        raise NoAnswer(f"{name} cannot be used: {error}") from error
+        raise NoAnswer(f"{name} cannot be used: {reason(error)}") from error
     if not found:
         raise NoAnswer(f"{name} tells of no operation{'' if write else ' that only reads'}")
     return found

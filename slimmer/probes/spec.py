@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cntr_core.errors import UsageError
+from cntr_core.reasons import reason
 
 Statuses = tuple[tuple[int, int], ...]
 """Ranges of HTTP statuses, both ends included."""
@@ -162,7 +163,7 @@ def parse(text: str) -> Probe:
     try:
         return kind.make(match)
     except ValueError as error:
-        raise UsageError(f"{text!r} is not a valid {name} probe: {error}", f"write {kind.syntax}") from error
+        raise UsageError(f"{text!r} is not a valid {name} probe: {reason(error)}", f"write {kind.syntax}") from error
 
 
 def _http(match: re.Match[str]) -> Http:

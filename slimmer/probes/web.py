@@ -11,6 +11,8 @@ from http import HTTPStatus
 
 import httpx
 
+from cntr_core.reasons import reason
+
 from .attempt import NoAnswer, NotReady
 from .network import Endpoint
 from .result import EXCERPT, Fact
@@ -99,10 +101,10 @@ class Web:
 
 def _refusal(error: Exception, target: Endpoint, request: Request) -> Exception:
     if isinstance(error, httpx.ConnectError) and "SSL" in str(error):
-        return NoAnswer(f"port {target.port} does not speak TLS: {error}")
+        return NoAnswer(f"port {target.port} does not speak TLS: {reason(error)}")
     if isinstance(error, httpx.NetworkError) or "disconnected" in str(error):
         return NotReady(f"port {target.port} closed the connection without an answer")
-    return NoAnswer(f"{request.path} of port {target.port} has no answer in HTTP: {error}")
+    return NoAnswer(f"{request.path} of port {target.port} has no answer in HTTP: {reason(error)}")
 
 
 def _read(response: httpx.Response, seconds: float) -> Page:
@@ -143,7 +145,7 @@ def _decoded(response: httpx.Response) -> Iterator[bytes]:
                 rest = decoder.unconsumed_tail
         yield decoder.flush()
     except zlib.error as error:
-        raise NoAnswer(f"the body is not encoded as its header says: {error}") from error
+        raise NoAnswer(f"the body is not encoded as its header says: {reason(error)}") from error
 
 
 def accepted(status: int, statuses: Iterable[Sequence[int]]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from cntr_core.errors import ImageError
+from cntr_core.reasons import reason
 
 SCHEMA = "cntr-report/1"
 
@@ -190,4 +191,4 @@ class Report(Value, frozen=True, kw_only=True, omit_defaults=False):
         try:
             return msgspec.convert(values, cls)
         except msgspec.ValidationError as error:
-            raise ImageError(f"the report is damaged: {error}", "make a new one with cntr slim") from error
+            raise ImageError(f"the report is damaged: {reason(error)}", "make a new one with cntr slim") from error

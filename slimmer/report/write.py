@@ -10,6 +10,7 @@ import msgspec
 
 from cntr_core.errors import ImageError
 from cntr_core.images.write.atomic import replacing, writing
+from cntr_core.reasons import reason
 
 from ..trace import file as traces
 from ..trace.record import AccessTrace
@@ -57,4 +58,4 @@ def read_report(path: str) -> Report:
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}", "make a report with cntr slim") from error
     except (msgspec.DecodeError, RecursionError) as error:
-        raise ImageError(f"{path} is not a report: {error}", "make a new one with cntr slim") from error
+        raise ImageError(f"{path} is not a report: {reason(error)}", "make a new one with cntr slim") from error

@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any
 
 from cntr_core.errors import PluginError
+from cntr_core.reasons import reason
 from cntr_core.rules import Keep, Rule, RuleContext
 
 from .globs import compiled
@@ -91,7 +92,7 @@ def parse(text: str, file: str) -> Iterator[Preset]:
             yield _preset(**table)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise PluginError(
-            f"the presets in {file} cannot be read: {error}", "see docs/reference/slim-presets.md"
+            f"the presets in {file} cannot be read: {reason(error)}", "see docs/reference/slim-presets.md"
         ) from error
 
 
@@ -104,5 +105,5 @@ def _preset(name: str, when: list[str], keep: list[str], because: str) -> Preset
 
 def _list(value: list[Any]) -> list[Any]:
     if not isinstance(value, list):
-        raise TypeError(f"{value!r} is not a list")
+        raise ValueError(f"{value!r} is not a list")
     return value

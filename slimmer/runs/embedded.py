@@ -23,6 +23,7 @@ from cntr_core.kernel.namespaces import CLONE_NEWNS, is_initial_user_namespace, 
 from cntr_core.kernel.process import set_child_subreaper
 from cntr_core.kernel.syscall import AT_FDCWD, owned
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
+from cntr_core.reasons import reason
 from cntr_core.runtime import (
     BundleRequest,
     LimitWatch,
@@ -139,7 +140,9 @@ def _mount_overlay(lower: str, changes: str, root: str, stack: ExitStack) -> Non
     try:
         _attach(DetachedMount.new("overlay", options), root, stack)
     except OSError as error:
-        raise KernelFeatureMissing(f"the kernel cannot mount an overlay: {error}", "run `cntr doctor`") from error
+        raise KernelFeatureMissing(
+            f"the kernel cannot mount an overlay: {reason(error)}", "run `cntr doctor`"
+        ) from error
 
 
 def _attach(mount: DetachedMount, path: str, stack: ExitStack) -> None:

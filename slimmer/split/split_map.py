@@ -17,6 +17,7 @@ import zstandard
 
 from cntr_core.errors import ImageError
 from cntr_core.images.limits import MOST_MEMBERS
+from cntr_core.reasons import reason
 
 FORMAT = "cntr-recipe/1"
 LARGEST_TAIL = 1 << 26
@@ -81,7 +82,7 @@ class SplitMap:
                 _unpacked(document["config"]), tuple(_layers(document["layers"])), document.get("squashed") is True
             )
         except (zstandard.ZstdError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ImageError(f"the fat image's split map is damaged: {error}") from error
+            raise ImageError(f"the fat image's split map is damaged: {reason(error)}") from error
 
 
 _LARGEST, _MOST_LISTS = 1 << 27, 2 * MOST_MEMBERS

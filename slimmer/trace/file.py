@@ -5,6 +5,7 @@ A file is complete or an error: its last line says how many accesses there are.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import zstandard
 
 from cntr_core.errors import ImageError
 from cntr_core.images.write.atomic import replacing
+from cntr_core.reasons import reason
 
 from .record import Access, AccessTrace, Phase, Process
 
@@ -55,23 +57,41 @@ def load(data: bytes, what: str) -> AccessTrace:
                 data = stream.read(_LARGEST + 1)
         if len(data) > _LARGEST:
             raise ValueError(f"it has more than {_LARGEST} bytes")
-        head, *lines = data.decode().splitlines()
-        header = json.loads(head)
+        header, *lines = map(_parsed, itertools.count(1), data.decode().splitlines())
         if header["format"] != FORMAT:
             raise ImageError(f"{what} is a trace of the unknown format {header['format']!r}", "use a newer cntr")
-        return _trace(header, [json.loads(line) for line in lines])
+        return _trace(header, lines)
     except (zstandard.ZstdError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise ImageError(f"{what} is not a trace, or is damaged: {error}", "make one with cntr trace run") from error
+        raise ImageError(
+            f"{what} is not a trace, or is damaged: {reason(error)}", "make one with cntr trace run"
+        ) from error
+
+
+def _parsed(number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"unexpected text at line {number}, column {error.colno}") from None
 
 
 def _trace(header: Any, lines: list[Any]) -> AccessTrace:
-    processes = [Process(int(line[1]), os.fsencode(line[2])) for line in lines if line[0] == "process"]
-    accesses = [_access(line) for line in lines if line[0] == "access"]
+    records = list(map(_record, itertools.count(2), lines))
+    processes = [record for record in records if isinstance(record, Process)]
+    accesses = [record for record in records if isinstance(record, Access)]
     if not lines or lines[-1] != ["end", len(accesses)]:
         raise ValueError("its end is missing")
     if any(not 0 <= access.process < len(processes) for access in accesses):
         raise ValueError("an access belongs to no process")
     return AccessTrace(header["image"], header["platform"], tuple(accesses), tuple(processes), tuple(header["runs"]))
+
+
+def _record(number: int, line: Any) -> Process | Access | None:
+    try:
+        if line[0] == "process":
+            return Process(int(line[1]), os.fsencode(line[2]))
+        return _access(line) if line[0] == "access" else None
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"line {number} has another form than it should") from error
 
 
 def _access(line: Any) -> Access:

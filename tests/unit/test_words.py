@@ -100,3 +100,36 @@ def test_a_hint_is_a_phrase_without_a_full_stop(said: Said) -> None:
 def test_an_error_is_one_sentence_without_a_full_stop(said: Said) -> None:
     assert not said.text.endswith((".", "!")) and not re.search(r"\w\. ", said.text), f"{said.where}: {said.text}"
     assert _is_lower(said.text), f"{said.where}: {said.text}"
+
+
+_OF_PLUGINS = {
+    "cntr_core/plugins.py",
+    "cntr_core/cli/diagnosis.py",
+    "cntr_core/engine/query.py",
+    "slimmer/rules/closure.py",
+}
+"""What a stranger's plugin raises is told as it is: its author needs it."""
+_OUR_OWN = {
+    "cntr_core/kernel/channel.py",  # what nobody expected: for the report of a bug
+    "cntr_core/cli/output.py",
+    "cntr_core/session/plan.py",  # a capability's name
+    "slimmer/commands/trace.py",  # traces of different images
+    "plugins/engines/docker/tracing.py",  # docker's words on its own ports
+    "cntr_core/images/write/atomic.py",  # only where the system gives no words
+}
+
+
+def _as_python_tells(path: Path) -> Iterator[str]:
+    """Exceptions that a text shows as they are: ``{error}``, ``{error!r}``, ``{type(error).__name__}``."""
+    for handler in ast.walk(ast.parse(path.read_text())):
+        if isinstance(handler, ast.ExceptHandler) and handler.name:
+            told = {handler.name, f"type({handler.name}).__name__", f"str({handler.name})"}
+            for node in ast.walk(handler):
+                if isinstance(node, ast.FormattedValue) and ast.unparse(node.value) in told:
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_no_text_shows_an_exception_as_python_does() -> None:
+    known = _OF_PLUGINS | _OUR_OWN
+    modules = [path for path in MODULES if str(path.relative_to(ROOT)) not in known]
+    assert [where for path in modules for where in _as_python_tells(path)] == []

@@ -13,7 +13,8 @@ from urllib.parse import urljoin
 
 import httpx
 
-from ...errors import ImageError, reason
+from ...errors import ImageError
+from ...reasons import reason
 from ..limits import LARGEST_DOCUMENT
 from ..read.blobs import Pieces
 from ..streams import CHUNK, Reader, decompressed
@@ -179,7 +180,7 @@ class Repository:
         except (httpx.TransportError, httpx.StreamConsumed) as error:
             raise _unreachable(self.reference.host, error) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise RegistryError(f"{self.reference.host} sent an unexpected response: {error}") from error
+            raise RegistryError(f"{self.reference.host} sent an unexpected response: {reason(error)}") from error
 
     def _body(self, response: httpx.Response) -> bytes:
         """All that a response brings, decompressed once at the most, as far as a document may be long."""

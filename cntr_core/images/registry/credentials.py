@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 from ...errors import ImageError
+from ...reasons import reason
 from ..values import Record
 from .reference import HUB, HUB_NAMES
 
@@ -105,7 +106,7 @@ def _ask(helper: str, host: str) -> Credentials | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ImageError(f"the credential helper of {host} cannot be run: {error}", step) from error
+        raise ImageError(f"the credential helper of {host} cannot be run: {reason(error)}", step) from error
     if done.returncode != 0:
         said = (done.stdout or done.stderr).decode(errors="replace").strip()
         if "credentials not found" in said:

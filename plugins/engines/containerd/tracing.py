@@ -23,6 +23,7 @@ from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.kernel.syscall import owned
+from cntr_core.reasons import reason
 from cntr_core.runtime import stop_signal
 
 from .grpc import Refused
@@ -247,5 +248,5 @@ def _content(path: str) -> bytes:
             return file.read()
     except OSError as error:
         raise EngineError(
-            f"containerd's output is lost: {error}", "do not remove files in $TMPDIR during a run"
+            f"containerd's output is lost: {reason(error)}", "do not remove files in $TMPDIR during a run"
         ) from None

@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from cntr_core.engine import SILENCE
-from cntr_core.errors import EngineError, reason
+from cntr_core.errors import EngineError
+from cntr_core.reasons import reason
 from cntr_core.timing import timed
 
 from ..processes import is_ours

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from cntr_core.errors import EngineError
+from cntr_core.reasons import reason
 
 from ..sockets import LOCAL
 from .api import ApiEngine
@@ -55,7 +56,7 @@ def _context_host() -> str:
     try:
         context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
     except Exception as error:  # the package raises plain ones for a corrupt file
-        raise EngineError(f"docker's context cannot be read ({error})", _CONTEXTS) from None
+        raise EngineError(f"docker's context cannot be read ({reason(error)})", _CONTEXTS) from None
     if context is None:
         raise EngineError(f"docker has no context '{name}'" if name else "docker's context is missing", _CONTEXTS)
     return str(context.Host or "")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from cntr_core import Container, ContainerState, Engine, EngineStatus
 from cntr_core.engine import SILENCE, matching
 from cntr_core.errors import EngineError
+from cntr_core.reasons import reason
 from cntr_core.timing import timed
 
 from ..sockets import NONSENSE, check_socket, not_understood, unanswered
@@ -85,7 +86,7 @@ class RestEngine(Engine):
             with Client(transport=HTTPTransport(uds=path), base_url="http://local", timeout=SILENCE) as client:
                 yield client
         except HTTPError as error:
-            raise unanswered(self.name, path, str(error)) from None
+            raise unanswered(self.name, path, reason(error)) from None
         except NONSENSE as error:
             raise not_understood(self.name, error) from None
 

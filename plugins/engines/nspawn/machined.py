@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cntr_core.engine import SILENCE
 from cntr_core.errors import EngineError
+from cntr_core.reasons import reason
 from cntr_core.timing import timed
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ def machines() -> list[Machine] | None:
     except DBusErrorResponse as error:
         if error.name in _NOT_THERE:
             return None
-        raise EngineError(f"machined refused: {error.name} {error.data}", _LOOK) from None
+        raise EngineError(f"machined refused: {error.data[0] if error.data else error.name}", _LOOK) from None
     except TimeoutError:
         raise EngineError("the system's D-Bus or machined did not answer", _LOOK) from None
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise EngineError(f"the system's D-Bus cannot be asked ({error!r:.100})", _LOOK) from None
+        raise EngineError(f"the system's D-Bus cannot be asked ({reason(error):.100})", _LOOK) from None
 
 
 def _listed(connection: DBusConnection) -> list[Machine]:

@@ -13,6 +13,7 @@ from cntr_core.errors import EngineError, PermissionMissing
 from cntr_core.kernel import namespaces
 from cntr_core.kernel.cgroups import frozen
 from cntr_core.kernel.syscall import owned
+from cntr_core.reasons import reason
 
 from ..sudo import invoking_account
 from .state import ContainerDirectory, ContainerRecord, directories, is_noexec, of_account, state_directory
@@ -55,7 +56,7 @@ class OciEngine(Engine):
             with open(directory.file("config.json"), encoding="utf-8") as file:
                 process = json.load(file)["process"]
         except (OSError, ValueError, KeyError) as error:
-            raise EngineError(f"the bundle of container {container.name} cannot be read: {error}") from error
+            raise EngineError(f"the bundle of container {container.name} cannot be read: {reason(error)}") from error
         user = f"{process['user']['uid']}:{process['user']['gid']}"
         return StoppedRoot((directory.file("rootfs"),), tuple(process["env"]), user, process["cwd"])
 

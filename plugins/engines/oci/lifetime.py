@@ -15,6 +15,7 @@ from cntr_core.errors import CntrError, EngineError, LimitReached
 from cntr_core.kernel import child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_child_subreaper, start_time
 from cntr_core.kernel.syscall import owned
+from cntr_core.reasons import reason
 from cntr_core.runtime import LimitWatch, Streams
 from cntr_core.session.relay import Loop, Stream
 from cntr_core.timing import timed
@@ -120,7 +121,7 @@ def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, 
     except CntrError as refused:
         _tell(report, refused)
     except Exception as unexpected:
-        _tell(report, EngineError(f"the container could not be started: {unexpected}"))
+        _tell(report, EngineError(f"the container could not be started: {reason(unexpected)}"))
     else:
         if limit := _limit_met(record, code):
             os.write(2, f"cntr: {limit}\n".encode())

@@ -15,6 +15,7 @@ from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_dumpable
 from cntr_core.kernel.syscall import owned
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
+from cntr_core.reasons import reason
 from cntr_core.timing import timed
 
 from .state import ContainerDirectory, ContainerRecord, directories, runtime_of, tidy
@@ -66,7 +67,9 @@ def discard(directory: ContainerDirectory, record: ContainerRecord | None) -> No
         with timed(_log, "remove %s", directory.path):
             _remove_tree(directory.path)
     except OSError as error:
-        raise EngineError(f"{directory.path} cannot be removed: {error}", "unmount everything below it") from error
+        raise EngineError(
+            f"{directory.path} cannot be removed: {reason(error)}", "unmount everything below it"
+        ) from error
     tidy()
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from cntr_core.errors import ContainerNotFound, EngineError, UsageError
 from cntr_core.kernel.procfs import living_thread, parse_stat
 from cntr_core.kernel.user_namespaces import of_user, user_outside
+from cntr_core.reasons import reason
 
 if TYPE_CHECKING:
     from cntr_core.runtime import Runtime
@@ -83,7 +84,7 @@ class ContainerDirectory:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
-            raise EngineError(f"the state of container {self.name} is damaged: {error}") from error
+            raise EngineError(f"the state of container {self.name} is damaged: {reason(error)}") from error
 
     @contextlib.contextmanager
     def lock(self, patience: float) -> Iterator[bool]:

@@ -22,6 +22,7 @@ from cntr_core.kernel.mounts import DetachedMount
 from cntr_core.kernel.process import pidfd_open, set_pdeathsig
 from cntr_core.kernel.syscall import owned
 from cntr_core.kernel.user_namespaces import enter_alone, user_outside
+from cntr_core.reasons import reason
 
 from ..sockets import LOCAL
 from ..sudo import invoking_account
@@ -169,7 +170,7 @@ def _directory(owner: Owner) -> Iterator[DetachedMount]:
             made = DetachedMount(open_in_child(lambda: _in_own_namespace(options)))
     except (OSError, CntrError) as error:
         hint = "run `cntr doctor`" if owner.uid == 0 else "start it yourself: systemctl --user start podman.socket"
-        raise EngineError(f"podman's service cannot have a socket: {error}", hint) from error
+        raise EngineError(f"podman's service cannot have a socket: {reason(error)}", hint) from error
     with made:
         yield made
 

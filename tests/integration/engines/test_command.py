@@ -90,7 +90,7 @@ def test_the_name_is_the_last_word_and_no_shell_reads_it(monkeypatch: pytest.Mon
         ("false --", ""),
         ("no-such-program", "command is not installed (no no-such-program)"),
         ("/etc/passwd", "/etc/passwd cannot be executed (Permission denied)"),
-        ("'open", "CNTR_COMMAND cannot be split into words: No closing quotation"),
+        ("'open", "CNTR_COMMAND cannot be split into words: a quote is not closed"),
         (" ", "no command is set in CNTR_COMMAND"),
     ],
 )

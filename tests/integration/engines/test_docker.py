@@ -280,7 +280,7 @@ _VERSION = {"Version": "1", "ApiVersion": "1.41"}
     ("answer", "words"),
     [
         (lambda path: _VERSION if path.endswith("/version") else None, "docker refused: out of order"),
-        (lambda path: _VERSION if path.endswith("/version") else [{"Id": 1}], "cannot be understood (KeyError: "),
+        (lambda path: _VERSION if path.endswith("/version") else [{"Id": 1}], "cannot be understood ("),
     ],
     ids=["a refusal", "fields missing"],
 )

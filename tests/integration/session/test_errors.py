@@ -246,7 +246,7 @@ def test_every_wrong_option_is_explained(debian: Running, option: tuple[str, ...
     assert said in refusal("attach", debian.name, *option, "--", "true")
 
 
-@pytest.mark.parametrize(("shell", "said"), [("'", "no closing quotation"), ("", "is empty"), ("''", "is empty")])
+@pytest.mark.parametrize(("shell", "said"), [("'", "a quote is not closed"), ("", "is empty"), ("''", "is empty")])
 def test_a_shell_that_is_none(debian: Running, shell: str, said: str) -> None:
     assert said in refusal("attach", debian.name, "--shell", shell)
 

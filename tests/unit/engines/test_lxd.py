@@ -107,11 +107,20 @@ def test_a_container_that_stopped_meanwhile_has_no_process(lxd: str) -> None:
     ("answers", "words"),
     [
         ({}, "the server refused: Instance not found"),
-        ({"/1.0/instances": b"<html>no such thing</html>"}, "cannot be understood (JSONDecodeError"),
-        ({"/1.0/instances": {"type": "sync"}}, "cannot be understood (KeyError"),
-        ({"/1.0/instances": {"type": "sync", "metadata": ["/1.0/instances/web"]}}, "cannot be understood (TypeError"),
-        ({"/1.0/instances": {"type": "sync", "metadata": None}}, "cannot be understood (TypeError"),
-        ({"/1.0/instances": []}, "cannot be understood (TypeError"),
+        (
+            {"/1.0/instances": b"<html>no such thing</html>"},
+            "cannot be understood (unexpected text at line 1, column 1)",
+        ),
+        ({"/1.0/instances": {"type": "sync"}}, "cannot be understood ('metadata' is missing)"),
+        (
+            {"/1.0/instances": {"type": "sync", "metadata": ["/1.0/instances/web"]}},
+            "cannot be understood (something in it has another form than it should)",
+        ),
+        (
+            {"/1.0/instances": {"type": "sync", "metadata": None}},
+            "cannot be understood (something in it has another form than it should)",
+        ),
+        ({"/1.0/instances": []}, "cannot be understood (something in it has another form than it should)"),
     ],
     ids=["errors", "no JSON", "no metadata", "names only", "nothing", "other JSON"],
 )
