@@ -38,10 +38,16 @@ ForPlatform = Annotated[
 
 
 def probes_of(specs: Sequence[str] | None) -> tuple[Probe, ...]:
-    """The probes that an option names; :raises UsageError: one is malformed."""
+    """The probes that an option names; :raises UsageError: one is malformed, or cannot work here."""
+    if not specs:
+        return ()
+    from ..probes.prober import check
     from ..probes.spec import parse
 
-    return tuple(parse(spec) for spec in specs or ())
+    probes = tuple(map(parse, specs))
+    for probe in probes:
+        check(probe)
+    return probes
 
 
 def listed(files: Sequence[str] | None) -> list[str]:

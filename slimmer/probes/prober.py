@@ -38,7 +38,7 @@ class Prober:
         """`ports` are those that the image exposes; `may_end` the probes that nobody named: for them the container may
         be a job, which ends with code 0 before it answers."""
         for probe in probes:
-            _check(probe)
+            check(probe)
         self.probes = tuple(probes)
         self.ports = tuple(ports)
         self.may_end = tuple(may_end)
@@ -97,7 +97,8 @@ class Prober:
         return Attempt.from_json(json.loads(line))
 
 
-def _check(probe: Probe) -> None:
+def check(probe: Probe) -> None:
+    """Find out, before anything runs, whether `probe` can work here; :raises UsageError: it cannot."""
     if isinstance(probe, Script) and not os.path.isfile(probe.file):
         raise UsageError(f"{probe} is not a file", "name a program of this machine")
     if isinstance(probe, Script) and not os.access(probe.file, os.X_OK):

@@ -38,7 +38,7 @@ class Http:
 
     def __str__(self) -> str:
         text = ("https" if self.secure else "http") + _place(self.port, self.path)
-        if self.statuses != SUCCESS or _ASSERTED.fullmatch(text):
+        if self.statuses != SUCCESS or _is_ambiguous(self.path) or _ASSERTED.fullmatch(text):
             text += "=" + ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in self.statuses)
         return text
 
@@ -168,12 +168,20 @@ def parse(text: str) -> Probe:
 
 def _http(match: re.Match[str]) -> Http:
     rest, statuses = match["rest"], SUCCESS
-    if asserted := _ASSERTED.fullmatch(rest):
+    asserted = _ASSERTED.fullmatch(rest)
+    if asserted:
         rest, statuses = asserted["rest"], _ranges(asserted["statuses"])
     place = re.fullmatch(_PLACE, rest)
     if place is None:
         raise ValueError("it does not have the form of a port, path or status")
+    if not asserted and _is_ambiguous(place["path"] or ""):
+        raise ValueError("what follows = is no status from 100 to 599; write = in a path as %3D")
     return Http(_optional_port(place), _path(place), statuses, match["scheme"] == "https")
+
+
+def _is_ambiguous(path: str) -> bool:
+    """Whether there is a = that could be meant to begin a status; in a query it is usual."""
+    return "=" in path.partition("?")[0]
 
 
 def _ranges(text: str) -> Statuses:
@@ -224,6 +232,14 @@ def _path(match: re.Match[str]) -> str:
     return path
 
 
+def _path_alone(match: re.Match[str]) -> str:
+    """The path of a probe that takes no status."""
+    path = _path(match)
+    if _is_ambiguous(path):
+        raise ValueError("it takes no =STATUS; write = in a path as %3D")
+    return path
+
+
 def _exit_code(match: re.Match[str]) -> int:
     code = int(match["code"] or 0)
     if code > 255:
@@ -256,12 +272,12 @@ KINDS = {
     "crawl": _Kind(
         re.compile(f"crawl{_PLACE}"),
         "crawl[:PORT][/PATH], for example crawl:8080/docs/",
-        lambda m: Crawl(_optional_port(m), _path(m)),
+        lambda m: Crawl(_optional_port(m), _path_alone(m)),
     ),
     "openapi": _Kind(
         re.compile(r"openapi(?P<write>\+write)?:(?P<port>[0-9]{1,5})?(?P<path>/.+)"),
         "openapi[+write]:[PORT]/PATH, for example openapi:8080/openapi.json",
-        lambda m: OpenApi(_optional_port(m), _path(m), bool(m["write"])),
+        lambda m: OpenApi(_optional_port(m), _path_alone(m), bool(m["write"])),
     ),
     "ports": _Kind(
         re.compile("ports(?::(?P<ports>[0-9]{1,5}(?:,[0-9]{1,5})*))?"),

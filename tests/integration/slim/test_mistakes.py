@@ -45,6 +45,15 @@ def test_a_result_stays_where_nobody_reads_the_report(slim: Slim, app: MakeApp) 
     assert (slim.place / "out.tar").exists()
 
 
+@pytest.mark.parametrize("option", ["--probe", "--verify-probe", "--until"])
+@pytest.mark.parametrize(
+    "word", ["openapi:/x=y", "http:/x=20", "script:/none", "script:/etc/passwd", "manual", "tcp:0"]
+)
+def test_a_probe_that_cannot_work_is_told_before_anything_is_opened(slim: Slim, option: str, word: str) -> None:
+    done = slim.cntr("slim", "/no/image", option, word)
+    assert done.returncode == 125 and "image" not in done.stderr and "hint" in done.stderr, done.stderr
+
+
 @pytest.mark.usefixtures("pair")
 def test_a_container_on_both_halves_is_removed_when_it_ends(slim: Slim) -> None:
     done = slim.cntr("run", "--rm", "--fallback", "--name", "web", SLIM, "--", "/data/extra")

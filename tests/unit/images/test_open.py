@@ -271,7 +271,7 @@ def _spoiled(tmp_path: Path, name: str, content: object) -> str:
         ([], "index.json is a list where an object belongs"),
         ({"manifests": {}}, "'manifests' of index.json is an object where a list belongs"),
         ({"manifests": [1]}, "is a number where an object belongs"),
-        ({"manifests": [{"digest": 1}]}, "'digest' of an entry of 'manifests' of index.json is a number where a text belongs"),
+        ({"manifests": [{"digest": 1}]}, "of index.json is a number where a text belongs"),
         ({"manifests": [{"digest": "sha256:00"}]}, "has no valid 'size'"),
         ({"manifests": []}, "it is for nothing"),
         (b" " * (5 << 20), "larger than 4194304 bytes"),

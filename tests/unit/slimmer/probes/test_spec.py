@@ -14,6 +14,7 @@ _ports = st.integers(1, 65535)
 _some_port = st.none() | _ports
 _characters = st.characters(codec="utf-8", categories=("L", "N", "P", "S"))
 _paths = st.text(_characters, max_size=20).map(lambda text: "/" + text).filter(lambda path: not path.startswith("//"))
+_plain_paths = _paths.filter(lambda path: "=" not in path.partition("?")[0])
 _range = st.tuples(st.integers(100, 599), st.integers(100, 599)).map(lambda pair: (min(pair), max(pair)))
 _statuses = st.just(SUCCESS) | st.lists(_range, min_size=1, max_size=3).map(tuple)
 _words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=10)
@@ -24,8 +25,8 @@ PROBES = st.one_of(
     st.builds(Tcp, _ports),
     st.builds(Exec, _commands, _codes),
     st.builds(Script, st.text(st.characters(codec="utf-8", exclude_characters="\0\n"), min_size=1)),
-    st.builds(Crawl, _some_port, _paths),
-    st.builds(OpenApi, _some_port, _paths.filter(lambda path: path != "/"), st.booleans()),
+    st.builds(Crawl, _some_port, _plain_paths),
+    st.builds(OpenApi, _some_port, _plain_paths.filter(lambda path: path != "/"), st.booleans()),
     st.builds(Ports, st.lists(_ports, max_size=4, unique=True).map(tuple)),
     st.builds(Quiet, st.integers(1, 86_400_000).map(lambda milliseconds: milliseconds / 1000)),
     st.just(Manual()),
@@ -37,6 +38,7 @@ PROBES = st.one_of(
 @example(Http(None, "/search?q=404"))
 @example(Http(None, "/search?q=404", ((404, 404),)))
 @example(Http(80, "/=200"))
+@example(Http(80, "/a=b"))
 @example(Exec(("sh", "-c", "a=1; echo 'b c'")))
 def test_a_probe_is_read_as_it_was_written(probe: Probe) -> None:
     assert parse(str(probe)) == probe
@@ -49,7 +51,8 @@ def test_a_probe_is_read_as_it_was_written(probe: Probe) -> None:
         ("http/", Http()),
         ("http:/", Http()),
         ("http:8080", Http(8080)),
-        ("http:8080/a=b", Http(8080, "/a=b")),
+        ("http:8080/a?a=b", Http(8080, "/a?a=b")),
+        ("http:8080/a=b=200-399", Http(8080, "/a=b")),
         ("http/gone=404", Http(None, "/gone", ((404, 404),))),
         ("http:80=200,500-503", Http(80, "/", ((200, 200), (500, 503)))),
         ("https:8443/x", Http(8443, "/x", secure=True)),
@@ -57,6 +60,7 @@ def test_a_probe_is_read_as_it_was_written(probe: Probe) -> None:
         ("exec=1:false", Exec(("false",), 1)),
         ("exec:test a = b", Exec(("test", "a", "=", "b"))),
         ("openapi:/openapi.json", OpenApi(None, "/openapi.json")),
+        ("openapi:/api?format=json", OpenApi(None, "/api?format=json")),
         ("openapi+write:80/api", OpenApi(80, "/api", True)),
         ("ports:443,80,443", Ports((443, 80))),
         ("quiet:0.5s", Quiet(0.5)),
@@ -77,6 +81,13 @@ def test_what_users_write(text: str, probe: Probe) -> None:
         ("http:80/a b", "http[:PORT][/PATH]"),
         ("http:eighty", "http[:PORT][/PATH]"),
         ("http:80=600", "http[:PORT][/PATH]"),
+        ("http:80/x=y", "http[:PORT][/PATH]"),
+        ("http:80/x=20", "http[:PORT][/PATH]"),
+        ("http/x=600", "http[:PORT][/PATH]"),
+        ("https/x=200,", "http"),
+        ("openapi:/x=y", "openapi[+write]:[PORT]/PATH"),
+        ("openapi+write:80/x=200", "openapi[+write]:[PORT]/PATH"),
+        ("crawl:80/x=200", "crawl[:PORT]"),
         ("http:80=300-200", "http[:PORT][/PATH]"),
         ("tcp", "tcp:PORT"),
         ("tcp:99999", "tcp:PORT"),
