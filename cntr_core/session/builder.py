@@ -19,7 +19,7 @@ from ..kernel import channel, child, paths, process, pty
 from ..kernel.syscall import owned
 from ..timing import timed
 from .command import Command, Terminal, needed
-from .identity import filter_before_fork, limit, narrow
+from .identity import filter_before_fork, narrow, raise_limits
 from .reaper import run_reaper
 from .steps import MountContext, Step
 
@@ -79,7 +79,7 @@ def build(task: Task, above: Above) -> NoReturn:
 
 def _start_reaper(command: Command, sock: socket.socket) -> int:
     """Its PID. That fork is visible in the container: nothing of the host may be in its reach from the first moment."""
-    limit(command.identity)
+    raise_limits(command.identity)
     process.close_others(needed(command, sock))
     process.close_on_exec_from(3)
     filter_before_fork(command.identity)

@@ -21,7 +21,7 @@ from ..errors import CommandNotExecutable, CommandNotFound, SessionError
 from ..kernel import channel, mounts, process, pty
 from ..timing import timed
 from .environment import DEFAULT_PATH
-from .identity import Identity, assume
+from .identity import Identity, assume, limit
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +100,7 @@ def become(command: Command, sock: socket.socket) -> NoReturn:
     try:
         debugging.call_process("command")
         _settle(command)
+        limit(command.identity)  # last: too few descriptors, or too little memory, would be ours to suffer
         execute(command.programs, command.environment)
     except (CommandNotFound, CommandNotExecutable) as error:
         code = error.exit_code

@@ -110,15 +110,27 @@ def _capabilities(target: Target, user: User, *, is_override: bool, extra: int) 
     return CapabilitySet(status.cap_bounding | extra, status.cap_inheritable | held, held, held, held)
 
 
+def raise_limits(identity: Identity) -> None:
+    """Take over those resource limits that are higher than ours, while we may: that wants CAP_SYS_RESOURCE. Lower ones
+    are the command's alone (:func:`limit`): our processes would fail by them."""
+    for number, wanted in identity.rlimits.items():
+        own = resource.getrlimit(number)
+        _set_limit(number, _higher(own[0], wanted[0]), _higher(own[1], wanted[1]))
+
+
 def limit(identity: Identity) -> None:
-    """Take over the resource limits, as far as one may: raising a hard limit wants CAP_SYS_RESOURCE."""
+    """Take over the resource limits, as far as one may."""
     for number, (soft, hard) in identity.rlimits.items():
-        try:
-            resource.setrlimit(number, (soft, hard))
-        except (OSError, ValueError):  # pragma: no cover - root without CAP_SYS_RESOURCE
-            ceiling = _lower(hard, resource.getrlimit(number)[1])
-            with contextlib.suppress(OSError, ValueError):
-                resource.setrlimit(number, (_lower(soft, ceiling), ceiling))
+        _set_limit(number, soft, hard)
+
+
+def _set_limit(number: int, soft: int, hard: int) -> None:
+    try:
+        resource.setrlimit(number, (soft, hard))
+    except (OSError, ValueError):  # pragma: no cover - root without CAP_SYS_RESOURCE
+        ceiling = _lower(hard, resource.getrlimit(number)[1])
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(number, (_lower(soft, ceiling), ceiling))
 
 
 def _install(identity: Identity) -> None:
@@ -173,6 +185,10 @@ def assume(identity: Identity, proc: int | None) -> None:
     process.set_dumpable(False)
     if identity.no_new_privs:
         _install(identity)
+
+
+def _higher(one: int, other: int) -> int:
+    return resource.RLIM_INFINITY if resource.RLIM_INFINITY in (one, other) else max(one, other)
 
 
 def _lower(one: int, other: int) -> int:  # pragma: no cover - as above, root without CAP_SYS_RESOURCE

@@ -158,6 +158,16 @@ def test_low_limits_of_the_target_keep_no_session_from_starting(docker_run: Dock
         assert output(command, name, "--", "sh", "-c", "true | cat; echo $(echo works)") == "works\n"
 
 
+@pytest.mark.parametrize(("limit", "flag", "told"), [("nofile=4", "-n", "4\n"), ("as=12000000", "-v", "11718\n")])
+def test_a_limit_that_our_own_processes_could_not_bear_is_the_commands(
+    docker_run: DockerRun, limit: str, flag: str, told: str
+) -> None:
+    name = docker_run("debian", command=("prlimit", f"--{limit}", "sleep", "1000"))
+    wait_until(lambda: os.readlink(f"/proc/{docker_pid(name)}/exe").endswith("sleep"), "the application runs")
+    for command in ("attach", "exec"):
+        assert output(command, name, "--", "sh", "-c", f"ulimit -S {flag}; ulimit -H {flag}") == 2 * told
+
+
 def test_a_limit_of_processes_that_docker_sets(docker_run: DockerRun) -> None:
     # A user who has nothing else on this machine, or else docker itself could not start the application.
     name = docker_run("debian", "--user", "48213", "--ulimit", "nproc=1", command=("sleep", "1000"))
