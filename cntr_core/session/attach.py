@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 from ..engine import Engine
 from ..errors import KernelFeatureMissing, UsageError
-from ..filesystem import DirectoryTree, Filesystem, MountRequest, Part, ServedMount, Tree
+from ..filesystem import DirectoryTree, Filesystem, MountRequest, Part, PartialTree, ServedMount, Tree
 from ..kernel import cgroups
 from ..kernel.child import call_in_child
 from ..timing import timed
 from ..types import ContainerProcess
+from .hidden import hidden_programs_told
 from .host_programs import shown_of_host
 from .memory import MemoryWatch
 from .merged_root import whole_branches
@@ -44,6 +45,8 @@ class _Prepared:
     plan: AttachPlan
     branches: Callable[[], AbstractContextManager[tuple[Tree, ...]]]
     read_only: bool
+    hides: Part | None = None
+    """What is shown of the host's tree, where that is the tools' and not all of it."""
 
 
 def attach(
@@ -70,6 +73,8 @@ def attach(
         with timed(_log, "mount %d branches by %s", len(branches), filesystem.name):
             mount = stack.enter_context(filesystem.mount(MountRequest(branches=branches, read_only=ready.read_only)))
         view = stack.enter_context(filesystem.mount(_view(ready.target))) if options.links_inside else None
+        if (part := ready.hides) is not None:
+            stack.enter_context(hidden_programs_told(ready.plan.command.programs[0][0], part, caller))
         return _run(ready.target, ready.plan, mount, warn, view)
 
 
@@ -129,7 +134,8 @@ def _prepared(
             with open_tools(options.tools, container, engines, filesystem, caller, _part(options, caller)) as tools:
                 plan = plan_attach(target, options, tools, _told(filesystem), caller)
                 writable = options.rw_tools
-                yield _Prepared(target, plan, lambda: _branches(target, tools, writable), not writable)
+                part = tools.tree.part if isinstance(tools.tree, PartialTree) else None
+                yield _Prepared(target, plan, lambda: _branches(target, tools, writable), not writable, part)
 
 
 def _told(filesystem: Filesystem) -> str:

@@ -59,6 +59,7 @@ _ORDER = (
     "cntr_core.session.plan",
     "cntr_core.session.reaper",
     "cntr_core.session.builder",
+    "cntr_core.session.hidden",
     "cntr_core.session.title",
     "cntr_core.session.members",
     "cntr_core.session.guard",

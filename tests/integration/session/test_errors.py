@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.integration.session.conftest import Containers, Running
-from tests.support.cntr import PROGRAM, cntr, docker_exec, docker_pid, environment, wait_until
+from tests.support.cntr import PROGRAM, cntr, docker_exec, docker_pid, environment, output, wait_until
 from tests.support.images import DockerRun
 from tests.support.reachable import command_as
 from tests.support.refusing import refusing
@@ -281,6 +282,25 @@ def test_tools_without_a_shell_say_that_none_was_found(debian: Running, tmp_path
     result = cntr("attach", debian.name, "--tools", f"dir:{tmp_path}")
     assert result.returncode == 127
     assert b"command not found" in result.stderr
+
+
+def test_a_program_of_the_host_that_is_not_shown_is_told(debian: Running) -> None:
+    with tempfile.TemporaryDirectory(prefix="cntr-test-", dir="/var/local") as place:
+        program, link = Path(place, "cntr-hidden"), Path(place, "cntr-link")
+        program.write_text("#!/bin/sh\necho works\n")
+        program.chmod(0o755)
+        link.symlink_to(program)
+        for name in ("cntr-hidden", "cntr-link", str(program)):
+            found = Path(place, name)
+            result = cntr("attach", debian.name, "--", name, env={"PATH": f"{place}:/usr/bin:/bin"})
+            assert result.returncode in (126, 127)
+            hint = f"hint: the host has {found}, which is not shown: give --tools dir:/ and this path\n"
+            assert hint in result.stderr.decode()
+            assert output("attach", debian.name, "--tools", "dir:/", "--", str(found)) == "works\n"
+        program.chmod(0o644)
+        for name, options in (("cntr-hidden", ()), ("absent", ()), (str(program), ("--tools", "dir:/usr"))):
+            result = cntr("attach", debian.name, *options, "--", name, env={"PATH": f"{place}:/usr/bin:/bin"})
+            assert result.returncode == 127 and b"not shown" not in result.stderr
 
 
 def test_an_old_kernel_is_named(debian: Running) -> None:
