@@ -116,7 +116,15 @@ def _greet(process: ContainerProcess, options: SessionOptions) -> None:
         shown = "its files and its fat image's are /" if options.fat is not None else f"the tools are {options.tools}"
         output.say(f"{process.container.ref}: the container's files are in /var/lib/cntr, {shown}")
         if options.fat is None and not options.links_inside:
-            output.say("absolute links in there lead to the tools' files, but for /run; see --links")
+            output.say(_where_links_lead(options))
+
+
+def _where_links_lead(options: SessionOptions) -> str:
+    """What happens without a word of the kernel's: files of the tools are read, and what is written to /tmp is lost."""
+    read = "absolute links in there do not lead to the container's files: those to /usr, /etc … show the tools'"
+    if options.container_tmp:
+        return f"{read}; see --links container"
+    return f"{read}, those to /tmp this session's own; see --links container, --tmp container"
 
 
 def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str]:

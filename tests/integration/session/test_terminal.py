@@ -220,6 +220,27 @@ def _runs(container: Running, command: str) -> bool:
     return any(line(pid) == command for pid, _ in living_in(container.pid))
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), (b"show the tools'", b"this session's own", b"--links container", b"--tmp container")),
+        (("--tmp", "container"), (b"show the tools'", b"--links container")),
+        (("--links", "container"), ()),
+    ],
+    ids=["private", "shared", "inside"],
+)
+def test_the_greeting_tells_in_one_line_where_links_lead_silently(
+    debian: Running, terminal: Terminal, options: tuple[str, ...], words: tuple[bytes, ...]
+) -> None:
+    process = start(debian, terminal, options=options)
+    terminal.type(b"echo $((40+2)) ready; exit\n")
+    assert process.wait(20) == 0
+    told = [line for line in terminal.settle().splitlines() if b"absolute links" in line]
+    assert len(told) == bool(words)
+    assert all(word in line for line in told for word in words)
+    assert not told or (b"this session's own" in told[0]) == (not options)
+
+
 @pytest.mark.parametrize("ending", ["exit", "error", "SIGTERM", "SIGHUP", "SIGKILL"])
 def test_the_terminal_is_as_before_whichever_way_it_ends(debian: Running, terminal: Terminal, ending: str) -> None:
     before = terminal.attributes()
