@@ -84,7 +84,7 @@ def on_container(
         return work(engines, resolve(ref, engines, meanwhile=meanwhile, paused=paused))
     until = time.monotonic() + limit
     try:
-        return work(engines, resolve(ref, engines, meanwhile=meanwhile, paused=paused))
+        return work(engines, resolve(ref, engines, meanwhile=meanwhile, paused=paused, suggest=False))
     except ContainerEnded:
         raise
     except (ContainerNotFound, ContainerNotRunning, EngineError) as error:

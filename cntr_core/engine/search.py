@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import (
+    MOST_TOLD,
     AmbiguousContainer,
     CntrError,
     ContainerNotFound,
@@ -30,6 +32,9 @@ PATIENCE = 30.0
 """Seconds that an engine may take, by several answers, for what no other has."""
 
 _MOST_CANDIDATES = 10
+
+SUGGESTION_LIMIT = 1.0
+"""Seconds that an engine has for its list, where nobody knows a name: for a hint, nobody waits long."""
 
 LAST_RESORTS = ("pid", "command")
 """Engines that count only where no other knows the name: a container may be called ``1234``."""
@@ -83,20 +88,28 @@ def resolve(
     meanwhile: Callable[[], object] | None = None,
     *,
     paused: bool = False,
+    suggest: bool = True,
 ) -> ContainerProcess:
     """The process that `ref` names, among all engines, or in the one that it names; also of a paused container, if
     `paused`. `meanwhile` as for :func:`query`.
 
-    :raises ContainerNotFound: nobody knows the name; the hint tells what each engine said.
+    :raises ContainerNotFound: nobody knows the name; the hint tells what each engine said, and similar names of
+        containers that run, unless `suggest` is False: looking for those takes time.
     :raises EngineError: nobody knows the name, and one engine could not be asked: it may be that engine's.
     :raises AmbiguousContainer: several containers answer to it; the hint gives a reference for each.
     :raises ContainerNotRunning: it has no process to join.
     :raises PluginError: there is no such engine.
     """
-    return running_process(find(ref, engines, meanwhile), paused=paused)
+    return running_process(find(ref, engines, meanwhile, suggest=suggest), paused=paused)
 
 
-def find(ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], object] | None = None) -> Container:
+def find(
+    ref: ContainerRef,
+    engines: Sequence[Engine],
+    meanwhile: Callable[[], object] | None = None,
+    *,
+    suggest: bool = True,
+) -> Container:
     """The container that `ref` names; errors as :func:`resolve`, whatever its state."""
     if not ref.name:
         raise UsageError("the container's name is empty", "see cntr list")
@@ -106,7 +119,8 @@ def find(ref: ContainerRef, engines: Sequence[Engine], meanwhile: Callable[[], o
     found = found or [c for answer in answers for c in answer.value or ()]
     found = [c for c in found if not _by_prefix(ref.name, c)] or found
     if not found:
-        raise _not_found(ref, answers)
+        knowing = {answer.engine for answer in answers if suggest and not answer.error} - {*LAST_RESORTS}
+        raise _not_found(ref, answers, similar(ref.name, [each for each in asked if each.name in knowing]))
     if len(found) > 1:
         candidates = sorted(f"{c.engine}://{_shortest(c, found)}" for c in found)
         raise AmbiguousContainer(f"'{ref}' names {len(found)} containers", f"say which: {_listed(candidates)}")
@@ -151,7 +165,21 @@ def chosen(name: str | None, engines: Sequence[Engine]) -> Sequence[Engine]:
     return found
 
 
-def _not_found(ref: ContainerRef, answers: Sequence[QueryResult[list[Container]]]) -> CntrError:
+def similar(name: str, engines: Sequence[Engine]) -> list[str]:
+    """References of containers that run, and have nearly this name; the most similar first."""
+    if not engines:
+        return []
+    answers = query(engines, lambda engine: _checked(engine, engine.containers()), SUGGESTION_LIMIT)
+    running = [c for answer in answers for c in answer.value or () if c.state is ContainerState.RUNNING]
+    named = [(each, c) for c in running for each in {c.name, c.name.rpartition("/")[2]}]
+    close = difflib.get_close_matches(name, {each for each, _ in named}, MOST_TOLD)
+    found = [str(c.ref) for each in close for one, c in named if one == each]
+    return list(dict.fromkeys(found))[:MOST_TOLD]
+
+
+def _not_found(
+    ref: ContainerRef, answers: Sequence[QueryResult[list[Container]]], names: Sequence[str] = ()
+) -> CntrError:
     if ref.engine is not None and (error := answers[0].error):
         return error
     others = [a.error for a in answers if a.engine not in LAST_RESORTS]
@@ -163,7 +191,8 @@ def _not_found(ref: ContainerRef, answers: Sequence[QueryResult[list[Container]]
     told = sorted(answers, key=lambda answer: _rank(answer.error))
     said = some([f"{a.engine}: {a.error.message if a.error else 'no such container'}" for a in told])
     sentence = f"container '{ref}' not found"
-    return ContainerNotFound(sentence, f"see cntr list ({said})" if said else "see cntr list")
+    hint = f"see cntr list ({said})" if said else "see cntr list"
+    return ContainerNotFound(sentence, f"did you mean {' or '.join(names)}? else {hint}" if names else hint)
 
 
 def _rank(error: CntrError | None) -> int:

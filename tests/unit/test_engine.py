@@ -97,6 +97,49 @@ def test_an_engine_that_does_not_exist() -> None:
     assert "one, two" in caught.value.hint
 
 
+def test_similar_names_of_containers_that_run_are_in_the_hint() -> None:
+    stopped = container("webb", id="id-webb", state=ContainerState.EXITED)
+    one = make(
+        "one", *(container(name, id=f"id-{name}") for name in ("web1", "web2", "web3", "web4", "database")), stopped
+    )
+    two = make("two", container("ann/proxy", "two"))
+    with pytest.raises(ContainerNotFound) as caught:
+        find("web", one, two)
+    told, _, rest = caught.value.hint.partition("? else see cntr list")
+    assert told.startswith("did you mean one://web") and rest
+    assert set(told.removeprefix("did you mean ").split(" or ")) < {f"one://web{n}" for n in range(1, 5)}
+    assert told.count("one://") == 3
+    with pytest.raises(ContainerNotFound, match="not found") as other:
+        find("prxy", one, two)
+    assert other.value.hint.startswith("did you mean two://ann/proxy? else see cntr list")
+    for name in ("nothing-like-it", "webb-"):
+        with pytest.raises(ContainerNotFound) as none:
+            find(name, make("one", stopped, container("database")))
+        assert "did you mean" not in none.value.hint
+    with pytest.raises(ContainerNotFound) as last:
+        find("1233", make("pid", container("1234", "pid")))
+    assert "did you mean" not in last.value.hint
+
+
+def test_a_list_that_hangs_does_not_keep_the_answer_that_nobody_knows_the_name() -> None:
+    class Slow(Engine):
+        name = "slow"
+
+        def status(self) -> EngineStatus:
+            return EngineStatus(available=True)
+
+        def find(self, name: str) -> Sequence[Container]:  # noqa: ARG002 - nobody
+            return []
+
+        def containers(self) -> Iterable[Container]:
+            time.sleep(600)
+            return []
+
+    with pytest.raises(ContainerNotFound) as caught:
+        find("web", Slow(), make("one", container("webs", id="id-webs")))
+    assert caught.value.hint.startswith("did you mean one://webs?")
+
+
 def test_id_prefixes_count_when_no_name_fits_exactly() -> None:
     known = make("one", container("web", id="abcdef1"), container("abcd", id="123456"), container("db", id="abc999"))
     assert find("abcdef", known).name == "web"

@@ -284,6 +284,12 @@ def test_tools_without_a_shell_say_that_none_was_found(debian: Running, tmp_path
     assert b"command not found" in result.stderr
 
 
+def test_a_name_with_a_typo(debian: Running) -> None:
+    typo = debian.name[:-1] + ("x" if debian.name[-1] != "x" else "y")
+    for words in (("exec", typo, "--", "true"), ("attach", typo), ("cp", f"{typo}:/etc/hostname", "-")):
+        assert f"hint: did you mean docker://{debian.name}" in refusal(*words)
+
+
 def test_a_program_of_the_host_that_is_not_shown_is_told(debian: Running) -> None:
     with tempfile.TemporaryDirectory(prefix="cntr-test-", dir="/var/local") as place:
         program, link = Path(place, "cntr-hidden"), Path(place, "cntr-link")
