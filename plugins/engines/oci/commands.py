@@ -185,9 +185,8 @@ def run(
 
 def stop(containers: _Containers, timeout: _Timeout = 10.0) -> None:
     """Stop and remove containers of the oci engine, with everything that they wrote."""
-    from .remove import find
-    from .remove import stop as stop_container
+    from .of_caller import stop_named
 
     timeout = seconds(timeout, "--timeout")
     for name in containers:
-        stop_container(find(name), timeout)
+        stop_named(name, timeout)

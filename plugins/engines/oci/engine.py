@@ -15,7 +15,7 @@ from cntr_core.kernel.cgroups import frozen
 from cntr_core.kernel.syscall import owned
 from cntr_core.reasons import reason
 
-from ..sudo import invoking_account
+from .of_caller import caller
 from .state import ContainerDirectory, ContainerRecord, directories, is_noexec, of_account, state_directory
 
 
@@ -45,13 +45,15 @@ class OciEngine(Engine):
         except PermissionError as error:
             raise PermissionMissing(f"{error.filename} cannot be read", "run cntr with sudo") from error
         own = [_container(directory) for directory in known]
-        account = invoking_account()
-        if account is None or os.environ.get("CNTR_STATE_DIR"):
+        account = caller()
+        if account is None:
             return own
         return _of_both(own, list(_of_account(account)), account.pw_name)
 
     def stopped_root(self, container: Container) -> StoppedRoot | None:
         directory = ContainerDirectory(container.name.removeprefix("root/"))
+        if container.bundle not in ("", directory.path):
+            raise PermissionMissing(f"{container.name} is a container of another user", "run cntr without sudo")
         try:
             with open(directory.file("config.json"), encoding="utf-8") as file:
                 process = json.load(file)["process"]

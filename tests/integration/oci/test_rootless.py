@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cntr import PROGRAM, descendants, is_alive, wait_until
-from tests.support.rootless import FIRST_SUBORDINATE, GID, UID, OrdinaryUser, made_user
+from tests.support.rootless import FIRST_SUBORDINATE, GID, NAME, UID, OrdinaryUser, made_user
 from tests.unit.images.layouts import directory, file, layout, member, symlink, tar
 
 pytestmark = pytest.mark.requires(
@@ -125,3 +125,62 @@ def test_sudo_knows_the_containers_of_its_caller(ordinary_user: OrdinaryUser, im
         shutil.rmtree(place / "liar", ignore_errors=True)
         shutil.rmtree(place / "fifo", ignore_errors=True)
         ordinary_user.cntr("stop", "-t", "0", "of-user")
+
+
+def test_sudo_stops_the_containers_of_its_caller(ordinary_user: OrdinaryUser, image: str) -> None:
+    place = ordinary_user.home / ".local/share/cntr-oci"
+    for name in ("plain", "owned", "both"):
+        started = ordinary_user.cntr("run", "--detach", "--name", name, image)
+        assert started.returncode == 0, started.stderr
+    try:
+        pid = json.loads((place / "plain" / "state.json").read_text())["pid"]
+        unknown = ordinary_user.sudo_cntr("stop", "plain", env={"SUDO_UID": ""})
+        assert unknown.returncode == 125 and is_alive(pid)
+        absent = ordinary_user.sudo_cntr("stop", "absent")
+        assert absent.returncode == 125 and "no container named 'absent'" in absent.stderr
+        stopped = ordinary_user.sudo_cntr("stop", "-t", "0", "plain", f"{NAME}/owned")
+        assert stopped.returncode == 0, stopped.stderr
+        assert not is_alive(pid) and not (place / "plain").exists() and not (place / "owned").exists()
+        _two_of_one_name(ordinary_user, image)
+    finally:
+        for name in ("plain", "owned", "both"):
+            ordinary_user.cntr("stop", "-t", "0", name)
+
+
+def _two_of_one_name(user: OrdinaryUser, image: str) -> None:
+    """Root's own, and the caller's: neither is ended where it is not said which."""
+    assert user.sudo_cntr("run", "--detach", "--name", "both", image).returncode == 0
+    try:
+        refused = user.sudo_cntr("stop", "both")
+        assert refused.returncode == 125
+        assert f"hint: say which: root/both, {NAME}/both" in refused.stderr
+    finally:
+        ended = user.sudo_cntr("stop", "-t", "0", "root/both")
+    assert ended.returncode == 0, ended.stderr
+    assert user.sudo_cntr("stop", "-t", "0", f"{NAME}/both").returncode == 0
+
+
+def test_sudo_ends_nothing_that_its_caller_could_not_end(ordinary_user: OrdinaryUser) -> None:
+    """What is remembered of a container is the user's to write: it may name any process, and any directory."""
+    place = ordinary_user.home / ".local/share/cntr-oci"
+    with subprocess.Popen(["sleep", "1000"]) as victim:
+        try:
+            start = int(Path(f"/proc/{victim.pid}/stat").read_text().rpartition(")")[2].split()[19])
+            state = {"id": "x", "name": "liar", "image": "", "runtime": "runc", "stop_signal": 9, "pid": victim.pid}
+            script = f"mkdir -p {place}/liar; ln -s /etc {place}/liar/rootfs; cat > {place}/liar/state.json"
+            line = ordinary_user.command("sh", "-c", script)
+            subprocess.run(line, input=json.dumps({**state, "start_time": start}).encode(), check=True)
+            assert ordinary_user.sudo_cntr("stop", "-t", "0", "liar").returncode == 125
+            assert victim.poll() is None and Path("/etc/passwd").exists()
+        finally:
+            victim.kill()
+            shutil.rmtree(place)
+
+
+def test_the_files_of_the_callers_stopped_container_are_for_the_caller(ordinary_user: OrdinaryUser, image: str) -> None:
+    ended = ordinary_user.cntr("run", "--name", "ended", image, "--", "sh", "-c", "exit 0")
+    try:
+        done = ordinary_user.sudo_cntr("attach", "--stopped", "oci://ended", "--", "true")
+        assert done.returncode == 125 and "is a container of another user" in done.stderr, (ended, done.stderr)
+    finally:
+        ordinary_user.cntr("stop", "ended")

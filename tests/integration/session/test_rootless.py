@@ -49,6 +49,16 @@ def test_the_users_own_container_needs_no_privileges(ordinary_user: OrdinaryUser
     assert _owner(ordinary_user, container, "made") == (UID, GID)
 
 
+@pytest.mark.parametrize("command", ["attach", "exec"])
+def test_a_dry_run_lists_joining_the_user_namespace(ordinary_user: OrdinaryUser, container: str, command: str) -> None:
+    join = f"join the user namespace of podman://{container}"
+    done = ordinary_user.cntr(command, container, "--dry-run", "--", "true")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].endswith(join)
+    as_root = ordinary_user.sudo_cntr(command, container, "--dry-run", "--", "true")
+    assert as_root.returncode == 0 and join not in as_root.stdout
+
+
 def test_root_enters_it_by_name_for_who_called_sudo(ordinary_user: OrdinaryUser, container: str, fuse: str) -> None:
     script = "set -e; touch by-root; id -u; readlink /proc/1/exe; cat /proc/self/cgroup"
     done = ordinary_user.sudo_cntr("attach", container, "--fs", fuse, "--", "sh", "-c", script)
