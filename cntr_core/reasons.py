@@ -63,6 +63,14 @@ def _of_key(error: BaseException) -> str:
     return f"{error.args[0]!r} is missing" if error.args else "something is missing"
 
 
+def _of_type(error: BaseException) -> str:
+    """Names of a document may be those of a function's parameters."""
+    if unknown := re.search(r"unexpected keyword argument ('[^']*')", str(error)):
+        return f"{unknown[1]} is unknown"
+    missing = re.search(r"missing \d+ required [a-z -]*arguments?: ('[^']*')", str(error))
+    return f"{missing[1]} is missing" if missing else _WRONG_FORM
+
+
 def _of_http(error: BaseException) -> str:
     return (
         _EARLY if re.search(r"closed|disconnected|incomplete|broken|aborted", str(error).lower()) else "it is no HTTP"
@@ -98,7 +106,7 @@ _BY_KIND: dict[str, Callable[[BaseException], str]] = {
     "RecursionError": _said("it is nested too deeply"),
     "KeyError": _of_key,
     "IndexError": _said("something is missing"),
-    "TypeError": _said(_WRONG_FORM),
+    "TypeError": _of_type,
     "AttributeError": _said(_WRONG_FORM),
     "MsgspecError": _of_msgspec,
     "TOMLDecodeError": lambda e: str(e).lower(),

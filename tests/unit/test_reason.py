@@ -34,6 +34,10 @@ _SSH = b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n"
 _FORM = "something in it has another form than it should"
 
 
+def _typed(name: str) -> str:
+    return name
+
+
 def _answering(answer: bytes) -> int:
     """A server that gives one answer, and closes; gives the port."""
     server = socket.create_server(("127.0.0.1", 0))
@@ -80,6 +84,8 @@ def test_an_answer_that_is_no_http_is_called_so() -> None:
         (lambda: json.loads("[]")["a"], _FORM),
         (lambda: [].b, _FORM),  # type: ignore[attr-defined]
         (lambda: int("x"), _FORM),
+        (lambda: _typed(nome=1), "'nome' is unknown"),
+        (lambda: _typed(), "'name' is missing"),
         (lambda: dict([()]), _FORM),  # type: ignore[list-item]
         (lambda: [][0], "something is missing"),
         (lambda: shlex.split("'"), "a quote is not closed"),

@@ -34,7 +34,7 @@ def test_a_preset_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[[preset", "Expected"),
+        ("[[preset", "expected"),
         ("[preset]", "{} is not a list"),
         ("", "'preset'"),
         (TEXT.replace("name", "nome"), "nome"),
