@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import AmbiguousContainer, ContainerNotFound, ContainerNotRunning, EngineError, UsageError
+from ..json_text import read_json
 from . import end_by_signals
 
 DEADLINE = 86_400
@@ -52,10 +53,20 @@ def find(reference: str) -> PodContainer:
         scope = ("--namespace", namespace) if namespace else ()
         answer = _printed("get", "pod", pod, *scope, "--ignore-not-found", "--output", "json")
         if answer.strip():
-            found = json.loads(answer)
-            if container is None or container in _statuses(found):
-                return _target(found, container)
+            with _understood():
+                found = read_json(answer)
+                if container is None or container in _statuses(found):
+                    return _target(found, container)
     raise ContainerNotFound(f"the cluster has no container '{reference}'", "see kubectl get pods --all-namespaces")
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """:raises EngineError: kubectl answers with something else than a pod."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise EngineError(f"kubectl's answer cannot be understood: {error!r:.200}", "try kubectl get pod") from error
 
 
 def manifest(target: PodContainer, image: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@ it."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform as machine
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ..errors import ImageError
+from ..json_text import read_json
 from ..reasons import reason
 from .limits import MOST_ENTRIES
 
@@ -230,8 +230,8 @@ class Record:
 def parse_json(raw: bytes, what: str) -> object:
     """Parse JSON; :raises ImageError: it is none; the message names `what`."""
     try:
-        return json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        return read_json(raw)
+    except ValueError as error:
         raise ImageError(f"{what} is not valid JSON: {reason(error)}") from error
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import errors
 from ..errors import CntrError, SessionError
+from ..json_text import read_json
 
 _LARGEST = 1 << 16
 _MOST_FDS = 32
@@ -61,7 +62,10 @@ def receive(sock: socket.socket) -> Message | None:
         return None
     if not payload:
         return None
-    event, values = json.loads(payload)
+    try:
+        event, values = read_json(payload)
+    except (ValueError, TypeError) as error:
+        raise SessionError(f"a process of cntr sent what is no message: {error}") from error
     return Message(event, values, tuple(fds))
 
 

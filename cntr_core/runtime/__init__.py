@@ -3,7 +3,7 @@
 from .bundle import BundleRequest, stop_signal, write_bundle
 from .config_json import ContainerSpec, RuntimeOptions, arguments
 from .confinement import Confinement, LimitWatch
-from .runtime import Runtime, Streams, find_runtime, need_runtime
+from .runtime import Runtime, Streams, find_runtime, known_names, need_runtime
 
 __all__ = [
     "BundleRequest",
@@ -15,6 +15,7 @@ __all__ = [
     "RuntimeOptions",
     "arguments",
     "find_runtime",
+    "known_names",
     "need_runtime",
     "stop_signal",
     "write_bundle",

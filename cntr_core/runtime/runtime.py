@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..errors import CntrError, CommandNotExecutable, CommandNotFound, EngineError
+from ..json_text import read_json
 from ..kernel.namespaces import is_initial_user_namespace
 
 # The first that is installed. crun 1.8 refuses hosts with both cgroup hierarchies.
@@ -41,6 +41,11 @@ def need_runtime() -> str:
     if found := find_runtime():
         return found
     raise EngineError("no OCI runtime is installed", f"install one: {' or '.join(_PROGRAMS)}")
+
+
+def known_names(root: str) -> list[str]:
+    """The runtime's ids of all containers that it keeps in `root`."""
+    return sorted(os.listdir(root)) if os.path.isdir(root) else []
 
 
 class Runtime:
@@ -105,10 +110,23 @@ class Runtime:
         if os.path.exists(os.path.join(self._root, self._name)):
             self._call(["delete", "--force", self._name])
 
-    def _call(self, call: list[str]) -> None:
+    def state(self) -> tuple[str, int]:
+        """The bundle of the container, and the PID of its first process, 0 where it has ended (runtime-spec, "Query
+        State").
+
+        :raises EngineError: the runtime refuses, or does not tell.
+        """
+        try:
+            told = read_json(self._call(["state", self._name]))
+            return str(told["bundle"]), int(told.get("pid") or 0) * (told["status"] != "stopped")
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise EngineError(f"the OCI runtime does not tell the state of {self._name}: {error}") from error
+
+    def _call(self, call: list[str]) -> bytes:
         done = self._run([], call, Streams(subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE))
         if done.returncode != 0:
             raise _refusal(done.stderr.decode("utf-8", "replace").strip() or _death(done.returncode))
+        return bytes(done.stdout)
 
     def _run(
         self, options: list[str], call: list[str], streams: Streams, directory: str | None = None
@@ -141,7 +159,7 @@ def _reason(log: str) -> str:
     try:
         with open(log, encoding="utf-8", errors="replace") as file:
             for line in file:
-                entry = json.loads(line)
+                entry = read_json(line)
                 if entry.get("level") in ("error", "fatal"):
                     reason = str(entry.get("msg", ""))
     except (OSError, ValueError):

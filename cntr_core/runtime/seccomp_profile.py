@@ -4,12 +4,12 @@ container: some of its rules hold with certain capabilities, architectures or ke
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..errors import UsageError
+from ..json_text import read_json
 from ..reasons import reason
 
 _DEFAULT = os.path.join(os.path.dirname(__file__), "default_seccomp.json")
@@ -33,7 +33,7 @@ def read_profile(path: str) -> dict[str, Any]:
     """
     try:
         with open(path, "rb") as file:
-            profile = json.loads(file.read(_LARGEST))
+            profile = read_json(file.read(_LARGEST))
         if profile["defaultAction"].startswith("SCMP_ACT_"):
             return dict(profile)
         why = "it has no defaultAction"

@@ -7,7 +7,6 @@ left beside: that process must share the target's mount namespace.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from ..json_text import read_json
 from ..kernel import paths, procfs
 from ..kernel.syscall import owned
 from ..types import ContainerProcess
@@ -102,7 +102,7 @@ def _holds(bundle: _Bundle, pid: int) -> bool:
 
 def _read(directory: str) -> dict[str, Any] | None:
     with suppress(OSError, ValueError), owned(os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
-        config = json.loads(paths.read_in_root(fd, "config.json", _LARGEST))
+        config = read_json(paths.read_in_root(fd, "config.json", _LARGEST))
         return config if isinstance(config, dict) else None
     return None
 

@@ -8,7 +8,7 @@ from cntr_core.errors import EngineAbsent, EngineError
 from cntr_core.reasons import reason
 
 LOCAL = "unix://"
-NONSENSE = (KeyError, TypeError, ValueError, AttributeError)
+NONSENSE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 """What goes wrong where an answer is not what it should be; see :func:`not_understood`."""
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
+from cntr_core.json_text import read_json
 from cntr_core.kernel.namespaces import CLONE_NEWNET, same_namespace, setns
 from cntr_core.kernel.process import set_child_subreaper, set_pdeathsig
 from cntr_core.kernel.syscall import owned
@@ -98,7 +99,7 @@ class _Server:
     def run(self, stream: io.BufferedRWPair) -> None:
         """Answer all questions."""
         for line in stream:
-            name, values = json.loads(line)
+            name, values = read_json(line)
             try:
                 answer = self._questions[name](**values)
             except NotReady as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 
+from cntr_core.json_text import read_json
 from cntr_core.reasons import reason
 
 from .attempt import Attempt, NoAnswer
@@ -46,7 +46,7 @@ def _read(name: str, page: Page, write: bool) -> list[Operation]:
     try:
         if page.length > _LARGEST:
             raise ValueError(f"it has more than {_LARGEST >> 20} MiB")
-        document = json.loads(page.content)
+        document = read_json(page.content)
         if not isinstance(document, dict):
             raise ValueError("it is not an object")
         told = operations(document, write)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from cntr_core.errors import CntrError, UsageError
+from cntr_core.json_text import read_json
 from cntr_core.kernel.child import fork
 from cntr_core.kernel.process import pidfd_open
 from cntr_core.kernel.syscall import owned
@@ -94,7 +95,7 @@ class Prober:
             self._received += data
         line, _, rest = bytes(self._received).partition(b"\n")
         self._received[:] = rest
-        return Attempt.from_json(json.loads(line))
+        return Attempt.from_json(read_json(line))
 
 
 def check(probe: Probe) -> None:

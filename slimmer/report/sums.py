@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from cntr_core.images import Image, ImageConfig
 from cntr_core.images.tar.index import Entry, LayerIndex
 from cntr_core.images.tar.members import Kind, split_path
 from cntr_core.images.write.new_image import Named
+from cntr_core.json_text import read_json
 
 from ..pipeline import Slimmed
 from ..rules.package import PackageDatabase
@@ -159,7 +159,7 @@ def _counts(entry: Entry) -> bool:
 
 def _commands(config: ImageConfig, layers: int) -> list[str]:
     """What made each layer, as the image's history tells; nothing where it does not fit the layers."""
-    history = json.loads(config.raw).get("history") if config.raw else None
+    history = read_json(config.raw).get("history") if config.raw else None
     entries = [entry for entry in history if isinstance(entry, dict)] if isinstance(history, list) else []
     told = [words(str(entry.get("created_by") or "")) for entry in entries if not entry.get("empty_layer")]
     return told if len(told) == layers else [""] * layers

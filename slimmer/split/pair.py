@@ -19,6 +19,7 @@ from cntr_core.images.streams import Counter, uncounted
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.tree.tree import File
 from cntr_core.images.write.new_image import NewImage, PlainLayer
+from cntr_core.json_text import read_json
 
 from .divide import LayerWriter, divide
 from .members import Members, fat_members, lost_directories, slim_members
@@ -128,7 +129,7 @@ def _new_half(directory: str, role: str, number: int) -> LayerWriter:
 
 def _half(config: ImageConfig, layers: list[PlainLayer], own: Mapping[str, str]) -> NewImage:
     """The original's configuration, with other layers and our labels. Its history has an entry for each layer."""
-    document: dict[str, Any] = json.loads(config.raw) if config.raw else _bare(config)
+    document: dict[str, Any] = read_json(config.raw) if config.raw else _bare(config)
     run = document.get("config") or {}  # an object: the configuration was read before
     run["Labels"] = {**(run.get("Labels") or {}), **own}
     document["config"] = run

@@ -17,6 +17,7 @@ import zstandard
 
 from cntr_core.errors import ImageError
 from cntr_core.images.limits import MOST_MEMBERS
+from cntr_core.json_text import read_json
 from cntr_core.reasons import reason
 
 FORMAT = "cntr-recipe/1"
@@ -75,7 +76,7 @@ class SplitMap:
                 content = stream.read(_LARGEST + 1)
             if len(content) > _LARGEST or content.count(b"[") > _MOST_LISTS:
                 raise ValueError("it is larger than that of any image")
-            document = json.loads(content)
+            document = read_json(content)
             if document["format"] != FORMAT:
                 raise ImageError(f"the split map is of the unknown format {document['format']!r}", "use a newer cntr")
             return cls(

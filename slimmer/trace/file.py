@@ -15,6 +15,7 @@ import zstandard
 
 from cntr_core.errors import ImageError
 from cntr_core.images.write.atomic import replacing
+from cntr_core.json_text import read_json
 from cntr_core.reasons import reason
 
 from .record import Access, AccessTrace, Phase, Process
@@ -69,7 +70,7 @@ def load(data: bytes, what: str) -> AccessTrace:
 
 def _parsed(number: int, line: str) -> Any:
     try:
-        return json.loads(line)
+        return read_json(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"unexpected text at line {number}, column {error.colno}") from None
 

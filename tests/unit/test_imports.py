@@ -19,6 +19,7 @@ _ORDER = (
     "cntr_core.timing",
     "cntr_core.labels",
     "cntr_core.leftovers",
+    "cntr_core.json_text",
     "cntr_core.types",
     "cntr_core.kernel",
     "cntr_core.engine.base",

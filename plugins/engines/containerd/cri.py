@@ -6,7 +6,6 @@ Source: kubernetes/cri-api, pkg/apis/runtime/v1/api.proto. Served by containerd 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from cntr_core import ContainerState
 from cntr_core.errors import EngineAbsent, EngineError
+from cntr_core.json_text import read_json
 
 from ..sockets import check_socket
 from .grpc import Client, Refused, connected
@@ -141,7 +141,7 @@ def _pid(info: str) -> int | None:
     if not info:
         return None
     try:
-        return int(json.loads(info)["pid"])
+        return int(read_json(info)["pid"])
     except (ValueError, KeyError, TypeError):
         raise EngineError("the container's runtime reports no process", "see crictl inspect") from None
 

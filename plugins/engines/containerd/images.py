@@ -17,6 +17,7 @@ from cntr_core.images import ImageConfig, Layer, Platform
 from cntr_core.images.read.blobs import ArchiveBlobs, Blobs, spooled_archive
 from cntr_core.images.read.layout import read_layout
 from cntr_core.images.streams import Reader
+from cntr_core.json_text import read_json
 
 from .grpc import Refused
 from .namespace import ContainerdNamespace
@@ -47,11 +48,14 @@ class Store:
     def archive(self, name: str) -> Iterator[bytes]:
         """The image `name` as an OCI archive, in pieces.
 
-        :raises EngineError: a part of it is gone.
+        :raises EngineError: a part of it is gone, or damaged.
         """
         target = self.target(name)
         root = {"mediaType": target.media_type, "digest": target.digest, "size": target.size}
-        parts = dict(self._complete(target.digest, target.size) or ())
+        try:
+            parts = dict(self._complete(target.digest, target.size) or ())
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise EngineError(f"{name} is damaged in containerd: {error!r:.100}", "pull it again") from error
         if not parts:
             hint = "pull it again; CRI keeps layers where discard_unpacked_layers is false"
             raise EngineError(f"containerd has {name}, but not all of its content", hint)
@@ -67,7 +71,7 @@ class Store:
     def take(self, archive: Iterable[bytes]) -> None:
         """Take the images of an OCI archive under their names, in full; containerd unpacks them when they are run."""
         with closing(spooled_archive(archive)) as blobs, self._lease():
-            for entry in json.loads(blobs.read("index.json"))["manifests"]:
+            for entry in read_json(blobs.read("index.json"))["manifests"]:
                 self._write_tree(blobs, entry["digest"], entry["size"])
                 name = (entry.get("annotations") or {}).get("org.opencontainers.image.ref.name")
                 if name:
@@ -100,7 +104,7 @@ class Store:
         the manifests of platforms that were not pulled are left out."""
         if not self._has(digest):
             return None
-        document = json.loads(b"".join(self._read(digest, size)))
+        document = read_json(b"".join(self._read(digest, size)))
         if "manifests" in document:
             children = [self._complete(one["digest"], one["size"]) for one in document["manifests"]]
             found = [part for child in children if child for part in child]
@@ -122,7 +126,7 @@ class Store:
 
     def _write_tree(self, blobs: ArchiveBlobs, digest: str, size: int) -> None:
         """A manifest or index, after all that it names: what has no owner is collected."""
-        document = json.loads(blobs.read(_path(digest), digest, size))
+        document = read_json(blobs.read(_path(digest), digest, size))
         labels = {}
         for number, one in enumerate(document.get("manifests", ())):
             self._write_tree(blobs, one["digest"], one["size"])

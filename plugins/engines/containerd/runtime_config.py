@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 from cntr_core.engine.tracing import ShimEntry, TracingOptions
 from cntr_core.errors import EngineError
 from cntr_core.images import ImageConfig
+from cntr_core.json_text import read_json
 from cntr_core.runtime import BundleRequest, RuntimeOptions, write_bundle
 
 _HOST = "host"
@@ -31,7 +31,7 @@ def specification(directory: str, root: int, config: ImageConfig, entry: ShimEnt
     request = BundleRequest(entry.hostname, f"/{entry.name}", runtime)
     write_bundle(directory, root, _with_entry(config, entry), request)
     with open(os.path.join(directory, "config.json"), encoding="utf-8", errors="surrogateescape") as file:
-        document: dict[str, Any] = json.load(file)
+        document: dict[str, Any] = read_json(file.read())
     document["mounts"] = _merged([*document["mounts"], *_mounts(entry)])
     return document
 

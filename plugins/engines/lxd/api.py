@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from cntr_core import Container, ContainerState, Engine, EngineStatus
 from cntr_core.engine import SILENCE, matching
 from cntr_core.errors import EngineError
+from cntr_core.json_text import read_json
 from cntr_core.reasons import reason
 from cntr_core.timing import timed
 
@@ -131,7 +132,7 @@ def _asked(client: Client, path: str, parameters: dict[str, str] | None = None) 
     :raises EngineError: the server refuses.
     """
     with timed(_log, "GET %s", path):
-        answer = client.get(path, params=parameters).json()
+        answer = read_json(client.get(path, params=parameters).content)
     if answer["type"] == "error":
         raise EngineError(f"the server refused: {answer['error']}", "see its log")
     return answer["metadata"]

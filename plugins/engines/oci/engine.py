@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 from collections.abc import Iterable, Iterator
@@ -10,6 +9,7 @@ from dataclasses import replace
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus, StoppedRoot
 from cntr_core.errors import EngineError, PermissionMissing
+from cntr_core.json_text import read_json
 from cntr_core.kernel import namespaces
 from cntr_core.kernel.cgroups import frozen
 from cntr_core.kernel.syscall import owned
@@ -56,8 +56,8 @@ class OciEngine(Engine):
             raise PermissionMissing(f"{container.name} is a container of another user", "run cntr without sudo")
         try:
             with open(directory.file("config.json"), encoding="utf-8") as file:
-                process = json.load(file)["process"]
-        except (OSError, ValueError, KeyError) as error:
+                process = read_json(file.read())["process"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise EngineError(f"the bundle of container {container.name} cannot be read: {reason(error)}") from error
         user = f"{process['user']['uid']}:{process['user']['gid']}"
         return StoppedRoot((directory.file("rootfs"),), tuple(process["env"]), user, process["cwd"])

@@ -41,3 +41,14 @@ def test_other_versions(
     }
     assert (exited.name, exited.image, exited.pid) == ("shop-job-1", "registry.example/web:1.2", None)
     assert exited.labels == {"com.docker.compose.project": "shop"}
+
+
+def test_an_answer_that_is_nested_too_deeply(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"{tmp_path}/socket"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    answers = {name: b"[" * 100_000 for name in recorded("docker/docker-28.json") if name.endswith("/containers/json")}
+    with (
+        serving_json(path, recorded("docker/docker-28.json") | answers),
+        pytest.raises(EngineError, match="docker's answer cannot be understood"),
+    ):
+        list(DockerEngine().containers())

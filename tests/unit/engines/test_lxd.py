@@ -111,6 +111,7 @@ def test_a_container_that_stopped_meanwhile_has_no_process(lxd: str) -> None:
             {"/1.0/instances": b"<html>no such thing</html>"},
             "cannot be understood (unexpected text at line 1, column 1)",
         ),
+        ({"/1.0/instances": b"[" * 100_000}, "cannot be understood (it is nested too deeply)"),
         ({"/1.0/instances": {"type": "sync"}}, "cannot be understood ('metadata' is missing)"),
         (
             {"/1.0/instances": {"type": "sync", "metadata": ["/1.0/instances/web"]}},
@@ -122,7 +123,7 @@ def test_a_container_that_stopped_meanwhile_has_no_process(lxd: str) -> None:
         ),
         ({"/1.0/instances": []}, "cannot be understood (something in it has another form than it should)"),
     ],
-    ids=["errors", "no JSON", "no metadata", "names only", "nothing", "other JSON"],
+    ids=["errors", "no JSON", "deep", "no metadata", "names only", "nothing", "other JSON"],
 )
 def test_answers_that_make_no_sense(lxd: str, answers: Mapping[str, Any], words: str) -> None:
     with serving_json(lxd, answers), pytest.raises(EngineError) as caught:

@@ -83,3 +83,15 @@ def test_a_message_that_names_another_callable_of_the_errors_module_is_only_an_e
 )
 def test_an_unexpected_error_is_one_phrase(error: Exception, said: str) -> None:
     assert channel.describe(error) == said
+
+
+@pytest.mark.parametrize(
+    "sent", [b"[" * 60_000, b"{", b"1", b"[1]", b"\xff"], ids=["deep", "cut", "number", "one", "no text"]
+)
+def test_what_is_no_message_is_refused(sent: bytes) -> None:
+    """The far side has entered a container."""
+    ours, theirs = channel.pair()
+    with ours, theirs:
+        ours.send(sent)
+        with pytest.raises(errors.SessionError, match="what is no message"):
+            channel.receive(theirs)
