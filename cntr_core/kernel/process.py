@@ -68,6 +68,12 @@ def start_time(pid: int, proc: str = "/proc") -> int:
         return parse_stat(file.read()).start_time
 
 
+def boot_id() -> str:
+    """A name for this start of the machine, which no other has (random(4))."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
 def set_dumpable(dumpable: bool) -> None:
     """Forbid or allow ptrace(2) and ``/proc/PID/{exe,fd,root,mem}`` to processes of the same user.
 

@@ -14,7 +14,7 @@ from cntr_core import Engine
 from cntr_core.engine.tracing import TracedContainer, TracingEngine
 from cntr_core.errors import CntrError, EngineError
 from cntr_core.images import remove_tree
-from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, start_time
+from cntr_core.kernel.process import boot_id, pidfd_open, pidfd_send_signal, start_time
 from cntr_core.kernel.syscall import owned
 from cntr_core.labels import RUN
 
@@ -77,9 +77,7 @@ def _left(first: BaseException, what: str, hint: str) -> EngineError:
 
 def maker() -> str:
     """Who we are, for as long as this machine runs: boot, PID namespace, PID and start time."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        boot = file.read().strip()
-    return f"{boot} {os.stat('/proc/self/ns/pid').st_ino} {os.getpid()} {start_time(os.getpid())}"
+    return f"{boot_id()} {os.stat('/proc/self/ns/pid').st_ino} {os.getpid()} {start_time(os.getpid())}"
 
 
 def remove_orphans(engine: TracingEngine) -> None:

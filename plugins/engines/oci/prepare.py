@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cntr_core.images import Image, ImageHolder, absolute, open_fat, open_image, unpack, unpacked
+from cntr_core.kernel.process import boot_id
 from cntr_core.kernel.syscall import owned
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.plugins import load
@@ -85,6 +86,7 @@ def _new_record(
         image=absolute(image.reference),
         runtime=program,
         stop_signal=stop_signal(image.config.stop_signal),
+        boot=boot_id(),
         labels=dict(image.config.labels),
     )
 

@@ -12,13 +12,14 @@ from cntr_core.errors import AmbiguousContainer, ContainerNotFound, EngineError
 from cntr_core.images import remove_tree
 from cntr_core.kernel.cgroups import frozen
 from cntr_core.kernel.child import open_in_child
-from cntr_core.kernel.process import pidfd_open, pidfd_send_signal, set_dumpable
+from cntr_core.kernel.process import boot_id, pidfd_open, pidfd_send_signal, set_dumpable, start_time
 from cntr_core.kernel.syscall import owned
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.reasons import reason
+from cntr_core.runtime import Runtime, known_names, need_runtime
 from cntr_core.timing import timed
 
-from .state import ContainerDirectory, ContainerRecord, directories, runtime_of, tidy
+from .state import ContainerDirectory, ContainerRecord, directories, runtime_of, runtime_root, tidy
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def stop(directory: ContainerDirectory, timeout: float) -> None:
 
     :raises EngineError: it cannot be removed, or somebody is just creating it.
     """
-    record = directory.read()
+    record = _remembered(directory)
     if record and record.runs:
         _end(record, timeout)
     # Whoever watches the container holds its lock, and may itself remove it now.
@@ -56,15 +57,39 @@ def stop(directory: ContainerDirectory, timeout: float) -> None:
         discard(directory, record)
 
 
+def _remembered(directory: ContainerDirectory) -> ContainerRecord | None:
+    """What is remembered of the container; where that is damaged, what its runtime knows."""
+    try:
+        return directory.read()
+    except EngineError as damaged:
+        _log.debug("%s; what its runtime knows is used", damaged.message)
+        return _known_to_runtime(directory)
+
+
+def _known_to_runtime(directory: ContainerDirectory) -> ContainerRecord | None:
+    program = need_runtime()
+    for name in known_names(runtime_root()):
+        with contextlib.suppress(EngineError, OSError):  # it knows of others that are damaged
+            bundle, pid = Runtime(program, runtime_root(), name).state()
+            if bundle == directory.path:
+                started = start_time(pid) if pid else 0
+                return ContainerRecord(
+                    name, directory.name, "", program, signal.SIGTERM, boot_id(), pid=pid, start_time=started
+                )
+    return None
+
+
 def discard(directory: ContainerDirectory, record: ContainerRecord | None) -> None:
     """Remove the container: its processes, cgroups, files. `record` is None where it never came to the runtime.
 
     :raises EngineError: something of it cannot be removed.
     """
-    if record:
+    if record and not record.is_of_other_boot:
         runtime_of(record).delete()
     try:
         with timed(_log, "remove %s", directory.path):
+            if record and os.path.isdir(known := os.path.join(runtime_root(), record.id)):
+                _remove_tree(known)  # of another boot: its PID there is nobody's, or somebody else's
             _remove_tree(directory.path)
     except OSError as error:
         raise EngineError(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cntr_core.errors import ContainerNotFound, EngineError, UsageError
+from cntr_core.kernel.process import boot_id
 from cntr_core.kernel.procfs import living_thread, parse_stat
 from cntr_core.kernel.user_namespaces import of_user, user_outside
 from cntr_core.reasons import reason
@@ -33,13 +34,15 @@ _OF_ROOT = "/var/lib/cntr-oci"
 @dataclass(frozen=True, slots=True)
 class ContainerRecord:
     """A container as its directory's state.json has it. `pid` is 0 until it was started. `fat` is the unpacked fat half
-    that is served below a slim root, "" where none is; `misses` the file that tells what came from it."""
+    that is served below a slim root, "" where none is; `misses` the file that tells what came from it. `boot` is the
+    start of the machine that `pid` and `start_time` belong to."""
 
     id: str
     name: str
     image: str
     runtime: str
     stop_signal: int
+    boot: str
     pid: int = 0
     start_time: int = 0
     exit_code: int | None = None
@@ -52,7 +55,13 @@ class ContainerRecord:
     @property
     def runs(self) -> bool:
         """Whether its first process lives. A zombie does not: PID 1 of the host need not reap."""
-        return self.pid != 0 and self.exit_code is None and _lives(self.pid, self.start_time)
+        begun = self.pid > 0 and self.exit_code is None and not self.is_of_other_boot
+        return begun and _lives(self.pid, self.start_time)
+
+    @property
+    def is_of_other_boot(self) -> bool:
+        """Whether the machine was started again since: nothing of the container lives, and its PID is another's."""
+        return self.boot != boot_id()
 
 
 class ContainerDirectory:
@@ -67,23 +76,31 @@ class ContainerDirectory:
         return os.path.join(self.path, name)
 
     def write(self, record: ContainerRecord) -> None:
-        """Remember; a reader sees the old or the new state, never half of one."""
-        temporary = self.file("state.json.new")
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(dataclasses.asdict(record), file)
-        os.replace(temporary, self.file("state.json"))
+        """Remember; a reader sees the old or the new state, never half of one, also where the machine stops meanwhile.
+
+        :raises ImageError: there is no room.
+        """
+        from cntr_core.images.write.atomic import replacing  # not for who only lists containers
+
+        with replacing(self.file("state.json")) as file:
+            file.write(json.dumps(dataclasses.asdict(record)).encode())
 
     def read(self) -> ContainerRecord | None:
         """What is remembered; None where the container did not come that far.
 
         :raises EngineError: the file is damaged.
         """
+        from msgspec import json as typed_json  # not for who has no containers
+
         try:
             with open(self.file("state.json"), "rb", opener=_open_regular) as file:
-                return ContainerRecord(**json.loads(file.read(_LONGEST_STATE)))
+                record = typed_json.decode(file.read(_LONGEST_STATE), type=ContainerRecord)
+            if not _NAME.fullmatch(record.id):  # it becomes part of a path
+                raise ValueError(f"{record.id!r} is no id")
+            return record
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError) as error:
+        except (ValueError, RecursionError) as error:
             raise EngineError(f"the state of container {self.name} is damaged: {reason(error)}") from error
 
     @contextlib.contextmanager

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import glob
+import json
 import os
 import select
 import shutil
 import signal
 import subprocess
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.integration.oci.conftest import HANG, Cntr, wait_until
+from tests.integration.oci.conftest import CNTR, HANG, Cntr, wait_until
 from tests.support.children import in_child
 from tests.support.images import DockerRun, docker_image
 from tests.unit.images.layouts import directory, file, layout, symlink, tar, write
@@ -283,9 +286,9 @@ def test_a_container_in_the_background_holds_nothing_of_its_callers(cntr: Cntr, 
     assert os.readlink(f"/proc/{_watcher(cntr, 'box')}/cwd") == "/"
 
 
-def _watcher(cntr: Cntr, name: str) -> int:
+def _watcher(cntr: Cntr, name: str, pid: int = 0) -> int:
     """The process of ours that stays with a container: the parent of its first process."""
-    with open(f"/proc/{cntr.record(name)['pid']}/stat", encoding="utf-8") as status:
+    with open(f"/proc/{pid or cntr.record(name)['pid']}/stat", encoding="utf-8") as status:
         return int(status.read().rpartition(")")[2].split()[1])
 
 
@@ -337,16 +340,64 @@ def test_a_container_that_is_just_being_made_is_not_pulled_away(cntr: Cntr, debi
     assert "is being created by another process" in done.stderr.decode()
 
 
-@pytest.mark.parametrize("state", [b"{", b"[]", b'{"id": 1}', b""])
-def test_a_damaged_state_is_listed_and_told(cntr: Cntr, make_image: MakeImage, state: bytes) -> None:
-    cntr.run("run", "-d", "--name", "box", make_image())
-    remembered = (cntr.state / "box/state.json").read_bytes()
+@pytest.mark.parametrize(
+    "state",
+    [b"{", b"[]", b'{"id": 1}', b"", b"[" * 100_000, b"\xff", b'{"pid":1' + b"0" * 5000 + b"}", bytes(4096)],
+    ids=["cut", "list", "type", "empty", "deep", "no text", "number", "zeros"],
+)
+def test_a_container_whose_state_is_damaged_is_listed_and_stopped(
+    cntr: Cntr, make_image: MakeImage, state: bytes
+) -> None:
+    image = make_image()
+    cntr.run("run", "-d", "--name", "other", image)
+    cntr.run("run", "-d", "--name", "box", image)
+    pid = cntr.record("box")["pid"]
     write(cntr.state / "box/state.json", state)
     assert cntr.listed("box")["state"] == "unknown"
-    done = cntr("stop", "box")
-    assert done.returncode == 125
-    assert "the state of container box is damaged" in done.stderr.decode()
-    write(cntr.state / "box/state.json", remembered)
+    refused = cntr("run", "-d", "--name", "box", image)
+    assert (refused.returncode, b"cntr stop box" in refused.stderr) == (125, True)
+    cntr.run("stop", "box", "--timeout", "5")
+    assert not os.path.exists(f"/proc/{pid}") and cntr.names() == ["other"]
+    assert cntr.listed("other")["state"] == "running"
+    cntr.run("run", "-d", "--name", "box", image)
+
+
+def test_a_damaged_state_of_a_container_that_ended(cntr: Cntr, make_image: MakeImage) -> None:
+    cntr.run("run", "--name", "box", make_image(), "sh", "-c", ":")
+    write(cntr.state / "box/state.json", b"")
+    cntr.run("stop", "box")
+    assert cntr.names() == []
+
+
+def test_a_pid_of_another_boot_is_not_signalled(cntr: Cntr, make_image: MakeImage) -> None:
+    """The number and the start time are those of a process that lives: only the boot tells it apart."""
+    cntr.run("run", "-d", "--name", "box", make_image())
+    record = cntr.record("box")
+    write(cntr.state / "box/state.json", json.dumps({**record, "boot": str(uuid.uuid4())}).encode())
+    watcher = _watcher(cntr, "box", record["pid"])
+    os.kill(watcher, signal.SIGKILL)  # it would note the end
+    try:
+        assert cntr.listed("box")["state"] == "exited"
+        cntr.run("stop", "box", "--timeout", "0")
+        assert cntr.names() == []
+        assert os.path.exists(f"/proc/{record['pid']}/exe")
+    finally:
+        os.kill(record["pid"], signal.SIGKILL)
+        for cgroup in glob.glob(f"/sys/fs/cgroup/**/{record['id']}", recursive=True):
+            wait_until(lambda cgroup=cgroup: not Path(cgroup, "cgroup.procs").read_text(), "its end")
+            os.rmdir(cgroup)
+
+
+@pytest.mark.requires("strace")
+def test_the_state_is_on_the_disk_before_its_name_is(cntr: Cntr, make_image: MakeImage) -> None:
+    """A machine that stops leaves the old state or the new one, and no empty file (rename(2) alone orders nothing)."""
+    line = ["strace", "-f", "-y", "-e", "trace=fsync,rename,renameat,renameat2", "-o", "/dev/stderr", *CNTR]
+    image = make_image()
+    line += ["run", "--rm", image, "sh", "-c", ":"]
+    done = subprocess.run(line, env=cntr.environment, capture_output=True, text=True, timeout=HANG)
+    calls = [call for call in done.stderr.splitlines() if "state.json" in call or "fsync" in call]
+    first = next(number for number, line in enumerate(calls) if "rename" in line)
+    assert "fsync" in calls[first - 1] and "fsync" in calls[first + 1], calls
 
 
 def test_stopping_what_is_not_there_is_told(cntr: Cntr, make_image: MakeImage) -> None:
@@ -414,8 +465,6 @@ def test_crun_serves_where_runc_is_missing(cntr: Cntr, make_image: MakeImage, tm
     def run() -> tuple[int, bytes, bytes]:
         one_hierarchy = 'test ! -d /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; exec "$@"'
         line = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", f"PATH=/usr/bin:/bin; {one_hierarchy}", "sh"]
-        from tests.integration.oci.conftest import CNTR
-
         inner = ["/usr/bin/env", f"PATH={programs}", *CNTR]
         done = subprocess.run(
             [*line, *inner, "run", "--rm", image, "--", "sh", "-c", "ls /data; exit 3"],
