@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from cntr_core.errors import ImageError
+from cntr_core.room import place
 
 _PACKED = 4
 """How many times smaller compressed layers are at the best: who has less room than that has too little for certain."""
@@ -25,7 +26,7 @@ def check_space(directory: str, target: str, size: int, *, copied: bool, compres
     for places, needed in _by_filesystem(wanted):
         free = _free(places[0])
         if free < needed:
-            where = " and ".join(places)
+            where = " and ".join(map(place, places))
             raise ImageError(
                 f"there is not enough room in {where}: {_size(free)} are free, and slimming needs {_size(needed)}",
                 "free some space, or set TMPDIR to a place that has more",
@@ -36,9 +37,9 @@ def _by_filesystem(wanted: Iterable[tuple[str, int]]) -> Iterable[tuple[list[str
     """The places of each filesystem, with what is needed in all of them."""
     places: defaultdict[int, list[str]] = defaultdict(list)
     needed: defaultdict[int, int] = defaultdict(int)
-    for place, size in wanted:
-        device = os.stat(place).st_dev
-        places[device].append(place)
+    for path, size in wanted:
+        device = os.stat(path).st_dev
+        places[device].append(path)
         needed[device] += size
     return [(places[device], needed[device]) for device in places]
 

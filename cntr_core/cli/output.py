@@ -16,17 +16,14 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import CntrError, UsageError
+from ..room import NO_ROOM, refused
 from .usage import explained
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_NO_ROOM = ("cannot write the output", "free some space, or write to another place")
 _UNUSABLE = ("cannot use stdin, stdout or stderr", "look what cntr's streams are redirected to")
 _OF_STREAMS = {
-    errno.ENOSPC: _NO_ROOM,
-    errno.EDQUOT: _NO_ROOM,
-    errno.EFBIG: _NO_ROOM,
     errno.EBADF: _UNUSABLE,
     errno.EIO: _UNUSABLE,
 }
@@ -137,6 +134,9 @@ def report_unexpected(error: Exception) -> int:
     """Print an error that is a fault of ours, or the system's refusal of something that we did not foresee."""
     if debugging():
         traceback.print_exception(error)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        told = refused(str(error.filename or _output()), error)
+        return failed("system", told.message, told.hint)
     if isinstance(error, OSError) and error.filename is None and error.errno in _OF_STREAMS:
         what, step = _OF_STREAMS[error.errno]
         return failed("system", f"{what}: {error.strerror}", step)
@@ -144,6 +144,14 @@ def report_unexpected(error: Exception) -> int:
     if isinstance(error, OSError) and error.strerror:
         return failed("system", f"{error.strerror}: {error.filename}" if error.filename else error.strerror, step)
     return failed("unexpected", f"unexpected {type(error).__name__}: {error}", step)
+
+
+def _output() -> str:
+    """What stdout is redirected to; where that is no file, a word for it."""
+    with contextlib.suppress(OSError):
+        path = os.readlink("/proc/self/fd/1")
+        return path if os.path.exists(path) else "the output"
+    return "the output"
 
 
 def print_json(value: Any) -> None:

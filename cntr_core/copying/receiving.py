@@ -70,7 +70,7 @@ class Receiver:
     def _take(self, entry: Entry) -> None:
         parts = self._parts(entry)
         self.summary.current = entry.path
-        with about_path(entry.path):
+        with about_path(entry.path, below=(self.place.path, self.place.directory)):
             if not parts:
                 self._enter_top(entry)
             elif entry.kind is Kind.DIRECTORY:

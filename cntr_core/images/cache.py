@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from .. import leftovers
 from ..kernel.user_namespaces import of_user, user_outside
+from ..room import room
 from .image import Image
 from .tree.extract import unpack
 from .tree.layers import OpenLayers, open_layers
@@ -48,12 +49,13 @@ def unpacked(image: Image) -> str:
     :raises ImageError: as :func:`unpack` does.
     """
     trees = os.path.join(cache_directory(), "trees")
-    private_directory(trees)
     tree = os.path.join(trees, _key(image))
-    with open(os.path.join(trees, ".lock"), "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.isdir(tree):
-            _add(image, trees, tree)
+    with room(trees, "CNTR_CACHE_DIR"):
+        private_directory(trees)
+        with open(os.path.join(trees, ".lock"), "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.isdir(tree):
+                _add(image, trees, tree)
     return tree
 
 

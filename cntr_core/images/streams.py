@@ -14,6 +14,7 @@ from isal import isal_zlib
 
 from ..errors import ImageError
 from ..reasons import reason
+from ..room import place
 
 CHUNK = 1 << 18
 # What one read of compressed bytes may become in memory is bounded by feeding little at a time: zstd turns
@@ -53,15 +54,16 @@ class Counted:
 class Budget:
     """How much an image may still unpack to. Shared by all its layers, so that a bomb is stopped in time."""
 
-    def __init__(self, size: int, entries: int) -> None:
+    def __init__(self, size: int, entries: int, where: str = "") -> None:
         self.size = size
         self.entries = entries
+        self._where = where
 
     @classmethod
     def of_filesystem(cls, path: str) -> Budget:
         """Nine tenths of what is free where `path` is: an image never fills a disk."""
         free = os.statvfs(path)
-        return cls(free.f_bavail * free.f_frsize * 9 // 10, (free.f_favail or 1 << 32) * 9 // 10)
+        return cls(free.f_bavail * free.f_frsize * 9 // 10, (free.f_favail or 1 << 32) * 9 // 10, path)
 
     @classmethod
     def unlimited(cls) -> Budget:
@@ -73,8 +75,9 @@ class Budget:
         self.size -= size
         self.entries -= entries
         if self.size < 0 or self.entries < 0:
+            of = f" of {place(self._where)}" if self._where else ""
             raise ImageError(
-                "it does not fit into the free space when it is unpacked",
+                f"it does not fit into the free space{of} when it is unpacked",
                 "free some space; or the image is a decompression bomb",
             )
 

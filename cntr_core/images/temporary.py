@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 
 from .. import leftovers
+from ..room import room
 from .read.blobs import spool_directory
 from .tree.remove import remove_tree
 
@@ -26,12 +27,14 @@ def temporary_directory(prefix: str) -> Iterator[tuple[str, int]]:
 
     A process that removes the directory after our death keeps the lock's descriptor open.
 
+    :raises ImageError: there is no room, also for what is written within the block and told by nobody else.
     :raises OSError: it cannot be made.
     """
-    _sweep(spool_directory())
-    path = os.path.join(spool_directory(), f"{prefix}{secrets.token_hex(8)}")
+    parent = spool_directory()
+    _sweep(parent)
+    path = os.path.join(parent, f"{prefix}{secrets.token_hex(8)}")
     leftovers.note(path)
-    with ExitStack() as held:
+    with room(parent, "TMPDIR"), ExitStack() as held:
         try:
             os.mkdir(path, 0o700)
             lock = _locked(path)

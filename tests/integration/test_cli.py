@@ -112,7 +112,7 @@ def test_output_that_cannot_be_written_is_an_error(command: str) -> None:
     line = ["sh", "-c", f"'{PROGRAM}' {command} >/dev/full"]
     result = subprocess.run(line, capture_output=True, env=environment(), timeout=60)
     assert result.returncode == 125
-    assert b"cannot write the output: No space left on device" in result.stderr
+    assert b"/dev/full (devtmpfs at /dev) cannot be written: No space left on device" in result.stderr
     assert b"Traceback" not in result.stderr
 
 

@@ -22,6 +22,7 @@ _ORDER = (
     "cntr_core.json_text",
     "cntr_core.types",
     "cntr_core.kernel",
+    "cntr_core.room",
     "cntr_core.engine.base",
     "cntr_core.engine.tracing",
     "cntr_core.engine.process",

@@ -38,7 +38,7 @@ def test_steps_show_control_characters_as_text(capsys: pytest.CaptureFixture[str
 
 def test_an_unforeseen_refusal_names_its_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert output.report_unexpected(OSError(errno.ENOSPC, "No space left on device", "/etc/x")) == 125
-    assert "No space left on device: /etc/x" in capsys.readouterr().err
+    assert "/etc/x (" in capsys.readouterr().err
 
 
 def test_a_hostile_name_is_cut(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from ...errors import ImageError, about
 from ...kernel.paths import open_in_root
+from ...room import room
 from ..limits import LARGEST_DOCUMENT
 from ..streams import CHUNK, Budget, Checked, Counted, Counter, Reader, Window, decompressed, uncounted
 from ..tar.index import Entry, read_index
@@ -172,7 +173,7 @@ def spool(source: Reader) -> int:
     """A descriptor of a nameless file with all the bytes of `source`; in $TMPDIR or /var/tmp, which has
     room."""
     directory = spool_directory()
-    with tempfile.TemporaryFile(dir=directory) as file:
+    with room(directory, "TMPDIR"), tempfile.TemporaryFile(dir=directory) as file:
         write_all(source, file.fileno(), Budget.of_filesystem(directory))
         return os.dup(file.fileno())
 

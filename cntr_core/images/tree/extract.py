@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ...errors import ImageError, about
 from ...kernel.namespaces import is_initial_user_namespace
+from ...room import NO_ROOM
 from ..image import Image
 from ..streams import Budget
 from ..tar.members import Kind, quoted
@@ -57,7 +58,7 @@ def unpack(
 
     :raises ImageError: the image is damaged or hostile; the message names layer and member. Nothing is left of
         `target` then, nor after any other exception.
-    :raises OSError: `target` cannot be made, or exists.
+    :raises OSError: `target` cannot be made, or exists, or there is no room (:data:`cntr_core.room.NO_ROOM`).
     """
     os.mkdir(target, 0o755)
     try:
@@ -207,6 +208,8 @@ class _Extraction:
         try:
             yield
         except (ImageError, OSError) as error:
+            if getattr(error, "errno", None) in NO_ROOM:
+                raise  # that is about the place, not about the image
             where = f"{self._layers.titles[file.layer]}: member {quoted(file.path[1:])}"
             if isinstance(error, ImageError):
                 raise ImageError(f"{where}: {error.message}", error.hint) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from ...errors import ImageError
+from ...room import room
 from ..image import LayerTar
 from ..read.blobs import closed_by_failure, spool_verified, write_all
 from ..streams import Budget
@@ -46,15 +46,12 @@ class CachedLayers:
         fd = self._new_file() if diff_id else None
         if fd is None:
             return spool_verified(tar)
-        with closed_by_failure(fd):
-            try:
-                write_all(tar, fd, Budget.of_filesystem(self._directory))
-                tar.finish()
-                with suppress(FileExistsError):
-                    # Python follows the link (linkat(2), AT_SYMLINK_FOLLOW) only where a descriptor is named, too.
-                    os.link(f"/proc/self/fd/{fd}", self._path(diff_id), src_dir_fd=fd, follow_symlinks=True)
-            except OSError as error:
-                raise ImageError(f"it cannot be kept in {self._directory}: {error.strerror}") from error
+        with closed_by_failure(fd), room(self._directory, "CNTR_CACHE_DIR"):
+            write_all(tar, fd, Budget.of_filesystem(self._directory))
+            tar.finish()
+            with suppress(FileExistsError):
+                # Python follows the link (linkat(2), AT_SYMLINK_FOLLOW) only where a descriptor is named, too.
+                os.link(f"/proc/self/fd/{fd}", self._path(diff_id), src_dir_fd=fd, follow_symlinks=True)
         return fd
 
     def _new_file(self) -> int | None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from ... import leftovers
-from ...errors import ImageError
+from ...room import refused
 from ..tree.remove import remove_tree
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -71,8 +71,7 @@ def writing(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        sentence = f"{path} cannot be written: {error.strerror or error}"
-        raise ImageError(sentence, "free some space, or write to another place") from error
+        raise refused(path, error) from error
 
 
 @contextmanager

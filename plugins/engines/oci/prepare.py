@@ -15,6 +15,7 @@ from cntr_core.kernel.process import boot_id
 from cntr_core.kernel.syscall import owned
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 from cntr_core.plugins import load
+from cntr_core.room import room
 from cntr_core.runtime import BundleRequest, RuntimeOptions, arguments, need_runtime, stop_signal, write_bundle
 from cntr_core.timing import timed
 
@@ -62,7 +63,7 @@ def create(directory: ContainerDirectory, options: ContainerOptions) -> Containe
     engines = load().engines
     try:
         program = need_runtime()
-        with open_image(options.image, engines=engines) as image:
+        with room(state.state_directory(), "CNTR_STATE_DIR"), open_image(options.image, engines=engines) as image:
             record = _new_record(directory, image, options, program)
             if os.geteuid() != 0:
                 enter_with_subordinates()

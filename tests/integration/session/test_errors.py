@@ -59,7 +59,7 @@ def test_a_name_with_control_characters_is_shown_as_text() -> None:
 @pytest.mark.parametrize(
     ("redirection", "said"),
     [
-        (">/dev/full", "cannot write the output: No space left on device"),
+        (">/dev/full", "/dev/full (devtmpfs at /dev) cannot be written: No space left on device"),
         ("1</dev/null", "cannot use stdin, stdout or stderr: Bad file descriptor"),
         ("0>/dev/null", "cannot use stdin, stdout or stderr: Bad file descriptor"),
     ],
