@@ -39,7 +39,8 @@ _POLL = 0.05
 class OwnContainer:
     """A started container; the process that asks must be the parent of its first process, by birth or as subreaper.
 
-    `_server` is a pidfd of the process that serves its root; without that, the container is lost.
+    `_server` is a pidfd of the process that serves its root, `_collector` of the one that takes its output; without
+    them, the container is lost.
     """
 
     pid: int
@@ -50,6 +51,7 @@ class OwnContainer:
     _observer: TraceObserver | None
     _stop_signal: int
     _server: int | None
+    _collector: int
     _limits: LimitWatch
     _code: int | None = None
 
@@ -59,8 +61,10 @@ class OwnContainer:
     def ended(self) -> int | None:
         """The exit code of the first process, 128+n for signal n; None while it runs.
 
-        :raises SessionError: its filesystem died below it.
+        :raises SessionError: its filesystem died below it, or nobody takes its output.
         """
+        if select.select([self._collector], [], [], 0)[0]:
+            raise SessionError("nobody takes the container's output any more", "run again with --debug")
         if self._server is not None and select.select([self._server], [], [], 0)[0]:
             raise SessionError("the filesystem server died, which ended the run", "run again with --debug")
         return self._reaped()

@@ -92,12 +92,12 @@ def running(
             server = _mount_root(bundle, filesystem.mount(wanted), stack)
         _describe(bundle, launch)
         log = Log(os.path.join(bundle, "log"))
-        streams = stack.enter_context(collected_output(log, lambda: _clean(runtime, bundle), lock))
+        streams, collector = stack.enter_context(collected_output(log, lambda: _clean(runtime, bundle), lock))
         stack.callback(runtime.delete)
         with timed(_log, "create the container by %s", program), _explained():
             pid = runtime.create(bundle, streams)
         environment, limits = launch.config.environment, LimitWatch.of(pid)
-        container = OwnContainer(pid, environment, runtime, log, streams, observer, number, server, limits)
+        container = OwnContainer(pid, environment, runtime, log, streams, observer, number, server, collector, limits)
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
         if observer is not None:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
+from cntr_core.kernel.process import pidfd_open
+from cntr_core.kernel.syscall import owned
 from cntr_core.runtime import Streams
 
-from .cleanup import DONE, cleanup_process
+from .cleanup import COLLECTOR, DONE, cleanup_process
 
 LARGEST_LOG = 32 << 20
 """Bytes of a container's output that are kept: its end. Else one that prints without end fills a disk in a second."""
@@ -58,9 +60,9 @@ class Log:
 
 
 @contextmanager
-def collected_output(log: Log, clean: Callable[[], None], lock: int) -> Iterator[Streams]:
-    """The streams for a container; `clean` is called in the collector when this process dies within the block. The
-    collector keeps `lock`, the descriptor of the output's directory's lock.
+def collected_output(log: Log, clean: Callable[[], None], lock: int) -> Iterator[tuple[Streams, int]]:
+    """The streams for a container, and a pidfd of the collector. `clean` is called in the collector when this process
+    dies within the block. The collector keeps `lock`, the descriptor of the output's directory's lock.
 
     Leaving the block waits until all output is written; the container must have ended by then. Fork while there is one
     thread.
@@ -68,11 +70,15 @@ def collected_output(log: Log, clean: Callable[[], None], lock: int) -> Iterator
     stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     out, stdout = os.pipe2(os.O_CLOEXEC)
     err, stderr = os.pipe2(os.O_CLOEXEC)
-    with cleanup_process(clean, partial(_copy, log, (out, err)), needs=(out, err, lock), name="cntr-collector"):
+    collecting = partial(_copy, log, (out, err))
+    with (
+        cleanup_process(clean, collecting, needs=(out, err, lock), name=COLLECTOR) as pid,
+        owned(pidfd_open(pid)) as pidfd,
+    ):
         for fd in (out, err):
             os.close(fd)
         try:
-            yield Streams(stdin, stdout, stderr)
+            yield Streams(stdin, stdout, stderr), pidfd
         finally:
             for fd in (stdin, stdout, stderr):
                 os.close(fd)

@@ -143,6 +143,26 @@ def test_the_container_dies_with_the_filesystem_server(slim: Slim, app: MakeApp)
     assert process.returncode == 125 and b"Traceback" not in errors and errors.startswith(b"cntr: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "script"),
+    [
+        ("cntr-collector", "echo up; while :; do echo on; sleep 0.1; done"),
+        ("cntr-collector", "echo up; sleep 600"),
+        ("cntr-cleanup", "echo up; sleep 3"),
+    ],
+)
+def test_who_collects_output_or_cleans_up_is_missed_when_it_is_killed(
+    slim: Slim, app: MakeApp, name: str, script: str
+) -> None:
+    process = _begun(slim, app(script))
+    [helper] = [pid for pid in _family(process) if Path(f"/proc/{pid}/comm").read_text().strip() == name]
+    os.kill(helper, signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 125 and b"Traceback" not in errors
+    assert f"cntr: {name}, the process that ".encode() in errors and b"was killed by SIGKILL" in errors, errors
+    assert b"hint: check whether memory ran out" in errors
+
+
 def test_a_full_disk_is_told_and_leaves_nothing(slim: Slim, app: MakeApp) -> None:
     small = slim.place / "small"
     small.mkdir()
@@ -172,7 +192,8 @@ def test_a_disk_that_will_be_full_is_told_before_the_image_runs(slim: Slim, app:
             slim.environment["TMPDIR"] = str(small)
         done = slim.cntr("slim", image, "--probe", "exit", "-o", "small/out.tar" if place == "target" else "out.tar")
         assert done.returncode == 125 and "ended with code 3" not in done.stderr, done.stderr
-        needed = re.search(r"not enough room in (\S*small\S*): (\S+) MB are free, .* needs (\S+) MB", done.stderr)
+        figures = r"not enough room in (\S*small\S*) \(tmpfs at \S+\): (\S+) MB are free, .* needs (\S+) MB"
+        needed = re.search(figures, done.stderr)
         assert needed and float(needed[2]) < float(needed[3]), done.stderr
         assert "hint: free some space, or set TMPDIR" in done.stderr
         assert os.listdir(small) == []
