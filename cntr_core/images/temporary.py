@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -36,8 +37,7 @@ def temporary_directory(prefix: str) -> Iterator[tuple[str, int]]:
     leftovers.note(path)
     with room(parent, "TMPDIR"), ExitStack() as held:
         try:
-            os.mkdir(path, 0o700)
-            lock = _locked(path)
+            lock = locked_directory(path)
             held.callback(os.close, lock)
             yield path, lock
         finally:
@@ -55,6 +55,16 @@ def remove_noted() -> None:
                 os.unlink(path)
 
 
+def locked_directory(path: str) -> int:
+    """Make the directory `path`, whose name begins with ``cntr-``, for us alone, and give the descriptor of its lock.
+    Who no longer holds that must have removed the directory, else the next that makes one does.
+
+    :raises OSError: it cannot be made.
+    """
+    os.mkdir(path, 0o700)
+    return _locked(path)
+
+
 def _locked(directory: str) -> int:
     """The descriptor of the directory's lock, which appears locked: nobody takes it before us."""
     path = os.path.join(directory, _LOCK)
@@ -64,14 +74,22 @@ def _locked(directory: str) -> int:
     return fd
 
 
+def swept() -> tuple[str, ...]:
+    """The names of the directories that this process found dead, and has removed."""
+    return _sweep(spool_directory())
+
+
 @cache
-def _sweep(parent: str) -> None:
-    """Remove the directories below `parent` that nobody alive holds, once a process. The place is open to all users
-    (/tmp): what is not ours alone is not touched."""
+def _sweep(parent: str) -> tuple[str, ...]:
+    """Remove the directories below `parent` that nobody alive holds, once a process; gives their names. The place is
+    open to all users (/tmp): what is not ours alone is not touched."""
+    removed = []
     for name in os.listdir(parent):
         if name.startswith(_PREFIX):
             with suppress(OSError):  # somebody else's, or alive
                 _remove_unlocked(os.path.join(parent, name))
+                removed.append(name)
+    return tuple(removed)
 
 
 def _remove_unlocked(path: str) -> None:
@@ -79,7 +97,7 @@ def _remove_unlocked(path: str) -> None:
     try:
         status = os.fstat(directory)
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) != 0o700:
-            return
+            raise PermissionError(errno.EPERM, "it is not ours alone", path)
         lock = os.open(_LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -185,6 +185,12 @@ def _left(directory: str) -> int | None:
     return int(maximum) - int(current) if maximum.isdigit() and current.isdigit() else None
 
 
+def hierarchies() -> list[str]:
+    """Where the hierarchies are mounted here."""
+    with owned(open_process("self")) as own:
+        return [os.fsdecode(one.point) for one in read_mountinfo(own) if one.fstype in (b"cgroup", b"cgroup2")]
+
+
 def controllers() -> set[str]:
     """What the hierarchies that are mounted here can limit: ``memory``, ``pids`` …"""
     found: set[str] = set()

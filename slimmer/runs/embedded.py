@@ -17,7 +17,7 @@ from cntr_core.engine.tracing import TracingEngine
 from cntr_core.errors import CntrError, CommandNotFound, KernelFeatureMissing
 from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node, ServedMount
 from cntr_core.images import ImageConfig, remove_tree
-from cntr_core.images.temporary import temporary_directory
+from cntr_core.images.temporary import swept, temporary_directory
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, is_initial_user_namespace, unshare
 from cntr_core.kernel.process import set_child_subreaper
@@ -37,6 +37,7 @@ from cntr_core.timing import timed
 
 from ..trace.observer import TraceObserver
 from ..trace.record import Phase
+from .cgroup_leftovers import remove_cgroups
 from .container import OwnContainer
 from .output_collector import Log, collected_output
 
@@ -86,6 +87,7 @@ def running(
     number = stop_signal(launch.config.stop_signal)
     with ExitStack() as stack:
         bundle, lock = stack.enter_context(temporary_directory("cntr-run-"))
+        remove_cgroups(swept())
         runtime = Runtime(program, os.path.join(bundle, "runtime"), uuid.uuid4().hex)
         with timed(_log, "mount the image's root by %s below %s", filesystem.name, bundle):
             wanted = MountRequest(branches=branches, immutable=True, source="cntr-image", observer=observer)

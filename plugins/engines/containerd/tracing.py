@@ -21,6 +21,7 @@ from cntr_core.engine.tracing import NEVER_ENDS, ShimEntry, TracedContainer
 from cntr_core.errors import EngineError
 from cntr_core.images import remove_tree
 from cntr_core.images.read.blobs import spool_directory
+from cntr_core.images.temporary import locked_directory
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.kernel.syscall import owned
 from cntr_core.reasons import reason
@@ -55,13 +56,14 @@ class TaskContainer(TracedContainer):
         self._pid = 0
         self._pidfd = -1
         self._code: int | None = None
+        self._lock = -1
 
     def start(self, space: ContainerdNamespace, image: str, entry: ShimEntry) -> None:
         """Create all its parts, and start it; whoever called removes them where that fails.
 
         :raises CntrError: one of them cannot be made.
         """
-        os.mkdir(self._directory, 0o700)
+        self._lock = locked_directory(self._directory)
         _touch(self._log)
         space.begin_lease(self._name)
         mounts = self._create(space, image, entry)
@@ -74,6 +76,7 @@ class TaskContainer(TracedContainer):
             space.call("tasks.v1.Tasks/Start", "Process", container_id=self._name)
         except BaseException:
             os.close(self._pidfd)
+            os.close(self._lock)
             raise
 
     def _create(self, space: ContainerdNamespace, image: str, entry: ShimEntry) -> Sequence[Any]:
@@ -171,6 +174,9 @@ class TaskContainer(TracedContainer):
         with self._connect() as space:
             remove_parts(space, self._name)
         remove_directory(self._name)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
 
 def remove_parts(space: ContainerdNamespace, name: str) -> None:

@@ -10,7 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cntr_slimmer.runs import cgroup_leftovers
 
+from cntr_core.kernel import cgroups
 from tests.integration.slim.conftest import MakeApp, Slim
 from tests.support.cntr import PROGRAM, descendants, is_alive, wait_until
 from tests.support.terminal import Terminal
@@ -126,12 +128,56 @@ def test_what_a_death_of_all_processes_left_goes_with_the_next_run(slim: Slim, a
     for pid in (*reversed(_family(process)), process.pid):
         os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=30)
+    [dead] = [path.name for path in slim.temporary.glob("cntr-run-*")]
+    assert _cgroups(dead)
     kept = slim.temporary / "cntr-of-somebody-else"
     kept.mkdir(mode=0o700)
     assert len(os.listdir(slim.temporary)) >= 2
     slim.made(app("true"))
     assert os.listdir(slim.temporary) == [kept.name]
+    assert not _cgroups(dead)
     kept.rmdir()
+
+
+def _cgroups(name: str) -> list[str]:
+    return [path for path in (f"{hierarchy}/{name}" for hierarchy in cgroups.hierarchies()) if os.path.exists(path)]
+
+
+def test_a_container_that_outlived_all_of_our_processes_goes_with_the_next_run(slim: Slim, app: MakeApp) -> None:
+    process = _begun(slim, app("echo up; while :; do :; done"))
+    [bundle] = slim.temporary.glob("cntr-run-*")
+    inside = {int(pid) for group in _cgroups(bundle.name) for pid in Path(group, "cgroup.procs").read_text().split()}
+    ours = [pid for pid in (process.pid, *_family(process)) if pid not in inside]
+    for pid in ours:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in ours:
+        os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert any(map(is_alive, inside))
+    slim.made(app("true"))
+    assert not any(map(is_alive, inside)) and not _cgroups(bundle.name)
+
+
+def test_groups_without_processes_go_once_they_are_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are of runs in other places for temporary files."""
+    first = next(one for one in cgroups.hierarchies() if one.endswith(("/pids", "/cgroup")))
+    empty, lived_in = (os.path.join(first, f"cntr-run-{letter * 16}") for letter in "ab")
+    for group in (empty, lived_in):
+        os.mkdir(group)
+    with subprocess.Popen(["sleep", "600"]) as sleeper:
+        Path(lived_in, "cgroup.procs").write_text(str(sleeper.pid))
+        try:
+            cgroup_leftovers.remove_cgroups(())
+            assert os.path.exists(empty)
+            monkeypatch.setattr(cgroup_leftovers, "_YOUNG", 0)
+            cgroup_leftovers.remove_cgroups(())
+            assert not os.path.exists(empty) and os.path.exists(lived_in) and is_alive(sleeper.pid)
+            cgroup_leftovers.remove_cgroups([os.path.basename(lived_in)])
+            assert sleeper.wait(30) == -signal.SIGKILL
+        finally:
+            sleeper.kill()
+    cgroup_leftovers.remove_cgroups(())
+    assert not os.path.exists(lived_in)
 
 
 def test_the_container_dies_with_the_filesystem_server(slim: Slim, app: MakeApp) -> None:
