@@ -279,16 +279,21 @@ def living_thread(pid: int, proc: str = "/proc") -> str | None:
     return None
 
 
-def read(process: int, name: str) -> bytes:
-    """All of one file of a process, such as ``"status"`` or ``"attr/current"``.
+LONGEST_MEMORY = 6 << 20
+"""Bytes of ``environ`` and ``cmdline``, which are any part of its memory that a process names (prctl(2), PR_SET_MM): no
+program is started with more (execve(2), 3/4 of ``_STK_LIM``)."""
+
+
+def read(process: int, name: str, limit: int | None = None) -> bytes:
+    """All of one file of a process, such as ``"status"`` or ``"attr/current"``, or its first `limit` bytes.
 
     :raises ProcessLookupError: the process has ended.
     """
     with owned(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)) as fd:
         content = bytearray()
-        while chunk := os.read(fd, 1 << 16):
+        while (limit is None or len(content) < limit) and (chunk := os.read(fd, 1 << 16)):
             content += chunk
-        return bytes(content)
+        return bytes(content[:limit])
 
 
 def read_status(process: int) -> ProcessStatus:
@@ -303,7 +308,7 @@ def read_stat(process: int) -> Stat:
 
 def read_environ(process: int) -> dict[bytes, bytes]:
     """:func:`parse_environ` of a process: what it was started with, unless it has overwritten it since."""
-    return parse_environ(read(process, "environ"))
+    return parse_environ(read(process, "environ", LONGEST_MEMORY))
 
 
 def read_mountinfo(process: int) -> list[Mount]:

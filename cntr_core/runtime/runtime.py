@@ -18,6 +18,7 @@ from ..kernel.namespaces import is_initial_user_namespace
 _PROGRAMS = ("runc", "crun")
 _PATIENCE = 60  # seconds that one call of the runtime may take
 _POLL = 0.01
+_LONGEST_LINE = 1 << 16  # bytes of our own calls; other processes have any that they like (prctl(2), PR_SET_MM)
 _NOT_FOUND = ("executable file not found", "executable file `", "no such file or directory")
 _NOT_EXECUTABLE = ("permission denied", "exec format error", "is a directory")
 
@@ -98,7 +99,7 @@ class Runtime:
         root = os.fsencode(self._root)
         for pid in filter(str.isdecimal, os.listdir("/proc")):
             with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
-                if root in file.read().split(b"\0"):
+                if root in file.read(_LONGEST_LINE).split(b"\0"):
                     return True
         return False
 

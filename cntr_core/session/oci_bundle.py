@@ -119,4 +119,5 @@ def _parent(pid: int) -> int:
 
 def _words(pid: int) -> list[str]:
     with owned(procfs.open_process(pid)) as directory:
-        return [os.fsdecode(word) for word in procfs.read(directory, "cmdline").split(b"\0")]
+        line = procfs.read(directory, "cmdline", procfs.LONGEST_MEMORY)
+    return [os.fsdecode(word) for word in line.split(b"\0")]

@@ -19,7 +19,7 @@ import zstandard
 from cntr_slimmer.runs.output_collector import LARGEST_LOG
 
 from tests.integration.slim.conftest import MakeApp, Slim, app, slim
-from tests.support.cntr import cntr
+from tests.support.cntr import cntr, wait_until
 from tests.unit.images.layouts import file, layout, tar
 
 __all__ = ["app", "slim"]
@@ -176,3 +176,49 @@ def test_an_image_with_too_many_variables(tmp_path: Path, slim: Slim) -> None:
     for line in (("run", image, "--rm"), ("slim", image, "-o", "out.tar")):
         done = slim.cntr(*line, timeout=HANG)
         assert done.returncode == 125 and "300000 entries" in done.stderr, done.stderr[:4000]
+
+
+_SPAWN = {
+    "many": """
+import os, resource
+resource.setrlimit(resource.RLIMIT_STACK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+os.execve("/bin/sleep", ["sleep", "600"], {f"V{number}": "x" for number in range(300_000)})
+""",
+    "endless": """
+import ctypes, mmap, struct, time
+SIZE, SET_MM, MAP = 1 << 40, 35, 14
+libc = ctypes.CDLL(None, use_errno=True)
+for function in (libc.mmap, libc.sbrk):
+    function.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+start = libc.mmap(None, SIZE, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, -1, 0)  # MAP_NORESERVE
+stat = open("/proc/self/stat").read().rpartition(")")[2].split()
+field = lambda number: int(stat[number - 3])  # as proc_pid_stat(5) counts
+code, data, brk = (field(26), field(27)), (field(45), field(46)), (field(47), libc.sbrk(0))
+place = (*code, *data, *brk, field(28), field(48), field(49), start, start + SIZE - 1)
+asked = struct.pack("=12QII", *place, 0, 0, 2**32 - 1)  # struct prctl_mm_map
+assert libc.prctl(SET_MM, MAP, asked, len(asked), 0) == 0, ctypes.get_errno()
+print("ready", flush=True)
+time.sleep(600)
+""",
+}
+
+
+@pytest.mark.requires("root", "fuse")
+@pytest.mark.parametrize("kind", _SPAWN)
+@pytest.mark.parametrize("words", [("exec",), ("attach",), ("attach", "--container-env")])
+def test_a_process_with_variables_without_end(kind: str, words: tuple[str, ...]) -> None:
+    """What /proc shows as the environment is what the process names as it: a terabyte of zeros (PR_SET_MM_MAP, which
+    wants no privilege)."""
+    with subprocess.Popen([sys.executable, "-c", _SPAWN[kind]], stdout=subprocess.PIPE) as process:
+        try:
+            if kind == "endless":
+                assert process.stdout and process.stdout.readline() == b"ready\n"
+            else:
+                wait_until(lambda: os.readlink(f"/proc/{process.pid}/exe") != os.path.realpath(sys.executable), "exec")
+            call = [sys.executable, "-c", _LIMITED + "from cntr_core.cli import main; main()"]
+            line = [*call, *words, f"pid://{process.pid}", "--", "/bin/true"]
+            done = subprocess.run(line, capture_output=True, stdin=subprocess.DEVNULL, timeout=HANG)
+            assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+        finally:
+            process.kill()
