@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import AmbiguousContainer, ContainerNotFound, ContainerNotRunning, EngineError, UsageError
 from ..json_text import read_json
+from ..reasons import reason
 from . import end_by_signals
 
 DEADLINE = 86_400
@@ -66,7 +67,7 @@ def _understood() -> Iterator[None]:
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise EngineError(f"kubectl's answer cannot be understood: {error!r:.200}", "try kubectl get pod") from error
+        raise EngineError(f"kubectl's answer cannot be understood: {reason(error)}", "try kubectl get pod") from error
 
 
 def manifest(target: PodContainer, image: str) -> dict[str, Any]:

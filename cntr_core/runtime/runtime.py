@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..errors import CntrError, CommandNotExecutable, CommandNotFound, EngineError
 from ..json_text import read_json
 from ..kernel.namespaces import is_initial_user_namespace
+from ..reasons import reason
 
 # The first that is installed. crun 1.8 refuses hosts with both cgroup hierarchies.
 _PROGRAMS = ("runc", "crun")
@@ -121,7 +122,7 @@ class Runtime:
             told = read_json(self._call(["state", self._name]))
             return str(told["bundle"]), int(told.get("pid") or 0) * (told["status"] != "stopped")
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise EngineError(f"the OCI runtime does not tell the state of {self._name}: {error}") from error
+            raise EngineError(f"the OCI runtime does not tell the state of {self._name}: {reason(error)}") from error
 
     def _call(self, call: list[str]) -> bytes:
         done = self._run([], call, Streams(subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE))

@@ -18,6 +18,7 @@ from cntr_core.images.read.blobs import ArchiveBlobs, Blobs, spooled_archive
 from cntr_core.images.read.layout import read_layout
 from cntr_core.images.streams import Reader
 from cntr_core.json_text import read_json
+from cntr_core.reasons import reason
 
 from .grpc import Refused
 from .namespace import ContainerdNamespace
@@ -55,7 +56,7 @@ class Store:
         try:
             parts = dict(self._complete(target.digest, target.size) or ())
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise EngineError(f"{name} is damaged in containerd: {error!r:.100}", "pull it again") from error
+            raise EngineError(f"{name} is damaged in containerd: {reason(error)}", "pull it again") from error
         if not parts:
             hint = "pull it again; CRI keeps layers where discard_unpacked_layers is false"
             raise EngineError(f"containerd has {name}, but not all of its content", hint)
