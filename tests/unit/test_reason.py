@@ -107,7 +107,7 @@ def test_an_answer_that_is_no_http_is_called_so() -> None:
             "no start line: cadata does not contain a certificate",
         ),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_libraries_raise_is_told_in_plain_words(broken: Callable[[], object], words: str) -> None:
     with pytest.raises(Exception) as caught:
