@@ -97,7 +97,7 @@ class OwnContainer:
     def log(self) -> bytes:
         """What it wrote to stdout and stderr so far; all of it, once it has ended."""
         if self._code is not None:
-            await_copied(self._streams)
+            await_copied(self._streams, self._log)
         return self._log.read()
 
     def limit_met(self) -> str:

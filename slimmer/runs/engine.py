@@ -8,7 +8,7 @@ import select
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from cntr_core.engine.tracing import ShimEntry, TracedContainer, TracingEngine, TracingOptions
@@ -26,7 +26,7 @@ from ..trace.record import Phase
 from .cleanup import cleanup_process
 from .container import STOP_LIMIT
 from .embedded import Launch
-from .engine_leftovers import leave, maker, note_process, remove_orphans, remove_run
+from .engine_leftovers import leave, maker, note_process, remove_created, remove_orphans, remove_run
 from .entrypoint_shim import shim, shim_arguments
 from .pivot import observed_root, waiting_root
 
@@ -187,8 +187,7 @@ def _created(engine: TracingEngine, image: str, entry: ShimEntry, stack: ExitSta
     try:
         container = engine.create_traced(image, entry)
     except BaseException:
-        with suppress(CntrError):  # the first error tells more
-            engine.remove_traced(entry.name)
+        remove_created(engine, entry.name)
         raise
     stack.callback(leave, engine, entry.name, container, os.path.dirname(entry.directory))
     return container

@@ -54,9 +54,25 @@ def leave(engine: TracingEngine, name: str, container: TracedContainer, director
         container.remove()
     except CntrError as refused:
         _kill_noted(os.path.join(directory, _NOTE))
-        if not insist(lambda: engine.remove_traced(name), 0):
-            hint = f"the next run with --engine {engine.name} removes it"
-            raise _left(error or refused, f"the container {name} is left in {engine.name}", hint) from error
+        _remove_or_tell(engine, name, error or refused)
+
+
+def remove_created(engine: TracingEngine, name: str) -> None:
+    """Remove the container `name`, which may have been made, after the error that is being handled.
+
+    :raises EngineError: it may be there.
+    """
+    error = sys.exc_info()[1]
+    try:
+        engine.remove_traced(name)
+    except CntrError as refused:
+        _remove_or_tell(engine, name, error or refused)
+
+
+def _remove_or_tell(engine: TracingEngine, name: str, error: BaseException) -> None:
+    if not insist(lambda: engine.remove_traced(name), 0):
+        hint = f"the next run with --engine {engine.name} removes it"
+        raise _left(error, f"the container {name} is left in {engine.name}", hint) from error
 
 
 def leave_image(engine: TracingEngine, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import select
 import sys
@@ -33,6 +34,21 @@ class Log:
         self.path = path
         self._fd = -1
         self._size = 0
+        self._shared = mmap.mmap(-1, 1)  # between the collector and who reads
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the collector has taken something that is not written yet."""
+        return bool(self._shared[0])
+
+    def take(self, pipe: int) -> bytes:
+        """Add what is in `pipe`, and give it; empty at its end."""
+        self._shared[0] = 1
+        data = os.read(pipe, _CHUNK)
+        if data:
+            self.write(data)
+        self._shared[0] = 0
+        return data
 
     def read(self) -> bytes:
         """What was kept so far."""
@@ -84,11 +100,15 @@ def collected_output(log: Log, clean: Callable[[], None], lock: int) -> Iterator
                 os.close(fd)
 
 
-def await_copied(streams: Streams) -> None:
-    """Wait until the collector has taken all that is in the pipes, once nobody writes there any more."""
+def await_copied(streams: Streams, log: Log) -> None:
+    """Wait until the collector has written all that was in the pipes, once nobody writes there any more."""
     deadline = time.monotonic() + _PATIENCE
-    while any(_waiting(fd) for fd in (streams.stdout, streams.stderr)) and time.monotonic() < deadline:
+    while _is_late(streams, log) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
+
+
+def _is_late(streams: Streams, log: Log) -> bool:
+    return any(_waiting(fd) for fd in (streams.stdout, streams.stderr)) or log.is_behind
 
 
 def _waiting(pipe: int) -> int:
@@ -104,14 +124,11 @@ def _copy(log: Log, pipes: tuple[int, int], alive: int) -> bool:
         if not ready:
             break
         for fd in ready:
-            data = os.read(fd, _CHUNK)
             if fd == alive:
-                if data != DONE:
+                if os.read(fd, _CHUNK) != DONE:
                     return False
                 untold.clear()
-            elif data:
-                log.write(data)
-            else:
+            elif not log.take(fd):
                 open_pipes.remove(fd)
                 os.close(fd)
     return True

@@ -167,6 +167,7 @@ def test_sudo_ends_nothing_that_its_caller_could_not_end(ordinary_user: Ordinary
         try:
             start = int(Path(f"/proc/{victim.pid}/stat").read_text().rpartition(")")[2].split()[19])
             state = {"id": "x", "name": "liar", "image": "", "runtime": "runc", "stop_signal": 9, "pid": victim.pid}
+            state["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
             script = f"mkdir -p {place}/liar; ln -s /etc {place}/liar/rootfs; cat > {place}/liar/state.json"
             line = ordinary_user.command("sh", "-c", script)
             subprocess.run(line, input=json.dumps({**state, "start_time": start}).encode(), check=True)
