@@ -180,7 +180,7 @@ def test_run_has_a_terminal_where_it_is_asked_for() -> None:
         script = 'stty size; read word; echo "<$word>"; exit 7'
         before = terminal.attributes()
         process = _started(terminal, "run", "--rm", "-it", image, "sh", "-c", script)
-        terminal.expect(b"33 77")
+        terminal.expect(b"33 77", 90)  # the image is unpacked first, which takes long where disks are busy
         terminal.type(b"typed\r")
         terminal.expect(b"<typed>")
         assert process.wait(30) == 7
