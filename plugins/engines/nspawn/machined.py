@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 _NAME = "org.freedesktop.machine1"
 _LOOK = "see systemctl status dbus systemd-machined"
+_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 _NOT_THERE = ("org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner")
 
 
@@ -51,6 +52,8 @@ def machines() -> list[Machine] | None:
     except DBusErrorResponse as error:
         if error.name in _NOT_THERE:
             return None
+        if error.name == _DENIED:  # the bus tells the rule that was missing, in words of its configuration
+            raise EngineError(f"the system's D-Bus does not let this user ask machined ({_DENIED})", _LOOK) from None
         raise EngineError(f"machined refused: {error.data[0] if error.data else error.name}", _LOOK) from None
     except TimeoutError:
         raise EngineError("the system's D-Bus or machined did not answer", _LOOK) from None

@@ -184,7 +184,8 @@ def test_a_bus_that_refuses_has_a_sentence(tmp_path: Path) -> None:
     with bus(tmp_path, machined=True, rules="".join(f"<allow {what}/>" for what in allowed)):
         [(_, status)] = statuses([NspawnEngine()])
     assert not status.available
-    assert status.detail.startswith("machined refused: org.freedesktop.DBus.Error.AccessDenied")
+    denied = "org.freedesktop.DBus.Error.AccessDenied"
+    assert status.detail == f"the system's D-Bus does not let this user ask machined ({denied})"
 
 
 @pytest.mark.usefixtures("no_bus")

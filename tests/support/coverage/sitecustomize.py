@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +41,11 @@ def _install(path: str) -> None:
             data = measured.get_data()
             arcs = {file: data.arcs(file) for file in data.measured_files()}
             record = json.dumps({file: lines for file, lines in arcs.items() if lines}).encode()
-            os.write(log, _HEADER.pack(len(record)) + record)
+            before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a container may limit its files to no bytes
+            try:
+                os.write(log, _HEADER.pack(len(record)) + record)
+            finally:
+                signal.signal(signal.SIGXFSZ, before)
 
     def before(function: Callable[..., Any], *, once: bool = False) -> Callable[..., Any]:
         saved = False
