@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         ServedMount,
     )
     from .hookspecs import hookimpl
-    from .rules import Found, ImageView, Keep, LeftOut, Rule, RuleContext
+    from .rules import Found, ImageView, Keep, LeftOut, Profile, Rule, RuleContext
     from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing, StoppedRoot
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "Found",
     "Keep",
     "LeftOut",
+    "Profile",
     "Container",
     "ContainerProcess",
     "ContainerRef",

@@ -20,7 +20,7 @@ from . import hookspecs
 from .engine import Engine
 from .errors import PluginError
 from .filesystem import Filesystem
-from .rules import Rule
+from .rules import Profile, Rule
 
 if TYPE_CHECKING:
     import typer
@@ -167,6 +167,8 @@ def _add(plugin: _Loaded, offer: Any, known: dict[str, Any], kind: type[object],
         plugin.failure = f"the {word} name '{name}' is not made of lower-case letters, digits, dashes"
     elif name in known:
         plugin.failure = f"the {word} '{name}' exists already"
+    elif isinstance(offer, Rule) and offer.profile not in tuple(Profile):
+        plugin.failure = f"the rule '{name}' has the profile '{offer.profile}', which is none of {', '.join(Profile)}"
     else:
         known[name] = offer
         plugin.offers.append(f"{word} {name}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar, Protocol
 
 
@@ -96,6 +97,18 @@ class LeftOut:
     because: str
 
 
+class Profile(StrEnum):
+    """How much a slim image keeps beside what was used, from the least to the most; each has the rules of those before.
+
+    `MINIMAL` is what must be, `BALANCED` adds what an application commonly needs next and costs little, `CAREFUL` adds
+    whole packages of the languages in use.
+    """
+
+    MINIMAL = "minimal"
+    BALANCED = "balanced"
+    CAREFUL = "careful"
+
+
 class Rule(ABC):
     """One reason to keep files. Rules are asked in turn, and again, until none has anything new to say."""
 
@@ -105,8 +118,8 @@ class Rule(ABC):
     description: ClassVar[str]
     """What it keeps, in one sentence."""
 
-    default: ClassVar[bool] = True
-    """Whether it is asked unless the user says otherwise."""
+    profile: ClassVar[Profile] = Profile.BALANCED
+    """The lowest profile that has it: with that one and those above it is asked, unless the user says otherwise."""
 
     limit: ClassVar[int | None] = None
     """How many bytes of files it keeps at most, beside those that are kept already; None: as many as there are."""

@@ -12,7 +12,7 @@ from cntr_core.images import ImageConfig
 from cntr_core.images.tar.members import Kind
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.tree.tree import Directory, File
-from cntr_core.rules import ImageView, Rule, RuleContext
+from cntr_core.rules import ImageView, Profile, Rule, RuleContext
 
 from .rules import closure
 from .rules.package import WholePackages, read_packages
@@ -36,13 +36,15 @@ _FILE_OPERATIONS = {"read": "read", "open": "opened", "readlink": "followed", "r
 @dataclass(frozen=True, slots=True)
 class SelectionOptions:
     """What the user says beside the trace: paths and patterns to keep, to leave out, and to keep whatever else is said;
-    packages to keep whole; how many of the topmost layers to keep whole; rules to ask, and not to ask."""
+    packages to keep whole; how many of the topmost layers to keep whole; the profile whose rules are asked, and what
+    rules are asked, and are not, whatever the profile."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     preserve: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     last_layers: int = 0
+    profile: Profile = Profile.BALANCED
     with_rules: tuple[str, ...] = ()
     without_rules: tuple[str, ...] = ()
 
@@ -50,19 +52,26 @@ class SelectionOptions:
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The files to keep, and why, by real paths. `unmatched` are patterns of the user that nothing fits; `left_out` is
-    what a rule would keep but for its limit, and `limits` has the limits of the rules that were asked."""
+    what a rule would keep but for its limit, and `limits` has the limits of the rules that were asked. `profile` is the
+    user's, and `profiles` has the lowest that has each rule."""
 
     files: tuple[File, ...]
     reasons: Mapping[bytes, closure.Reason]
     unmatched: tuple[str, ...] = field(default=())
     left_out: Mapping[bytes, closure.Reason] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
+    profile: Profile = Profile.BALANCED
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
 
 
 def check_words(options: SelectionOptions, rules: Sequence[Rule]) -> None:
     """:raises CntrError: there is no such rule, or a path does not begin with a slash."""
-    closure.chosen(rules, with_=options.with_rules, without=options.without_rules)
+    _chosen(rules, options)
     check_patterns((*options.include, *options.exclude, *options.preserve))
+
+
+def _chosen(rules: Sequence[Rule], options: SelectionOptions) -> tuple[Rule, ...]:
+    return closure.chosen(rules, options.profile, with_=options.with_rules, without=options.without_rules)
 
 
 def check(layers: OpenLayers, options: SelectionOptions) -> None:
@@ -100,7 +109,8 @@ def choose(
     files = {file.ino: file for path in sorted({*reasons, *kept}) if (file := _file(layers, path)) is not None}
     unmatched = [pattern for patterns in (include, exclude, preserve) for pattern in patterns.unmatched()]
     limits = {rule.name: rule.limit for rule in asked if rule.limit is not None}
-    return Selection(tuple(files.values()), reasons, tuple(unmatched), left_out, limits)
+    profiles = {rule.name: rule.profile for rule in rules}
+    return Selection(tuple(files.values()), reasons, tuple(unmatched), left_out, limits, options.profile, profiles)
 
 
 def _context(
@@ -131,8 +141,7 @@ def _used(view: ImageView, trace: AccessTrace, excluded: Callable[[bytes], bool]
 def _rules_to_ask(
     view: ImageView, rules: Sequence[Rule], options: SelectionOptions, include: PathPatterns
 ) -> list[Rule]:
-    asked: list[Rule] = [*closure.chosen(rules, with_=options.with_rules, without=options.without_rules)]
-    asked.append(Paths(include))
+    asked: list[Rule] = [*_chosen(rules, options), Paths(include)]
     if options.packages:
         asked.append(WholePackages(view, read_packages(view), options.packages))
     return asked

@@ -16,6 +16,7 @@ from . import options
 if TYPE_CHECKING:
     from cntr_core import Filesystem
     from cntr_core.engine.tracing import TracingEngine, TracingOptions
+    from cntr_core.rules import Profile
     from cntr_core.runtime import Confinement
 
     from ..request import RunOptions
@@ -235,6 +236,16 @@ class Keep:
     last_layers: Annotated[
         int, typer.Option(metavar="N", min=0, help="Keep the N topmost layers whole.", rich_help_panel=_KEEP)
     ] = 0
+    profile: Annotated[
+        str,
+        typer.Option(
+            "--keep",
+            metavar="PROFILE",
+            help="Keep minimal (what was used and what must be), balanced (also what is commonly needed next) or "
+            "careful (also whole packages of the languages in use).",
+            rich_help_panel=_KEEP,
+        ),
+    ] = "balanced"
     rule: Annotated[
         list[str] | None,
         typer.Option("--rule", metavar="NAME", help="Also apply this rule.", rich_help_panel=_KEEP),
@@ -247,7 +258,8 @@ class Keep:
     def options(self) -> SelectionOptions:
         """The same for the selection.
 
-        :raises CntrError: a file of paths cannot be read, a path is none of an image's, or there is no such rule.
+        :raises CntrError: a file of paths cannot be read, a path is none of an image's, or there is no such profile or
+            rule.
         """
         from cntr_core.plugins import load
 
@@ -259,11 +271,23 @@ class Keep:
             preserve=tuple(self.preserve or ()),
             packages=tuple(self.include_package or ()),
             last_layers=self.last_layers,
+            profile=_profile(self.profile),
             with_rules=tuple(self.rule or ()),
             without_rules=tuple(self.no_rule or ()),
         )
         check_words(found, load().rules)
         return found
+
+
+def _profile(word: str) -> Profile:
+    """:raises UsageError: there is no such profile."""
+    from cntr_core.errors import UsageError
+    from cntr_core.rules import Profile
+
+    try:
+        return Profile(word)
+    except ValueError:
+        raise UsageError(f"unknown profile '{word}'", f"choose from {', '.join(Profile)}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ def collect(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         cntr=importlib.metadata.version("cntr"),
         kernel=os.uname().release,
+        profile=result.selection.profile,
         ok=not result.trouble,
         trouble=words(result.trouble),
         verified=result.verified,

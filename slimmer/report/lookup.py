@@ -26,6 +26,7 @@ class Explanation:
     state: State
     because: str
     rule: str = ""
+    profile: str = ""
     type: str = ""
     bytes: int = 0
     package: str = ""
@@ -37,7 +38,7 @@ class Explanation:
         """The answer for people: what became of it, then why, then details."""
         said = [
             f"{self.path}: {_SAID[self.state]}",
-            f"  {self.because}" + (f" (rule {self.rule})" if self.rule else ""),
+            f"  {self.because}{self._by()}",
         ]
         said += [f"  by the link {each.path} -> {each.target}, {_SAID[_state(each)]}" for each in self.links]
         if self.share.files:
@@ -45,6 +46,12 @@ class Explanation:
         if self.package:
             said.append(f"  it belongs to the package {self.package}")
         return (*said, f"  {self.hint}") if self.hint else tuple(said)
+
+    def _by(self) -> str:
+        """The rule, with the lowest profile that has it."""
+        if not self.rule:
+            return ""
+        return f" (rule {self.rule}, profile {self.profile})" if self.profile else f" (rule {self.rule})"
 
     def to_json(self) -> dict[str, Any]:
         """The answer as JSON's own types."""
@@ -69,7 +76,7 @@ def why(report: schema.Report, path: str) -> Explanation:
     if not way.exists:
         return _missing(report, asked, way)
     if way.path == "/":
-        return Explanation(asked, "/", "kept", "the root always stays", "", schema.DIRECTORY, share=report.content)
+        return Explanation(asked, "/", "kept", "the root always stays", type=schema.DIRECTORY, share=report.content)
     return _found(report, asked, way, files[way.path])
 
 
@@ -119,7 +126,18 @@ def _found(report: schema.Report, asked: str, way: _Way, file: schema.File) -> E
     share = _share(report, file.path) if file.type == schema.DIRECTORY else schema.Share()
     hint = "" if file.kept and not (share.files - share.kept_files) else _hint(file)
     return Explanation(
-        asked, file.path, _state(file), because, file.rule, file.type, file.bytes, file.package, links, share, hint
+        asked=asked,
+        path=file.path,
+        state=_state(file),
+        because=because,
+        rule=file.rule,
+        profile=next((rule.profile for rule in report.rules if rule.name == file.rule), ""),
+        type=file.type,
+        bytes=file.bytes,
+        package=file.package,
+        links=links,
+        share=share,
+        hint=hint,
     )
 
 

@@ -106,9 +106,10 @@ class File(Value, frozen=True, kw_only=True):
 
 class RuleShare(Value, frozen=True, kw_only=True):
     """What one rule keeps that nothing before it did: files and their bytes; and what it left out for its `limit`, in
-    bytes, None where it has none."""
+    bytes, None where it has none. `profile` is the lowest that has the rule; empty where that is no matter of one."""
 
     name: str
+    profile: str = ""
     files: int = 0
     bytes: int = 0
     limit: int | None = None
@@ -151,6 +152,7 @@ class Report(Value, frozen=True, kw_only=True, omit_defaults=False):
     created: str
     cntr: str
     kernel: str
+    profile: str = ""
     ok: bool
     trouble: str
     verified: bool

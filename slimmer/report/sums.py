@@ -113,6 +113,7 @@ def by_rule(files: Iterable[schema.File], selection: Selection) -> tuple[schema.
     return tuple(
         schema.RuleShare(
             name=name,
+            profile=selection.profiles.get(name, ""),
             files=kept[name].files,
             bytes=kept[name].bytes,
             limit=selection.limits.get(name),

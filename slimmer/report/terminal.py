@@ -51,7 +51,7 @@ class _Page:
         content = report.content
         saved = percent(content.bytes - content.kept_bytes, content.bytes)
         self._say(f"{size(content.bytes)} → {size(content.kept_bytes)}, {saved} less", "bold")
-        self._say(f"{content.kept_files} of {content.files} files are kept")
+        self._say(f"{content.kept_files} of {content.files} files are kept (profile {report.profile})")
         self._limits(report)
         if report.unmatched:
             self._say(f"nothing in the image matches {', '.join(report.unmatched)}", "yellow")

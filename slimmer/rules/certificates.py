@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Iterable
 
-from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+from cntr_core.rules import ImageView, Keep, Profile, Rule, RuleContext
 
 from .binaries import MAGIC
 from .reading import keep_all, shown
@@ -36,6 +36,7 @@ _NOTES = 1 << 13  # bytes: notes are loaded, and come first
 class Certificates(Rule):
     name = "certificates"
     description = "The certificates of authorities, where a program or library that is kept speaks TLS."
+    profile = Profile.MINIMAL
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         for path in sorted(context.fresh):

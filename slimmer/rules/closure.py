@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from cntr_core.errors import CntrError, PluginError
-from cntr_core.rules import Found, Keep, LeftOut, Rule, RuleContext
+from cntr_core.rules import Found, Keep, LeftOut, Profile, Rule, RuleContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,14 @@ class Reason:
     because: str
 
 
-def chosen(rules: Sequence[Rule], *, with_: Iterable[str] = (), without: Iterable[str] = ()) -> tuple[Rule, ...]:
-    """The rules that are asked: the defaults, those named in `with_`, none of those named in `without`.
+def chosen(
+    rules: Sequence[Rule],
+    profile: Profile = Profile.BALANCED,
+    *,
+    with_: Iterable[str] = (),
+    without: Iterable[str] = (),
+) -> tuple[Rule, ...]:
+    """The rules that are asked: those of the profile, those named in `with_`, none of those named in `without`.
 
     :raises PluginError: there is no rule of that name.
     """
@@ -29,7 +35,9 @@ def chosen(rules: Sequence[Rule], *, with_: Iterable[str] = (), without: Iterabl
     with_, without = set(with_), set(without)
     if unknown := sorted((with_ | without) - names):
         raise PluginError(f"unknown rule '{unknown[0]}'", f"the rules are: {', '.join(sorted(names))}")
-    return tuple(rule for rule in rules if (rule.default or rule.name in with_) and rule.name not in without)
+    profiles = tuple(Profile)
+    below = profiles[: profiles.index(profile) + 1]
+    return tuple(rule for rule in rules if (rule.profile in below or rule.name in with_) and rule.name not in without)
 
 
 class Closed(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cntr_core.rules import Keep, Rule, RuleContext
+from cntr_core.rules import Keep, Profile, Rule, RuleContext
 
 from .reading import keep_all
 
@@ -30,6 +30,7 @@ _RELEASES = (
 class PackageDatabases(Rule):
     name = "package-databases"
     description = "The lists of installed packages and the name of the distribution, so that scanners go on working."
+    profile = Profile.MINIMAL
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         if context.first:

@@ -6,7 +6,7 @@ import posixpath
 import stat
 from collections.abc import Iterable, Sequence
 
-from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+from cntr_core.rules import ImageView, Keep, Profile, Rule, RuleContext
 
 from .reading import shown
 
@@ -18,6 +18,7 @@ MOST_BYTES = 256 * 1024
 class SmallDirectories(Rule):
     name = "small-directories"
     description = "The files in a directory that was listed, where they are few and small."
+    profile = Profile.MINIMAL
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         for directory, operations in sorted(context.used.items()) if context.first else ():

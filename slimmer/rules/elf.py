@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+from cntr_core.rules import ImageView, Keep, Profile, Rule, RuleContext
 
 from .binaries import Binary, read_binary
 from .globs import expand
@@ -21,6 +21,7 @@ _SEPARATORS = re.compile(rb"[ :\t]+")
 class Elf(Rule):
     name = "elf"
     description = "The dynamic loader and the libraries of each kept program and library, as ld.so finds them."
+    profile = Profile.MINIMAL
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         return _Needs(context).all()

@@ -9,7 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
-from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+from cntr_core.rules import ImageView, Keep, Profile, Rule, RuleContext
 
 from .binaries import read_binary
 from .loader import LibrarySearch
@@ -38,6 +38,7 @@ _PLAIN = ("", "C", "POSIX")
 class Libc(Rule):
     name = "libc"
     description = "Name services, character sets and locales of the C library, and the tables in /etc that it reads."
+    profile = Profile.MINIMAL
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         for table in _TABLES if context.first else ():  # programs without a libc read them too, such as Go's

@@ -1,11 +1,13 @@
 """The rules `ruby-library`, `perl-library` and `php-library`: the standard library of an interpreter that ran.
 
-Which are the default is a matter of what they cost; docs/reference/slim-rules.md has the figures.
+Which profile has which is a matter of what they cost; docs/reference/slim-rules.md has the figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from cntr_core.rules import Profile
 
 from .presets import Preset, Presets, builtin
 
@@ -25,10 +27,10 @@ class RubyLibrary(Library):
 class PerlLibrary(Library):
     name = "perl-library"
     description = "Perl's standard library, as far as the image has it, where Perl ran."
-    default = False
+    profile = Profile.CAREFUL
 
 
 class PhpLibrary(Library):
     name = "php-library"
     description = "PHP's extensions and its library of scripts, where PHP ran."
-    default = False
+    profile = Profile.CAREFUL

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+from cntr_core.rules import ImageView, Keep, Profile, Rule, RuleContext
 
 from .reading import content, keep_all, shown
 
@@ -24,6 +24,7 @@ _METADATA = (b"METADATA", b"PKG-INFO", b"RECORD", b"entry_points.txt", b"top_lev
 class Python(Rule):
     name = "python"
     description = "Python's sources with their bytecode, settings of environments, packages' metadata."
+    profile = Profile.MINIMAL
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         tags = _tags(context.kept)
@@ -42,7 +43,7 @@ class Python(Rule):
 class PythonPackages(Rule):
     name = "python-packages"
     description = "The whole of each Python package of which a module is kept."
-    default = False
+    profile = Profile.CAREFUL
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         for site, files in _sites(context.fresh).items():

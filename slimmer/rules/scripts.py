@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from cntr_core.kernel.process import DEFAULT_PATH
-from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+from cntr_core.rules import ImageView, Keep, Profile, Rule, RuleContext
 
 from .reading import regular, shown
 
@@ -19,6 +19,7 @@ _WITH_VALUE = (b"-u", b"--unset", b"-C", b"--chdir")
 class Shebang(Rule):
     name = "shebang"
     description = "The interpreter that a kept script names in its first line, by env(1) as well."
+    profile = Profile.MINIMAL
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         path_variable = os.fsencode(context.environment.get("PATH", DEFAULT_PATH))

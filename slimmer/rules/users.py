@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
-from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+from cntr_core.rules import ImageView, Keep, Profile, Rule, RuleContext
 
 from .globs import expand
 from .reading import keep_all, lines, shown
@@ -37,6 +37,7 @@ _MODULE_PLACES = (
 class Users(Rule):
     name = "users"
     description = "The tables of users and groups; with PAM its settings, and the modules that these name."
+    profile = Profile.MINIMAL
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         for table in _TABLES if context.first else ():

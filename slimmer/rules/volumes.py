@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cntr_core.rules import Keep, Rule, RuleContext
+from cntr_core.rules import Keep, Profile, Rule, RuleContext
 
 from .reading import shown
 
@@ -15,6 +15,7 @@ from .reading import shown
 class Volumes(Rule):
     name = "volumes"
     description = "All below the image's VOLUMEs: engines copy it into new volumes."
+    profile = Profile.MINIMAL
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         for volume in context.volumes if context.first else ():

@@ -58,7 +58,7 @@ def _rows(page: str) -> list[tuple[str, ...]]:
 
 def test_every_built_in_rule_is_on_the_page() -> None:
     page = _text("docs/reference/slim-rules.md")
-    expected = [(f"`{rule.name}`", "yes" if rule.default else "no", rule.description) for rule in RULES]
+    expected = [(f"`{rule.name}`", rule.profile.value, rule.description) for rule in RULES]
     assert _rows(page) == expected
 
 

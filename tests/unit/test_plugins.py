@@ -221,12 +221,16 @@ def test_a_plugin_can_offer_rules_of_slimming(site: Site) -> None:
     [
         (RULE.replace("NAME", "elf"), "the rule 'elf' exists already"),
         (RULE.replace("NAME", "My Rule"), "the rule name 'My Rule' is not made of "),
+        (
+            RULE.replace("NAME", "x").replace("    desc", "    profile = 'light'; desc"),
+            "the rule 'x' has the profile 'light'",
+        ),
         (RULE.replace("[Mine()]", "Mine"), "it offers ABCMeta, which is no Rule"),
         (RULE.replace("[Mine()]", "['mine']"), "it offers str, which is no Rule"),
         (RULE.replace("[Mine()]", "[Mine().nothing]"), "cntr_slim_rules: AttributeError: "),
         (RULE.replace("def keep", "def kepe"), "cntr_slim_rules: TypeError: "),
     ],
-    ids=["twice", "name", "no list", "type", "fails", "abstract"],
+    ids=["twice", "name", "profile", "no list", "type", "fails", "abstract"],
 )
 def test_a_rule_that_cannot_be_used_is_reported(site: Site, source: str, failure: str) -> None:
     site.install("a-stranger", source)

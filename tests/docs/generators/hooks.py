@@ -60,6 +60,7 @@ def render() -> str:
         ("cntr_core/filesystem/part.py", "Part"),
         ("cntr_core/filesystem/backend.py", "Observer"),
         ("cntr_core/filesystem/backend.py", "AccessEvent"),
+        ("cntr_core/rules.py", "Profile"),
         ("cntr_core/rules.py", "RuleContext"),
         ("cntr_core/rules.py", "Keep"),
         ("cntr_core/rules.py", "LeftOut"),

@@ -14,6 +14,7 @@ from tests.support.images import archive
 pytestmark = pytest.mark.requires("root", "fuse", "runc")
 
 WRONG = {
+    ("--keep", "nope"): "unknown profile 'nope'",
     ("--rule", "NOPE"): "unknown rule 'NOPE'",
     ("--no-rule", "NOPE"): "unknown rule 'NOPE'",
     ("--include", "relative"): "'relative' does not begin with a slash",

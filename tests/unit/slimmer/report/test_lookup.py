@@ -25,6 +25,12 @@ def test_a_file_that_was_used(made: Report) -> None:
     assert answer.lines() == ("/etc/app.conf: kept", "  opened by /usr/bin/app, at the start (rule trace)")
 
 
+def test_a_file_that_a_rule_keeps_has_the_lowest_profile_with_that_rule(made: Report) -> None:
+    answer = why(made, "/var/lib/dpkg/status")
+    assert answer.lines()[1].endswith(" (rule package-databases, profile minimal)")
+    assert answer.to_json()["profile"] == "minimal"
+
+
 def test_a_file_that_was_not_used(made: Report) -> None:
     answer = why(made, "/usr/share/doc/long")
     assert (answer.state, answer.package, answer.bytes) == ("gone", "doc", 90_000)

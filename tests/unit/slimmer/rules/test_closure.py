@@ -13,7 +13,7 @@ from cntr_slimmer.rules.builtin import RULES
 from cntr_slimmer.rules.closure import Reason, chosen, close
 
 from cntr_core.errors import CntrError, ImageError, PluginError
-from cntr_core.rules import Keep, Rule, RuleContext
+from cntr_core.rules import Keep, Profile, Rule, RuleContext
 from tests.unit.slimmer.rules.directory_view import DirectoryView
 from tests.unit.slimmer.rules.trees import ANY, ask, context, plant
 
@@ -136,15 +136,16 @@ def test_ctrl_c_is_no_failure_of_a_rule(tmp_path: Path) -> None:
         ask(tmp_path, [Calls(_raise(KeyboardInterrupt()))], [])
 
 
-def test_rules_are_chosen_by_name() -> None:
-    class OptIn(Calls):
-        default = False
-
-    rules = [Calls(lambda _: [], "one"), OptIn(lambda _: [], "two")]
-    assert [rule.name for rule in chosen(rules)] == ["one"]
-    assert [rule.name for rule in chosen(rules, with_=["two"], without=["one"])] == ["two"]
-    with pytest.raises(PluginError, match="unknown rule 'three'"):
-        chosen(rules, with_=["three"])
+def test_rules_are_chosen_by_profile_and_by_name() -> None:
+    rules = [Calls(lambda _: [], "one"), Calls(lambda _: [], "two"), Calls(lambda _: [], "three")]
+    for rule, profile in zip(rules, (Profile.CAREFUL, Profile.MINIMAL), strict=False):
+        rule.profile = profile  # type: ignore[misc] # one class stands for several rules
+    assert [rule.name for rule in chosen(rules, Profile.MINIMAL)] == ["two"]
+    assert [rule.name for rule in chosen(rules)] == ["two", "three"]  # a rule that says nothing is balanced
+    assert list(chosen(rules, Profile.CAREFUL)) == rules
+    assert [rule.name for rule in chosen(rules, Profile.MINIMAL, with_=["one"], without=["two"])] == ["one"]
+    with pytest.raises(PluginError, match="unknown rule 'four'"):
+        chosen(rules, with_=["four"])
 
 
 _PROGRAM = """

@@ -8,7 +8,7 @@ from pathlib import Path
 from cntr_slimmer.rules.presets import Presets
 from cntr_slimmer.rules.python import Python, PythonPackages
 
-from cntr_core.rules import Keep, Rule, RuleContext
+from cntr_core.rules import Keep, Profile, Rule, RuleContext
 from tests.unit.slimmer.rules.trees import ask, plant
 
 LIB = "usr/lib/python3.11"
@@ -106,6 +106,6 @@ def test_debian_leaves_the_record_away(tmp_path: Path) -> None:
 
 def test_whole_packages_are_kept_where_the_user_asks_for_them(tmp_path: Path) -> None:
     plant(tmp_path, PACKAGES)
-    assert not PythonPackages.default
+    assert PythonPackages.profile is Profile.CAREFUL
     kept = ask(tmp_path, [PythonPackages()], [f"/{SITE}/flask/__init__.py", f"/{SITE}/flask-3.0.dist-info/METADATA"])
     assert set(kept) == {f"/{SITE}/flask/cli.py", f"/{SITE}/flask/sub/late.py"}
