@@ -42,6 +42,8 @@ _ORDER = (
     "cntr_core.runtime.confinement",
     "cntr_core.runtime.config_json",
     "cntr_core.runtime.bundle",
+    "cntr_core.runtime.log",
+    "cntr_core.runtime.collector",
     "cntr_core.runtime",
     "cntr_core.session.root_layout",
     "cntr_core.session.host_tree",
