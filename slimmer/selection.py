@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-import posixpath
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cntr_core.errors import UsageError
+from cntr_core.errors import ImageError, UsageError
 from cntr_core.images import ImageConfig
 from cntr_core.images.tar.members import Kind
 from cntr_core.images.tree.layers import OpenLayers
-from cntr_core.images.tree.tree import Directory, File, Name
+from cntr_core.images.tree.tree import Directory, File
 from cntr_core.rules import ImageView, Profile, Rule, RuleContext
 
-from .hollow import hollow_directories
+from .probes.defaults import health_check
 from .rules import closure
 from .rules.package import WholePackages, read_packages
 from .rules.paths import Exclusion, PathPatterns, Paths, check_patterns
-from .rules.python import Python
 from .trace.record import AccessTrace
 
 _log = logging.getLogger(__name__)
@@ -55,16 +53,14 @@ class SelectionOptions:
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The files to keep, and why, by real paths. `unmatched` are patterns of the user that nothing fits; `left_out` is
-    what a rule would keep but for its limit, and directories that would mislead if they were empty; `hollow` has the
-    inode numbers of these. `limits` has the limits of the rules that were asked. `profile` is the user's, and
-    `profiles` has for each rule the lowest that has it."""
+    what a rule would keep but for its limit, and `limits` has the limits of the rules that were asked. `profile` is the
+    user's, and `profiles` has the lowest that has each rule."""
 
     files: tuple[File, ...]
     reasons: Mapping[bytes, closure.Reason]
     unmatched: tuple[str, ...] = field(default=())
     left_out: Mapping[bytes, closure.Reason] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
-    hollow: frozenset[int] = frozenset()
     profile: Profile = Profile.BALANCED
     profiles: Mapping[str, Profile] = field(default_factory=dict)
 
@@ -110,29 +106,19 @@ def choose(
     asked = _rules_to_ask(view, rules, options, include)
     _log.debug("%d files used; asking %s", len(used), ", ".join(rule.name for rule in asked))
     found, left_out = closure.close(_context(layers, config, trace, kept), asked, excluded=excluded)
-    files = _files(layers, {*found, *reasons, *kept})
-    hollow = _hollow(layers, config, files)
-    links = _directory_links(layers, excluded, hollow)
+    reasons = {**_directory_links(layers, excluded), **found, **reasons}
+    files = {file.ino: file for path in sorted({*reasons, *kept}) if (file := _file(layers, path)) is not None}
     unmatched = [pattern for patterns in (include, exclude, preserve) for pattern in patterns.unmatched()]
     limits = {rule.name: rule.limit for rule in asked if rule.limit is not None}
     profiles = {rule.name: rule.profile for rule in rules}
-    return Selection(
-        files=tuple({**files, **_files(layers, links)}.values()),
-        reasons={**links, **found, **reasons},
-        unmatched=tuple(unmatched),
-        left_out={**left_out, **{name.path: reason for name, reason in hollow.items()}},
-        hollow=frozenset(name.file.ino for name in hollow),
-        limits=limits,
-        profile=options.profile,
-        profiles=profiles,
-    )
+    return Selection(tuple(files.values()), reasons, tuple(unmatched), left_out, limits, options.profile, profiles)
 
 
 def _context(
     layers: OpenLayers, config: ImageConfig, trace: AccessTrace, used: Mapping[bytes, frozenset[str]]
 ) -> RuleContext:
-    """What rules may know; the commands are those that ran."""
-    words = [*config.entrypoint, *config.cmd, *(word for run in trace.runs for word in run.get("command", ()))]
+    """What rules may know; the commands are those that ran, and those that the image names."""
+    words = [*config.entrypoint, *config.cmd, *_health_check(config), *_of_runs(trace, "command")]
     return RuleContext(
         image=layers.view,
         used=used,
@@ -142,9 +128,20 @@ def _context(
         environment=config.environment,
         working_dir=os.fsencode(config.working_dir or "/"),
         arguments=tuple(map(os.fsencode, dict.fromkeys(words))),
-        volumes=tuple(map(os.fsencode, config.volumes)),
+        volumes=tuple(map(os.fsencode, dict.fromkeys([*config.volumes, *_of_runs(trace, "volumes")]))),
         layers=len(layers.tars),
     )
+
+
+def _of_runs(trace: AccessTrace, what: str) -> Iterator[str]:
+    return (word for run in trace.runs for word in run.get(what, ()))
+
+
+def _health_check(config: ImageConfig) -> tuple[str, ...]:
+    try:
+        return health_check(config)
+    except ImageError:  # malformed: no engine runs it
+        return ()
 
 
 def _used(view: ImageView, trace: AccessTrace, excluded: Callable[[bytes], bool]) -> dict[bytes, frozenset[str]]:
@@ -167,19 +164,6 @@ def _file(layers: OpenLayers, path: bytes, *, follow: bool = False) -> File | No
         return layers.tree.resolve(path, follow=follow).file
     except OSError:
         return None
-
-
-def _files(layers: OpenLayers, paths: Collection[bytes]) -> dict[int, File]:
-    """What is at these paths, by inode numbers."""
-    return {file.ino: file for path in sorted(paths) if (file := _file(layers, path)) is not None}
-
-
-def _hollow(layers: OpenLayers, config: ImageConfig, files: Mapping[int, File]) -> Mapping[Name, closure.Reason]:
-    """The directories without any of these files that would mislead programs; not the one where they start."""
-    kept = [name.path for file in files.values() for name in file.names]
-    working = posixpath.normpath(posixpath.join(b"/", os.fsencode(config.working_dir)))
-    found = hollow_directories(layers.tree, [*kept, working])
-    return {name: closure.Reason(Python.name, because) for name, because in found.items()}
 
 
 def _uses(trace: AccessTrace, used: Mapping[bytes, object]) -> Iterable[tuple[bytes, str]]:
@@ -209,14 +193,9 @@ def _last(layers: OpenLayers, count: int, excluded: Callable[[bytes], bool]) -> 
     return {file.path: reason for file in files if not excluded(file.path)}
 
 
-def _directory_links(
-    layers: OpenLayers, excluded: Callable[[bytes], bool], hollow: Collection[Name]
-) -> Mapping[bytes, closure.Reason]:
-    """The links to directories that stay, as far as they are in such."""
-    gone = {name.file for name in hollow}
+def _directory_links(layers: OpenLayers, excluded: Callable[[bytes], bool]) -> Mapping[bytes, closure.Reason]:
     links = (file for file in layers.tree.files() if file.entry.kind is Kind.SYMLINK and not excluded(file.path))
-    found = {link.path: _file(layers, link.path, follow=True) for link in links if link.names[0].parent not in gone}
-    return {path: SKELETON for path, file in found.items() if isinstance(file, Directory) and file not in gone}
+    return {link.path: SKELETON for link in links if isinstance(_file(layers, link.path, follow=True), Directory)}
 
 
 def count(files: Iterable[File]) -> tuple[int, int]:

@@ -15,7 +15,9 @@ from .libc import Libc
 from .libraries import PerlLibrary, PhpLibrary, RubyLibrary
 from .presets import Presets
 from .python import Python, PythonPackages
+from .script_commands import ScriptCommands, ScriptInterpreters
 from .scripts import Shebang
+from .started_programs import StartedPrograms
 from .timezones import Timezones
 from .users import Users
 from .volumes import Volumes
@@ -24,6 +26,9 @@ RULES: Sequence[Rule] = (
     Elf(),
     Libc(),
     Shebang(),
+    ScriptCommands(),
+    ScriptInterpreters(),
+    StartedPrograms(),
     Users(),
     Certificates(),
     Timezones(),

@@ -71,8 +71,18 @@ class Runner:
             "probes": [outcome.to_json() for outcome in observed.outcomes],
             "code": observed.code,
         }
+        if seeded := _seeded_volumes(self._options):
+            run["volumes"] = seeded
         platform = str(self.image.config.platform)
         return AccessTrace(self.digest, platform, observed.accesses, observed.processes, (run,))
+
+
+def _seeded_volumes(options: RunOptions) -> list[str]:
+    """Where the engine makes new volumes for the run, and copies what the image has there: those of the user that are
+    no directory of the host (docker's ``NAME:PATH`` and ``PATH``, without ``nocopy``)."""
+    split = [volume.split(":") for volume in options.options.volumes]
+    named = [parts[1] for parts in split if len(parts) > 1 and parts[0][:1] not in "/." and "nocopy" not in parts[-1]]
+    return [*(parts[0] for parts in split if len(parts) == 1), *named]
 
 
 def image_digest(image: Image) -> str:

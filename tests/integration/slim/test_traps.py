@@ -148,6 +148,19 @@ def test_a_health_check_is_the_default_probe_and_stays(slim: Slim, app: MakeApp)
         assert b'"CMD-SHELL"' in half.config.raw
 
 
+def test_what_an_entrypoint_names_in_another_branch_works_in_the_slim_image(slim: Slim, app: MakeApp) -> None:
+    script = b"#!/bin/sh\n. /data/lib.sh\ncase $1 in other) greet | sort -r | sed s/b/c/;; esac\n"
+    image = app(
+        "/data/entry $1",
+        *(symlink(f"bin/{applet}", "busybox") for applet in ("sort", "sed", "tee", "vi")),
+        file("data/entry", script, mode=0o755),
+        file("data/lib.sh", b"greet() {\n  printf 'a\\nb\\n' | tee /tmp/said\n}\n"),
+    )
+    result = slim.made(image)
+    assert {"/bin/sort", "/bin/sed", "/bin/tee"} <= result.paths() and "/bin/vi" not in result.paths()
+    assert slim.cntr("run", "--rm", f"{result.archive}:app:slim", "other").stdout == "c\na\n"
+
+
 def test_a_volume_starts_with_what_the_image_has_there(slim: Slim, app: MakeApp) -> None:
     image = app("cat /data/seed", file("data/seed", b"seed"), Volumes={"/data": {}})
     assert "/data/seed" in slim.made(image).paths()

@@ -60,12 +60,14 @@ def test_nginx_slims_in_the_engine_and_the_slim_image_answers(
 
 def test_what_new_volumes_begin_with_stays_in_the_slim_image(tested: EngineCase, directory: Path) -> None:
     """The engine copies it before the root is watched, so that no trace shows it."""
-    name = tested.build("RUN mkdir /v && echo seed > /v/f\nVOLUME /v\nCMD sleep 9999")
-    line = ("slim", f"{tested.name}://{name}", "--engine", tested.name, "--probe", "exec:cat /v/f", "-o", "pair.tar")
+    name = tested.build("RUN mkdir /v /w && echo seed | tee /v/f > /w/f\nVOLUME /v\nCMD sleep 9999")
+    probe = ("--probe", "exec:cat /v/f", "--volume", "/w")
+    line = ("slim", f"{tested.name}://{name}", "--engine", tested.name, *probe, "-o", "pair.tar")
     done = cntr(*line, "--report", "report", timeout=280)
     assert done.returncode == 0, done.stderr.decode()
-    why = cntr("why", str(directory / "report"), "/v/f").stdout.decode()
-    assert "/v/f: kept" in why and "new volumes at /v begin with it" in why
+    for place in ("/v", "/w"):
+        why = cntr("why", str(directory / "report"), f"{place}/f").stdout.decode()
+        assert f"{place}/f: kept" in why and f"new volumes at {place} begin with it" in why
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
