@@ -1,4 +1,4 @@
-"""``python -m evaluation``: the evaluation's programs. Today: the corpus of 50 images."""
+"""``python -m evaluation``: the corpus of 50 images, and what becomes of them when they are slimmed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ import typer
 
 from .cache import QUIETLY, Cache
 from .manifest import Entry, entries
+from .top50_command import top50
 
 app = typer.Typer(help="Reproduce the evaluation.", no_args_is_help=True)
 corpus = typer.Typer(help="List, build and try the images of the evaluation.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
+app.command("top50")(top50)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Take these images only.")]
 Place = Annotated[str | None, typer.Option("--cache", metavar="DIR", help="Keep images here; default: $CNTR_CORPUS.")]
@@ -92,6 +94,14 @@ def steps(name: str, cache: Place = None) -> None:
     typer.echo(json.dumps({"steps": all_steps(entry)}))
     for step in tried(entry, kept.image(entry), kept.scripts):
         typer.echo(json.dumps(asdict(step)))
+
+
+@app.command("judge", hidden=True)
+def judge_one(name: str, original: str, slim: str, fat: str, scripts: str) -> None:
+    """Judge one pair in this process, a line of JSON for each step and for the comparison."""
+    from .judge import judge
+
+    judge(chosen([name])[0], original, slim, fat, scripts)
 
 
 def all_steps(entry: Entry) -> list[str]:

@@ -55,6 +55,11 @@ class Entry:
     check: tuple[str, ...]
     variants: tuple[Variant, ...]
 
+    @property
+    def stop_seconds(self) -> float:
+        """Seconds to wait for its end: a shell or sleep that is the first process ignores the signal."""
+        return 1.0 if self.command[:1] == ("sleep",) else 10.0
+
 
 def entries(names: Iterable[str] = ()) -> list[Entry]:
     """The images called `names`, or all.

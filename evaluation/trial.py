@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 from cntr_slimmer.probes.drive import run_probes
@@ -11,6 +11,7 @@ from cntr_slimmer.probes.prober import Prober
 from cntr_slimmer.probes.result import Outcome
 from cntr_slimmer.runs.embedded import Launch, become_private, running
 
+from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
 from cntr_core.images import Image, open_image
 from cntr_core.images.tree.layers import OpenLayers, open_layers
@@ -18,17 +19,7 @@ from cntr_core.plugins import load
 from cntr_core.runtime import RuntimeOptions
 
 from .manifest import Entry, probes
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How one step went. `run` is a workload's name, or a variant's."""
-
-    run: str
-    step: str
-    ok: bool
-    detail: str
-    seconds: float
+from .results import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +32,25 @@ class _Run:
 
 
 def tried(entry: Entry, layout: str, scripts: str) -> Iterator[Step]:
-    """Every step of all workloads, in one container, then those of each variant in another. For a process of its own:
-    it leaves the caller's mount namespace.
+    """Every step of all workloads, in one container, then those of each variant in another. One that cannot be asked
+    since its container does not start, or has ended, fails. For a process of its own: it leaves the caller's mount
+    namespace.
 
-    :raises CntrError: the image cannot be started.
+    :raises CntrError: the image cannot be read.
     """
     filesystem = load().filesystem("direct")
     become_private()
     image = open_image(layout)
     with open_layers(image, lambda _: None) as layers:
         for run in _runs(entry):
-            yield from _tried(run, image, layers, filesystem, scripts, entry.seconds)
+            done, why = 0, "the container has ended"
+            try:
+                for step in _tried(run, image, layers, filesystem, scripts, (entry.seconds, entry.stop_seconds)):
+                    yield step
+                    done += 1
+            except CntrError as error:  # of this container; the others may start
+                why = error.message
+            yield from (Step(which, step, False, f"not asked: {why}", 0.0) for which, step in run.steps[done:])
 
 
 def _runs(entry: Entry) -> Iterator[_Run]:
@@ -64,20 +63,22 @@ def _runs(entry: Entry) -> Iterator[_Run]:
 
 
 def _tried(
-    run: _Run, image: Image, layers: OpenLayers, filesystem: Filesystem, scripts: str, seconds: float
+    run: _Run, image: Image, layers: OpenLayers, filesystem: Filesystem, scripts: str, times: tuple[float, float]
 ) -> Iterator[Step]:
-    config = replace(image.config, env=(*image.config.env, *(f"{name}={text}" for name, text in run.env.items())))
-    launch = Launch(config, "corpus", RuntimeOptions(run.command))
+    """The steps of one container. `times`: seconds for each step, and for the end."""
+    seconds, stop = times
+    env = tuple(f"{name}={text}" for name, text in run.env.items())
+    launch = Launch(image.config, "corpus", RuntimeOptions(run.command, env=env))
     wanted = probes((step for _, step in run.steps), scripts)
     with running([layers.branch()], launch, filesystem) as container:
         for (which, step), probe in zip(run.steps, wanted, strict=True):
-            prober = Prober([probe], _ports(config.exposed_ports))
+            prober = Prober([probe], _ports(image.config.exposed_ports))
             with prober:
                 outcome = run_probes(container, prober, timeout=seconds, progress=lambda _: None)[0]
             yield Step(which, step, outcome.ok, _detail(outcome), round(outcome.seconds, 3))
             if not outcome.ok and container.ended() is not None:
-                return  # and so would the others say
-        container.end(10.0)
+                return
+        container.end(stop)
 
 
 def _ports(exposed: Sequence[str]) -> list[int]:

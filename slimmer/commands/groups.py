@@ -95,7 +95,7 @@ class Run:
     env: Annotated[
         list[str] | None,
         typer.Option(
-            "--env", "-e", metavar="NAME=VALUE", help="Set a variable; only with --engine.", rich_help_panel=_RUN
+            "--env", "-e", metavar="NAME=VALUE", help="Set a variable in the container.", rich_help_panel=_RUN
         ),
     ] = None
     volume: Annotated[
@@ -135,7 +135,11 @@ class Run:
             probes=options.probes_of(self.probe),
             until=options.probes_of([*([self.until] if self.until else ()), *(["manual"] if self.manual else ())]),
             runtime=RuntimeOptions(
-                tuple(command or ()), self.host_network, self.read_only, confinement=self._confinement()
+                tuple(command or ()),
+                self.host_network,
+                self.read_only,
+                env=assigned(checked(self.env or ())),
+                confinement=self._confinement(),
             ),
             timeout=seconds(self.timeout, "--timeout"),
             stop_limit=seconds(self.stop_timeout, "--stop-timeout"),
@@ -165,8 +169,8 @@ class Run:
         told = TracingOptions(lists[0], lists[1], publish=lists[2], network=self.network)
         if self.engine is not None:
             return tracing_engine(chosen(self.engine, options.engines())[0], self.engine), told
-        if told != TracingOptions():
-            raise UsageError("--env, --volume, --publish and --network are only for --engine", "add --engine docker")
+        if told != TracingOptions(told.environment):
+            raise UsageError("--volume, --publish and --network are only for --engine", "add --engine docker")
         return None, told
 
     def backend(self) -> Filesystem:

@@ -109,7 +109,7 @@ def test_options_reach_the_engine(tested: EngineCase, directory: Path) -> None:
         (("--engine", "pid"), "pid cannot trace what runs in its containers"),
         (("--engine", "oci"), "oci cannot trace what runs in its containers"),
         (("--engine", "none"), "unknown engine 'none'"),
-        (("--env", "A=1"), "are only for --engine"),
+        (("--publish", "80:80"), "are only for --engine"),
         (("--engine", "docker", "--network", "no-such-network"), "docker refused: "),
     ],
 )

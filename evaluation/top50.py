@@ -1,0 +1,219 @@
+"""The evaluation: each image slimmed as a user would, then judged by what nobody asked while it was traced."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+from cntr_slimmer.report.schema import File, Finding, Report
+
+from cntr_core.errors import CntrError
+
+from .cache import QUIETLY, Cache
+from .children import Children
+from .machine import machine
+from .manifest import Entry, probes
+from .results import Kept, Pieces, Result, Rule, Step
+
+_CNTR = os.path.join(os.path.dirname(sys.executable), "cntr")
+_SLIM, _FAT = "slim:latest", "fat:latest"
+_LARGEST = 25
+
+
+class Failed(Exception):
+    """There is nothing to judge; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How images are slimmed: driven by the workload `probe`, with the profile `keep` (empty for cntr's default), in a
+    container of `engine` (empty for cntr's own)."""
+
+    probe: str = "broad"
+    keep: str = ""
+    engine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where images come from."""
+
+    cache: Cache
+    name: str = "local"
+
+    def reference(self, entry: Entry) -> str:
+        """The image, as cntr takes it."""
+        return self.cache.image(entry)
+
+    def fetch(self, entry: Entry, children: Children) -> None:
+        """:raises Failed: it cannot be made."""
+        if not self.cache.build(entry, children.run):
+            raise Failed(f"it cannot be built: see {self.cache.log(entry, 'build')}")
+
+    def digest(self, entry: Entry) -> str:
+        """The manifest's; empty where the image is not here yet."""
+        index = os.path.join(self.reference(entry), "index.json")
+        if not os.path.exists(index):
+            return ""
+        with open(index, encoding="utf-8") as file:
+            return str(json.load(file)["manifests"][0]["digest"])
+
+
+class Evaluation:
+    """Slims images from `source` in one `way`. Pairs are made in `directory`, and stay there if `keep_pairs`."""
+
+    def __init__(self, source: Source, way: Way, children: Children, directory: str, keep_pairs: bool) -> None:
+        self._source = source
+        self._cache = source.cache
+        self._way = way
+        self._children = children
+        self._directory = directory
+        self._keep_pairs = keep_pairs
+
+    def blank(self, entry: Entry) -> Result:
+        """What is known of a result before anything is done."""
+        return Result(
+            name=entry.name,
+            kind=entry.kind,
+            origin=entry.origin,
+            official=entry.official,
+            software=entry.software,
+            source=self._source.name,
+            engine=self._way.engine,
+            keep=self._way.keep or "balanced",
+            probe=self._way.probe,
+            machine=machine(),
+            started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            digest=self._source.digest(entry),
+            workload=workload(entry),
+        )
+
+    def evaluate(self, entry: Entry) -> Result:
+        """One image from beginning to end; what goes wrong is the result's error.
+
+        :raises Interrupted: this program is to end.
+        """
+        place = os.path.join(self._directory, entry.name)
+        shutil.rmtree(place, ignore_errors=True)
+        os.makedirs(place)
+        try:
+            return self._evaluated(entry, place)
+        finally:
+            if not self._keep_pairs:
+                shutil.rmtree(place)
+
+    def _evaluated(self, entry: Entry, place: str) -> Result:
+        started = time.monotonic()
+        try:
+            self._source.fetch(entry, self._children)
+        except Failed as error:
+            return replace(self.blank(entry), error=str(error))
+        result = replace(self.blank(entry), seconds={"build": _since(started)})
+        try:
+            report = self._slimmed(entry, place)
+            result = with_report(result, report, _since(started) - result.seconds["build"])
+            if not report.ok:
+                raise Failed(report.trouble)
+            return self._judged(entry, place, result)
+        except Failed as error:
+            return replace(result, error=str(error))
+
+    def _slimmed(self, entry: Entry, place: str) -> Report:
+        """:raises Failed: there is no report, and so no slim image."""
+        log = self._cache.log(entry, "slim")
+        line = slim_line(entry, self._source.reference(entry), place, self._way, self._cache.scripts)
+        code = self._children.run([*QUIETLY, _CNTR, *line], log)
+        try:
+            with open(os.path.join(place, "report/report.json"), "rb") as file:
+                return Report.from_json(json.load(file))
+        except (OSError, ValueError, CntrError):
+            raise Failed(f"cntr slim ended with code {code}: {_last_words(log)}") from None
+
+    def _judged(self, entry: Entry, place: str, result: Result) -> Result:
+        """:raises Failed: it could not be judged to the end."""
+        output, log = os.path.join(place, "judged"), self._cache.log(entry, "judge")
+        pair = os.path.join(place, "pair")
+        line = [sys.executable, "-m", "evaluation", "judge", entry.name, self._source.reference(entry)]
+        line += [f"{pair}:{_SLIM}", f"{pair}:{_FAT}", self._cache.scripts]
+        code = self._children.run([*QUIETLY, *line], log, output)
+        with open(output, encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+        steps = tuple(msgspec.convert(line["step"], Step) for line in lines if "step" in line)
+        result = replace(result, steps=steps)
+        if code or not lines or "joined" not in lines[-1]:
+            return replace(result, error=f"the judge ended with code {code}: {_last_words(log)}")
+        told = lines[-1]
+        seconds = {**result.seconds, **told["seconds"]}
+        return replace(result, joined=told["joined"], differences=tuple(told["differences"]), seconds=seconds)
+
+
+def slim_line(entry: Entry, image: str, place: str, way: Way, scripts: str) -> list[str]:
+    """The words of ``cntr slim``."""
+    steps = entry.minimal if way.probe == "minimal" else (*entry.minimal, *entry.broad)
+    line = ["slim", image, "--output", f"{place}/pair/", "--report", f"{place}/report", "--compression", "none"]
+    line += ["--slim-name", _SLIM, "--fat-name", _FAT, "--timeout", f"{2 * entry.seconds + 60:g}"]
+    line += ["--stop-timeout", f"{entry.stop_seconds:g}"]
+    line += [f"--env={name}={value}" for name, value in entry.env.items()]
+    line += [f"--probe={probe}" for probe in probes(steps, scripts)]
+    line += [f"--keep={way.keep}"] if way.keep else []
+    line += [f"--engine={way.engine}"] if way.engine else []
+    return [*line, *(("--", *entry.command) if entry.command else ())]
+
+
+def workload(entry: Entry) -> str:
+    """A digest of all steps, and of how the containers start in which they are asked."""
+    variants = [(variant.name, *map(repr, (variant.env, variant.command, variant.check))) for variant in entry.variants]
+    words = repr((entry.minimal, entry.broad, entry.check, entry.env, entry.command, variants))
+    return hashlib.sha256(words.encode()).hexdigest()[:12]
+
+
+def with_report(result: Result, report: Report, seconds: float) -> Result:
+    """The result with the figures of cntr's report; `seconds` is the time of the whole command."""
+    sizes = Pieces(sum(layer.tar for layer in report.layers), sum(layer.slim_tar for layer in report.layers))
+    phases = {("run" if name == "trace" else name): round(value, 1) for name, value in report.phases.items()}
+    others = round(max(0.0, seconds - sum(report.phases.values())), 1)
+    packages = [package for package in report.packages if package.files]
+    return replace(
+        result,
+        digest=report.digest,
+        bytes=sizes,
+        files=Pieces(report.content.files, report.content.kept_files),
+        packages=Pieces(len(packages), sum(not package.gone for package in packages)),
+        setuid=_found(report.findings, "setuid"),
+        shells=_found(report.findings, "shell"),
+        reduction=round(1 - sizes.slim / sizes.original, 4) if sizes.original else 0.0,
+        verified=report.verified and report.ok,
+        repairs=len(report.repairs),
+        seconds={**result.seconds, **phases, "save": others},
+        rules={rule.name: Rule(rule.files, rule.bytes) for rule in report.rules},
+        largest=tuple(_largest(report.files)),
+    )
+
+
+def _found(findings: Sequence[Finding], kind: str) -> Pieces:
+    found = [finding.kept for finding in findings if finding.kind == kind]
+    return Pieces(len(found), sum(found))
+
+
+def _largest(files: Sequence[File]) -> Iterator[Kept]:
+    kept = sorted((file for file in files if file.kept and file.counts), key=lambda file: (-file.bytes, file.path))
+    for file in kept[:_LARGEST]:
+        yield Kept(file.path, file.bytes, file.rule, file.because)
+
+
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 1)
+
+
+def _last_words(log: str) -> str:
+    with open(log, encoding="utf-8", errors="replace") as file:
+        lines = [line.strip() for line in file if line.strip()]
+    return " / ".join(lines[-3:])
