@@ -116,6 +116,10 @@ class TracingEngine(ABC):
         """See :meth:`Engine.import_image`."""
 
     @abstractmethod
+    def image_names(self) -> Iterable[str]:
+        """The names of all images, each as :meth:`remove_image` takes it."""
+
+    @abstractmethod
     def remove_image(self, name: str) -> None:
         """Take the name `name` from its image, which goes with its last name; nothing happens where it is unknown.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -21,6 +23,8 @@ from cntr_core.labels import RUN
 _log = logging.getLogger(__name__)
 
 _NOTE = "process"
+_SEPARATOR = "_"
+_IMAGE = re.compile(rf"(?:[^/]+/)*cntr-run-[0-9a-f]{{32}}:([0-9a-f-]+(?:{_SEPARATOR}\d+){{3}})")
 _PATIENCE = 10.0
 """Seconds that an engine which does not answer is asked again."""
 _FLIGHT = 0.6
@@ -82,7 +86,7 @@ def leave_image(engine: TracingEngine, name: str) -> None:
         engine.remove_image(name)
     except CntrError as refused:
         hint = error.hint if isinstance(error, CntrError) else ""
-        hint = f"{hint}; " * bool(hint) + f"remove the image: {engine.name} rmi {name}"
+        hint = f"{hint}; " * bool(hint) + f"the next run with --engine {engine.name} removes it"
         raise _left(error or refused, f"the image {name} is left in {engine.name}", hint) from error
 
 
@@ -96,15 +100,24 @@ def maker() -> str:
     return f"{boot_id()} {os.stat('/proc/self/ns/pid').st_ino} {os.getpid()} {start_time(os.getpid())}"
 
 
+def new_image_name() -> str:
+    """A name for an image that a run takes into an engine. Its tag has the :func:`maker`: a label would change it."""
+    return f"cntr-run-{uuid.uuid4().hex}:{maker().replace(' ', _SEPARATOR)}"
+
+
 def remove_orphans(engine: TracingEngine) -> None:
-    """Remove the containers that runs left in `engine` whose makers are dead. Those of others, and of other machines
-    and PID namespaces, of which nobody here can tell, stay."""
+    """Remove the containers and images that runs left in `engine` whose makers are dead. Those of others, and of other
+    machines and PID namespaces, of which nobody here can tell, stay."""
     with suppress(CntrError):
         for container in engine.containers() if isinstance(engine, Engine) else ():
-            told = container.labels.get(RUN, "")
-            if told and _is_orphan(told):
+            if _is_orphan(container.labels.get(RUN, "")):
                 _log.debug("remove %s, which nobody alive has made", container.name)
                 engine.remove_traced(container.name)
+    with suppress(CntrError):
+        for name in engine.image_names():
+            if (named := _IMAGE.fullmatch(name)) and _is_orphan(named[1].replace(_SEPARATOR, " ")):
+                _log.debug("remove the image %s, which nobody alive has made", name)
+                engine.remove_image(name)
 
 
 def _is_orphan(made_by: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,7 +20,7 @@ from cntr_core.images.write.pack import pack
 from cntr_core.timing import timed
 
 from .cleanup import cleanup_process
-from .engine_leftovers import insist, leave_image
+from .engine_leftovers import insist, leave_image, new_image_name
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ def imported(engine: TracingEngine, make: Callable[[str], NewImage]) -> Iterator
 
     :raises EngineError: the engine does not take it.
     """
-    name = f"cntr-run-{uuid.uuid4().hex}:latest"
+    name = new_image_name()
     with (
         temporary_directory("cntr-import-") as (directory, lock),
         cleanup_process(lambda: _clean(engine, name, directory), needs=[lock]),

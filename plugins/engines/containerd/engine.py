@@ -104,6 +104,10 @@ class ContainerdEngine(Engine, TracingEngine):
         with self._store(_default_namespace()) as store:
             store.take(archive)
 
+    def image_names(self) -> Iterable[str]:
+        with self._store(_default_namespace()) as store:
+            return store.names()
+
     def remove_image(self, name: str) -> None:
         with self._store(_default_namespace()) as store:
             store.remove(name)

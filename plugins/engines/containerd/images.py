@@ -36,6 +36,10 @@ class Store:
     def __init__(self, space: ContainerdNamespace) -> None:
         self._space = space
 
+    def names(self) -> list[str]:
+        """The names of all."""
+        return [one.name for one in self._space.call("images.v1.Images/List", "Empty", "ListImagesResponse").images]
+
     def target(self, name: str) -> Any:
         """The descriptor of an image; None where there is none of that name, in full or as Docker shortens it."""
         for candidate in (name, full_name(name)):

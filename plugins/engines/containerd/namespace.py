@@ -33,6 +33,7 @@ _TABLE = {
     "Image": ("string name = 1", "Descriptor target = 3"),
     "ByName": ("string name = 1",),
     "OneImage": ("Image image = 1",),
+    "ListImagesResponse": ("repeated Image images = 1",),
     "DeleteImageRequest": ("string name = 1", "bool sync = 2"),
     "ByDigest": ("string digest = 1",),
     "ContentInfo": ("string digest = 1", "int64 size = 2", "map<string, string> labels = 5"),

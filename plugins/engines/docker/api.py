@@ -102,11 +102,16 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
             reason = errors[0] if errors else "it loads nothing"
             raise EngineError(f"{self.name} does not take the image: {reason}", "see the daemon's log")
 
+    def image_names(self) -> Iterable[str]:
+        with self.connected(_PATIENCE) as client:
+            return [name for image in client.images() for name in image.get("RepoTags") or ()]
+
     def remove_image(self, name: str) -> None:
         from docker.errors import ImageNotFound
 
         with self.connected(_PATIENCE) as client, suppress(ImageNotFound):
-            client.remove_image(name)
+            if _image_id(client, name):  # podman 4 calls it an error of its own (500) to remove what is unknown
+                client.remove_image(name)
 
     def create_traced(self, image: str, entry: ShimEntry) -> TracedContainer:
         from .tracing import ApiContainer

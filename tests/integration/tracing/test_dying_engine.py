@@ -53,6 +53,9 @@ class Dockerd:
     def runs(self) -> list[str]:
         return self.docker("ps", "--all", "--filter", "label=io.cntr.run", "--format", "{{.Names}}").stdout.split()
 
+    def images(self) -> list[str]:
+        return self.docker("images", "--filter", "reference=cntr-run-*", "--format", "{{.Repository}}").stdout.split()
+
 
 @pytest.fixture
 def dockerd() -> Iterator[Dockerd]:
@@ -88,10 +91,10 @@ def test_what_is_left_is_named_has_ended_and_goes_with_the_next_run(dockerd: Doc
     assert not is_alive(pid)
 
     dockerd.start()
-    assert name in dockerd.runs()
+    assert name in dockerd.runs() and dockerd.images()
     done = cntr(*line, "--probe", "exit", "--", "true", env=dockerd.env, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert dockerd.runs() == ["cntr-run-of-somebody"]
+    assert dockerd.runs() == ["cntr-run-of-somebody"] and not dockerd.images()
 
 
 def _loaded(dockerd: Dockerd, image: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cntr_slimmer.runs.engine_leftovers import new_image_name
 from cntr_slimmer.trace.observer import TraceObserver
 
 from cntr_core.engine.tracing import ShimEntry, TracingOptions
@@ -41,6 +43,30 @@ STOPSIGNAL SIGUSR1
 ENTRYPOINT ["sh", "-c"]
 CMD {json.dumps([_SCRIPT])}
 """
+
+
+def test_images_whose_makers_have_died_go_with_the_next_run(tested: EngineCase) -> None:
+    """Not those of the living, and what only looks like ours."""
+    alive, image = new_image_name(), tested.image("busybox")
+    kept = [alive, alive.replace(":", "-of-somebody:"), f"cntr-run-{'0' * 32}:latest"]
+    dead = f"cntr-run-{'1' * 32}:{alive.partition(':')[2].replace(f'_{os.getpid()}_', f'_{_dead_process()}_')}"
+    tag = ("images", "tag") if tested.name == "containerd" else ("tag",)
+    try:
+        for name in (dead, *kept):
+            tested.command(*tag, image, f"docker.io/library/{name}")
+        with tested.run(image, "sleep", "1000"):
+            assert sorted(name.rpartition("/")[2] for name in tested.tags()) == sorted(kept)
+    finally:
+        for name in (dead, *kept):
+            tested.engine.remove_image(f"docker.io/library/{name}")
+    assert tested.tags() == []
+
+
+def _dead_process() -> int:
+    """A PID that nobody has."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
 
 
 def _used(observer: TraceObserver) -> set[bytes]:
