@@ -8,7 +8,7 @@ first start needs none of them.
 
 from __future__ import annotations
 
-from importlib import import_module
+from .lazily import lazily
 
 TYPE_CHECKING = False  # typing's takes 2 ms, in which Python would answer Ctrl-C with a traceback
 
@@ -66,13 +66,6 @@ __all__ = [
     "EngineError",
 ]
 
-_MODULES = ("hookspecs", "engine", "engine.tracing", "filesystem", "rules", "types", "errors")
-
-
-def __getattr__(name: str) -> object:
-    """PEP 562."""
-    if name in __all__:
-        for module in map(import_module, (f"{__name__}.{place}" for place in _MODULES)):
-            if name in vars(module):
-                return globals().setdefault(name, vars(module)[name])
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(
+    __name__, __all__, ("hookspecs", "engine", "engine.tracing", "filesystem", "rules", "types", "errors")
+)

@@ -50,8 +50,8 @@ def cntr_register_filesystem() -> Filesystem | None:
 def cntr_register_commands(app: typer.Typer) -> None:
     """Add commands to the ``cntr`` command line.
 
-    Fires once at every start, also for ``cntr --help``: import what a command needs inside the command. `app` is the
-    root :class:`typer.Typer`.
+    Fires once at every start, also for ``cntr --help``, but not for ``attach``, ``exec`` and ``cp``: import what a
+    command needs inside the command. `app` is the root :class:`typer.Typer`.
     """
 
 

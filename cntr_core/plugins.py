@@ -20,16 +20,20 @@ from . import hookspecs
 from .engine import Engine
 from .errors import PluginError
 from .filesystem import Filesystem
-from .rules import Profile, Rule
 
 if TYPE_CHECKING:
     import typer
+
+    from .rules import Rule
 
 GROUP = "cntr"
 DISABLE = "CNTR_DISABLE_PLUGINS"
 """The variable that names plugins to leave out, with commas between."""
 
-_OURS = "cntr"
+_ENGINE, _FILESYSTEM = "cntr_register_engine", "cntr_register_filesystem"
+_COMMANDS, _RULES = "cntr_register_commands", "cntr_slim_rules"
+_OURS = ("cntr_plugins", "cntr_slimmer")
+"""The packages of the built-in plugins."""
 _NAME = re.compile("[a-z][a-z0-9_-]*")
 """What ContainerRef takes for an engine."""
 
@@ -45,15 +49,27 @@ class PluginInfo:
     failure: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Plugins:
-    """Everything that plugins offer, without duplicates, built-ins first."""
+    """Everything that plugins offer, without duplicates, built-ins first. What nobody asks for is not loaded."""
 
-    engines: tuple[Engine, ...]
-    filesystems: tuple[Filesystem, ...]
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        return tuple(_all_offered(_ENGINE, Engine, "engine").values())
+
+    def engines_for(self, name: str | None) -> tuple[Engine, ...]:
+        """Those to look in for the engine called `name`: that one alone where it is built in, else all."""
+        built_in = _built_in(name, _ENGINE) if name is not None else None
+        return self.engines if built_in is None else (built_in,)
+
+    @property
+    def filesystems(self) -> tuple[Filesystem, ...]:
+        return tuple(_all_offered(_FILESYSTEM, Filesystem, "filesystem").values())
 
     def filesystem(self, name: str) -> Filesystem:
         """The backend called `name`; :raises PluginError: there is none."""
+        built_in: Filesystem | None = _built_in(name, _FILESYSTEM)
+        if built_in is not None:
+            return built_in
         known = {filesystem.name: filesystem for filesystem in self.filesystems}
         if name not in known:
             raise PluginError(f"unknown filesystem backend '{name}'", f"choose from {', '.join(sorted(known))}")
@@ -61,49 +77,86 @@ class Plugins:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """Asked for only now: attach and list need none of them, and would wait for their imports."""
-        return _rules()
+        from .rules import Rule
+
+        return tuple(_all_offered(_RULES, Rule, "rule").values())
 
     @property
     def infos(self) -> tuple[PluginInfo, ...]:
-        _rules()
-        manager, loaded = _manager()
-        return tuple(_info(manager, plugin) for plugin in loaded)
-
-
-@dataclass(slots=True)
-class _Loaded:
-    """Working state of a plugin while all are collected."""
-
-    entry: EntryPoint
-    module: object | None
-    offers: list[str]
-    failure: str
-
-    @property
-    def distribution(self) -> str:
-        return self.entry.dist.name if self.entry.dist else "unknown"
+        _ = self.engines, self.filesystems, self.rules  # which notes who offers them
+        return tuple(_info(plugin) for plugin in _plugins())
 
 
 @functools.cache
-def _manager() -> tuple[pluggy.PluginManager, tuple[_Loaded, ...]]:
+def load() -> Plugins:
+    """What plugins offer; each is asked once in the life of the process."""
+    return Plugins()
+
+
+class _Plugin:
+    """One plugin: loaded when it is first asked for something, and asked for each thing once."""
+
+    def __init__(self, manager: pluggy.PluginManager, entry: EntryPoint) -> None:
+        self.entry = entry
+        self.is_ours = entry.module.partition(".")[0] in _OURS  # a distribution's name is slow to find out
+        self.offers: list[str] = []
+        self.failure = ""
+        self._manager = manager
+        self._module: object | None = None
+        self._is_loaded = False
+        self._offered: dict[str, list[Any]] = {}
+
+    def _load(self) -> None:
+        name = self.entry.name
+        try:
+            module = self.entry.load()
+            if self._manager.has_plugin(name):
+                self.failure = f"another plugin is already called '{name}'"
+                return
+            self._manager.register(module, name=name)
+            self._module, self.failure = module, _unknown_hooks(self._manager, module)
+        except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
+            self.failure = f"{type(error).__name__}: {error}"
+
+    def implementations(self, hook: str) -> list[Callable[..., Any]]:
+        if not self._is_loaded:
+            self._is_loaded = True
+            self._load()
+        if self._module is None:
+            return []
+        implementations = getattr(self._manager.hook, hook).get_hookimpls()
+        return [impl.function for impl in implementations if impl.plugin is self._module]
+
+    def offered(self, hook: str) -> list[Any]:
+        """What it answers to `hook`, one thing each."""
+        if hook not in self._offered:
+            answers = [self._call(hook, function) for function in self.implementations(hook)]
+            self._offered[hook] = [each for answer in answers if answer is not None for each in _several(hook, answer)]
+        return self._offered[hook]
+
+    def _call(self, hook: str, function: Callable[..., Any], *arguments: object) -> Any:
+        try:
+            return function(*arguments)
+        except (Exception, SystemExit) as error:
+            self.failure = f"{hook}: {type(error).__name__}: {error}"
+            return None
+
+    def add_commands(self, app: typer.Typer) -> None:
+        for function in self.implementations(_COMMANDS):
+            self._call(_COMMANDS, function, app)
+
+
+def _several(hook: str, answer: Any) -> Sequence[Any]:
+    return answer if hook == _RULES and isinstance(answer, Sequence) else [answer]
+
+
+@functools.cache
+def _plugins() -> tuple[_Plugin, ...]:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
-    found = [e for e in entry_points(group=GROUP) if e.name not in disabled]
-    found.sort(key=lambda e: (e.dist is None or e.dist.name != _OURS, e.name))
-    return manager, tuple(_load(manager, entry) for entry in found)
-
-
-def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> _Loaded:
-    try:
-        module = entry.load()
-        if manager.has_plugin(entry.name):
-            return _Loaded(entry, None, [], f"another plugin is already called '{entry.name}'")
-        manager.register(module, name=entry.name)
-        return _Loaded(entry, module, [], _unknown_hooks(manager, module))
-    except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
-        return _Loaded(entry, None, [], f"{type(error).__name__}: {error}")
+    found = [_Plugin(manager, entry) for entry in entry_points(group=GROUP) if entry.name not in disabled]
+    return tuple(sorted(found, key=lambda plugin: (not plugin.is_ours, plugin.entry.name)))
 
 
 def _unknown_hooks(manager: pluggy.PluginManager, module: object) -> str:
@@ -114,51 +167,34 @@ def _unknown_hooks(manager: pluggy.PluginManager, module: object) -> str:
 
 
 @functools.cache
-def load() -> Plugins:
-    """Ask every plugin for engines and filesystems, once in the life of the process."""
-    manager, loaded = _manager()
-    engines: dict[str, Engine] = {}
-    filesystems: dict[str, Filesystem] = {}
-    for plugin in loaded:
-        for engine in _offered(manager, plugin, "cntr_register_engine"):
-            _add(plugin, engine, engines, Engine, "engine")
-        for filesystem in _offered(manager, plugin, "cntr_register_filesystem"):
-            _add(plugin, filesystem, filesystems, Filesystem, "filesystem")
-    return Plugins(tuple(engines.values()), tuple(filesystems.values()))
+def _all_offered(hook: str, kind: type[Any], word: str) -> dict[str, Any]:
+    """By name, what all plugins answer to `hook`; a `word` for people says what it should be."""
+    known: dict[str, Any] = {}
+    for plugin in _plugins():
+        for offer in plugin.offered(hook):
+            _add(plugin, offer, known, kind, word)
+    return known
 
 
-@functools.cache
-def _rules() -> tuple[Rule, ...]:
-    manager, loaded = _manager()
-    rules: dict[str, Rule] = {}
-    for plugin in loaded:
-        for offer in _offered(manager, plugin, "cntr_slim_rules"):
-            for rule in offer if isinstance(offer, Sequence) else [offer]:
-                _add(plugin, rule, rules, Rule, "rule")
-    return tuple(rules.values())
+def _built_in(name: str, hook: str) -> Any:
+    """What the built-in plugin called `name` answers to `hook`, where it has that name itself: it would come before
+    whatever another plugin calls so. None where there is none."""
+    own = [plugin for plugin in _plugins() if plugin.is_ours and plugin.entry.name == name]
+    return next((offer for plugin in own for offer in plugin.offered(hook) if offer.name == name), None)
 
 
-def _info(manager: pluggy.PluginManager, plugin: _Loaded) -> PluginInfo:
+def _info(plugin: _Plugin) -> PluginInfo:
+    distribution = plugin.entry.dist
     return PluginInfo(
         name=plugin.entry.name,
-        distribution=plugin.distribution,
-        version=plugin.entry.dist.version if plugin.entry.dist else "",
-        offers=(*plugin.offers, *_commands(manager, plugin)),
+        distribution=distribution.name if distribution else "unknown",
+        version=distribution.version if distribution else "",
+        offers=(*plugin.offers, *(("commands",) if plugin.implementations(_COMMANDS) else ())),
         failure=plugin.failure,
     )
 
 
-def _offered(manager: pluggy.PluginManager, plugin: _Loaded, hook: str) -> list[Any]:
-    offers = []
-    for function in _implementations(manager, plugin, hook):
-        try:
-            offers.append(function())
-        except (Exception, SystemExit) as error:
-            plugin.failure = f"{hook}: {type(error).__name__}: {error}"
-    return [offer for offer in offers if offer is not None]
-
-
-def _add(plugin: _Loaded, offer: Any, known: dict[str, Any], kind: type[object], word: str) -> None:
+def _add(plugin: _Plugin, offer: Any, known: dict[str, Any], kind: type[Any], word: str) -> None:
     """Take an offer in, unless it is no `kind` or its name is taken."""
     name = str(getattr(offer, "name", ""))
     if not isinstance(offer, kind):
@@ -167,30 +203,23 @@ def _add(plugin: _Loaded, offer: Any, known: dict[str, Any], kind: type[object],
         plugin.failure = f"the {word} name '{name}' is not made of lower-case letters, digits, dashes"
     elif name in known:
         plugin.failure = f"the {word} '{name}' exists already"
-    elif isinstance(offer, Rule) and offer.profile not in tuple(Profile):
-        plugin.failure = f"the rule '{name}' has the profile '{offer.profile}', which is none of {', '.join(Profile)}"
+    elif word == "rule" and (problem := _unknown_profile(offer)):
+        plugin.failure = problem
     else:
         known[name] = offer
         plugin.offers.append(f"{word} {name}")
 
 
-def _implementations(manager: pluggy.PluginManager, plugin: _Loaded, hook: str) -> list[Callable[..., Any]]:
-    if plugin.module is None:
-        return []
-    implementations = getattr(manager.hook, hook).get_hookimpls()
-    return [impl.function for impl in implementations if impl.plugin is plugin.module]
+def _unknown_profile(rule: Rule) -> str:
+    """What is wrong with the profile of `rule`, if anything is."""
+    from .rules import Profile
 
-
-def _commands(manager: pluggy.PluginManager, plugin: _Loaded) -> tuple[str, ...]:
-    return ("commands",) if _implementations(manager, plugin, "cntr_register_commands") else ()
+    if rule.profile in tuple(Profile):
+        return ""
+    return f"the rule '{rule.name}' has the profile '{rule.profile}', which is none of {', '.join(Profile)}"
 
 
 def register_commands(app: typer.Typer) -> None:
     """Let every plugin add its commands; one that fails is left out, and reported by ``cntr plugins``."""
-    manager, loaded = _manager()
-    for plugin in loaded:
-        for function in _implementations(manager, plugin, "cntr_register_commands"):
-            try:
-                function(app)
-            except (Exception, SystemExit) as error:
-                plugin.failure = f"cntr_register_commands: {type(error).__name__}: {error}"
+    for plugin in _plugins():
+        plugin.add_commands(app)

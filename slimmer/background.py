@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
-from cntr_core.kernel.child import ForkedCall
-from cntr_core.kernel.process import set_pdeathsig
+from cntr_core.kernel.child import ForkedCall, die_with
 
 T = TypeVar("T")
 
@@ -17,7 +18,7 @@ class Background(ForkedCall[T]):
     """A call in a forked process."""
 
     def __init__(self, call: Callable[[], T]) -> None:
-        super().__init__(call, _settle)
+        super().__init__(call, partial(_settle, os.getpid()))
 
     def result(self) -> T:
         """What the call gave, when it is done; what it raised is raised here.
@@ -37,8 +38,8 @@ def background(call: Callable[[], T]) -> Iterator[Background[T]]:
         work.close()
 
 
-def _settle() -> None:
-    set_pdeathsig(signal.SIGKILL)
+def _settle(parent: int) -> None:
+    die_with(parent, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     for number in (signal.SIGTERM, signal.SIGHUP):  # the parent's handlers would lead back into its code
         signal.signal(number, signal.SIG_DFL)

@@ -241,6 +241,7 @@ class _Slimmer:
             self._config,
             selection.files,
             directory,
+            hollow=selection.hollow,
             fat_name=self._request.fat_name,
             squash=self._request.squash,
             progress=self._shown.counting("splitting", sum(tar.size for tar in self._layers.tars)),

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import posixpath
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cntr_core.errors import ImageError, UsageError
 from cntr_core.images import ImageConfig
 from cntr_core.images.tar.members import Kind
 from cntr_core.images.tree.layers import OpenLayers
-from cntr_core.images.tree.tree import Directory, File
+from cntr_core.images.tree.tree import Directory, File, Name
 from cntr_core.rules import ImageView, Profile, Rule, RuleContext
 
+from .hollow import hollow_directories
 from .probes.defaults import health_check
 from .rules import closure
 from .rules.package import WholePackages, read_packages
 from .rules.paths import Exclusion, PathPatterns, Paths, check_patterns
+from .rules.python import Python
 from .trace.record import AccessTrace
 
 _log = logging.getLogger(__name__)
@@ -53,14 +56,16 @@ class SelectionOptions:
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The files to keep, and why, by real paths. `unmatched` are patterns of the user that nothing fits; `left_out` is
-    what a rule would keep but for its limit, and `limits` has the limits of the rules that were asked. `profile` is the
-    user's, and `profiles` has the lowest that has each rule."""
+    what a rule would keep but for its limit, and directories that would mislead if they were empty; `hollow` has the
+    inode numbers of these. `limits` has the limits of the rules that were asked. `profile` is the user's, and
+    `profiles` has for each rule the lowest that has it."""
 
     files: tuple[File, ...]
     reasons: Mapping[bytes, closure.Reason]
     unmatched: tuple[str, ...] = field(default=())
     left_out: Mapping[bytes, closure.Reason] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
+    hollow: frozenset[int] = frozenset()
     profile: Profile = Profile.BALANCED
     profiles: Mapping[str, Profile] = field(default_factory=dict)
 
@@ -106,12 +111,22 @@ def choose(
     asked = _rules_to_ask(view, rules, options, include)
     _log.debug("%d files used; asking %s", len(used), ", ".join(rule.name for rule in asked))
     found, left_out = closure.close(_context(layers, config, trace, kept), asked, excluded=excluded)
-    reasons = {**_directory_links(layers, excluded), **found, **reasons}
-    files = {file.ino: file for path in sorted({*reasons, *kept}) if (file := _file(layers, path)) is not None}
+    files = _files(layers, {*found, *reasons, *kept})
+    hollow = _hollow(layers, config, files)
+    links = _directory_links(layers, excluded, hollow)
     unmatched = [pattern for patterns in (include, exclude, preserve) for pattern in patterns.unmatched()]
     limits = {rule.name: rule.limit for rule in asked if rule.limit is not None}
     profiles = {rule.name: rule.profile for rule in rules}
-    return Selection(tuple(files.values()), reasons, tuple(unmatched), left_out, limits, options.profile, profiles)
+    return Selection(
+        files=tuple({**files, **_files(layers, links)}.values()),
+        reasons={**links, **found, **reasons},
+        unmatched=tuple(unmatched),
+        left_out={**left_out, **{name.path: reason for name, reason in hollow.items()}},
+        hollow=frozenset(name.file.ino for name in hollow),
+        limits=limits,
+        profile=options.profile,
+        profiles=profiles,
+    )
 
 
 def _context(
@@ -166,6 +181,19 @@ def _file(layers: OpenLayers, path: bytes, *, follow: bool = False) -> File | No
         return None
 
 
+def _files(layers: OpenLayers, paths: Collection[bytes]) -> dict[int, File]:
+    """What is at these paths, by inode numbers."""
+    return {file.ino: file for path in sorted(paths) if (file := _file(layers, path)) is not None}
+
+
+def _hollow(layers: OpenLayers, config: ImageConfig, files: Mapping[int, File]) -> Mapping[Name, closure.Reason]:
+    """The directories without any of these files that would mislead programs; not the one where they start."""
+    kept = [name.path for file in files.values() for name in file.names]
+    working = posixpath.normpath(posixpath.join(b"/", os.fsencode(config.working_dir)))
+    found = hollow_directories(layers.tree, [*kept, working])
+    return {name: closure.Reason(Python.name, because) for name, because in found.items()}
+
+
 def _uses(trace: AccessTrace, used: Mapping[bytes, object]) -> Iterable[tuple[bytes, str]]:
     """For each path what was done to it that tells most, by whom, and when."""
     best: dict[bytes, tuple[int, str]] = {}
@@ -193,9 +221,14 @@ def _last(layers: OpenLayers, count: int, excluded: Callable[[bytes], bool]) -> 
     return {file.path: reason for file in files if not excluded(file.path)}
 
 
-def _directory_links(layers: OpenLayers, excluded: Callable[[bytes], bool]) -> Mapping[bytes, closure.Reason]:
+def _directory_links(
+    layers: OpenLayers, excluded: Callable[[bytes], bool], hollow: Collection[Name]
+) -> Mapping[bytes, closure.Reason]:
+    """The links to directories that stay, as far as they are in such."""
+    gone = {name.file for name in hollow}
     links = (file for file in layers.tree.files() if file.entry.kind is Kind.SYMLINK and not excluded(file.path))
-    return {link.path: SKELETON for link in links if isinstance(_file(layers, link.path, follow=True), Directory)}
+    found = {link.path: _file(layers, link.path, follow=True) for link in links if link.names[0].parent not in gone}
+    return {path: SKELETON for path, file in found.items() if isinstance(file, Directory) and file not in gone}
 
 
 def count(files: Iterable[File]) -> tuple[int, int]:

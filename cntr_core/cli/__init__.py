@@ -16,7 +16,7 @@ _ENTERING = ("attach", "exec", "cp")
 def main() -> None:
     """Entry point of the ``cntr`` program. Does not return."""
     _reset_signals()
-    if next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _ENTERING:
+    if command_word() in _ENTERING:
         from .protect import run_read_only
 
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Python would show where it stands in its start
@@ -25,6 +25,11 @@ def main() -> None:
     from .app import main as run
 
     run()
+
+
+def command_word() -> str:
+    """The command of the call: its first word that is no option, for those before it take no values."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
 
 
 def _reset_signals() -> None:

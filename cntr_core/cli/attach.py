@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     from ..types import ContainerProcess
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("attach", cls=MayWait)(expanded(attach))
-    app.command("exec", cls=MayWait)(expanded(execute))
+def register(app: typer.Typer, only: str = "") -> None:
+    """Add the commands, or the one that is called `only`."""
+    for name, function in (("attach", attach), ("exec", execute)):
+        if only in ("", name):
+            app.command(name, cls=MayWait)(expanded(function))
 
 
 def attach(
@@ -66,12 +67,12 @@ def attach(
         return _attach_via_kubectl(container, words, session)
     options = replace(_options(tools, inside, session, command), terminal=terminal)
 
-    def work(engines: Sequence[Engine], process: ContainerProcess) -> int:
-        return _attach(process, options, engines, session.dry_run)
+    def work(_: Sequence[Engine], process: ContainerProcess) -> int:
+        return _attach(process, options, session.dry_run)
 
     if session.image or session.stopped:
         session.check()
-        return in_throwaway(container, options, lambda p, o, e: _attach(p, o, e, session.dry_run), image=session.image)
+        return in_throwaway(container, options, lambda p, o, _: _attach(p, o, session.dry_run), image=session.image)
     return on_container(container, session.wait, work, _import_session, paused=inside.no_cgroup)
 
 
@@ -91,11 +92,13 @@ def _options(tools: Tools, inside: Inside, session: Session, command: list[str] 
     )
 
 
-def _attach(process: ContainerProcess, options: SessionOptions, engines: Sequence[Engine], dry_run: bool) -> int:
+def _attach(process: ContainerProcess, options: SessionOptions, dry_run: bool) -> int:
     from ..plugins import load
     from ..session import attach, describe_attach
 
-    backend = chosen_backend(load(), options)
+    plugins = load()
+    backend = chosen_backend(plugins, options)
+    engines = () if options.tools == "host" and options.fat is None else plugins.engines
     if dry_run:
         output.print_lines(describe_attach(process, options, engines, backend))
         return 0

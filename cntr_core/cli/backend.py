@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import KernelFeatureMissing
+from ..errors import KernelFeatureMissing, PluginError
 from . import output
 
 if TYPE_CHECKING:
@@ -29,22 +30,25 @@ def chosen_backend(plugins: Plugins, options: SessionOptions) -> Filesystem:
     """
     if options.filesystem != AUTO:
         return plugins.filesystem(options.filesystem)
-    candidates = _candidates(plugins.filesystems, options)
+    fastest: Filesystem | None = None
     lacking: list[str] = []
-    for backend in candidates:
+    for backend in _candidates(plugins, options):
+        fastest = fastest or backend
         missing = backend.missing()
         if not missing:
             if lacking:
                 output.say(f"using the filesystem backend {backend.name}, for {' and '.join(lacking)}")
             return backend
         lacking.append(f"{backend.name} lacks {missing[0].what}")
-    if not candidates:
+    if fastest is None:
         raise KernelFeatureMissing("no filesystem backend is installed", "run cntr plugins")
-    return candidates[0]
+    return fastest
 
 
-def _candidates(backends: Sequence[Filesystem], options: SessionOptions) -> list[Filesystem]:
-    known = {backend.name: backend for backend in backends}
+def _candidates(plugins: Plugins, options: SessionOptions) -> Iterator[Filesystem]:
+    """The installed ones, the fastest first."""
     shows_image = options.tools.startswith("image:") and options.fat is None and not options.rw_tools
     names = [*_FASTEST_FIRST, *([_OUTLIVING] if shows_image else [])]
-    return [known[name] for name in names if name in known]
+    for name in names:
+        with suppress(PluginError):
+            yield plugins.filesystem(name)

@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -20,7 +20,6 @@ from .completion import complete_container
 
 if TYPE_CHECKING:
     from ..copying import Summary
-    from ..engine import Engine
     from ..types import ContainerProcess
 
 _MOST_SHOWN = 10
@@ -147,23 +146,22 @@ def _copied(origin: Side, target: Side, options: object, progress: _Progress) ->
 
 def _resolve(side: Side) -> tuple[ContainerProcess, bytes]:
     """The process of the container, and the path in it."""
-    from ..plugins import load
-
-    engines = load().engines
     try:
-        return _process(side, engines)
+        return _process(side)
     except ContainerNotFound as error:
         for other in side.longer():
             with contextlib.suppress(ContainerNotFound):
-                return _process(other, engines)
+                return _process(other)
         raise error from None
 
 
-def _process(side: Side, engines: Sequence[Engine]) -> tuple[ContainerProcess, bytes]:
+def _process(side: Side) -> tuple[ContainerProcess, bytes]:
     from ..engine import find, running_process
+    from ..plugins import load
 
     assert side.container is not None
-    found = find(ContainerRef.parse(side.container), engines, meanwhile=_import_copying)
+    ref = ContainerRef.parse(side.container)
+    found = find(ref, load().engines_for(ref.engine), meanwhile=_import_copying)
     return running_process(found, paused=True), os.fsencode(side.path)
 
 

@@ -49,7 +49,7 @@ def _listed(everything: bool, engine: str | None) -> list[Container]:
     from ..plugins import load
     from ..types import ContainerState
 
-    listing = list_containers(chosen(engine, load().engines))
+    listing = list_containers(chosen(engine, load().engines_for(engine)))
     if engine is not None and listing.failures:
         assert listing.failures[0].error is not None
         raise listing.failures[0].error

@@ -79,7 +79,7 @@ def on_container(
 
     end_by_signals()
     limit, ref = None if wait is None else _seconds(wait), ContainerRef.parse(name)
-    engines = load().engines
+    engines = load().engines_for(ref.engine)
     if limit is None:
         return work(engines, resolve(ref, engines, meanwhile=meanwhile, paused=paused))
     until = time.monotonic() + limit

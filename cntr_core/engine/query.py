@@ -108,12 +108,17 @@ class _Worker(ForkedCall[T]):
 
 def _settle(parent: int) -> None:
     os.setpgid(0, 0)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    die_with(parent, signal.SIGKILL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _end_group)
+    die_with(parent, signal.SIGTERM)
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
+
+
+def _end_group(_number: int, _frame: object) -> None:
+    """What an engine has started would go on by itself, when the caller was killed and so ends nobody."""
+    os.killpg(0, signal.SIGKILL)
 
 
 def _checked(engine: Engine, question: Callable[[Engine], T]) -> T:

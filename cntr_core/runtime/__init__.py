@@ -1,14 +1,26 @@
 """Containers of our own: from an image's configuration and a root directory to a process, by an OCI runtime."""
 
-from .bundle import BundleRequest, stop_signal, write_bundle
-from .config_json import ContainerSpec, RuntimeOptions, arguments
-from .confinement import Confinement, LimitWatch
-from .runtime import Runtime, Streams, find_runtime, known_names, need_runtime
+from __future__ import annotations
+
+from ..lazily import lazily
+
+TYPE_CHECKING = False  # as in cntr_core/__init__.py
+
+if TYPE_CHECKING:
+    from .bundle import BundleRequest, stop_signal, write_bundle
+    from .collector import Collector
+    from .config_json import ContainerSpec, RuntimeOptions, arguments
+    from .confinement import Confinement, LimitWatch
+    from .log import LARGEST_LOG, Log
+    from .runtime import Runtime, Streams, find_runtime, known_names, need_runtime
 
 __all__ = [
+    "LARGEST_LOG",
     "BundleRequest",
+    "Collector",
     "Confinement",
     "LimitWatch",
+    "Log",
     "Runtime",
     "Streams",
     "ContainerSpec",
@@ -20,3 +32,6 @@ __all__ = [
     "stop_signal",
     "write_bundle",
 ]
+
+# A session needs the package for its seccomp filter alone, which knows no bundle and no image.
+__getattr__ = lazily(__name__, __all__, ("config_json", "confinement", "runtime", "bundle", "log", "collector"))

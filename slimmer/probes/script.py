@@ -7,9 +7,9 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 
-from cntr_core.kernel.child import shell_code
-from cntr_core.kernel.process import set_pdeathsig
+from cntr_core.kernel.child import die_with, shell_code
 from cntr_core.kernel.procfs import open_process, read_children
 from cntr_core.kernel.syscall import owned
 
@@ -49,7 +49,7 @@ def _run(file: str, environment: Mapping[str, str], seconds: float, output: int)
             stderr=output,
             env={**os.environ, **environment},
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # this process has one thread
+            preexec_fn=partial(die_with, os.getpid(), signal.SIGKILL),  # this process has one thread
         )
     except OSError as error:
         raise NoAnswer(f"{file} cannot be run: {error.strerror}") from error
@@ -68,7 +68,3 @@ def _kill_children() -> None:
             for child in children:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
-
-
-def _die_with_parent() -> None:
-    set_pdeathsig(signal.SIGKILL)

@@ -13,7 +13,7 @@ from ..selection import Selection
 from . import schema
 from .text import shown, words
 
-_SKELETON = Reason("directories", "every directory stays, with its owner and mode")
+_SKELETON = Reason("directories", "directories stay, with owner and mode")
 _PLACE = Reason("split", "the layers need it to put kept files where they belong")
 
 
@@ -44,8 +44,10 @@ def _why_not(path: bytes, used: Mapping[bytes, object], selection: Selection) ->
 
 
 def _kept(name: Name, result: Slimmed) -> bool:
-    """A directory that no member describes is in both halves."""
-    return name.number == NO_MEMBER or name.number in result.pair.members[name.layer]
+    """A directory that no member describes is in both halves, unless the selection leaves it out."""
+    if name.number == NO_MEMBER:
+        return name.file.ino not in result.selection.hollow
+    return name.number in result.pair.members[name.layer]
 
 
 def _reason(name: Name, path: bytes, reasons: Mapping[bytes, Reason]) -> Reason:

@@ -21,6 +21,11 @@ _INTERPRETER = re.compile(rb"(lib)?python(?P<major>\d)\.(?P<minor>\d+)t?(\.so.*)
 _METADATA = (b"METADATA", b"PKG-INFO", b"RECORD", b"entry_points.txt", b"top_level.txt")
 
 
+def is_init(name: bytes) -> bool:
+    """Whether a file of this name makes its directory a package: as source, as bytecode alone, or compiled."""
+    return name.startswith(b"__init__.") and name.endswith((b".py", b".pyc", b".so"))
+
+
 class Python(Rule):
     name = "python"
     description = "Python's sources with their bytecode, settings of environments, packages' metadata."
@@ -38,6 +43,9 @@ class Python(Rule):
                 settings = posixpath.join(posixpath.dirname(directory), b"pyvenv.cfg")
                 yield Keep(settings, f"{shown(path)} belongs to this environment")
         yield from _of_sites(context)
+        if tags:
+            for directory in {*context.fresh, *map(posixpath.dirname, context.fresh)}:
+                yield from _init_of(context.image, directory)
 
 
 class PythonPackages(Rule):
@@ -75,6 +83,12 @@ def _bytecode_of(image: ImageView, path: bytes, tags: set[bytes]) -> Iterator[Ke
         match = _COMPILED.fullmatch(other)
         if match and match["stem"] == name[:-3] and (not tags or match["tag"] in tags):
             yield Keep(posixpath.join(cache, other), f"the bytecode of {shown(path)}")
+
+
+def _init_of(image: ImageView, directory: bytes) -> Iterator[Keep]:
+    """Without it the directory would be another kind of package, with nothing in it (PEP 420)."""
+    for name in filter(is_init, image.list(directory)):
+        yield Keep(posixpath.join(directory, name), f"{shown(directory)} is there, and is a Python package by it")
 
 
 def _sites(paths: Iterable[bytes]) -> dict[bytes, set[bytes]]:

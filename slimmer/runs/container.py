@@ -18,14 +18,14 @@ from cntr_core.kernel import child
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.kernel.procfs import ProcessStatus, open_process, read_status
 from cntr_core.kernel.syscall import owned
-from cntr_core.runtime import LimitWatch, Runtime, Streams
+from cntr_core.runtime import LimitWatch, Log, Runtime, Streams
 from cntr_core.timing import timed
 
 from ..probes.running import Executed
 from ..trace.observer import TraceObserver
 from ..trace.record import Phase
 from .communicate import communicated
-from .output_collector import Log, await_copied
+from .output_collector import await_copied
 
 _log = logging.getLogger(__name__)
 

@@ -27,6 +27,7 @@ from cntr_core.reasons import reason
 from cntr_core.runtime import (
     BundleRequest,
     LimitWatch,
+    Log,
     Runtime,
     RuntimeOptions,
     need_runtime,
@@ -39,7 +40,7 @@ from ..trace.observer import TraceObserver
 from ..trace.record import Phase
 from .cgroup_leftovers import remove_cgroups
 from .container import OwnContainer
-from .output_collector import Log, collected_output
+from .output_collector import collected_output
 
 _log = logging.getLogger(__name__)
 

@@ -3,76 +3,25 @@
 from __future__ import annotations
 
 import fcntl
-import mmap
 import os
 import select
 import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 
 from cntr_core.kernel.process import pidfd_open
 from cntr_core.kernel.syscall import owned
-from cntr_core.runtime import Streams
+from cntr_core.runtime import Log, Streams
 
 from .cleanup import COLLECTOR, DONE, cleanup_process
 
-LARGEST_LOG = 32 << 20
-"""Bytes of a container's output that are kept: its end. Else one that prints without end fills a disk in a second."""
 _CHUNK = 1 << 16
 _PAUSE = 0.002
 _PATIENCE = 1.0
 """Seconds of silence on pipes that somebody still holds open after the container's end."""
-
-
-class Log:
-    """What the container wrote, in the file `path`: all of it, or the last megabytes where it is more."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._fd = -1
-        self._size = 0
-        self._shared = mmap.mmap(-1, 1)  # between the collector and who reads
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether the collector has taken something that is not written yet."""
-        return bool(self._shared[0])
-
-    def take(self, pipe: int) -> bytes:
-        """Add what is in `pipe`, and give it; empty at its end."""
-        self._shared[0] = 1
-        data = os.read(pipe, _CHUNK)
-        if data:
-            self.write(data)
-        self._shared[0] = 0
-        return data
-
-    def read(self) -> bytes:
-        """What was kept so far."""
-        return _content(self._before) + _content(self.path)
-
-    def write(self, data: bytes) -> None:
-        """Add to it."""
-        if self._fd < 0 or self._size > LARGEST_LOG // 2:
-            self._begin()
-        with suppress(OSError):  # a full disk loses output, not the container
-            os.write(self._fd, data)
-        self._size += len(data)
-
-    @property
-    def _before(self) -> str:
-        return f"{self.path}.before"
-
-    def _begin(self) -> None:
-        """A new file; what was in the last one is kept, and what was before is not."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            os.replace(self.path, self._before)
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._size = 0
 
 
 @contextmanager
@@ -132,11 +81,3 @@ def _copy(log: Log, pipes: tuple[int, int], alive: int) -> bool:
                 open_pipes.remove(fd)
                 os.close(fd)
     return True
-
-
-def _content(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return b""

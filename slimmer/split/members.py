@@ -23,13 +23,49 @@ Stray = Callable[[Directory, Directory], Iterator[Name | None]]
 """Finds what a half makes otherwise than the original: the names there."""
 
 
-def slim_members(indexes: Sequence[LayerIndex], tree: Tree, kept: Collection[File]) -> list[set[int]]:
-    """The members of the slim image: those of the files in `kept`, every directory, and every whiteout."""
+def slim_members(
+    indexes: Sequence[LayerIndex], tree: Tree, kept: Collection[File], hollow: Collection[int] = ()
+) -> list[set[int]]:
+    """The members of the slim image: those of the files in `kept`, every directory, and every whiteout; but for the
+    directories whose inode numbers are `hollow`, in which nothing is kept."""
     members = skeleton(indexes)
+    left_out = [_of_directories(index, tree, hollow) for index in indexes] if hollow else []
+    for ours, theirs in zip(members, left_out, strict=False):
+        ours -= theirs
     for file in kept:
         _add(members, file)
-    wanted = {file.ino for file in kept}
-    return _complete(indexes, tree, members, _other_files, wanted)
+    due = {file.ino for file in kept} | {directory.ino for directory in _described(tree)} - set(hollow)
+    return _complete(indexes, tree, members, _other_files, due, left_out)
+
+
+def _of_directories(index: LayerIndex, tree: Tree, directories: Collection[int]) -> set[int]:
+    """The members that are one of these directories, or a directory or a whiteout in one: unpacking makes the
+    directory for them."""
+    known: dict[tuple[bytes, ...], bool] = {(): False}
+
+    def is_in(parts: tuple[bytes, ...]) -> bool:
+        if parts not in known:
+            known[parts] = is_in(parts[:-1]) or _number(tree, parts) in directories
+        return known[parts]
+
+    paths = ((number, split_path(entry.path), entry.kind) for number, entry in enumerate(index.entries))
+    return {
+        number
+        for number, parts, kind in paths
+        if (kind is Kind.DIRECTORY and is_in(parts)) or (is_whiteout(parts) and is_in(parts[:-1]))
+    }
+
+
+def _number(tree: Tree, parts: tuple[bytes, ...]) -> int | None:
+    try:
+        return tree.resolve(b"/".join(parts)).file.ino
+    except OSError:
+        return None  # a later layer took it away
+
+
+def _described(tree: Tree) -> Iterator[File]:
+    """The directories that have a member."""
+    return (file for file in tree.files() if isinstance(file, Directory) and file.number != NO_MEMBER)
 
 
 def fat_members(indexes: Sequence[LayerIndex], tree: Tree, slim: Members) -> list[set[int]]:
@@ -38,8 +74,8 @@ def fat_members(indexes: Sequence[LayerIndex], tree: Tree, slim: Members) -> lis
     members = skeleton(indexes)
     for layer, index in enumerate(indexes):
         members[layer].update(set(range(len(index.entries))) - set(slim[layer]))
-    wanted = {file.ino for file in tree.files() if file.number not in slim[file.layer]}
-    return _complete(indexes, tree, members, _other_ways, wanted)
+    due = {file.ino for file in tree.files() if file.number not in slim[file.layer]}
+    return _complete(indexes, tree, members, _other_ways, due | {directory.ino for directory in _described(tree)})
 
 
 def skeleton(indexes: Sequence[LayerIndex]) -> list[set[int]]:
@@ -61,36 +97,45 @@ def is_whiteout(parts: tuple[bytes, ...]) -> bool:
 
 
 def _complete(
-    indexes: Sequence[LayerIndex], tree: Tree, members: list[set[int]], stray: Stray, wanted: Collection[int]
+    indexes: Sequence[LayerIndex],
+    tree: Tree,
+    members: list[set[int]],
+    stray: Stray,
+    due: Collection[int],
+    left_out: Members = (),
 ) -> list[set[int]]:
-    """The members with those added that they need to make a part of the original `tree`, with every directory and the
-    files whose inode numbers are `wanted`.
+    """The members with those added that they need to make a part of the original `tree`, with the files whose inode
+    numbers are `due`.
 
-    Where the original's own do not help, a link that is gone led to one of them: then all links are added, and at last
-    everything. No tool makes such images, and they stay whole.
+    Where the original's own do not help, a link that is gone led to one of them, or a whiteout that was `left_out` hid
+    one: then these are added, then all links, and at last everything. No tool makes such images, and they stay whole.
     """
-    remedies = [_links(indexes), [set(range(len(index.entries))) for index in indexes]]
-    while wrong := _wrong(indexes, tree, members, stray, wanted):
+    remedies: list[Members] = [_links(indexes), [set(range(len(index.entries))) for index in indexes]]
+    if left_out:
+        remedies.insert(0, left_out)
+    while wrong := _wrong(indexes, tree, members, stray, due):
         before = sum(map(len, members))
         for name in filter(None, wrong):
             for place in (name, *_above(name)):
                 _add(members, place.file)
         while sum(map(len, members)) == before:
             for ours, more in zip(members, remedies.pop(0), strict=True):
-                ours |= more
+                ours.update(more)
     return members
 
 
-def _links(indexes: Sequence[LayerIndex]) -> list[set[int]]:
+def _links(indexes: Sequence[LayerIndex]) -> Members:
     """All symbolic links."""
     return [{number for number, entry in enumerate(index.entries) if entry.kind is Kind.SYMLINK} for index in indexes]
 
 
-def lost_directories(indexes: Sequence[LayerIndex], tree: Tree, members: Members) -> list[tuple[int, bytes]]:
-    """The directories that no member describes and that would not be there without what the half lacks: their layers
-    and paths, parents first."""
+def lost_directories(
+    indexes: Sequence[LayerIndex], tree: Tree, members: Members, hollow: Collection[int] = ()
+) -> list[tuple[int, bytes]]:
+    """The directories that no member describes, that would not be there without what the half lacks, and that are not
+    `hollow`: their layers and paths, parents first."""
     alone = merge(part(indexes, members))
-    lost = _lacking(alone, tree, is_implied)
+    lost = _lacking(alone, tree, lambda file: is_implied(file) and file.ino not in hollow)
     return sorted(((name.file.layer, name.path) for name in lost), key=lambda one: one[1])
 
 
@@ -109,18 +154,14 @@ def _add(members: list[set[int]], file: File) -> None:
 
 
 def _wrong(
-    indexes: Sequence[LayerIndex], tree: Tree, members: list[set[int]], stray: Stray, wanted: Collection[int]
+    indexes: Sequence[LayerIndex], tree: Tree, members: list[set[int]], stray: Stray, due: Collection[int]
 ) -> list[Name | None]:
     """The original's names where the members alone make something else, or nothing."""
     try:
         alone = merge(part(indexes, members))
     except ImageError:  # somebody's parent or target is behind a symbolic link that is not there
         return [file.names[0] for file in tree.files() if file.entry.kind is Kind.SYMLINK] or [*tree.walk()]
-    return [*stray(alone.root, tree.root), *_lacking(alone, tree, lambda file: _is_due(file, wanted))]
-
-
-def _is_due(file: File, wanted: Collection[int]) -> bool:
-    return file.ino in wanted or (isinstance(file, Directory) and file.number != NO_MEMBER)
+    return [*stray(alone.root, tree.root), *_lacking(alone, tree, lambda file: file.ino in due)]
 
 
 def _lacking(alone: Tree, tree: Tree, counts: Callable[[File], bool]) -> Iterator[Name]:

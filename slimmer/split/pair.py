@@ -49,22 +49,24 @@ def make_pair(
     kept: Collection[File],
     directory: str,
     *,
+    hollow: Collection[int] = (),
     fat_name: str = "",
     squash: bool = False,
     progress: Counter = uncounted,
 ) -> Pair:
-    """Split all layers, into files in `directory`. With `squash` the slim image has one. That both images make the
-    original again is for :func:`~..verify.check_join` to prove.
+    """Split all layers, into files in `directory`. The slim image has all directories but those whose inode numbers are
+    `hollow`; with `squash` it has one layer. That both images make the original again is for
+    :func:`~..verify.check_join` to prove.
 
     :raises ImageError: a layer is too odd to be split.
     :raises OSError: there is no room.
     """
-    slim = slim_members(layers.indexes, layers.tree, kept)
+    slim = slim_members(layers.indexes, layers.tree, kept, hollow)
     if squash:
         slim = squashed_members(layers.indexes, layers.tree, slim)
     members = slim, fat_members(layers.indexes, layers.tree, slim)
     split = _squashed if squash else _layered
-    slim_layers, fat_layers, orders = split(layers, members, directory, progress)
+    slim_layers, fat_layers, orders = split(layers, members, hollow, directory, progress)
     diff_ids = config.diff_ids or [tar.digest() for tar in layers.tars]  # a bare root has none
     layer_maps = (LayerMap(diff_id, *order) for diff_id, order in zip(diff_ids, orders, strict=True))
     split_map = SplitMap(config.raw, tuple(layer_maps), squash)
@@ -95,10 +97,12 @@ _Order = tuple[tuple[Run, ...], bytes]
 _Halves = tuple[list[PlainLayer], list[PlainLayer], list[_Order]]
 
 
-def _layered(layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Counter) -> _Halves:
+def _layered(
+    layers: OpenLayers, members: tuple[Members, Members], hollow: Collection[int], directory: str, progress: Counter
+) -> _Halves:
     """Both images of each layer, and their order in it; `members` are those of the slim and of the fat image."""
     slim, fat = members
-    lost = lost_directories(layers.indexes, layers.tree, slim)
+    lost = lost_directories(layers.indexes, layers.tree, slim, hollow)
     made: _Halves = [], [], []
     for number, (tar, index) in enumerate(zip(layers.tars, layers.indexes, strict=True)):
         with _new_half(directory, "slim", number) as ours, _new_half(directory, "fat", number) as theirs:
@@ -108,11 +112,13 @@ def _layered(layers: OpenLayers, members: tuple[Members, Members], directory: st
     return made
 
 
-def _squashed(layers: OpenLayers, members: tuple[Members, Members], directory: str, progress: Counter) -> _Halves:
+def _squashed(
+    layers: OpenLayers, members: tuple[Members, Members], hollow: Collection[int], directory: str, progress: Counter
+) -> _Halves:
     """The slim half as one layer, the fat layers of each, and the orders."""
     slim, fat = members
     one = as_one(layers.indexes, slim)
-    lost = lost_directories([one], layers.tree, [range(len(one.entries))])
+    lost = lost_directories([one], layers.tree, [range(len(one.entries))], hollow)
     made: _Halves = [], [], []
     with _new_half(directory, "slim", 0) as ours:
         for number, (tar, index) in enumerate(zip(layers.tars, layers.indexes, strict=True)):

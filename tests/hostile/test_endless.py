@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from cntr_slimmer.runs.output_collector import LARGEST_LOG
 
+from cntr_core.runtime import LARGEST_LOG
 from tests.integration.slim.conftest import MakeApp, Slim, app, slim
 from tests.support.cntr import cntr, wait_until
 from tests.unit.images.layouts import file, layout, tar
@@ -52,6 +52,28 @@ def test_the_end_of_a_log_without_end_is_kept(slim: Slim, app: MakeApp) -> None:
     _, errors = process.communicate()
     assert LARGEST_LOG // 2 < largest <= LARGEST_LOG + (1 << 20)
     assert process.returncode == 125 and b"last words" in errors
+
+
+_MUCH = "echo first words; busybox head -c 70000000 /dev/zero; truncate -s 1T /dev/stdout; echo; echo last words"
+
+
+@SLIM
+@pytest.mark.parametrize("terminal", [(), ("--tty",)], ids=["pipe", "terminal"])
+def test_the_end_of_a_log_in_the_background_is_kept(slim: Slim, app: MakeApp, terminal: tuple[str, ...]) -> None:
+    slim.environment["CNTR_STATE_DIR"] = str(slim.place / "state")
+    image = app(_MUCH, file("bin/busybox", Path("/bin/busybox").read_bytes(), mode=0o755))
+    started = slim.cntr("run", "--detach", *terminal, "--name", "box", image)
+    assert started.returncode == 0, started.stderr
+    try:
+        state = slim.place / "state/box"
+        wait_until(lambda: json.loads((state / "state.json").read_text())["exit_code"] is not None, "the end")
+        logs = [(state / name).read_bytes() for name in ("log.before", "log")]
+        assert sum(map(len, logs)) <= LARGEST_LOG + (1 << 20)
+        assert logs[1].rstrip().endswith(b"last words") and b"first words" not in logs[0]
+        for log in logs:
+            assert b" bytes of output came before this: in log.before, or gone" in log.partition(b"\n")[0]
+    finally:
+        slim.cntr("stop", "--timeout", "0", "box")
 
 
 def _size(path: Path) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.integration.slim.conftest import MakeApp, Slim, app, slim
-from tests.support.cntr import PROGRAM
+from tests.support.cntr import PROGRAM, wait_until
 from tests.unit.images.layouts import MemberSpec, directory, file, layout, tar
 
 __all__ = ["app", "slim"]
@@ -23,9 +24,14 @@ HANG = 120
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A filesystem of 256 kB with 64 inodes."""
-    place = tmp_path / "small"
+    with _tmpfs(tmp_path / "small", "size=256k,nr_inodes=64") as place:
+        yield place
+
+
+@contextmanager
+def _tmpfs(place: Path, options: str) -> Iterator[Path]:
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,nr_inodes=64", "tmpfs", str(place)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=True)
     yield place
     subprocess.run(["umount", str(place)], check=True)
 
@@ -83,6 +89,23 @@ def test_the_cache_is_full(slim: Slim, small: Path) -> None:
     _told(slim.cntr("attach", "--image", image, "--", "true"), f"{small}/cache", f"(tmpfs at {small})")
     _told(_limited(slim, 256, "attach", "--image", image, "--", "true"), f"{small}/cache", f"(tmpfs at {small})")
     assert not [path for path in small.rglob("*") if path.is_file() and path.name != ".lock"]
+
+
+def test_the_place_of_a_log_is_full(slim: Slim, app: MakeApp) -> None:
+    """A container writes more than there is room for, and goes on when there is room again."""
+    busybox = file("bin/busybox", Path("/bin/busybox").read_bytes(), mode=0o755)
+    script = "busybox head -c 12000000 /dev/zero; rm /filler; while :; do echo on; sleep 0.1; done"
+    image = app(script, busybox, file("filler", bytes(1 << 20)))
+    with _tmpfs(slim.place / "few", "size=8m") as place:
+        slim.environment["CNTR_STATE_DIR"] = str(place)
+        started = slim.cntr("run", "--detach", "--name", "box", image)
+        assert started.returncode == 0, started.stderr
+        try:
+            log = place / "box/log"
+            wait_until(lambda: log.read_bytes().endswith(b"on\n"), "room")
+            assert log.read_bytes().count(b"\ncntr: output is lost here: No space left on device\n") == 1
+        finally:
+            slim.cntr("stop", "--timeout", "0", "box")
 
 
 @pytest.mark.parametrize("members", [[LARGE], MANY], ids=["bytes", "inodes"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -394,6 +395,23 @@ def test_helpers_that_an_engine_starts_do_not_outlive_it(answers: bool, tmp_path
     with open(note) as file:
         helper = int(file.read())
     until(lambda: _gone(helper))
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
+def test_helpers_do_not_outlive_a_caller_that_is_killed(number: signal.Signals, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+
+    def start_helper() -> None:
+        helper = subprocess.Popen(["sleep", "1000"])
+        (tmp_path / "new").write_text(str(helper.pid))
+        (tmp_path / "new").rename(note)
+        helper.wait()
+
+    with child(lambda: _ask(make("starting", act=start_helper))) as caller:
+        until(note.exists)
+        helper = int(note.read_text())
+        os.kill(caller, number)
+        until(lambda: _gone(helper))
 
 
 def _gone(pid: int) -> bool:

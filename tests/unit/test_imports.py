@@ -13,6 +13,7 @@ _PACKAGES = {"cntr_core": "cntr_core", "cntr_plugins": "plugins", "cntr_slimmer"
 
 # A module imports from its own entry and from those above it here, so there is no circle. The longest prefix counts.
 _ORDER = (
+    "cntr_core.lazily",
     "cntr_core.errors",
     "cntr_core.reasons",
     "cntr_core.debugging",
@@ -41,6 +42,8 @@ _ORDER = (
     "cntr_core.runtime.confinement",
     "cntr_core.runtime.config_json",
     "cntr_core.runtime.bundle",
+    "cntr_core.runtime.log",
+    "cntr_core.runtime.collector",
     "cntr_core.runtime",
     "cntr_core.session.root_layout",
     "cntr_core.session.host_tree",

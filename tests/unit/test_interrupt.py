@@ -21,7 +21,7 @@ def forked():
     os.kill(os.getpid(), number)
     for _ in range(1000): pass
 
-def build():
+def build(_):
     def command(**_):
         end_by_signals()
         if sys.argv[2] == "fork":

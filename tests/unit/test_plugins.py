@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -244,6 +245,19 @@ def test_engines_are_asked_without_the_rules(site: Site) -> None:
     """Attach is measured in milliseconds, and needs no rule."""
     site.install("stranger", RULE.replace("    return [Mine()]", "    import os; os.abort()"))
     assert "docker" in site.engines()
+
+
+def test_who_names_an_engine_loads_no_plugin_but_that_ones(site: Site) -> None:
+    """Attach is measured in milliseconds; but an engine that a stranger has is found as ever."""
+    site.install("stranger", "import os; os.abort()")
+    refused = site.cntr("attach", "docker://there-is-no-such-container")
+    assert refused.returncode == 125, "or the stranger's plugin was imported"
+    assert site.cntr("attach", "mine://web").returncode == -signal.SIGABRT
+
+
+def test_a_plugin_cannot_take_the_place_of_attach(site: Site) -> None:
+    site.install("thief", COMMANDS.replace('"greet"', '"attach"'))
+    assert "hello" not in site.cntr("attach", "pid://0").stdout
 
 
 def test_starting_imports_no_heavy_library() -> None:

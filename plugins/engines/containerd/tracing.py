@@ -24,8 +24,7 @@ from cntr_core.images.read.blobs import spool_directory
 from cntr_core.images.temporary import locked_directory
 from cntr_core.kernel.process import pidfd_open, pidfd_send_signal
 from cntr_core.kernel.syscall import owned
-from cntr_core.reasons import reason
-from cntr_core.runtime import stop_signal
+from cntr_core.runtime import Collector, Log, stop_signal
 
 from .grpc import Refused
 from .images import Store
@@ -44,6 +43,33 @@ Connect = Callable[[], AbstractContextManager[ContainerdNamespace]]
 """Gives calls in the container's namespace, good for a block."""
 
 
+class _Output:
+    """A stream of a process of containerd's, kept in the file `path`: containerd copies what a container writes to a
+    FIFO, and a process of ours from there."""
+
+    def __init__(self, path: str) -> None:
+        self.fifo = f"{path}.fifo"
+        os.mkfifo(self.fifo, 0o600)
+        self._collector = Collector(Log(path), self.fifo)
+
+    def finish(self) -> None:
+        """Wait until all is written; containerd must have closed its end."""
+        self._collector.finish()
+
+    def read(self) -> bytes:
+        """What was kept so far; :raises EngineError: it is lost."""
+        if not os.path.exists(self.fifo):
+            raise EngineError("containerd's output is lost", "do not remove files in $TMPDIR during a run")
+        return self._collector.log.read()
+
+    def remove(self) -> None:
+        """End what is left of it, and remove the files."""
+        self._collector.finish(0)
+        for path in (self.fifo, *self._collector.log.files):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+
+
 class TaskContainer(TracedContainer):
     """The container `name`, not yet started."""
 
@@ -57,6 +83,7 @@ class TaskContainer(TracedContainer):
         self._pidfd = -1
         self._code: int | None = None
         self._lock = -1
+        self._output: _Output | None = None
 
     def start(self, space: ContainerdNamespace, image: str, entry: ShimEntry) -> None:
         """Create all its parts, and start it; whoever called removes them where that fails.
@@ -64,10 +91,10 @@ class TaskContainer(TracedContainer):
         :raises CntrError: one of them cannot be made.
         """
         self._lock = locked_directory(self._directory)
-        _touch(self._log)
+        self._output = output = _Output(os.path.join(self._directory, "log"))
         space.begin_lease(self._name)
         mounts = self._create(space, image, entry)
-        task = {"container_id": self._name, "rootfs": mounts, "stdout": self._log, "stderr": self._log}
+        task = {"container_id": self._name, "rootfs": mounts, "stdout": output.fifo, "stderr": output.fifo}
         created = space.call("tasks.v1.Tasks/Create", "CreateTaskRequest", "CreateTaskResponse", **task)
         self._pid = int(created.pid)
         check_pid(self._pid, self._name, self._name)
@@ -102,10 +129,6 @@ class TaskContainer(TracedContainer):
         return mounts
 
     @property
-    def _log(self) -> str:
-        return os.path.join(self._directory, "log")
-
-    @property
     def pid(self) -> int:
         return self._pid
 
@@ -115,33 +138,36 @@ class TaskContainer(TracedContainer):
                 space.call("tasks.v1.Tasks/Wait", "Process", container_id=self._name)
                 # Only this waits for the last of its output to be copied.
                 done = space.call("tasks.v1.Tasks/Delete", "Process", "DeleteResponse", container_id=self._name)
+            if self._output is not None:
+                self._output.finish()
             self._code = int(done.exit_status)
         return self._code
 
     def execute(self, command: Sequence[str], timeout: float) -> tuple[int, bytes, bytes]:
         deadline = time.monotonic() + timeout
         name = f"exec-{uuid.uuid4().hex}"
-        paths = [os.path.join(self._directory, f"{name}.{stream}") for stream in ("stdout", "stderr")]
-        for path in paths:
-            _touch(path)
+        streams = [_Output(os.path.join(self._directory, f"{name}.{stream}")) for stream in ("stdout", "stderr")]
         try:
             with self._connect() as space:
-                code = self._executed(space, name, command, paths, deadline)
+                code = self._executed(space, name, command, streams, deadline)
+            for stream in streams:
+                stream.finish()
             if code is None:
                 raise TimeoutError(f"{command[0]} did not end within {timeout:g} s")
-            stdout, stderr = map(_content, paths)
+            stdout, stderr = (stream.read() for stream in streams)
             return code, stdout, stderr
         finally:
-            for path in paths:
-                os.unlink(path)
+            for stream in streams:
+                stream.remove()
 
     def _executed(
-        self, space: ContainerdNamespace, name: str, command: Sequence[str], paths: Sequence[str], deadline: float
+        self, space: ContainerdNamespace, name: str, command: Sequence[str], streams: Sequence[_Output], deadline: float
     ) -> int | None:
         """The exit code of the command, None where it had to be killed at the deadline."""
         process = {"container_id": self._name, "exec_id": name}
         spec = _any("Process", {**self._process, "args": list(command)})
-        space.call("tasks.v1.Tasks/Exec", "ExecRequest", **process, stdout=paths[0], stderr=paths[1], spec=spec)
+        stdout, stderr = (stream.fifo for stream in streams)
+        space.call("tasks.v1.Tasks/Exec", "ExecRequest", **process, stdout=stdout, stderr=stderr, spec=spec)
         try:
             pid = int(space.call("tasks.v1.Tasks/Start", "Process", "StartResponse", **process).pid)
             in_time = _await_end(pid, deadline)
@@ -155,7 +181,7 @@ class TaskContainer(TracedContainer):
             space.knows("tasks.v1.Tasks/DeleteProcess", "Process", **process)
 
     def logs(self) -> bytes:
-        return _content(self._log)
+        return self._output.read() if self._output is not None else b""
 
     def stop(self, timeout: float) -> int:
         for number, patience in ((self._signal, timeout), (signal.SIGKILL, _DEATH)):
@@ -173,6 +199,8 @@ class TaskContainer(TracedContainer):
             self._pidfd = -1
         with self._connect() as space:
             remove_parts(space, self._name)
+        if self._output is not None:
+            self._output.remove()
         remove_directory(self._name)
         if self._lock >= 0:
             os.close(self._lock)
@@ -217,12 +245,6 @@ def _directory(name: str) -> str:
     return os.path.join(spool_directory(), f"cntr-containerd-{name}")
 
 
-def _touch(path: str) -> None:
-    """Make a new, empty file: containerd writes to what it finds (its FIFOs may be files)."""
-    with open(path, "xb"):
-        pass
-
-
 def _any(kind: str, document: dict[str, Any]) -> dict[str, Any]:
     return {"type_url": _TYPE + kind, "value": json.dumps(document).encode()}
 
@@ -246,13 +268,3 @@ def _refusal(error: Refused) -> int:
         raise error
     missing = any(words in error.message for words in ("not found", "no such file"))
     return _NOT_FOUND if missing else _NOT_EXECUTABLE
-
-
-def _content(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise EngineError(
-            f"containerd's output is lost: {reason(error)}", "do not remove files in $TMPDIR during a run"
-        ) from None

@@ -8,12 +8,12 @@ import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from cntr_core import leftovers
 from cntr_core.errors import CntrError
 from cntr_core.images.temporary import remove_noted
-from cntr_core.kernel.child import ForkedCall
-from cntr_core.kernel.process import set_pdeathsig
+from cntr_core.kernel.child import ForkedCall, die_with
 from cntr_core.kernel.user_namespaces import enter_with_subordinates
 
 from .prepare import ContainerOptions, create
@@ -60,7 +60,7 @@ def created(directory: ContainerDirectory, options: ContainerOptions, signals: N
     :raises SystemExit: a signal came; nothing of the container is left.
     """
     leftovers.keep_notes()
-    making = ForkedCall(lambda: create(directory, options), _settle)
+    making = ForkedCall(lambda: create(directory, options), partial(_settle, os.getpid()))
     with closing(making):
         while not making.finished and not signals.came:
             if making.pipe in select.select([making.pipe, signals.pipe], [], [])[0]:
@@ -76,9 +76,9 @@ def created(directory: ContainerDirectory, options: ContainerOptions, signals: N
     return record
 
 
-def _settle() -> None:
+def _settle(parent: int) -> None:
     for number in _NOTED:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
-    set_pdeathsig(signal.SIGKILL)
+    die_with(parent, signal.SIGKILL)

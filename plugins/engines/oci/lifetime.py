@@ -20,6 +20,7 @@ from cntr_core.runtime import LimitWatch, Streams
 from cntr_core.session.relay import Loop, Stream
 from cntr_core.timing import timed
 
+from .background import BackgroundOutput
 from .console import NAME, ConsoleSocket, carried, connected
 from .remove import discard
 from .state import ContainerDirectory, ContainerRecord, runtime_of
@@ -83,7 +84,7 @@ def _on_terminal(
 
 
 def run_detached(directory: ContainerDirectory, record: ContainerRecord, wanted: Lifetime) -> None:
-    """Run the container in the background, its output in the file ``log``; a process of ours stays with it.
+    """Run the container in the background, its output in the file ``log``; processes of ours stay with it.
 
     :raises CntrError: it could not be started; then nothing of it is left.
     """
@@ -104,27 +105,30 @@ def run_detached(directory: ContainerDirectory, record: ContainerRecord, wanted:
 def _watch(directory: ContainerDirectory, record: ContainerRecord, report: int, wanted: Lifetime) -> None:
     """The background process: starts the container, says so, waits for its end, and keeps the exit code."""
     logging.disable(logging.DEBUG)  # our stderr is the container's log from here on
-    null, log = _leave_caller(directory.file("log"))
+    null = _leave_caller()
     loop = Loop()
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_removed_by_failure(directory, record))
+            output = BackgroundOutput(directory.file("log"), null)
+            stack.callback(output.finish)
             stack.enter_context(_root(directory, record))
             if wanted.terminal:
                 record, master = _start_on_terminal(directory, record, null)
                 carried(loop, master, 2)
             else:
                 stdin = stack.enter_context(_open_pipe()) if wanted.interactive else null
-                record = _start(directory, record, Streams(stdin, log, log))
+                record = _start(directory, record, Streams(stdin, output.writer, output.writer))
             _tell(report, None)
+            output.watch(loop)
             code = _until_end(loop, record)
+            if limit := _limit_met(record, code):
+                os.write(2, f"cntr: {limit}\n".encode())
     except CntrError as refused:
         _tell(report, refused)
     except Exception as unexpected:
         _tell(report, EngineError(f"the container could not be started: {reason(unexpected)}"))
     else:
-        if limit := _limit_met(record, code):
-            os.write(2, f"cntr: {limit}\n".encode())
         _finish(directory, record, code, wanted.remove)
 
 
@@ -136,20 +140,19 @@ def _open_pipe() -> Iterator[int]:
         yield reader
 
 
-def _leave_caller(log_file: str) -> tuple[int, int]:
-    """Give up the caller's terminal, directory, signals and files; gives /dev/null and the log, which our own stderr is
-    from now on."""
+def _leave_caller() -> int:
+    """Give up the caller's terminal, directory, signals and files; gives /dev/null, which our streams are from now
+    on."""
     os.setsid()
     os.chdir("/")
     set_child_subreaper()
     for number in _FORWARDED:
         signal.signal(number, signal.SIG_DFL)
-    log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for stream, target in enumerate((null, null, log)):
-        os.dup2(target, stream)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
     _close_inherited()
-    return null, log
+    return null
 
 
 def _tell(report: int, error: CntrError | None) -> None:

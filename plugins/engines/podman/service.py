@@ -7,7 +7,6 @@ import os
 import pwd
 import select
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -18,8 +17,9 @@ from functools import partial
 from typing import Any
 
 from cntr_core.errors import CntrError, EngineAbsent, EngineError
+from cntr_core.kernel.child import die_with, open_in_child
 from cntr_core.kernel.mounts import DetachedMount
-from cntr_core.kernel.process import pidfd_open, set_pdeathsig
+from cntr_core.kernel.process import pidfd_open
 from cntr_core.kernel.syscall import owned
 from cntr_core.kernel.user_namespaces import enter_alone, user_outside
 from cntr_core.reasons import reason
@@ -152,7 +152,7 @@ def _started(line: list[str], directory: int, owner: Owner) -> subprocess.Popen[
         stderr=subprocess.DEVNULL,
         env=owner.environment(),
         pass_fds=[directory],
-        preexec_fn=lambda: set_pdeathsig(signal.SIGTERM),
+        preexec_fn=partial(die_with, os.getpid()),
         **become,
     )
 
@@ -165,8 +165,6 @@ def _directory(owner: Owner) -> Iterator[DetachedMount]:
             owned = {} if owner.is_us else {"uid": str(owner.uid), "gid": str(owner.gid)}
             made = DetachedMount.new("tmpfs", {**options, **owned})
         else:
-            from cntr_core.kernel.child import open_in_child  # 18 ms
-
             made = DetachedMount(open_in_child(lambda: _in_own_namespace(options)))
     except (OSError, CntrError) as error:
         hint = "run `cntr doctor`" if owner.uid == 0 else "start it yourself: systemctl --user start podman.socket"

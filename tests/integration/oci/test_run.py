@@ -299,6 +299,34 @@ def test_a_container_outlives_its_watcher_and_can_be_stopped(cntr: Cntr, make_im
     cntr.run("stop", "box", "--timeout", "0.1")
 
 
+def test_output_goes_on_whichever_process_of_ours_is_killed(cntr: Cntr, make_image: MakeImage) -> None:
+    cntr.run("run", "-d", "--name", "box", make_image(), "--", "sh", "-c", "while :; do echo on; sleep 0.1; done")
+    watcher, log = _watcher(cntr, "box"), cntr.state / "box/log"
+    [collector] = _children(watcher, "cntr-collector")
+    os.kill(collector, signal.SIGKILL)
+    wait_until(lambda: _children(watcher, "cntr-collector") not in ([], [collector]), "another one")
+    _await_growth(log)
+    os.kill(watcher, signal.SIGKILL)
+    wait_until(lambda: not _children(watcher, "cntr-collector"), "its death")
+    _await_growth(log)
+    assert cntr.listed("box")["state"] == "running"
+    cntr.run("stop", "box", "--timeout", "0.1")
+
+
+def _await_growth(log: Path) -> None:
+    before = log.stat().st_size
+    wait_until(lambda: log.stat().st_size > before + 10, "more output")
+
+
+def _children(pid: int, name: str) -> list[int]:
+    """The children of a process that are called so."""
+    try:
+        children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [child for child in children if Path(f"/proc/{child}/comm").read_text() == f"{name}\n"]
+    except OSError:
+        return []
+
+
 def test_a_dead_container_without_watcher_is_seen_as_dead(cntr: Cntr, make_image: MakeImage) -> None:
     cntr.run("run", "-d", "--name", "box", make_image())
     os.kill(_watcher(cntr, "box"), signal.SIGKILL)

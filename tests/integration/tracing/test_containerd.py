@@ -12,6 +12,7 @@ from cntr_slimmer.trace.observer import TraceObserver
 from cntr_core.engine.tracing import TracingOptions
 from cntr_core.errors import EngineError
 from cntr_core.kernel.process import pidfd_send_signal
+from cntr_core.runtime import LARGEST_LOG
 from tests.integration.tracing.conftest import CONTAINERD, ContainerdCase
 from tests.support.children import until
 from tests.support.cntr import is_alive, running
@@ -96,6 +97,20 @@ def test_user_volumes_hide_the_images(tested: ContainerdCase, tmp_path: Path) ->
         until(lambda: run.log() == b"the user's\n3\n")
         until(lambda: (tmp_path / "new").exists())
     assert not (tmp_path / "scratch/new").exists()
+
+
+def test_the_end_of_output_without_end_is_kept(tested: ContainerdCase) -> None:
+    """Three times what is kept, of the container and of a command in it."""
+    much = "echo first words; head -c 100000000 /dev/zero; echo; echo last words"
+    with tested.run(tested.image("busybox"), "sh", "-c", f"{much}; exec sleep 1000") as run:
+        until(lambda: run.log().endswith(b"\nlast words\n"))
+        done = run.execute(["/bin/busybox", "sh", "-c", f"exec >&2; {much}"], 60)
+        assert (done.code, done.stdout) == (0, b"")
+        for output in (run.log(), done.stderr):
+            said, _, rest = output.partition(b"\n")
+            assert said.endswith(b"or gone") and rest.endswith(b"\nlast words\n") and len(rest) <= LARGEST_LOG
+        directories = [path for path in Path(os.environ["TMPDIR"]).iterdir() if path.name.startswith("cntr-containerd")]
+        assert sum(each.stat().st_size for path in directories for each in path.iterdir()) <= LARGEST_LOG + (1 << 20)
 
 
 def test_a_cntr_that_dies_while_it_unpacks_leaves_nothing(

@@ -64,6 +64,16 @@ def test_an_environment_has_its_settings(tmp_path: Path) -> None:
     assert set(ask(tmp_path, [Python()], ["/venv/bin/python3", "/usr/bin/python3.11"])) == {"/venv/pyvenv.cfg"}
 
 
+def test_a_directory_of_a_package_that_is_there_has_what_makes_it_one(tmp_path: Path) -> None:
+    files = ("p/data", "p/__init__.py", "p/a.py", "p/__init__.pyi", "q/__init__.cpython-311-x86_64-linux-gnu.so", "q/b")
+    plant(tmp_path, {**{f"{SITE}/{name}": "" for name in files}, "usr/bin/python3.11": "", "etc/x": ""})
+    used = [f"/{SITE}/p/data", f"/{SITE}/q", "/usr/bin/python3.11"]
+    kept = ask(tmp_path, [Python()], used)
+    assert set(kept) == {f"/{SITE}/{files[1]}", f"/{SITE}/{files[4]}"}
+    assert kept[f"/{SITE}/p/__init__.py"].because == f"/{SITE}/p is there, and is a Python package by it"
+    assert not ask(tmp_path, [Python()], [f"/{SITE}/p/data"])  # where there is no Python
+
+
 PACKAGES = {
     f"{SITE}/flask/__init__.py": "",
     f"{SITE}/flask/cli.py": "",
