@@ -6,18 +6,16 @@
 # Each line: what tells that it is there (a command, or a file), and the package that brings it.
 PACKAGES_DEMO="
 /usr/bin/python3                    python3
-/usr/include/fuse3/fuse.h           libfuse3-dev
 busybox                             busybox-static
 curl                                curl
-gcc                                 gcc
 gdb                                 gdb
 mmdebstrap                          mmdebstrap
-pkg-config                          pkg-config
 ps                                  procps
 runc                                runc
 strace                              strace
 "
 PACKAGES_TESTS="
+/usr/include/fuse3/fuse.h           libfuse3-dev
 attr                                attr
 /usr/share/bash-completion/bash_completion bash-completion
 catatonit                           catatonit
@@ -29,6 +27,7 @@ docker                              docker.io
 docker-registry                     docker-registry
 dockerd                             docker.io
 getfacl                             acl
+gcc                                 gcc
 git                                 git
 htpasswd                            apache2-utils
 iptables                            iptables
@@ -44,6 +43,7 @@ nsenter                             util-linux
 unshare                             util-linux
 objdump                             binutils
 openssl                             openssl
+pkg-config                          pkg-config
 podman                              podman
 qemu-aarch64                        qemu-user
 setpriv                             util-linux
@@ -56,6 +56,7 @@ xz                                  xz-utils
 "
 # The clients that use the images of evaluation/corpus, and what builds them.
 PACKAGES_CORPUS="
+/usr/include/fuse3/fuse.h           libfuse3-dev
 ab                                  apache2-utils
 etcdctl                             etcd-client
 gcc                                 gcc
@@ -67,6 +68,7 @@ nc                                  netcat-openbsd
 npm                                 npm
 openssl                             openssl
 pgbench                             postgresql
+pkg-config                          pkg-config
 psql                                postgresql-client
 redis-cli                           redis-tools
 unzip                               unzip

@@ -1,4 +1,5 @@
-"""``--fs auto``: the fastest filesystem backend that works here, and is safe for the tree that it shows."""
+"""The filesystem backend of a command: the one that it names, or the fastest that works here, and is safe for the tree
+that it shows."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 _FASTEST_FIRST = ("direct", "pyfuse3")
+_INSTEAD = {"pyfuse3": "direct"}
+"""What serves the same files where the library of the other, which is optional, is not installed."""
 _OUTLIVING = "kernel"
 """What a container keeps open of its mounts outlives the session: chosen for a public image's tree alone."""
 
@@ -29,7 +32,7 @@ def chosen_backend(plugins: Plugins, options: SessionOptions) -> Filesystem:
     :raises KernelFeatureMissing: none is installed.
     """
     if options.filesystem != AUTO:
-        return plugins.filesystem(options.filesystem)
+        return named_backend(plugins, options.filesystem)
     fastest: Filesystem | None = None
     lacking: list[str] = []
     for backend in _candidates(plugins, options):
@@ -43,6 +46,20 @@ def chosen_backend(plugins: Plugins, options: SessionOptions) -> Filesystem:
     if fastest is None:
         raise KernelFeatureMissing("no filesystem backend is installed", "run cntr plugins")
     return fastest
+
+
+def named_backend(plugins: Plugins, name: str) -> Filesystem:
+    """The backend called `name`, or what serves in its place here, which is told.
+
+    :raises PluginError: there is none of that name.
+    """
+    backend = plugins.filesystem(name)
+    if name in _INSTEAD and (missing := backend.missing()):
+        instead = plugins.filesystem(_INSTEAD[name])
+        if not instead.missing():
+            output.say(f"using the filesystem backend {instead.name}, for {name} lacks {missing[0].what}")
+            return instead
+    return backend
 
 
 def _candidates(plugins: Plugins, options: SessionOptions) -> Iterator[Filesystem]:

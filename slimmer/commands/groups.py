@@ -175,9 +175,10 @@ class Run:
 
     def backend(self) -> Filesystem:
         """The filesystem that observes; :raises PluginError: there is none of that name."""
+        from cntr_core.cli.backend import named_backend
         from cntr_core.plugins import load
 
-        return load().filesystem(self.fs)
+        return named_backend(load(), self.fs)
 
 
 @dataclass(frozen=True, slots=True)

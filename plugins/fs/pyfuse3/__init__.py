@@ -22,12 +22,10 @@ class Pyfuse3Filesystem(Filesystem):
     name: ClassVar[str] = "pyfuse3"
 
     def missing(self) -> Sequence[Missing]:
-        from importlib.util import find_spec
-
         from ..server import missing_for_fuse
+        from .library import missing_packages
 
-        library = [] if find_spec("pyfuse3") else [Missing("the package pyfuse3", "pip install pyfuse3")]
-        return [*library, *missing_for_fuse()]
+        return [*missing_packages(), *missing_for_fuse()]
 
     def mount(self, request: MountRequest) -> AbstractContextManager[ServedMount]:
         from ..server import served
