@@ -21,7 +21,7 @@ def keep_notes() -> None:
 
 
 def note(path: str) -> None:
-    """The file or directory `path`, whose name nobody else will ever use, is about to be made."""
+    """The file, directory or control group `path`, whose name nobody else will ever use, is about to be made."""
     _write(_NOTE, path)
 
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 
 from .. import leftovers
+from ..kernel.cgroup_removal import end_members, is_group, remove_group
 from ..room import room
 from .read.blobs import spool_directory
 from .tree.remove import remove_tree
@@ -46,10 +47,14 @@ def temporary_directory(prefix: str) -> Iterator[tuple[str, int]]:
 
 
 def remove_noted() -> None:
-    """Remove what a process that was killed had noted (:mod:`cntr_core.leftovers`), as far as that is possible."""
-    for path in filter(os.path.lexists, leftovers.noted()):
+    """Remove what a process that was killed had noted (:mod:`cntr_core.leftovers`), as far as that is possible: the
+    last first, of which a control group goes with all that lives there."""
+    for path in filter(os.path.lexists, reversed(leftovers.noted())):
         with suppress(OSError):
-            if os.path.isdir(path) and not os.path.islink(path):
+            if is_group(path):
+                end_members(path)
+                remove_group(path)
+            elif os.path.isdir(path) and not os.path.islink(path):
                 remove_tree(path)
             else:
                 os.unlink(path)

@@ -38,7 +38,7 @@ from cntr_core.timing import timed
 
 from ..trace.observer import TraceObserver
 from ..trace.record import Phase
-from .cgroup_leftovers import remove_cgroups
+from .cgroup_leftovers import noted_cgroups, remove_cgroups
 from .container import OwnContainer
 from .output_collector import collected_output
 
@@ -89,6 +89,7 @@ def running(
     with ExitStack() as stack:
         bundle, lock = stack.enter_context(temporary_directory("cntr-run-"))
         remove_cgroups(swept())
+        stack.enter_context(noted_cgroups(os.path.basename(bundle)))
         runtime = Runtime(program, os.path.join(bundle, "runtime"), uuid.uuid4().hex)
         with timed(_log, "mount the image's root by %s below %s", filesystem.name, bundle):
             wanted = MountRequest(branches=branches, immutable=True, source="cntr-image", observer=observer)

@@ -139,6 +139,21 @@ def test_what_a_death_of_all_processes_left_goes_with_the_next_run(slim: Slim, a
     kept.rmdir()
 
 
+def test_a_run_whose_collector_was_killed_before_leaves_nothing(slim: Slim, app: MakeApp) -> None:
+    process = _begun(slim, app("echo up; while :; do sleep 1; done"))
+    [run] = [path.name for path in slim.temporary.glob("cntr-run-*")]
+    family = _family(process)
+    [collector] = [pid for pid in family if Path(f"/proc/{pid}/comm").read_text() == "cntr-collector\n"]
+    [worker] = map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+    os.kill(worker, signal.SIGSTOP)  # else it would see that
+    os.kill(collector, signal.SIGKILL)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not any(map(is_alive, family)) and not _cgroups(run)
+    assert os.listdir(slim.temporary) == []
+
+
 def _cgroups(name: str) -> list[str]:
     return [path for path in (f"{hierarchy}/{name}" for hierarchy in cgroups.hierarchies()) if os.path.exists(path)]
 
