@@ -180,10 +180,16 @@ class _Server:
         spoken = self._network.protocol(target, seconds)
         if spoken == "tcp":
             return Attempt(True, f"port {port} took a connection", [_spoken(port, spoken)])
-        from .crawl import crawl
+        from .crawl import crawl, missing_page
 
-        pages = crawl(self._web, Endpoint(target.address, port, spoken == "https"), "/", seconds, ANSWERED)
-        return Attempt(pages.ok, pages.detail, [_spoken(port, spoken), *pages.observations])
+        server = Endpoint(target.address, port, spoken == "https")
+        pages = crawl(self._web, server, "/", seconds, ANSWERED)
+        seen = [_spoken(port, spoken), *pages.observations]
+        if not pages.ok or (left := end - time.monotonic()) <= 0:
+            return Attempt(pages.ok, pages.detail, seen)
+        missing = missing_page(self._web, server, left)
+        detail = f"{pages.detail}, and a missing page ({missing.facts['status'] or 'no answer'})"
+        return Attempt(True, detail, [*seen, missing])
 
     def _script(self, file: str, environment: Mapping[str, str], ports: list[int], seconds: float) -> Attempt:
         from .script import run

@@ -9,13 +9,14 @@ from . import links
 from .attempt import Attempt, NoAnswer, NotReady
 from .network import Endpoint
 from .result import Fact, Observation
-from .spec import SUCCESS, Statuses
+from .spec import MISSING, SUCCESS, Statuses
 from .web import Page, Request, Web, accepted, entrance
 
 MOST_PAGES = 100
 MOST_STEPS = 5
 _MOST_WAITING = 10 * MOST_PAGES
 """Links that are remembered for later: a page can have a million."""
+_PATIENCE = 10.0  # seconds for the missing page
 _PAGES = ("text/html", "application/xhtml+xml")
 
 
@@ -35,6 +36,12 @@ def crawl(web: Web, target: Endpoint, path: str, seconds: float, statuses: Statu
         return Attempt(False, f"{target.name(path)} answered {page.status}", crawler.observations)
     crawler.follow(path, page, 0)
     return crawler.run()
+
+
+def missing_page(web: Web, target: Endpoint, seconds: float) -> Observation:
+    """How the server answers a path that it cannot have: a fact, whatever it is."""
+    page = visit(web, target, Request(MISSING), min(seconds, _PATIENCE))
+    return Observation(target.name(MISSING), page.facts() if page else {"status": None})
 
 
 class _Crawler:

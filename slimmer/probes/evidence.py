@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from .result import SEEN, Observation, Outcome
+from .spec import MISSING
 
 _PAGE = re.compile(r"(?:[A-Z]+ )?https?:(?P<port>[0-9]+)/")
 _ERRORS = 400
@@ -78,12 +79,14 @@ def _ports(pages: Mapping[str, Observation]) -> Mapping[str, list[Observation]]:
 
 
 def _pages(pages: Mapping[str, Observation]) -> Iterator[str]:
-    for port, found in _ports(pages).items():
+    for port, asked in _ports(pages).items():
+        found = [one for one in asked if not one.subject.endswith(MISSING)]
         number, varying = len(found), sum("sha256" in one.volatile for one in found)
         text = f"{_count(number, 'page')} on port {port} gave the same answer{_s(number)}"
         details = [", ".join(sorted({str(one.facts["status"]) for one in found}))] if all(map(_is_error, found)) else []
         details += [f"{varying} with a body that varies"] if varying else []
-        yield text + (f" ({'; '.join(details)})" if details else "")
+        text += f" ({'; '.join(details)})" if details else ""
+        yield text + (", a missing page too" if len(asked) > number else "")
 
 
 def _is_error(page: Observation) -> bool:

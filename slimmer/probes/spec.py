@@ -19,6 +19,8 @@ Statuses = tuple[tuple[int, int], ...]
 SUCCESS: Statuses = ((200, 399),)
 ANSWERED: Statuses = ((200, 499), (501, 501))
 """What a server may say of a page that nobody named: an API has none at its root, or wants a key, or another method."""
+MISSING = "/there-is-no-such-page"
+"""What no application has, the same in each run: how it answers shows its error page, which a framework loads late."""
 MOST_SECONDS = 86_400
 
 _PLACE = r"(?::(?P<port>[0-9]{1,5})?)?(?P<path>/.*)?"

@@ -140,10 +140,10 @@ def http(port: int, delay: float = 0, address: str = "0.0.0.0", certificate: str
     server.serve_forever()
 
 
-def api(port: int, status: int) -> None:
+def api(port: int, status: int, elsewhere: int) -> None:
     class Api(Handler):
         def do_GET(self) -> None:
-            self.answer(status, "application/json", "{}")
+            self.answer(status if self.path == "/" else elsewhere, "application/json", "{}")
 
     ThreadingHTTPServer(("127.0.0.1", port), Api).serve_forever()
 
@@ -163,7 +163,7 @@ def serve(mode: str, port: str, *rest: str) -> None:
     if mode == "http":
         http(int(port), float(rest[0]) if rest else 0, *rest[1:])
     elif mode == "api":
-        api(int(port), int(rest[0]))
+        api(int(port), int(rest[0]), int(rest[-1]))
     elif mode == "https":
         http(int(port), certificate=rest[0])
     else:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from cntr_slimmer.probes import Outcome, Prober, compare, parse, run_probes
+from cntr_slimmer.probes.spec import MISSING
 
 from cntr_core.errors import UsageError
 from tests.integration.probes.containers import Process, process, server
@@ -236,6 +237,15 @@ def test_ports_are_crawled_where_they_speak_http() -> None:
     spoken = {one.subject: one.facts["protocol"] for one in outcome.observations if "protocol" in one.facts}
     assert spoken == {"port 6379": "tcp", "port 8080": "http", "port 9090": "http", "port 9999": "none"}
     assert "http:8080/about" in subjects(outcome) and "http:9090/about" in subjects(outcome)
+    missing = [one for one in outcome.observations if one.subject == f"http:8080{MISSING}"]
+    assert [one.facts["status"] for one in missing] == [404] and "a missing page (404)" in outcome.detail
+
+
+def test_whatever_a_missing_page_is_answered_is_no_failure() -> None:
+    with server("api 8080 200 500") as running:
+        [outcome] = probe(running, "ports:8080")
+    assert outcome.ok, outcome
+    assert [one.facts["status"] for one in outcome.observations if one.subject.endswith(MISSING)] == [500]
 
 
 def test_a_port_that_says_nothing_takes_connections() -> None:

@@ -34,8 +34,8 @@ def test_until_comes_after_the_default_probes(slim: Slim, app: MakeApp) -> None:
     image = app(SERVE, file("data/index.html", b"hello"), **WEB)
     result = slim.made(image, "--until", "quiet:0.3s")
     assert probed(result) == ["ports:8080", "quiet:0.3s"]
-    assert f"{SAME}1 page on port 8080 gave the same answer." in result.stdout
-    assert result.report["evidence"] == ["1 page on port 8080 gave the same answer"]
+    assert f"{SAME}1 page on port 8080 gave the same answer, a missing page too." in result.stdout
+    assert result.report["evidence"] == ["1 page on port 8080 gave the same answer, a missing page too"]
     assert result.report["doubt"] == ""
 
 
@@ -49,7 +49,7 @@ def test_where_nothing_was_asked_that_is_what_is_said(slim: Slim, app: MakeApp) 
 
 def test_an_answer_at_the_root_of_an_api_is_an_answer(slim: Slim, app: MakeApp) -> None:
     result = slim.made(app(SERVE, **WEB))
-    assert f"{SAME}1 page on port 8080 gave the same answer (404)." in result.stdout
+    assert f"{SAME}1 page on port 8080 gave the same answer (404), a missing page too." in result.stdout
     assert "ask for others with --probe http:8080/PATH" in result.stdout
 
 
@@ -73,7 +73,7 @@ def test_what_differs_between_two_runs_of_the_original_is_volatile(slim: Slim, a
     script += f"echo $id > /data/page-$id.html\necho started $id\n{SERVE}"
     image = app(script, **WEB, Healthcheck={"Test": ["CMD", "cat", "/data/index.html"]})
     result = slim.made(image)
-    pages = "2 pages on port 8080 gave the same answers (1 with a body that varies)"
+    pages = "2 pages on port 8080 gave the same answers (1 with a body that varies), a missing page too"
     assert f"{SAME}{pages}, 1 command gave the same answer." in result.stdout
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from cntr_slimmer.probes import Observation, Outcome
 from cntr_slimmer.probes.evidence import CONNECTIONS, FAILURES, NOTHING, doubt, evidence
+from cntr_slimmer.probes.spec import MISSING
 
 
 def page(path: str, status: int | None = 200, varies: bool = False) -> Observation:
@@ -30,6 +31,16 @@ NOBODY = Observation("port 443", {"protocol": "none"})
         ([outcome(Observation("container", {"code": 0}), spec="exit")], ["it ended with code 0"], ""),
         ([outcome(spec="manual")], ["it was used by hand"], ""),
         ([outcome(SPOKEN, page("/"))], ["1 page on port 80 gave the same answer"], ""),
+        (
+            [outcome(SPOKEN, page("/"), page(MISSING, 404))],
+            ["1 page on port 80 gave the same answer, a missing page too"],
+            "",
+        ),
+        (
+            [outcome(SPOKEN, page("/", 401), page(MISSING, 404))],
+            ["1 page on port 80 gave the same answer (401), a missing page too"],
+            LOST,
+        ),
         (
             [outcome(SPOKEN, page("/"), page("/a", 404), NOBODY), outcome(page("/"), page("/b", varies=True))],
             ["3 pages on port 80 gave the same answers (1 with a body that varies)"],
