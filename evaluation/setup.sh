@@ -18,6 +18,7 @@ PACKAGES_TESTS="
 /usr/include/fuse3/fuse.h           libfuse3-dev
 attr                                attr
 /usr/share/bash-completion/bash_completion bash-completion
+btrfs                               btrfs-progs
 catatonit                           catatonit
 chromium                            chromium
 containerd                          containerd

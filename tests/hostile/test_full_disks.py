@@ -36,6 +36,24 @@ def _tmpfs(place: Path, options: str) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.fixture
+def quota(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem with much room, of which a quota leaves 4 MB; root is not exempted, as by the quota of ext4."""
+    device, place = tmp_path / "device", tmp_path / "quota"
+    place.mkdir()
+    device.touch()
+    os.truncate(device, 120 << 20)
+    for line in (
+        ("mkfs.btrfs", "-q", device),
+        ("mount", "-o", "loop", device, place),
+        ("btrfs", "quota", "enable", place),
+    ):
+        subprocess.run(line, check=True, capture_output=True)
+    subprocess.run(["btrfs", "qgroup", "limit", "4M", place], check=True)
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
 def _image(place: Path, *members: MemberSpec, compressed: bool = False) -> str:
     return layout(place / "image", tar(*members), compression="gzip" if compressed else "", config={"Cmd": ["/x"]})
 
@@ -123,6 +141,27 @@ def test_files_may_not_grow(slim: Slim, app: MakeApp) -> None:
     archive = _image(slim.place / "two", LARGE, compressed=True)
     _told(_limited(slim, 256, "run", "--rm", archive), "File too large")
     assert not (slim.place / "out.tar").exists() and not (slim.place / "state").exists()
+
+
+@pytest.mark.requires("btrfs")
+def test_a_quota_is_used_up(slim: Slim, app: MakeApp, quota: Path) -> None:
+    """EDQUOT, wherever we write."""
+    words = f"(btrfs at {quota})", "Disk quota exceeded"
+    large = file("large", os.urandom(8 << 20))
+    packed = _image(slim.place / "packed", large, file("x", b"", mode=0o755), compressed=True)
+    image, temporary = app("cat /large >/dev/null", large), slim.environment["TMPDIR"]
+    for variable, line in {
+        "CNTR_STATE_DIR": ("run", "--rm", packed),
+        "CNTR_CACHE_DIR": ("attach", "--image", packed, "--", "true"),
+        "TMPDIR": ("slim", image, "-o", "out.tar"),
+    }.items():
+        slim.environment[variable] = str(quota / variable)
+        (quota / variable).mkdir()
+        _told(slim.cntr(*line), f"{quota}/{variable}", *words)
+        del slim.environment[variable]
+    slim.environment["TMPDIR"] = temporary
+    _told(slim.cntr("slim", image, "-o", f"{quota}/out.tar"), f"{quota}/out.tar", *words)
+    assert [path.name for path in quota.rglob("*") if path.is_file() and path.stat().st_size] == []
 
 
 def test_the_output_is_full(slim: Slim, app: MakeApp, small: Path) -> None:
