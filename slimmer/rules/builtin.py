@@ -15,6 +15,7 @@ from .libc import Libc
 from .libraries import PerlLibrary, PhpLibrary, RubyLibrary
 from .presets import Presets
 from .python import Python, PythonPackages
+from .python_imports import PythonImports
 from .script_commands import ScriptCommands, ScriptInterpreters
 from .scripts import Shebang
 from .started_programs import StartedPrograms
@@ -34,6 +35,7 @@ RULES: Sequence[Rule] = (
     Timezones(),
     Python(),
     PythonPackages(),
+    PythonImports(),
     Presets(),
     RubyLibrary(),
     PerlLibrary(),

@@ -11,6 +11,10 @@ from typing import NamedTuple
 from cntr_core.errors import CntrError, PluginError
 from cntr_core.rules import Found, Keep, LeftOut, Profile, Rule, RuleContext
 
+_MOST_ROUNDS = 500
+"""How often all rules are asked. Libraries of libraries, and modules of modules, end after some twenty; a chain that is
+longer was made to be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -82,7 +86,9 @@ class _Closure:
 
     def over(self, rules: Sequence[Rule]) -> None:
         shown: list[frozenset[bytes] | None] = [None] * len(rules)
-        while any(known != self._kept for known in shown):
+        for _ in range(_MOST_ROUNDS):
+            if all(known == self._kept for known in shown):
+                return
             for number, rule in enumerate(rules):
                 known = shown[number]
                 if known != self._kept:

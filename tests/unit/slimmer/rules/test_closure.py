@@ -53,6 +53,15 @@ def test_rules_that_name_each_others_files_come_to_an_end(tmp_path: Path) -> Non
     assert list(ask(tmp_path, [after("/a", "/b"), after("/b", "/a")], ["/a"])) == ["/b"]
 
 
+def test_a_chain_without_end_is_followed_for_a_while(tmp_path: Path) -> None:
+    plant(tmp_path, {f"{number:04}": "" for number in range(1000)})
+
+    def following(context: RuleContext) -> Iterable[Keep]:
+        return [Keep(b"/%04d" % (int(path[1:]) + 1), "next") for path in context.fresh if path != b"/"]
+
+    assert 100 < len(ask(tmp_path, [Calls(following)], ["/0000"])) < 1000
+
+
 def test_each_kept_path_is_shown_to_each_rule_once(tmp_path: Path) -> None:
     plant(tmp_path, {"a": "", "b": "", "c": ""})
     shown: list[bytes] = []

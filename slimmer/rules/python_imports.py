@@ -1,0 +1,50 @@
+"""The rule `python-imports`: modules that stand in sources, and that no run has come to."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+
+from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+
+from .python_path import ModulePath
+from .python_source import imported
+from .reading import regular, shown
+
+LARGEST = 1 << 22
+"""Bytes of a source. What is larger was generated, and says little of imports."""
+
+_SCRIPT = re.compile(rb"#!.*python")
+_FIRST_LINE = 128
+
+
+class PythonImports(Rule):
+    name = "python-imports"
+    description = "The modules that kept Python sources import, in functions too; of what no run used, as it is loaded."
+
+    def keep(self, context: RuleContext) -> Iterable[Keep]:
+        sources = [path for path in sorted(context.fresh) if _is_source(context.image, path)]
+        return _needed(context, sources) if sources else ()
+
+
+def _needed(context: RuleContext, sources: Iterable[bytes]) -> Iterator[Keep]:
+    """Where nobody has come to a source of a library yet, what it imports in functions is further away."""
+    modules = ModulePath(context)
+    for source in sources:
+        text = context.image.read(source, LARGEST)
+        late = source in context.used or not modules.is_installed(source)
+        for wanted in imported(text, late=late):
+            for file in modules.find(wanted, source):
+                yield Keep(file, f"{shown(source)} imports it")
+
+
+def _is_source(image: ImageView, path: bytes) -> bool:
+    """A module, or a script by its first line."""
+    name = posixpath.basename(path)
+    if name.endswith(b".py"):
+        found = regular(image, path)
+        return found is not None and found.size <= LARGEST
+    if b"." in name or regular(image, path) is None:
+        return False
+    return _SCRIPT.match(image.read_at(path, 0, _FIRST_LINE)) is not None
