@@ -67,5 +67,14 @@ __all__ = [
 ]
 
 __getattr__ = lazily(
-    __name__, __all__, ("hookspecs", "engine", "engine.tracing", "filesystem", "rules", "types", "errors")
+    __name__,
+    {
+        "engine": "Engine",
+        "engine.tracing": "ShimEntry TracedContainer TracingEngine TracingOptions",
+        "errors": "CntrError EngineAbsent EngineError",
+        "filesystem": "AccessEvent Branch DirectoryTree Filesystem MountRequest Observer Part PartialTree ServedMount",
+        "hookspecs": "hookimpl",
+        "rules": "Found ImageView Keep LeftOut Profile Rule RuleContext",
+        "types": "Container ContainerProcess ContainerRef ContainerState EngineStatus Missing StoppedRoot",
+    },
 )

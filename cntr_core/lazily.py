@@ -8,17 +8,17 @@ from importlib import import_module
 TYPE_CHECKING = False  # as in cntr_core/__init__.py
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
 
 
-def lazily(package: str, names: Sequence[str], modules: Sequence[str]) -> Callable[[str], object]:
-    """The ``__getattr__`` of `package`, whose `names` are those of its `modules`."""
+def lazily(package: str, places: Mapping[str, str]) -> Callable[[str], object]:
+    """The ``__getattr__`` of `package`; `places` has for each of its modules the names that come from there."""
+    modules = {name: module for module, names in places.items() for name in names.split()}
 
     def get(name: str) -> object:
-        if name in names:
-            for module in map(import_module, (f"{package}.{place}" for place in modules)):
-                if name in vars(module):
-                    return vars(import_module(package)).setdefault(name, vars(module)[name])
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found: object = getattr(import_module(f"{package}.{modules[name]}"), name)
+        return found
 
     return get

@@ -34,4 +34,14 @@ __all__ = [
 ]
 
 # A session needs the package for its seccomp filter alone, which knows no bundle and no image.
-__getattr__ = lazily(__name__, __all__, ("config_json", "confinement", "runtime", "bundle", "log", "collector"))
+__getattr__ = lazily(
+    __name__,
+    {
+        "bundle": "BundleRequest stop_signal write_bundle",
+        "collector": "Collector",
+        "config_json": "ContainerSpec RuntimeOptions arguments",
+        "confinement": "Confinement LimitWatch",
+        "log": "LARGEST_LOG Log",
+        "runtime": "Runtime Streams find_runtime known_names need_runtime",
+    },
+)

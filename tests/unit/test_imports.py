@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 from collections.abc import Iterator
 
@@ -185,3 +186,11 @@ def test_relative_imports_are_resolved(module: str, source: str, package: bool, 
 )
 def test_a_violation_is_recognised(module: str, imported: str) -> None:
     assert violation(module, imported)
+
+
+@pytest.mark.parametrize("package", ["cntr_core", "cntr_core.images", "cntr_core.runtime"])
+def test_a_package_has_every_name_that_it_shows(package: str) -> None:
+    module = importlib.import_module(package)
+    assert all(getattr(module, name) is not None for name in module.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        module.nothing  # noqa: B018 - asking is the test

@@ -22,6 +22,7 @@ from cntr_core.engine import matching
 from cntr_core.errors import EngineError
 
 from .client import ApiClient, remove_container
+from .questions import Questions, Refused
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -30,6 +31,7 @@ _PATIENCE = 600
 """Seconds of silence that an engine may take to prepare an image's archive, to unpack one, or to start a container."""
 _BUSY = 60
 """Seconds of silence that a busy engine may take to tell of itself or of an image, before long work is given up."""
+_ALL = "/containers/json?all=1"
 _TRIES = 4
 _PAUSE = 0.1
 """Seconds before containers are listed again."""
@@ -50,35 +52,35 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
     def status(self) -> EngineStatus:
         endpoint = ""
         try:
-            with self.endpoint() as endpoint, self.client(endpoint, _BUSY) as client:
-                version = str(client.version(api_version=False)["Version"])
+            with self.endpoint() as endpoint, self.questions(endpoint, _BUSY) as questions:
+                version = questions.server_version()
         except EngineError as error:
             return EngineStatus(available=False, detail=error.message, hint=error.hint, endpoint=endpoint)
         return EngineStatus(available=True, detail=f"version {version}", endpoint=endpoint)
 
     def containers(self) -> Iterable[Container]:
-        with self.connected() as client:
-            return self.listed(client)
+        with self.asked() as questions:
+            return self.listed(questions)
 
     def find(self, name: str) -> Sequence[Container]:
-        with self.connected() as client:
-            return self.found(client, name)
+        with self.asked() as questions:
+            return self.found(questions, name)
 
-    def listed(self, client: APIClient) -> list[Container]:
-        """All containers that `client` tells of."""
-        return [self._from_list(entry) for entry in _listed(client)]
+    def listed(self, questions: Questions) -> list[Container]:
+        """All containers, as the answers to `questions` tell."""
+        return [self._from_list(entry) for entry in _listed(questions)]
 
-    def found(self, client: APIClient, name: str) -> list[Container]:
+    def found(self, questions: Questions, name: str) -> list[Container]:
         """Those that answer to `name`, with their PIDs."""
-        return [self._inspected(client, match) for match in matching(name, self.listed(client))]
+        return [self._inspected(questions, match) for match in matching(name, self.listed(questions))]
 
     def stopped_root(self, container: Container) -> StoppedRoot | None:
-        with self.connected() as client:
-            return self.files(client, container)
+        with self.asked() as questions:
+            return self.files(questions, container)
 
-    def files(self, client: APIClient, container: Container) -> StoppedRoot | None:
-        """Where `client` says that the files of a container are; None where it does not tell."""
-        details = client.inspect_container(container.id)
+    def files(self, questions: Questions, container: Container) -> StoppedRoot | None:
+        """Where the files of a container are; None where the engine does not tell."""
+        details = _details(questions, container)
         layers = (details.get("GraphDriver") or {}).get("Data") or {}
         if not layers.get("UpperDir"):  # another storage driver than overlayfs
             return None
@@ -139,11 +141,11 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
             labels=dict(entry["Labels"] or {}),
         )
 
-    def _inspected(self, client: APIClient, listed: Container) -> Container:
+    def _inspected(self, questions: Questions, listed: Container) -> Container:
         """The container with its PID, which only an inspection tells."""
-        details = client.inspect_container(listed.id)
+        details = _details(questions, listed)
         told = details["State"]
-        pid = self.checked_pid(client, int(told["Pid"]), listed.id, listed.name)
+        pid = self.checked_pid(questions.endpoint, int(told["Pid"]), listed.id, listed.name)
         state = _STATES.get(told["Status"], ContainerState.UNKNOWN)
         return replace(
             listed,
@@ -159,18 +161,20 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
             yield from client.get_image(identifier)
 
 
-def _listed(client: APIClient) -> list[dict[str, Any]]:
+def _listed(questions: Questions) -> list[dict[str, Any]]:
     """All containers. Podman fails where one comes or goes just then, and does not a moment later."""
-    from docker.errors import APIError
-
     for _ in range(_TRIES - 1):
         try:
-            return list(client.containers(all=True))
-        except APIError as error:
-            if not error.is_server_error():
+            return list(questions.ask(_ALL))
+        except Refused as error:
+            if not error.by_server:
                 raise
         time.sleep(_PAUSE)
-    return list(client.containers(all=True))
+    return list(questions.ask(_ALL))
+
+
+def _details(questions: Questions, container: Container) -> Any:
+    return questions.ask(f"/containers/{container.id}/json")
 
 
 def _image_id(client: APIClient, name: str) -> str:

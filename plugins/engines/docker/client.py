@@ -15,6 +15,7 @@ from cntr_core.timing import timed
 
 from ..processes import is_ours
 from ..sockets import LOCAL, NONSENSE, check_socket, not_understood, unanswered
+from .questions import Questions, Refused, Unanswered
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -57,11 +58,34 @@ class ApiClient(ABC):
             yield client
 
     @contextmanager
+    def asked(self, timeout: float = SILENCE) -> Iterator[Questions]:
+        """Questions to the API, wherever the socket is; errors as :meth:`client`."""
+        with self.endpoint() as endpoint, self.questions(endpoint, timeout) as questions:
+            yield questions
+
+    @contextmanager
+    def questions(self, endpoint: str, timeout: float = SILENCE) -> Iterator[Questions]:
+        """Questions to the API, whose errors become one sentence each."""
+        path = endpoint.removeprefix(LOCAL)
+        check_socket(self.name, path, f"start it, or set {self.variable}")
+        try:
+            with timed(_log, "%s at %s", self.name, endpoint):
+                questions = Questions(endpoint, timeout, self.api_version or self._agreed.get(endpoint))
+                self._agreed[endpoint] = questions.version
+                yield questions
+        except Refused as error:
+            raise EngineError(f"{self.name} refused: {error}", "see the daemon's log") from None
+        except Unanswered as error:
+            raise unanswered(self.name, path, str(error)) from None
+        except NONSENSE as error:
+            raise not_understood(self.name, error) from None
+
+    @contextmanager
     def client(self, endpoint: str, timeout: float = SILENCE) -> Iterator[APIClient]:
         """A client of the API, whose errors become one sentence each; `timeout` is in seconds of silence."""
         path = endpoint.removeprefix(LOCAL)
         check_socket(self.name, path, f"start it, or set {self.variable}")
-        from docker import APIClient  # 150 ms, and only worth them where there is somebody to ask
+        from docker import APIClient  # 150 ms; what is only looked up goes by `questions`
         from docker.errors import APIError, DockerException
         from requests.exceptions import RequestException
 
@@ -78,25 +102,26 @@ class ApiClient(ABC):
         except NONSENSE as error:
             raise not_understood(self.name, error) from None
 
-    def checked_pid(self, client: APIClient, pid: int, container: str, name: str) -> int | None:
+    def checked_pid(self, endpoint: str, pid: int, container: str, name: str) -> int | None:
         """The process `pid` that the daemon told of the container with that full id; None where that was 0, or the
         container has ended meanwhile.
 
         :raises EngineError: the container runs, and `pid` is something else on this machine.
         """
+        if not pid or is_ours(pid, container):
+            return pid or None
         from docker.errors import NotFound
         from requests.exceptions import RequestException
 
-        if not pid or is_ours(pid, container):
-            return pid or None
-        try:
-            with suppress(NotFound):
-                client.wait(container, timeout=_NOTICE)
-        except RequestException:  # it has not ended
-            raise EngineError(
-                f"{self.name} reports process {pid} for {name}, which is another process on this machine",
-                "run cntr where the daemon runs: on its machine, outside of any container",
-            ) from None
+        with self.client(endpoint) as client:
+            try:
+                with suppress(NotFound):
+                    client.wait(container, timeout=_NOTICE)
+            except RequestException:  # it has not ended
+                raise EngineError(
+                    f"{self.name} reports process {pid} for {name}, which is another process on this machine",
+                    "run cntr where the daemon runs: on its machine, outside of any container",
+                ) from None
         return None
 
     def _unanswered(self, path: str, error: Exception) -> EngineError:

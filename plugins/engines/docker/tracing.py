@@ -54,7 +54,7 @@ class ApiContainer(TracedContainer):
             _log.debug("created %s as %s", self._name, created["Id"])
             client.start(created["Id"])
             pid = int(client.inspect_container(created["Id"])["State"]["Pid"])
-            self._pid = self._engine.checked_pid(client, pid, created["Id"], self._name) or 0
+            self._pid = self._engine.checked_pid(self._endpoint, pid, created["Id"], self._name) or 0
         try:
             self._pidfd = pidfd_open(self._pid)
         except OSError:  # 0, or gone meanwhile

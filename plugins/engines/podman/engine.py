@@ -25,9 +25,9 @@ from ..sockets import LOCAL
 from .service import Owner, answers, invoking_user, ourselves, service
 
 if TYPE_CHECKING:
-    from docker import APIClient
+    from ..docker.questions import Questions
 
-    Ask = Callable[[APIClient], Sequence[Container]]
+    Ask = Callable[[Questions], Sequence[Container]]
 
 
 class PodmanEngine(ApiEngine):
@@ -57,28 +57,28 @@ class PodmanEngine(ApiEngine):
     def find(self, name: str) -> Sequence[Container]:
         prefix, _, plain = name.rpartition("/")
         owners = [owner for owner in _owners() if prefix in ("", owner.name)]
-        found = self._of(owners, lambda client: self.found(client, plain)) if owners else []
+        found = self._of(owners, lambda questions: self.found(questions, plain)) if owners else []
         return [replace(container, name=f"{prefix}/{container.name}") for container in found] if prefix else found
 
     def stopped_root(self, container: Container) -> StoppedRoot | None:
         with _endpoints(_owners()) as endpoints:
             for endpoint in endpoints:
-                with suppress(EngineError), self.client(endpoint()) as client:
-                    return self.files(client, container)
+                with suppress(EngineError), self.questions(endpoint()) as questions:
+                    return self.files(questions, container)
         return None
 
     def _of(self, owners: Sequence[Owner], ask: Ask) -> list[Container]:
         """What the podman of each owner says; with the owner before a name that several have."""
         if len(owners) == 1 and owners[0].is_us:
-            with self.connected() as client:
-                return list(ask(client))
+            with self.asked() as questions:
+                return list(ask(questions))
         found: list[tuple[Owner, Container]] = []
         failure: EngineError | None = None
         with _endpoints(owners) as endpoints:
             for owner, endpoint in zip(owners, endpoints, strict=True):
                 try:
-                    with self.client(endpoint()) as client:
-                        found += [(owner, container) for container in ask(client)]
+                    with self.questions(endpoint()) as questions:
+                        found += [(owner, container) for container in ask(questions)]
                 except EngineError as error:
                     failure = error
         if failure is not None and not found:  # else what the others have is not to be lost by it

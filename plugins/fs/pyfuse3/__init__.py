@@ -35,7 +35,10 @@ class Pyfuse3Filesystem(Filesystem):
 
 
 def _serve(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper) -> None:
-    # Imported by the server only: with trio it takes a fifth of a second, which the session need not wait for.
+    # Imported by the server only, and by no session.
+    from .library import import_pyfuse3
+
+    import_pyfuse3()
     from .requests import serve
 
     serve(device, operations, policy, stopper)

@@ -1,23 +1,25 @@
-"""Whether pyfuse3 can be imported here. It is optional: its package has to be compiled."""
+"""Whether pyfuse3 can be imported here, and importing it. It is optional: its package has to be compiled."""
 
 from __future__ import annotations
 
 import ctypes
+import sys
 from importlib.util import find_spec
+from types import ModuleType
 
 from cntr_core.types import Missing
 
 _REMEDY = "pip install 'cntr[pyfuse3]', with a C compiler and the headers of libfuse 3"
+_TRIO = "trio"
 
 
 def missing_packages() -> list[Missing]:
-    """What an import of pyfuse3 would fail for. It is not imported: with trio that takes a tenth of a second."""
-    for name in ("pyfuse3", "trio"):
-        found = find_spec(name)
-        if found is None or found.origin is None:  # a directory with modules for other Pythons alone has no origin
-            return [Missing(f"the package {name}", _REMEDY)]
-        if found.origin.endswith(".so") and (reason := _unloadable(found.origin)):
-            return [Missing(f"what the package {name} needs ({reason})", _REMEDY)]
+    """What an import of pyfuse3 would fail for."""
+    found = find_spec("pyfuse3")
+    if found is None or found.origin is None:  # a directory with modules for other Pythons alone has no origin
+        return [Missing("the package pyfuse3", _REMEDY)]
+    if found.origin.endswith(".so") and (reason := _unloadable(found.origin)):
+        return [Missing(f"what the package pyfuse3 needs ({reason})", _REMEDY)]
     return []
 
 
@@ -28,3 +30,14 @@ def _unloadable(path: str) -> str:
     except OSError as error:
         return str(error)
     return ""
+
+
+def import_pyfuse3() -> None:
+    """Import it, so that others find it. It wants trio among the modules, uses nothing of it before it serves, and gets
+    another then (see loop.py); to import trio would take longer than all the rest of the server's start."""
+    stand_in = ModuleType(_TRIO)
+    found = sys.modules.setdefault(_TRIO, stand_in)
+    import pyfuse3  # noqa: F401 - for sys.modules
+
+    if found is stand_in:
+        del sys.modules[_TRIO]

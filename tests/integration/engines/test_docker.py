@@ -83,12 +83,12 @@ def test_a_container_that_ends_while_it_is_looked_up_is_no_stranger(docker_run: 
     full = _docker("inspect", "--format", "{{.Id}}", name)
     pid = int(_docker("inspect", "--format", "{{.State.Pid}}", name))
     engine = DockerEngine()
-    with engine.connected() as client:
-        assert engine.checked_pid(client, pid, full, name) == pid
+    with engine.endpoint() as endpoint:
+        assert engine.checked_pid(endpoint, pid, full, name) == pid
         with pytest.raises(EngineError, match=f"process {os.getpid()} for {name}, which is another process"):
-            engine.checked_pid(client, os.getpid(), full, name)
+            engine.checked_pid(endpoint, os.getpid(), full, name)
         _docker("rm", "-f", name) if gone == "removed" else _docker("kill", name)
-        assert engine.checked_pid(client, pid, full, name) is None
+        assert engine.checked_pid(endpoint, pid, full, name) is None
 
 
 @real
@@ -259,7 +259,7 @@ def _server(path: str, answer: Callable[[str], object]) -> AbstractContextManage
     [
         (lambda _: b"<html>this is no docker</html>", "cannot be understood"),
         (lambda path: {"unexpected": 1} if "version" in path else [{"Id": 1}], "cannot be understood"),
-        (lambda _: None, "docker does not answer"),
+        (lambda _: None, "docker refused: out of order"),
     ],
     ids=["no JSON", "other JSON", "errors"],
 )

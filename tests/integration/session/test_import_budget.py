@@ -1,0 +1,61 @@
+"""What a command does not need is not imported by it, in none of its processes: a budget by name, not by time."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.integration.session.conftest import Containers
+from tests.support.cntr import PROGRAM, UNMEASURED, environment
+
+pytestmark = pytest.mark.requires("root", "docker", "fuse")
+
+_IMPORTED = re.compile(rb"^import time: *\d+ \| *\d+ \| *([\w.]+)$", re.MULTILINE)
+_TYPER = {"typer", "annotated_doc", "shellingham"}
+_ENTERING = {*_TYPER, "pluggy", "pyseccomp"}
+_SLOW = {"asyncio", "http", "ssl", "tarfile", "tomllib", "unittest", "urllib", "xml"}
+"""Packages of Python's own that take longest to import."""
+
+
+def _imported(*words: str) -> set[str]:
+    line = [sys.executable, "-X", "importtime", *words]
+    run = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, env=environment(UNMEASURED), timeout=60)
+    assert run.returncode == 0, run.stderr
+    return {name.decode() for name in _IMPORTED.findall(run.stderr)}
+
+
+def imported(*arguments: str) -> set[str]:
+    """The modules that the processes of a ``cntr`` import, beside those of every Python."""
+    return _imported(PROGRAM, *arguments) - _imported("-c", "import copy")  # which looks for a module of Jython
+
+
+def packages(modules: set[str]) -> set[str]:
+    """Those of others, and those of Python's own that are slow."""
+    tops = {name.partition(".")[0] for name in modules} - {"cntr_core", "cntr_plugins", "cntr_slimmer"}
+    return {name for name in tops if name not in sys.stdlib_module_names - _SLOW}
+
+
+@pytest.mark.parametrize(
+    ("words", "budget"),
+    [
+        ("attach docker://NAME --fs direct -- true", _ENTERING),
+        ("attach docker://NAME --fs pyfuse3 -- true", _ENTERING | {"pyfuse3"}),
+        ("exec docker://NAME -- true", _ENTERING),
+        ("cp docker://NAME:/etc/hostname -", {*_TYPER, "pluggy", "isal", "tarfile", "zstandard"}),
+        ("list --engine docker", {*_TYPER, "pluggy", "rich"}),
+        ("attach --help", {*_TYPER, "rich", "pygments", "markdown_it", "mdurl", "linkify_it", "attr"}),
+    ],
+    ids=lambda value: value.split(" -- ")[0] if isinstance(value, str) else "",
+)
+def test_a_command_imports_what_it_needs(containers: Containers, words: str, budget: set[str]) -> None:
+    name = containers.get("debian").name
+    modules = imported(*words.replace("NAME", name).split())
+    assert packages(modules) <= budget
+    if words.startswith(("attach d", "exec")):
+        ours = {module for module in modules if module.startswith("cntr_")}
+        assert not {module for module in ours if module.startswith(("cntr_slimmer", "cntr_core.images"))}
+        engines = {module.split(".")[2] for module in ours if module.startswith("cntr_plugins.engines.")}
+        assert engines <= {"docker", "processes", "sockets"}
