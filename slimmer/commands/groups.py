@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..request import RunOptions
     from ..selection import SelectionOptions
 
-_RUN, _KEEP, _OUTPUT = "Running", "What is kept", "Output"
+_RUN, _KEEP, _OUTPUT, _BATCH = "Running", "What is kept", "Output", "Many images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,5 +349,57 @@ class Output:
             help="Write report.html, report.json and the trace to this directory.",
             show_default="NAME-report",
             rich_help_panel=_OUTPUT,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Many images in one call."""
+
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            "--batch",
+            metavar="FILE",
+            help="Slim each image of FILE: a list with an image and its options on each line (- for stdin), a compose "
+            "file, or a manifest or directory of manifests of Kubernetes.",
+            rich_help_panel=_BATCH,
+        ),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", metavar="N", min=1, help="Slim this many images at a time.", rich_help_panel=_BATCH),
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="tcp://HOST:PORT",
+            help="Let the workers of this Dask scheduler do it that have the resource slim.",
+            rich_help_panel=_BATCH,
+        ),
+    ] = None
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Leave out what an earlier call has done.", rich_help_panel=_BATCH),
+    ] = False
+    index: Annotated[
+        int | None,
+        typer.Option(
+            "--index",
+            metavar="N",
+            min=0,
+            help="Slim only the image with this number, counted from 0, as an Indexed Job of Kubernetes does.",
+            rich_help_panel=_BATCH,
+        ),
+    ] = None
+    job_manifest: Annotated[
+        str | None,
+        typer.Option(
+            "--job-manifest",
+            metavar="IMAGE",
+            help="Print an Indexed Job of Kubernetes that does the batch; IMAGE has cntr.",
+            rich_help_panel=_BATCH,
         ),
     ] = None

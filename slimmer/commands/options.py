@@ -25,6 +25,8 @@ Image = Annotated[
         show_default=False,
     ),
 ]
+OptionalImage = Annotated[str | None, *Image.__metadata__]
+"""The same, where there is another way to name one."""
 Words = Annotated[
     list[str] | None,
     typer.Argument(metavar="[COMMAND [ARG]...]", help="Run this instead of the image's CMD.", show_default=False),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -37,15 +37,26 @@ _PLAIN_WIDTH = 100
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("slim", cls=EndsAtCommand)(expanded(slim))
+    app.command("slim", cls=_KeepsWords)(expanded(slim))
+
+
+class _KeepsWords(EndsAtCommand):
+    """Notes the words of the call for ``--batch``, which hands them on."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta.setdefault("words", tuple(args))  # the first call's: those of a batch are parsed below it
+        return super().parse_args(ctx, args)
 
 
 def slim(
-    image: options.Image,
+    context: typer.Context,
+    image: options.OptionalImage = None,
+    *,
     output: groups.Output,
     run: groups.Run,
     verification: groups.Verification,
     keep: groups.Keep,
+    batch: groups.Batch,
     command: options.Words = None,
     platform: options.ForPlatform = None,
     json: console.Json = False,
@@ -57,6 +68,12 @@ def slim(
     [bold]cntr join[/] rebuilds the original byte for byte; [bold]cntr attach --fat[/] shows a slim container with all
     of its files.
     """
+    if batch.batch is not None:
+        from .batch import slim_batch
+
+        return slim_batch(context, batch, output, json)
+    if image is None or batch != groups.Batch():
+        _refuse(image, batch)
     undo_on_signals()
     from cntr_core.plugins import load
 
@@ -81,6 +98,13 @@ def slim(
     else:
         _show(report, target, next_steps(report, target.report, run, command or ()))
     return 0
+
+
+def _refuse(image: str | None, batch: groups.Batch) -> NoReturn:
+    """:raises UsageError: always; what a call lacks."""
+    if image is None and batch == groups.Batch():
+        raise UsageError("image is missing", "give IMAGE, or --batch FILE for many; see cntr slim --help")
+    raise UsageError("--jobs, --scheduler, --resume, --index and --job-manifest are for many", "add --batch FILE")
 
 
 @dataclass(frozen=True, slots=True)

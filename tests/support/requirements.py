@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 
 Probe = Callable[[], str]
@@ -108,6 +109,11 @@ def _file(path: str, package: str) -> Probe:
     return lambda: "" if os.path.exists(path) else f"apt-get install {package}"
 
 
+def _dask() -> str:
+    there = os.path.exists(os.path.join(os.path.dirname(sys.executable), "dask"))
+    return "" if there else "pip install -e '.[dev]'"
+
+
 REQUIREMENTS: dict[str, Probe] = {
     "root": _root,
     "fuse": _fuse,
@@ -128,6 +134,7 @@ REQUIREMENTS: dict[str, Probe] = {
     "containerd": _program("containerd"),
     "crun": _program("crun"),
     "curl": _program("curl"),
+    "dask": _dask,
     "dbus": _program("dbus-daemon", "dbus"),
     "docker-cli": _program("docker", "docker.io"),
     "docker-registry": _program("docker-registry"),

@@ -1,0 +1,1 @@
+"""``cntr slim --batch``: many images, on this machine or on others."""
