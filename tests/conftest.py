@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 from tests.support.coverage import unpack
+from tests.support.coverage.sitecustomize import install
 from tests.support.requirements import missing
 
 pytest_plugins = [
@@ -73,7 +74,7 @@ def _home() -> dict[str, str]:
 def pytest_configure(config: pytest.Config) -> None:
     """Hear the signals that background jobs ignore, as programs under test would, too.
 
-    With --cov, have processes that enter a container hand their data over; see tests/support/coverage.
+    With --cov, have all other processes hand their data over; see tests/support/coverage.
     """
     for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -83,6 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.close(os.open(log, os.O_CREAT | os.O_EXCL, 0o600))
         for path, mode in ((os.path.dirname(log), 0o711), (log, 0o666)):
             os.chmod(path, mode)  # some tests run cntr as an ordinary user
+        install(log, forks_alone=True)
         config.stash[_LOG] = os.environ["CNTR_COVERAGE_LOG"] = log
         support = os.path.join(os.path.dirname(__file__), "support", "coverage")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (support, os.environ.get("PYTHONPATH"))))

@@ -13,51 +13,50 @@ from typing import Any
 _HEADER = struct.Struct("<I")
 
 
-def _install(path: str) -> None:
-    import coverage
-    from coverage import CoverageData
+def install(path: str, *, forks_alone: bool = False) -> None:
+    """Have this process and its forks, or these alone, append what they measure to the log, instead of a data file."""
+    import fcntl
 
-    measured = coverage.Coverage.current()
+    import coverage
+
+    measured: Any = coverage.Coverage.current()
     if measured is None:
         return
     # A high number, so that the descriptors a test looks at are the ones it would see without coverage.
     low = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    import fcntl
-
     log = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 900)
     os.close(low)
-    json.dumps({file: [] for file in CoverageData(no_disk=True).measured_files()})  # loads what saving needs
-    forked = False
 
-    def in_child() -> None:
-        nonlocal forked
-        forked = True
-        collector: Any = measured._collector
-        measured._data = CoverageData(no_disk=True)
-        collector.use_data(measured._data, None)
+    def forget() -> None:
+        for arcs in measured._collector.data.values():  # the tracer has these very sets
+            arcs.clear()
 
     def save() -> None:
         with contextlib.suppress(Exception):
-            data = measured.get_data()
-            arcs = {file: data.arcs(file) for file in data.measured_files()}
-            record = json.dumps({file: lines for file, lines in arcs.items() if lines}).encode()
+            arcs = {file: list(found) for file, found in measured._collector.data.items() if found}
+            record = json.dumps(arcs).encode()
             before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a container may limit its files to no bytes
             try:
                 os.write(log, _HEADER.pack(len(record)) + record)
             finally:
                 signal.signal(signal.SIGXFSZ, before)
+            forget()
 
-    def before(function: Callable[..., Any], *, once: bool = False) -> Callable[..., Any]:
-        saved = False
+    def take_over() -> None:
+        measured.save = save  # whenever coverage.py would: at exit, on SIGTERM, in os._exit
+        os.execve = saved_before(os.execve)  # type: ignore[assignment]  # keeps its signature
 
+    def saved_before(function: Callable[..., Any]) -> Callable[..., Any]:
         def saving(*arguments: Any) -> Any:
-            nonlocal saved
-            if forked and not (once and saved):
-                saved = True
-                save()
+            save()
             return function(*arguments)
 
         return saving
+
+    def in_child() -> None:
+        forget()  # it is the parent's to tell
+        if measured.save is not save:
+            take_over()
 
     def closerange(first: int, last: int) -> None:
         for begin, end in ((first, min(last, log)), (max(first, log + 1), last)):
@@ -66,13 +65,10 @@ def _install(path: str) -> None:
 
     close = os.closerange
     os.closerange = closerange
-    # Of the attempts along PATH the first may be the last.
-    os.execve = before(os.execve, once=True)  # type: ignore[assignment]  # keeps its signature
-    os._exit = before(os._exit)  # type: ignore[assignment]  # keeps its signature
     os.register_at_fork(after_in_child=in_child)
-    if os.geteuid() != 0:
-        in_child()  # an ordinary user cannot write a file beside the others, either
+    if not forks_alone:
+        take_over()
 
 
 if os.environ.get("CNTR_COVERAGE_LOG"):
-    _install(os.environ["CNTR_COVERAGE_LOG"])
+    install(os.environ["CNTR_COVERAGE_LOG"])
