@@ -12,7 +12,10 @@ from .databases import PackageDatabases
 from .directories import SmallDirectories
 from .elf import Elf
 from .libc import Libc
-from .libraries import PerlLibrary, PhpLibrary, RubyLibrary
+from .libraries import LanguageLibrary, PerlLibrary, PhpLibrary, PythonLibrary, RubyLibrary
+from .node_requires import NodeRequires
+from .package_metadata import PackageMetadata
+from .php_pages import PhpPages
 from .presets import Presets
 from .python import Python, PythonPackages
 from .python_imports import PythonImports
@@ -36,7 +39,11 @@ RULES: Sequence[Rule] = (
     Python(),
     PythonPackages(),
     PythonImports(),
+    NodeRequires(),
+    PackageMetadata(),
     Presets(),
+    LanguageLibrary(),
+    PythonLibrary(),
     RubyLibrary(),
     PerlLibrary(),
     PhpLibrary(),
@@ -44,4 +51,5 @@ RULES: Sequence[Rule] = (
     SmallDirectories(),
     Volumes(),
     Application(),
+    PhpPages(),
 )

@@ -1,15 +1,21 @@
-"""The rules `ruby-library`, `perl-library` and `php-library`: the standard library of an interpreter that ran.
+"""Rules for standard libraries: `python-library` and its like where the interpreter ran at all, and `language-library`
+where it runs the image's own command: then the application is in that language, and its pages are.
 
 Which profile has which is a matter of what they cost; docs/reference/slim-rules.md has the figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
-from cntr_core.rules import Profile
+from cntr_core.kernel.process import DEFAULT_PATH
+from cntr_core.rules import Keep, Profile, Rule, RuleContext
 
 from .presets import Preset, Presets, builtin
+from .scripts import interpreters
 
 
 class Library(Presets):
@@ -17,6 +23,12 @@ class Library(Presets):
 
     def presets(self) -> Sequence[Preset]:
         return [preset for preset in builtin("libraries") if preset.name == self.name]
+
+
+class PythonLibrary(Library):
+    name = "python-library"
+    description = "Python's standard library, where Python ran: without tests, Tk, IDLE and ensurepip."
+    profile = Profile.CAREFUL
 
 
 class RubyLibrary(Library):
@@ -34,3 +46,34 @@ class PhpLibrary(Library):
     name = "php-library"
     description = "PHP's extensions and its library of scripts, where PHP ran."
     profile = Profile.CAREFUL
+
+
+_LANGUAGES = {
+    re.compile(rb"python[\d.]*"): PythonLibrary(),
+    re.compile(rb"perl[\d.]*"): PerlLibrary(),
+    re.compile(rb"php(?:-fpm)?[\d.]*"): PhpLibrary(),
+}
+_WORD = re.compile(r"[^\s;&|()'\"]+")
+
+
+class LanguageLibrary(Rule):
+    name = "language-library"
+    description = "The standard library of Python, Perl or PHP, where it runs the image's own command."
+
+    def keep(self, context: RuleContext) -> Iterable[Keep]:
+        programs = set(_programs(context))
+        for pattern, library in _LANGUAGES.items():
+            if any(map(pattern.fullmatch, programs)):
+                yield from library.keep(context)
+
+
+def _programs(context: RuleContext) -> Iterator[bytes]:
+    """The names of programs in the command, and of those that run its scripts."""
+    places = [context.working_dir, *os.fsencode(context.environment.get("PATH", DEFAULT_PATH)).split(b":")]
+    for argument in context.arguments:
+        for word in map(os.fsencode, _WORD.findall(os.fsdecode(argument))):
+            yield posixpath.basename(word)
+            for place in places if b"/" not in word else places[:1]:
+                if found := context.image.lookup(posixpath.join(b"/", place, word)):
+                    yield posixpath.basename(found.path)
+                    yield from map(posixpath.basename, interpreters(context.image, found.path))

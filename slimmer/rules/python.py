@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 
 from cntr_core.rules import ImageView, Keep, Profile, Rule, RuleContext
 
+from .python_path import SITES
 from .reading import content, keep_all, shown
 
-_SITES = (b"site-packages", b"dist-packages")
 _CACHE = b"__pycache__"
 _COMPILED = re.compile(rb"(?P<stem>[^/]+?)\.(?P<tag>[a-z]+-?\d+)(\.opt-\d)?\.pyc")
 _INTERPRETER = re.compile(rb"(lib)?python(?P<major>\d)\.(?P<minor>\d+)t?(\.so.*)?")
@@ -56,7 +56,7 @@ class PythonPackages(Rule):
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         for site, files in _sites(context.fresh).items():
             for top in sorted({file.partition(b"/")[0] for file in files if b"/" in file}):
-                if top != _CACHE and not _is_metadata(top):
+                if top != _CACHE and not is_metadata(top):
                     because = f"parts of the Python package {shown(top)} are kept"
                     yield from keep_all(context.image, [b"**"], because, posixpath.join(site, top))
 
@@ -96,7 +96,7 @@ def _sites(paths: Iterable[bytes]) -> dict[bytes, set[bytes]]:
     sites = defaultdict(set)
     for path in sorted(paths):
         parts = path.split(b"/")
-        for site in _SITES:
+        for site in SITES:
             if site in parts[:-1]:
                 at = parts.index(site) + 1
                 sites[b"/".join(parts[:at])].add(b"/".join(parts[at:]))
@@ -107,7 +107,7 @@ def _of_sites(context: RuleContext) -> Iterator[Keep]:
     for site, files in _sites(context.fresh).items():
         yield from keep_all(context.image, [b"*.pth"], "Python reads it at every start", site)
         modules = {_source(file) for file in files}
-        for directory in filter(_is_metadata, context.image.list(site)):
+        for directory in filter(is_metadata, context.image.list(site)):
             metadata = posixpath.join(site, directory)
             if not modules.isdisjoint(_modules(context.image, metadata, modules)):
                 because = f"describes the Python package {shown(directory.partition(b'-')[0])}, which is used"
@@ -116,7 +116,8 @@ def _of_sites(context: RuleContext) -> Iterator[Keep]:
                     yield Keep(posixpath.join(metadata, name), because)
 
 
-def _is_metadata(name: bytes) -> bool:
+def is_metadata(name: bytes) -> bool:
+    """Whether a file or directory of this name in a site describes a distribution."""
     return name.endswith((b".dist-info", b".egg-info"))
 
 

@@ -15,6 +15,9 @@ from .reading import regular, shown
 LARGEST = 1 << 22
 """Bytes of a source. What is larger was generated, and says little of imports."""
 
+MOST_IMPORTS = 5000
+"""That one source may have."""
+
 _SCRIPT = re.compile(rb"#!.*python")
 _FIRST_LINE = 128
 
@@ -34,7 +37,7 @@ def _needed(context: RuleContext, sources: Iterable[bytes]) -> Iterator[Keep]:
     for source in sources:
         text = context.image.read(source, LARGEST)
         late = source in context.used or not modules.is_installed(source)
-        for wanted in imported(text, late=late):
+        for wanted in imported(text, late=late)[:MOST_IMPORTS]:
             for file in modules.find(wanted, source):
                 yield Keep(file, f"{shown(source)} imports it")
 

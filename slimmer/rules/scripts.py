@@ -24,12 +24,12 @@ class Shebang(Rule):
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         path_variable = os.fsencode(context.environment.get("PATH", DEFAULT_PATH))
         for path in sorted(context.fresh):
-            for name in _interpreters(context.image, path):
+            for name in interpreters(context.image, path):
                 for program in _found(context.image, name, path_variable):
                     yield Keep(program, f"runs the script {shown(path)}")
 
 
-def _interpreters(image: ImageView, path: bytes) -> Iterator[bytes]:
+def interpreters(image: ImageView, path: bytes) -> Iterator[bytes]:
     """What the first line names; with env(1), that one's program too."""
     found = image.lookup(path, follow=False)
     if found is None or not (stat.S_ISREG(found.kind) and found.mode & 0o111):

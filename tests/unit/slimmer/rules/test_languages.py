@@ -1,0 +1,138 @@
+"""What applications in Node.js and PHP come to late, packages' metadata, and the library of the command's language."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cntr_slimmer.rules.libraries import LanguageLibrary
+from cntr_slimmer.rules.node_requires import MOST_NAMES, NodeRequires
+from cntr_slimmer.rules.package_metadata import PackageMetadata
+from cntr_slimmer.rules.php_pages import LIMIT, PhpPages
+
+from tests.unit.slimmer.rules.trees import ask, plant
+
+MODULES = "srv/node_modules"
+EXPORTS = {
+    ".": {"import": "./main.mjs", "browser": "./no.js", "node": [{"require": "./main.cjs"}]},
+    "./sub/*": "./dist/*.js",
+    "./\ud800": "./\ud800",
+}
+
+
+def test_modules_that_sources_require_by_a_literal(tmp_path: Path) -> None:
+    files = {
+        "srv/app.js": """
+            import x, { y as z } from "plain";
+            export * from './own.mjs';
+            function late() { return require("@scope/exports/sub/a")(require(`./data`), import('folder')); }
+            require("fs"); require("./lib"); require(`${"dynamic"}`); require("/srv/absolute"); require("exports")
+        """,
+        "srv/own.mjs": "",
+        "srv/data.json": "",
+        "srv/lib/index.js": "require('..//app'); require('native')",
+        "srv/absolute.js": "",
+        f"{MODULES}/plain/package.json": json.dumps({"main": "lib/entry"}),
+        f"{MODULES}/plain/lib/entry.js": "require('nested')",
+        f"{MODULES}/plain/lib/other.js": "",
+        f"{MODULES}/plain/node_modules/nested/index.js": "",
+        f"{MODULES}/nested/index.js": "",
+        f"{MODULES}/@scope/exports/package.json": json.dumps({"exports": EXPORTS}),
+        f"{MODULES}/@scope/exports/dist/a.js": "",
+        f"{MODULES}/exports/package.json": json.dumps({"exports": EXPORTS}),
+        f"{MODULES}/exports/main.mjs": "",
+        f"{MODULES}/exports/main.cjs": "",
+        f"{MODULES}/exports/no.js": "",
+        f"{MODULES}/folder/index.json": "",
+        "node_modules/native/package.json": "[" * 5000,
+        "node_modules/native/index.node": "",
+        f"{MODULES}/dynamic/index.js": "",
+    }
+    plant(tmp_path, files)
+    kept = ask(tmp_path, [NodeRequires()], ["/srv/app.js"])
+    gone = ("app.js", "no.js", "other.js", f"{MODULES}/nested/index.js", "dynamic/index.js", "native/package.json")
+    assert {path[1:] for path in kept} == {path for path in files if not path.endswith(gone)}
+    assert kept["/srv/data.json"].because == "/srv/app.js requires it"
+
+
+@pytest.mark.parametrize(
+    "line", ["import\n", "require('a/b/c/d')\n", "export ", "import {", "require(", '"use strict";']
+)
+def test_a_hostile_source_is_cheap(tmp_path: Path, line: str) -> None:
+    plant(tmp_path, {"srv/a.js": line * (2_000_000 // len(line)), "x": ""})
+    assert not ask(tmp_path, [NodeRequires()], ["/srv/a.js"])
+
+
+def test_a_source_has_a_limit_of_names(tmp_path: Path) -> None:
+    plant(tmp_path, {f"srv/m{number}.js": "" for number in range(MOST_NAMES + 10)})
+    plant(tmp_path, {"srv/app.js": "".join(f"require('./m{number}')\n" for number in range(MOST_NAMES + 10))})
+    assert len(ask(tmp_path, [NodeRequires()], ["/srv/app.js"])) == MOST_NAMES
+
+
+def test_packages_beside_those_in_use_can_be_asked_for(tmp_path: Path) -> None:
+    site = "usr/lib/python3/dist-packages"
+    files = {
+        f"{site}/a-1.dist-info/METADATA": "",
+        f"{site}/a-1.dist-info/entry_points.txt": "",
+        f"{site}/b.egg-info": "",
+        f"{MODULES}/c/package.json": "",
+        f"{MODULES}/@d/e/package.json": "",
+    }
+    others = {
+        f"{site}/a-1.dist-info/RECORD": "",
+        f"{site}/a.py": "",
+        f"{MODULES}/c/index.js": "",
+        "opt/f/package.json": "",
+    }
+    plant(tmp_path, {**files, **others})
+    kept = ask(tmp_path, [PackageMetadata()], [f"/{site}", f"/{MODULES}"])
+    assert {path[1:] for path in kept} == files.keys()
+    assert kept[f"/{site}/b.egg-info"].because == f"programs look up the packages that are installed in /{site}"
+    assert not ask(tmp_path, [PackageMetadata()], ["/opt"])
+
+
+PAGES = {
+    "var/www/html/index.php": "",
+    "var/www/html/lib/class.inc": "",
+    "var/www/html/shop": "->/usr/share/shop",
+    "usr/share/shop/page.phtml": "",
+    "usr/share/shop/loop": "->/usr/share/shop",
+}
+OTHERS = {
+    "usr/share/shop/tests/x.php": "",
+    "usr/share/shop/big.bin": "",
+    "usr/share/other/x.php": "",
+    "usr/bin/php8.2": "",
+}
+
+
+def test_the_other_pages_of_a_site(tmp_path: Path) -> None:
+    plant(tmp_path, {**PAGES, **OTHERS})
+    used = ["/usr/bin/php8.2", "/var/www/html/index.php"]
+    kept = ask(tmp_path, [PhpPages()], used, working_dir=b"/var/www/html")
+    pages = {"/var/www/html/lib/class.inc", "/usr/share/shop/page.phtml"}
+    assert set(kept) == pages
+    assert not ask(tmp_path, [PhpPages()], used[1:], working_dir=b"/var/www/html")
+    with (tmp_path / "var/www/html/lib/class.inc").open("wb") as large:
+        large.truncate(LIMIT + 1)
+    assert set(ask(tmp_path, [PhpPages()], used, working_dir=b"/var/www/html")) == {"/usr/share/shop/page.phtml"}
+
+
+@pytest.mark.parametrize(
+    ("command", "whole"),
+    [
+        ((b"python3", b"-m", b"http.server"), True),
+        ((b"/bin/sh", b"-c", b"exec gunicorn app:app"), True),
+        ((b"nginx",), False),
+        ((b"sh", b"/entry.sh"), False),
+    ],
+)
+def test_the_library_of_the_commands_language(tmp_path: Path, command: tuple[bytes, ...], whole: bool) -> None:
+    lib = "usr/lib/python3.11"
+    plant(tmp_path, {f"{lib}/encodings/__init__.py": "", f"{lib}/csv.py": "", f"{lib}/json/decoder.py": ""})
+    plant(tmp_path, {f"{lib}/test/x.py": "", f"{lib}/idlelib/y.py": "", "usr/bin/gunicorn": "#!/usr/bin/python3\n"})
+    plant(tmp_path, {"entry.sh": "#!/bin/sh\npython3 x", "usr/lib/perl/5.36/x.pm": "", "usr/bin/perl": ""})
+    used = [f"/{lib}/encodings/__init__.py", "/usr/bin/perl"]
+    kept = ask(tmp_path, [LanguageLibrary()], used, arguments=command)
+    assert set(kept) == ({f"/{lib}/csv.py", f"/{lib}/json/decoder.py"} if whole else set())
