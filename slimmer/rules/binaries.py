@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
 
 MAGIC = b"\x7fELF"
+_GO_NOTE = b"\4\0\0\0Go\0\0"  # type and name of the note with a Go program's build id (cmd/internal/buildid)
+_NOTES = 1 << 13  # bytes: notes are loaded, and come first
 _AHEAD = 1 << 12  # bytes read at once: program headers and dynamic sections are far apart, and small
 _LONGEST = 1 << 12  # PATH_MAX, and more entries than any dynamic section has
 _STRINGS = {"DT_NEEDED": "needed", "DT_RPATH": "rpath", "DT_RUNPATH": "runpath"}
@@ -38,6 +41,14 @@ def kind_of(image: ImageView, path: bytes) -> bytes:
     """The :attr:`Binary.kind` of the file at `path`, b"" where it is no ELF file."""
     header = image.read_at(path, 0, 20)
     return header[4:6] + header[18:20] if header.startswith(MAGIC) else b""
+
+
+def is_go(image: ImageView, path: bytes) -> bool:
+    """Whether the file is a program that Go's compiler made."""
+    found = image.lookup(path, follow=False)
+    if found is None or not (stat.S_ISREG(found.kind) and found.mode & 0o111):
+        return False
+    return bool(kind_of(image, path)) and _GO_NOTE in image.read_at(path, 0, _NOTES)
 
 
 def read_binary(image: ImageView, path: bytes) -> Binary | None:

@@ -16,7 +16,8 @@ from .libraries import LanguageLibrary, PerlLibrary, PhpLibrary, PythonLibrary, 
 from .node_requires import NodeRequires
 from .package_metadata import PackageMetadata
 from .php_pages import PhpPages
-from .presets import Presets
+from .presets import CarefulPresets, Presets
+from .programs import ProgramLinks, ShellTools
 from .python import Python, PythonPackages
 from .python_imports import PythonImports
 from .script_commands import ScriptCommands, ScriptInterpreters
@@ -33,6 +34,8 @@ RULES: Sequence[Rule] = (
     ScriptCommands(),
     ScriptInterpreters(),
     StartedPrograms(),
+    ShellTools(),
+    ProgramLinks(),
     Users(),
     Certificates(),
     Timezones(),
@@ -42,6 +45,7 @@ RULES: Sequence[Rule] = (
     NodeRequires(),
     PackageMetadata(),
     Presets(),
+    CarefulPresets(),
     LanguageLibrary(),
     PythonLibrary(),
     RubyLibrary(),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-import stat
 from collections.abc import Iterable
 
-from cntr_core.rules import ImageView, Keep, Profile, Rule, RuleContext
+from cntr_core.rules import Keep, Profile, Rule, RuleContext
 
-from .binaries import MAGIC
+from .binaries import is_go
 from .reading import keep_all, shown
 
 # Where distributions have them, as Go's crypto/x509 (root_linux.go) and OpenSSL's OPENSSLDIR know.
@@ -29,8 +28,6 @@ _HASH = re.compile(rb"[0-9a-f]{8}\.\d+")
 _LIBRARY = re.compile(rb"lib(ssl|gnutls|nss3|mbedtls|wolfssl)([-.].*)?\.so(\..*)?")
 _JVM = re.compile(rb"libjvm\.so|cacerts")
 _JAVA_BUNDLE = (b"/etc/ssl/certs/java/cacerts", b"/etc/pki/java/cacerts", b"/etc/pki/ca-trust/extracted/java/cacerts")
-_GO_NOTE = b"\4\0\0\0Go\0\0"  # type and name of the note with a Go program's build id (cmd/internal/buildid)
-_NOTES = 1 << 13  # bytes: notes are loaded, and come first
 
 
 class Certificates(Rule):
@@ -40,7 +37,7 @@ class Certificates(Rule):
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         for path in sorted(context.fresh):
-            if path in _BUNDLES or _LIBRARY.fullmatch(posixpath.basename(path)) or _is_go(context.image, path):
+            if path in _BUNDLES or _LIBRARY.fullmatch(posixpath.basename(path)) or is_go(context.image, path):
                 yield from keep_all(context.image, _BUNDLES, f"whom {shown(path)} trusts")
             elif _JVM.fullmatch(posixpath.basename(path)):
                 yield from keep_all(context.image, _JAVA_BUNDLE, f"whom {shown(path)} trusts")
@@ -48,15 +45,6 @@ class Certificates(Rule):
             if _looked_up(context, directory):
                 because = f"certificates are looked up in {shown(directory)} by their hashes"
                 yield from keep_all(context.image, [directory + b"/*"], because)
-
-
-def _is_go(image: ImageView, path: bytes) -> bool:
-    found = image.lookup(path, follow=False)
-    if found is None or not (stat.S_ISREG(found.kind) and found.mode & 0o111):
-        return False
-    if image.read_at(path, 0, len(MAGIC)) != MAGIC:
-        return False
-    return _GO_NOTE in image.read_at(path, 0, _NOTES)
 
 
 def _looked_up(context: RuleContext, directory: bytes) -> bool:

@@ -10,8 +10,8 @@ from cntr_core.rules import ImageView, Keep, Profile, Rule, RuleContext
 
 from .reading import shown
 
-MOST_ENTRIES = 64
-MOST_BYTES = 256 * 1024
+MOST_ENTRIES = 256
+MOST_BYTES = 512 * 1024
 """Of all files in the directory together. More is no directory of settings or plugins, but of programs or data."""
 
 

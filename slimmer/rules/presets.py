@@ -16,7 +16,7 @@ from typing import Any
 
 from cntr_core.errors import PluginError
 from cntr_core.reasons import reason
-from cntr_core.rules import Keep, Rule, RuleContext
+from cntr_core.rules import Keep, Profile, Rule, RuleContext
 
 from .globs import compiled
 from .reading import keep_all
@@ -27,13 +27,14 @@ class Preset:
     """When a kept path matches one of the globs `when`, keep what the globs `keep` find, because of `because`.
 
     A glob in `when` may have one ``//``: what stands before it is the program's home, from which those globs in `keep`
-    count that do not begin with a slash.
+    count that do not begin with a slash. `profile` is the lowest that has it.
     """
 
     name: str
     when: tuple[bytes, ...]
     keep: tuple[bytes, ...]
     because: str
+    profile: Profile = Profile.BALANCED
 
 
 class Presets(Rule):
@@ -56,7 +57,14 @@ class Presets(Rule):
 
     def presets(self) -> Sequence[Preset]:
         """What is listed."""
-        return builtin() if self._presets is None else self._presets
+        presets = builtin() if self._presets is None else self._presets
+        return [preset for preset in presets if preset.profile == self.profile]
+
+
+class CarefulPresets(Presets):
+    name = "careful-presets"
+    description = "All modules, fonts, character sets … of families of which `presets` have the most common."
+    profile = Profile.CAREFUL
 
 
 def _homes(preset: Preset, paths: Iterable[bytes]) -> set[bytes]:
@@ -96,11 +104,11 @@ def parse(text: str, file: str) -> Iterator[Preset]:
         ) from error
 
 
-def _preset(name: str, when: list[str], keep: list[str], because: str) -> Preset:
+def _preset(name: str, when: list[str], keep: list[str], because: str, profile: str = Profile.BALANCED.value) -> Preset:
     for glob in _list(when):
         if not glob.startswith(("/", "**/")):
             raise ValueError(f"'{glob}' begins neither with / nor with **/")
-    return Preset(name, tuple(map(os.fsencode, when)), tuple(map(os.fsencode, _list(keep))), because)
+    return Preset(name, tuple(map(os.fsencode, when)), tuple(map(os.fsencode, _list(keep))), because, Profile(profile))
 
 
 def _list(value: list[Any]) -> list[Any]:

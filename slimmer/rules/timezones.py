@@ -1,7 +1,8 @@
 """The rule `timezones`: the time zone database, all or nothing (tzset(3)).
 
-A trace shows the zone of the run; users set others, and data of other times and places names them. A program that only
-reads /etc/localtime, as every libc does to tell the time, asks for no zone by its name: then that one file is enough.
+A trace shows the zone of the run; users set others by TZ, and data of other times and places names them. Every
+libc reads /etc/localtime to tell the time: where nothing did, nothing needs a zone. Programs in Go may look one up at
+any time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Collection, Iterable
 
 from cntr_core.rules import Keep, Rule, RuleContext
 
-from .reading import keep_all
+from .binaries import is_go
+from .reading import keep_all, shown
 
 _DATABASE = b"/usr/share/zoneinfo"
 _LOCAL = b"/etc/localtime"
@@ -19,7 +21,7 @@ _NAME = b"/etc/timezone"
 
 class Timezones(Rule):
     name = "timezones"
-    description = "The whole time zone database, where a zone was used by its name or the environment sets TZ."
+    description = "The whole time zone database, where a program tells the local time or Go's may, or TZ is set."
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         local = context.image.lookup(_LOCAL)
@@ -27,8 +29,12 @@ class Timezones(Rule):
         because = ""
         if context.first and context.environment.get("TZ"):
             because = "the environment sets TZ"
+        elif context.first and (_LOCAL in context.absent or not own.isdisjoint(context.used)):
+            because = "a program tells the local time, for which users set TZ"
         elif _named(context.fresh, own) and not _named(context.kept - context.fresh, own):
             because = "a time zone was used by its name"
+        elif program := next((path for path in sorted(context.fresh) if is_go(context.image, path)), b""):
+            because = f"{shown(program)} is a program of Go's, which looks zones up by their names"
         if because:
             yield from keep_all(context.image, [_DATABASE + b"/**", _LOCAL, _NAME], because)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cntr_slimmer.rules.globs import compiled
 from cntr_slimmer.rules.libraries import PerlLibrary, PhpLibrary, RubyLibrary
-from cntr_slimmer.rules.presets import Preset, Presets, builtin, parse
+from cntr_slimmer.rules.presets import CarefulPresets, Preset, Presets, builtin, parse
 
 from cntr_core.errors import PluginError
 from tests.unit.slimmer.rules.trees import ask, plant
@@ -77,11 +77,65 @@ def test_the_built_in_presets_are_whole() -> None:
 
 
 def test_java_is_found_wherever_it_is(tmp_path: Path) -> None:
-    files = ("conf/security/java.security", "lib/modules", "lib/libnet.so", "lib/security/cacerts", "lib/tzdb.dat")
-    unused = ("lib/src.zip", "lib/ct.sym", "bin/javac", "lib/libawt.so")
+    files = ("conf/security/java.security", "lib/modules", "lib/libawt.so", "lib/security/cacerts", "lib/tzdb.dat")
+    unused = ("lib/src.zip", "lib/ct.sym", "bin/javac")
     plant(tmp_path, {f"opt/jdk/{name}": "" for name in (*files, *unused, "lib/server/libjvm.so", "lib/libjli.so")})
     kept = set(ask(tmp_path, [Presets()], ["/opt/jdk/lib/server/libjvm.so", "/opt/jdk/lib/libjli.so"]))
     assert kept == {f"/opt/jdk/{name}" for name in files}
+
+
+# For each family the file whose use shows it, one that is kept then, one that only the careful keep; "" for none.
+LIB = "/usr/lib/x86_64-linux-gnu"
+FAMILIES = {
+    "openssl": (f"{LIB}/libcrypto.so.3", f"{LIB}/ossl-modules/legacy.so", ""),
+    "character-sets": (f"{LIB}/libxml2.so.2.9.14", f"{LIB}/gconv/ISO8859-15.so", ""),
+    "all-character-sets": (f"{LIB}/libc.so.6", "", f"{LIB}/gconv/EUC-JP.so"),
+    "imagemagick": (
+        f"{LIB}/libMagickCore-6.Q16.so.6.0.0",
+        f"{LIB}/ImageMagick-6.9.11/modules-Q16/coders/png.so",
+        f"{LIB}/ImageMagick-6.9.11/modules-Q16/coders/heic.so",
+    ),
+    "gdk-pixbuf": (f"{LIB}/libgdk_pixbuf-2.0.so.0", f"{LIB}/gdk-pixbuf-2.0/2.10.0/loaders/libpixbufloader-svg.so", ""),
+    "gio": (f"{LIB}/libgio-2.0.so.0", f"{LIB}/gio/modules/libgiognutls.so", ""),
+    "gstreamer": (
+        f"{LIB}/libgstreamer-1.0.so.0",
+        f"{LIB}/gstreamer-1.0/libgstcoreelements.so",
+        f"{LIB}/gstreamer-1.0/libgstlibav.so",
+    ),
+    "vips": (f"{LIB}/libvips.so.42", "", f"{LIB}/vips-modules-8.14/vips-poppler.so"),
+    "odbc": (f"{LIB}/libodbc.so.2", f"{LIB}/odbc/psqlodbcw.so", ""),
+    "qt": (
+        f"{LIB}/libQt5Core.so.5.15.8",
+        f"{LIB}/qt5/plugins/platforms/libqoffscreen.so",
+        f"{LIB}/qt5/plugins/audio/libqtaudio_alsa.so",
+    ),
+    "nss": (f"{LIB}/libnss3.so", f"{LIB}/libsoftokn3.so", ""),
+    "p11-kit": (f"{LIB}/libp11-kit.so.0", f"{LIB}/pkcs11/p11-kit-trust.so", ""),
+    "kerberos": (f"{LIB}/libkrb5.so.3", "/etc/krb5.conf", ""),
+    "sasl": (f"{LIB}/libsasl2.so.2", f"{LIB}/sasl2/libplain.so", ""),
+    "fonts": (
+        f"{LIB}/libfontconfig.so.1",
+        "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+        "/usr/share/fonts/truetype/x/X.ttf",
+    ),
+    "lua": (f"{LIB}/liblua5.3.so.0", "/usr/share/lua/5.3/socket/http.lua", ""),
+    "git": ("/usr/bin/git", "/usr/lib/git-core/git-remote-http", ""),
+    "mime types": ("/usr/bin/python3.11", "/etc/mime.types", ""),
+    "headers": ("/usr/bin/gcc-12", "/usr/include/math.h", ""),
+    "postgres": ("/usr/lib/postgresql/15/bin/postgres", "/usr/lib/postgresql/15/lib/pgcrypto.so", ""),
+    "extensions": ("/usr/lib/postgresql/15/bin/postgres", "/usr/share/postgresql/15/extension/pgcrypto--1.3.sql", ""),
+    "mariadb": ("/usr/sbin/mariadbd", "/usr/lib/mysql/plugin/auth_ed25519.so", ""),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_families_that_are_opened_by_name(tmp_path: Path, family: str) -> None:
+    used, kept, careful = FAMILIES[family]
+    others = (f"{LIB}/other.so", "/usr/lib/postgresql/15/lib/llvmjit.so")
+    plant(tmp_path, dict.fromkeys([path for path in (used, kept, careful, *others) if path], ""))
+    found = {path: reason.rule for path, reason in ask(tmp_path, [Presets(), CarefulPresets()], [used]).items()}
+    assert found == {kept: "presets"} | {careful: "careful-presets"} if careful and kept else found
+    assert found.get(kept or careful) == ("presets" if kept else "careful-presets") and not set(others) & set(found)
 
 
 def test_postgres_has_its_files_beside_it_or_as_debian_has_them(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from cntr_slimmer.rules.certificates import Certificates
 from cntr_slimmer.rules.databases import PackageDatabases
 from cntr_slimmer.rules.directories import MOST_BYTES, MOST_ENTRIES, SmallDirectories
 from cntr_slimmer.rules.libc import Libc
+from cntr_slimmer.rules.programs import ProgramLinks, ShellTools
 from cntr_slimmer.rules.scripts import Shebang
 from cntr_slimmer.rules.timezones import Timezones
 from cntr_slimmer.rules.users import Users
@@ -71,9 +72,10 @@ def test_time_zones_are_kept_whole_or_not_at_all(tmp_path: Path) -> None:
     assert set(ask(tmp_path, [Timezones()], ["/program", "/usr/share/zoneinfo-icu"])) == set()
     paris = "/usr/share/zoneinfo/Europe/Paris"
     assert set(ask(tmp_path, [Timezones()], [paris])) | {paris} == whole
-    # Asking for the time asks for no zone by its name.
-    for local in ("/etc/localtime", "/usr/share/zoneinfo/Etc", "/usr/share/zoneinfo/Etc/UTC"):
-        assert set(ask(tmp_path, [Timezones()], [local])) == set()
+    # Who asks for the time may be told another zone by TZ.
+    for local in ("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC"):
+        assert set(ask(tmp_path, [Timezones()], [local])) | {local} == whole
+    assert set(ask(tmp_path, [Timezones()], ["/usr/share/zoneinfo/Etc"])) == set()
     assert set(ask(tmp_path, [Timezones()], ["/program"], {"TZ": "Europe/Paris"})) == whole
 
 
@@ -106,6 +108,8 @@ def test_a_go_program_trusts_without_a_library(tmp_path: Path) -> None:
     for name in ("go", "c"):
         (tmp_path / name).chmod(0o755)
     assert set(ask(tmp_path, [Certificates()], ["/go"])) == {f"/{path}" for path in TRUST}
+    plant(tmp_path, {"usr/share/zoneinfo/Europe/Paris": ""})
+    assert set(ask(tmp_path, [Timezones()], ["/go"])) == {"/usr/share/zoneinfo/Europe/Paris"}
     assert ask(tmp_path, [Certificates()], ["/c"]) == {}
 
 
@@ -272,3 +276,37 @@ def test_new_volumes_begin_with_what_the_image_has_there(tmp_path: Path) -> None
         "/w/h",
     }
     assert ask(tmp_path, [Volumes()], []) == {}
+
+
+# Programs of shells
+
+
+def test_links_to_kept_programs_cost_nothing(tmp_path: Path) -> None:
+    plant(
+        tmp_path,
+        {"bin": "->usr/bin", "usr/bin/busybox": "#!", "usr/bin/vim": "#!", "etc/alternatives/vi": "->/usr/bin/vim"},
+    )
+    plant(tmp_path, {"usr/bin/ls": "->busybox", "usr/bin/vi": "->/etc/alternatives/vi", "opt/x": "->/usr/bin/busybox"})
+    assert set(ask(tmp_path, [ProgramLinks()], ["/usr/bin/busybox"])) == {"/usr/bin/ls"}
+    assert set(ask(tmp_path, [ProgramLinks()], ["/usr/bin/vim"], {"PATH": "/usr/bin"})) == {
+        "/usr/bin/vi",
+        "/etc/alternatives/vi",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "utilities"),
+    [
+        (["bash"], True),
+        (["/entry.sh", "/bin/sh", ""], True),
+        (["sh", "-c", "tac"], False),
+        (["/bin/sh", "/entry.sh"], False),
+        ([], False),
+    ],
+)
+def test_users_of_a_shell_run_small_programs(tmp_path: Path, words: list[str], utilities: bool) -> None:
+    plant(tmp_path, dict.fromkeys(("bin/sh", "usr/bin/cat", "usr/bin/tac", "usr/bin/curl"), "#!") | {"usr/bin/rm": ""})
+    arguments = tuple(map(os.fsencode, words))
+    kept = set(ask(tmp_path, [ShellTools()], ["/bin/sh"], arguments=arguments))
+    assert kept == {"/usr/bin/cat", "/usr/bin/tac"} if utilities else {"/usr/bin/cat"}
+    assert ask(tmp_path, [ShellTools()], {"/bin/sh": ["lookup"]}, arguments=arguments) == {}

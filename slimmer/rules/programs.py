@@ -1,0 +1,89 @@
+"""The rules `program-links` and `shell-tools`: programs that cost nothing, and those that users of a shell run next."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+
+from cntr_core.kernel.process import DEFAULT_PATH
+from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+
+from .reading import regular, shown
+
+_SHELL = re.compile(rb"(?:ba|da|a|z|k|mk)?sh")
+_BASIC = b"cat cp cut date env grep head id ls mkdir mv rm sed sleep tail tr wc".split()
+_UTILITIES = (
+    # POSIX, "Shell and Utilities", as far as distributions have them without more; and the rest of coreutils.
+    b"awk base32 base64 basename bc bzip2 chgrp chmod chown cksum clear cmp comm cpio csplit dd df diff dir "
+    b"dircolors dirname du echo ed egrep expand expr factor false fgrep file find fmt fold free getconf getent "
+    b"getopt groups gunzip gzip hexdump hostid hostname iconv install join kill link ln locale logname md5sum "
+    b"mkfifo mknod mktemp more mount nice nl nohup nproc numfmt od paste patch pathchk pgrep pidof ping pr "
+    b"printenv printf ps ptx pwd readlink realpath renice reset rmdir sha1sum sha224sum sha256sum sha384sum "
+    b"sha512sum shred shuf sort split stat stdbuf strings stty sum sync tac tar tee test time timeout top touch "
+    b"tput true truncate tsort tty umount uname unexpand uniq unlink unxz users vdir vi watch who whoami which "
+    b"xargs xz yes zcat zdump"
+).split()
+
+
+class ProgramLinks(Rule):
+    name = "program-links"
+    description = "Other names of kept programs, links in PATH: they cost nothing."
+
+    def keep(self, context: RuleContext) -> Iterable[Keep]:
+        for directory in _path(context):
+            for name in context.image.list(directory):
+                link = posixpath.join(directory, name)
+                found = context.image.lookup(link, follow=False)
+                if found and stat.S_ISLNK(found.kind):
+                    program = context.image.lookup(link)
+                    if program and program.path in context.fresh and stat.S_ISREG(program.kind):
+                        yield Keep(link, f"another name of {shown(program.path)}")
+
+
+class ShellTools(Rule):
+    name = "shell-tools"
+    description = (
+        "Small programs that users of a shell run next, where one ran; POSIX's utilities, where it is the command."
+    )
+
+    def keep(self, context: RuleContext) -> Iterable[Keep]:
+        if not context.first or not any(_ran(path, context) for path in context.used):
+            return
+        yield from _named(context, _BASIC, "a small program that is run from shells")
+        if _is_the_command(context.arguments):
+            yield from _named(context, _UTILITIES, "the image's command is a shell, which runs such programs")
+
+
+def _ran(path: bytes, context: RuleContext) -> bool:
+    return _SHELL.fullmatch(posixpath.basename(path)) is not None and not context.used[path].isdisjoint(
+        ("open", "read")
+    )
+
+
+def _is_the_command(words: Sequence[bytes]) -> bool:
+    """Whether a shell is among the words of the commands without a script or a text that it should run."""
+    pairs = zip(words, (*words[1:], b""), strict=False)
+    return any(_SHELL.fullmatch(posixpath.basename(word)) and not after for word, after in pairs)
+
+
+def _named(context: RuleContext, names: Iterable[bytes], because: str) -> Iterator[Keep]:
+    for name in names:
+        for directory in _path(context):
+            path = posixpath.join(directory, name)
+            if (found := regular(context.image, path)) and found.mode & 0o111:
+                yield Keep(path, because)
+                break
+
+
+def _path(context: RuleContext) -> Sequence[bytes]:
+    """The real directories of PATH, and those of every system, each once."""
+    listed = os.fsencode(f"{context.environment.get('PATH', '')}:{DEFAULT_PATH}").split(b":")
+    return list(dict.fromkeys(_real(context.image, path) for path in listed if path.startswith(b"/")))
+
+
+def _real(image: ImageView, path: bytes) -> bytes:
+    found = image.lookup(path)
+    return found.path if found else path
