@@ -65,7 +65,7 @@ def _runs(entry: Entry) -> Iterator[_Run]:
 def _tried(
     run: _Run, image: Image, layers: OpenLayers, filesystem: Filesystem, scripts: str, times: tuple[float, float]
 ) -> Iterator[Step]:
-    """The steps of one container. `times`: seconds for each step, and for the end."""
+    """The steps of one container. `times`: seconds until it is ready, and for its end."""
     seconds, stop = times
     env = tuple(f"{name}={text}" for name, text in run.env.items())
     launch = Launch(image.config, "corpus", RuntimeOptions(run.command, env=env))
@@ -75,6 +75,7 @@ def _tried(
             prober = Prober([probe], _ports(image.config.exposed_ports))
             with prober:
                 outcome = run_probes(container, prober, timeout=seconds, progress=lambda _: None)[0]
+            seconds = times[0] / 4 if outcome.ok else seconds  # the program is ready
             yield Step(which, step, outcome.ok, _detail(outcome), round(outcome.seconds, 3))
             if not outcome.ok and container.ended() is not None:
                 return

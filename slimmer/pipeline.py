@@ -233,7 +233,7 @@ class _Slimmer:
 
     def _split(self, trace: AccessTrace, original: Observed) -> Slimmed:
         self._shown.say("choosing what to keep")
-        selection = choose(self._layers, self._config, trace, self._rules, self._request.selection)
+        selection = choose(self._layers, self._runner.config, trace, self._rules, self._request.selection)
         self._clock.lap("choose")
         directory = tempfile.mkdtemp(dir=self._directory)
         pair = make_pair(

@@ -32,14 +32,12 @@ User = Annotated[
     str | None,
     typer.Option("--user", "-u", metavar="USER[:GROUP]", help="Run as this user of the container instead of its own."),
 ]
-Env = Annotated[
-    list[str] | None,
-    typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Set a variable, or pass on the caller's. Repeatable."),
-]
-EnvFile = Annotated[
-    list[str] | None,
-    typer.Option("--env-file", metavar="FILE", help="Set the variables in FILE: lines of NAME[=VALUE]. Repeatable."),
-]
+ENV = typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Set a variable, or pass on the caller's. Repeatable.")
+ENV_FILE = typer.Option(
+    "--env-file", metavar="FILE", help="Set the variables in FILE: lines of NAME[=VALUE]. Repeatable."
+)
+Env = Annotated[list[str] | None, ENV]
+EnvFile = Annotated[list[str] | None, ENV_FILE]
 Workdir = Annotated[
     str | None,
     typer.Option("--workdir", "-w", metavar="PATH", help="Start in this directory of the container."),

@@ -25,7 +25,8 @@ class TracingOptions:
 
     `environment` has ``NAME=VALUE``, `volumes` ``SOURCE:TARGET[:OPTIONS]``, `tmpfs` ``TARGET[:OPTIONS]``, `publish`
     ``[[IP:]PORT:]CONTAINERPORT[/PROTOCOL]``. `network` is a name that the engine knows, "" for its default. With `init`
-    a small process of the engine's is the container's first.
+    a small process of the engine's is the container's first. `user` is ``USER[:GROUP]``; it and `working_dir` are ""
+    for the image's own.
     """
 
     environment: tuple[str, ...] = ()
@@ -35,6 +36,8 @@ class TracingOptions:
     network: str = ""
     read_only: bool = False
     init: bool = False
+    user: str = ""
+    working_dir: str = ""
 
 
 @dataclass(frozen=True, slots=True)

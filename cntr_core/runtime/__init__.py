@@ -9,8 +9,9 @@ TYPE_CHECKING = False  # as in cntr_core/__init__.py
 if TYPE_CHECKING:
     from .bundle import BundleRequest, stop_signal, write_bundle
     from .collector import Collector
-    from .config_json import ContainerSpec, RuntimeOptions, arguments
+    from .config_json import ContainerSpec, RuntimeOptions, arguments, variables
     from .confinement import Confinement, LimitWatch
+    from .container_mounts import ContainerMount, in_order
     from .log import LARGEST_LOG, Log
     from .runtime import Runtime, Streams, find_runtime, known_names, need_runtime
 
@@ -19,6 +20,7 @@ __all__ = [
     "BundleRequest",
     "Collector",
     "Confinement",
+    "ContainerMount",
     "LimitWatch",
     "Log",
     "Runtime",
@@ -27,9 +29,11 @@ __all__ = [
     "RuntimeOptions",
     "arguments",
     "find_runtime",
+    "in_order",
     "known_names",
     "need_runtime",
     "stop_signal",
+    "variables",
     "write_bundle",
 ]
 
@@ -39,8 +43,9 @@ __getattr__ = lazily(
     {
         "bundle": "BundleRequest stop_signal write_bundle",
         "collector": "Collector",
-        "config_json": "ContainerSpec RuntimeOptions arguments",
+        "config_json": "ContainerSpec RuntimeOptions arguments variables",
         "confinement": "Confinement LimitWatch",
+        "container_mounts": "ContainerMount in_order",
         "log": "LARGEST_LOG Log",
         "runtime": "Runtime Streams find_runtime known_names need_runtime",
     },

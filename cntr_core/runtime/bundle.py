@@ -46,7 +46,7 @@ def write_bundle(directory: str, root: int, config: ImageConfig, request: Bundle
         capabilities=capabilities.names(capabilities.capget()[1]),
         options=request.options,
         files=_network_files(directory, request),
-        volumes={path: _owner_options(root, path) for path in config.volumes},
+        volumes={path: _owner_options(root, path) for path in (*config.volumes, *request.options.volumes)},
     )
     _write(os.path.join(directory, "config.json"), json.dumps(config_json.bundle(config, spec)))
 

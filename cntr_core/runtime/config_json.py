@@ -10,6 +10,7 @@ from ..errors import UsageError
 from ..images import ImageConfig
 from ..kernel.process import DEFAULT_PATH
 from .confinement import Confinement
+from .container_mounts import ContainerMount, in_order, mount_entry
 from .image_user import ImageUser
 
 CAPABILITIES = (
@@ -36,6 +37,11 @@ class RuntimeOptions:
     working_dir: str = ""
     env: tuple[str, ...] = ()
     """``NAME=VALUE``, or ``NAME`` to leave a variable of the image's out."""
+    entrypoint: tuple[str, ...] | None = None
+    """In place of the image's ENTRYPOINT, which leaves out its CMD, too; None for the image's."""
+    mounts: tuple[ContainerMount, ...] = ()
+    volumes: tuple[str, ...] = ()
+    """Places of volumes beside the image's own."""
     confinement: Confinement = field(default_factory=Confinement)
 
 
@@ -56,24 +62,32 @@ class ContainerSpec:
     volumes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def arguments(config: ImageConfig, command: tuple[str, ...]) -> tuple[str, ...]:
-    """What the container executes: the entrypoint, then `command` or the image's own.
+def arguments(config: ImageConfig, options: RuntimeOptions) -> tuple[str, ...]:
+    """What the container executes: the entrypoint, then the command, each the user's or the image's own.
 
     :raises UsageError: there is nothing to execute.
     """
-    line = (*config.entrypoint, *(command or config.cmd))
+    if options.entrypoint is None:
+        line = (*config.entrypoint, *(options.command or config.cmd))
+    else:
+        line = (*options.entrypoint, *options.command)
     if not line:
         raise UsageError("the image has no command", "give one after the image")
     return line
+
+
+def variables(config: ImageConfig, options: RuntimeOptions, defaults: Sequence[str] = ()) -> list[str]:
+    """The image's variables and the user's, over `defaults`, without doubles: the last one counts."""
+    image = [line for line in config.env if "=" in line]
+    found = {line.partition("=")[0]: line for line in (*defaults, *image, *options.env)}
+    return [line for line in found.values() if "=" in line]
 
 
 def environment(config: ImageConfig, spec: ContainerSpec) -> list[str]:
     """The image's variables and the user's, over docker's defaults, without doubles: the last one counts."""
     defaults = [f"PATH={DEFAULT_PATH}", f"HOSTNAME={spec.name}", f"HOME={spec.identity.home}"]
     defaults += ["TERM=xterm"] if spec.options.terminal else []
-    image = [line for line in config.env if "=" in line]
-    variables = {line.partition("=")[0]: line for line in (*defaults, *image, *spec.options.env)}
-    return [line for line in variables.values() if "=" in line]
+    return variables(config, spec.options, defaults)
 
 
 def bundle(config: ImageConfig, spec: ContainerSpec) -> dict[str, Any]:
@@ -95,7 +109,7 @@ def _process(config: ImageConfig, spec: ContainerSpec) -> dict[str, Any]:
     return {
         "terminal": spec.options.terminal,
         "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)},
-        "args": list(arguments(config, spec.options.command)),
+        "args": list(arguments(config, spec.options)),
         "env": environment(config, spec),
         "cwd": spec.options.working_dir or config.working_dir or "/",
         "capabilities": {"bounding": given, "effective": effective, "permitted": effective},
@@ -127,19 +141,16 @@ def _linux(spec: ContainerSpec) -> dict[str, Any]:
 
 def _mounts(spec: ContainerSpec) -> list[dict[str, Any]]:
     quiet = ["nosuid", "noexec", "nodev"]
-    return [
-        _mount("/proc", "proc", quiet),
-        _mount("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        _mount("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-        _mount("/sys", "sysfs", [*quiet, "ro"]),
-        _mount("/sys/fs/cgroup", "cgroup", [*quiet, "relatime", "ro"]),
-        _mount("/dev/mqueue", "mqueue", quiet),
-        _mount("/dev/shm", "tmpfs", [*quiet, "mode=1777", "size=65536k"]),
+    given = [
+        mount_entry("/proc", "proc", quiet),
+        mount_entry("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount_entry("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        mount_entry("/sys", "sysfs", [*quiet, "ro"]),
+        mount_entry("/sys/fs/cgroup", "cgroup", [*quiet, "relatime", "ro"]),
+        mount_entry("/dev/mqueue", "mqueue", quiet),
+        mount_entry("/dev/shm", "tmpfs", [*quiet, "mode=1777", "size=65536k"]),
         # tmpcopyup, known to runc and crun: a volume starts with what the image has there.
-        *(_mount(path, "tmpfs", ["nosuid", "nodev", "tmpcopyup", *more]) for path, more in spec.volumes.items()),
-        *(_mount(path, "bind", ["rbind", "rprivate"], source) for path, source in spec.files.items()),
+        *(mount_entry(path, "tmpfs", ["nosuid", "nodev", "tmpcopyup", *more]) for path, more in spec.volumes.items()),
+        *(mount_entry(path, "bind", ["rbind", "rprivate"], source) for path, source in spec.files.items()),
     ]
-
-
-def _mount(path: str, kind: str, options: list[str], source: str = "") -> dict[str, Any]:
-    return {"destination": path, "type": kind, "source": source or kind, "options": options}
+    return in_order([*given, *(mount.entry() for mount in spec.options.mounts)])

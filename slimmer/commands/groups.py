@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cntr_core.cli import container_options
 from cntr_core.cli.confinement import MEMORY, PIDS_LIMIT, SECURITY_OPT, confinement, in_panel
-from cntr_core.cli.env_file import assigned, checked
-from cntr_core.cli.session_options import seconds
+from cntr_core.cli.env_file import assigned, variables
+from cntr_core.cli.mounts import Mounted, own_mounts, read_mounts
+from cntr_core.cli.session_options import ENV, ENV_FILE, seconds
 
 from . import options
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from cntr_core import Filesystem
     from cntr_core.engine.tracing import TracingEngine, TracingOptions
     from cntr_core.rules import Profile
-    from cntr_core.runtime import Confinement
+    from cntr_core.runtime import Confinement, RuntimeOptions
 
     from ..request import RunOptions
     from ..selection import SelectionOptions
@@ -92,18 +94,13 @@ class Run:
             rich_help_panel=_RUN,
         ),
     ] = None
-    env: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--env", "-e", metavar="NAME=VALUE", help="Set a variable in the container.", rich_help_panel=_RUN
-        ),
-    ] = None
-    volume: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--volume", "-v", metavar="SOURCE:TARGET", help="Mount a volume; only with --engine.", rich_help_panel=_RUN
-        ),
-    ] = None
+    env: Annotated[list[str] | None, in_panel(ENV, _RUN)] = None
+    env_file: Annotated[list[str] | None, in_panel(ENV_FILE, _RUN)] = None
+    entrypoint: Annotated[str | None, in_panel(container_options.ENTRYPOINT, _RUN)] = None
+    user: Annotated[str, in_panel(container_options.USER, _RUN)] = ""
+    workdir: Annotated[str, in_panel(container_options.WORKDIR, _RUN)] = ""
+    mount: Annotated[list[str] | None, in_panel(container_options.MOUNT, _RUN)] = None
+    volume: Annotated[list[str] | None, in_panel(container_options.VOLUME, _RUN)] = None
     publish: Annotated[
         list[str] | None,
         typer.Option(
@@ -126,26 +123,43 @@ class Run:
 
         :raises CntrError: a probe is malformed, there is no such engine, it cannot trace, or the options want one.
         """
-        from cntr_core.runtime import RuntimeOptions
-
         from ..request import RunOptions
 
         engine, told = self._traced()
         return RunOptions(
             probes=options.probes_of(self.probe),
             until=options.probes_of([*([self.until] if self.until else ()), *(["manual"] if self.manual else ())]),
-            runtime=RuntimeOptions(
-                tuple(command or ()),
-                self.host_network,
-                self.read_only,
-                env=assigned(checked(self.env or ())),
-                confinement=self._confinement(),
-            ),
+            runtime=self._runtime(tuple(command or ()), own=engine is None),
             timeout=seconds(self.timeout, "--timeout"),
             stop_limit=seconds(self.stop_timeout, "--stop-timeout"),
             engine=engine,
             options=told,
         )
+
+    def _runtime(self, command: tuple[str, ...], *, own: bool) -> RuntimeOptions:
+        """The same for the container, or for cntr's `own`, which mounts by itself."""
+        from cntr_core.runtime import RuntimeOptions
+
+        mounts, volumes = own_mounts(self._mounts()) if own else ((), ())
+        return RuntimeOptions(
+            command,
+            self.host_network,
+            self.read_only,
+            user=self.user,
+            working_dir=container_options.checked_workdir(self.workdir),
+            env=self.variables(),
+            entrypoint=container_options.entrypoint_of(self.entrypoint),
+            mounts=mounts,
+            volumes=volumes,
+            confinement=self._confinement(),
+        )
+
+    def variables(self) -> tuple[str, ...]:
+        """What ``--env-file`` and ``--env`` say."""
+        return assigned(variables(self.env_file or (), self.env or ()))
+
+    def _mounts(self) -> list[Mounted]:
+        return read_mounts(self.mount or (), self.volume or ())
 
     def _confinement(self) -> Confinement:
         from cntr_core.errors import UsageError
@@ -162,16 +176,21 @@ class Run:
         from cntr_core.engine.tracing import TracingOptions, tracing_engine
         from cntr_core.errors import UsageError
 
-        lists = [assigned(checked(self.env or ())), tuple(self.volume or ()), tuple(self.publish or ())]
-        for volume in lists[1]:
-            if not volume.split(":")[1 if ":" in volume else 0].startswith("/"):
-                raise UsageError(f"--volume: '{volume}' has no absolute path in the container", "write SOURCE:TARGET")
-        told = TracingOptions(lists[0], lists[1], publish=lists[2], network=self.network)
-        if self.engine is not None:
-            return tracing_engine(chosen(self.engine, options.engines())[0], self.engine), told
-        if told != TracingOptions(told.environment):
-            raise UsageError("--volume, --publish and --network are only for --engine", "add --engine docker")
-        return None, told
+        if self.engine is None:
+            if self.publish or self.network:
+                raise UsageError("--publish and --network are only for --engine", "add --engine docker")
+            return None, TracingOptions()
+        mounts = self._mounts()
+        told = TracingOptions(
+            environment=self.variables(),
+            volumes=tuple(one.words for one in mounts if one.kind != "tmpfs"),
+            tmpfs=tuple(one.words for one in mounts if one.kind == "tmpfs"),
+            publish=tuple(self.publish or ()),
+            network=self.network,
+            user=self.user,
+            working_dir=self.workdir,
+        )
+        return tracing_engine(chosen(self.engine, options.engines())[0], self.engine), told
 
     def backend(self) -> Filesystem:
         """The filesystem that observes; :raises PluginError: there is none of that name."""

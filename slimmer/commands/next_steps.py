@@ -71,12 +71,15 @@ def _shared_words(run: groups.Run) -> Iterator[str]:
     if run.pids_limit is not None:
         yield f"--pids-limit={run.pids_limit}"
     yield from (f"--security-opt={one}" for one in run.security_opt or ())
-    yield from (f"--env={one}" for one in run.env or ())
+    for name in ("entrypoint", "user", "workdir"):
+        if value := getattr(run, name):
+            yield f"--{name}={value}"
+    for name in ("env_file", "env", "mount", "volume"):
+        yield from (f"--{name.replace('_', '-')}={one}" for one in getattr(run, name) or ())
 
 
 def _engine_words(run: groups.Run) -> Iterator[str]:
     yield from _shared_words(run)
-    yield from (f"--volume={one}" for one in run.volume or ())
     yield from (f"--publish={one}" for one in run.publish or ())
     if run.network and not run.host_network:
         yield f"--network={run.network}"

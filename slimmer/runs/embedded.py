@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from cntr_core.engine.tracing import TracingEngine
 from cntr_core.errors import CntrError, CommandNotFound, KernelFeatureMissing
 from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node, ServedMount
 from cntr_core.images import ImageConfig, remove_tree
 from cntr_core.images.temporary import swept, temporary_directory
+from cntr_core.images.values import environment as environment_of
 from cntr_core.kernel.mounts import AT_RECURSIVE, MNT_DETACH, MS_PRIVATE, DetachedMount, mount_setattr, umount2
 from cntr_core.kernel.namespaces import CLONE_NEWNS, is_initial_user_namespace, unshare
 from cntr_core.kernel.process import set_child_subreaper
@@ -32,6 +32,7 @@ from cntr_core.runtime import (
     RuntimeOptions,
     need_runtime,
     stop_signal,
+    variables,
     write_bundle,
 )
 from cntr_core.timing import timed
@@ -45,10 +46,8 @@ from .output_collector import collected_output
 _log = logging.getLogger(__name__)
 
 
-def mounted(engine: TracingEngine | None = None) -> str:
-    """A hint where the command is not found, in words of `engine`, in which it ran."""
-    name = engine.name if engine else "docker"
-    return f"if it is mounted where the image runs, mount it here, too: --engine {name} -v FILE:PATH"
+NOT_MOUNTED = "if it is mounted where the image runs, mount it here, too: -v FILE:PATH"
+"""A hint where the command is not found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,8 @@ def running(
         stack.callback(runtime.delete)
         with timed(_log, "create the container by %s", program), _explained():
             pid = runtime.create(bundle, streams)
-        environment, limits = launch.config.environment, LimitWatch.of(pid)
+        limits = LimitWatch.of(pid)
+        environment = environment_of(variables(launch.config, launch.options))
         container = OwnContainer(pid, environment, runtime, log, streams, observer, number, server, collector, limits)
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
@@ -116,7 +116,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except CommandNotFound as error:
-        raise CommandNotFound(error.message, mounted()) from error
+        raise CommandNotFound(error.message, NOT_MOUNTED) from error
 
 
 def _mount_root(bundle: str, tree: AbstractContextManager[ServedMount], stack: ExitStack) -> int | None:

@@ -117,7 +117,7 @@ def running_in_engine(
 
     :raises CntrError: it cannot be started, or not be watched.
     """
-    line = arguments(launch.config, launch.options.command)
+    line = arguments(launch.config, launch.options)
     environment = environment_of([*launch.config.env, *options.environment])
     program = shim(launch.config.platform)
     remove_orphans(engine)
@@ -146,7 +146,8 @@ def _entry(
 ) -> ShimEntry:
     """The shim of `directory` in place of the command `line`, in the container `name`, whose PATH is `path`."""
     target = f"/.{name}"
-    words = shim_arguments(f"{target}/fifo", launch.config.working_dir or "/", line, path)
+    place = launch.options.working_dir or launch.config.working_dir or "/"
+    words = shim_arguments(f"{target}/fifo", place, line, path)
     return ShimEntry(
         name=name,
         hostname=launch.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from cntr_core.errors import CntrError
@@ -11,6 +12,7 @@ from cntr_core.filesystem import Filesystem
 from cntr_core.images import Image
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.write.new_image import NewImage
+from cntr_core.runtime import arguments, variables
 
 from ..probes.defaults import default_probes, tcp_ports
 from ..probes.prober import Prober
@@ -19,7 +21,7 @@ from ..probes.spec import Probe
 from ..request import RunOptions
 from ..trace.record import AccessTrace
 from .backends import backend_of
-from .embedded import Launch, mounted
+from .embedded import NOT_MOUNTED, Launch
 from .observe import Observed, Say, observe
 
 _NOT_FOUND = 127  # the shell's exit code where there is no such command, and the shim's
@@ -35,6 +37,8 @@ class Runner:
         self._default = () if options.probes else default_probes(image.config, options.until)[0]
         self.probes = (*options.probes, *self._default, *options.until)
         self._options = options
+        self.config = replace(image.config, env=tuple(variables(image.config, options.runtime)))
+        """The image's, with the variables of its runs."""
         self._launch = Launch(image.config, self.digest[7:19], options.runtime)
         self._backend = backend_of(image, options, filesystem)
         self._say = say
@@ -67,7 +71,7 @@ class Runner:
     def trace(self, observed: Observed) -> AccessTrace:
         """The trace of a run that was watched."""
         run = {
-            "command": [*self.image.config.entrypoint, *(self._options.runtime.command or self.image.config.cmd)],
+            "command": list(arguments(self.image.config, self._options.runtime)),
             "probes": [outcome.to_json() for outcome in observed.outcomes],
             "code": observed.code,
         }
@@ -115,5 +119,5 @@ def _advice(outcome: Outcome, options: RunOptions) -> str:
         if f"{one.subject} answered {one.facts.get('status')}" in outcome.detail:
             return f"if that is right, write --probe {one.subject}={one.facts['status']}; else ask for another page"
     if f"ended with code {_NOT_FOUND}" in outcome.detail:
-        return mounted(options.engine)
+        return NOT_MOUNTED
     return f"start it with {options.program} run, and find out what is wrong"

@@ -41,6 +41,7 @@ _ORDER = (
     "cntr_core.runtime.seccomp",
     "cntr_core.runtime.seccomp_profile",
     "cntr_core.runtime.confinement",
+    "cntr_core.runtime.container_mounts",
     "cntr_core.runtime.config_json",
     "cntr_core.runtime.bundle",
     "cntr_core.runtime.log",

@@ -127,6 +127,8 @@ def _creation(engine: ApiClient, client: APIClient, image: str, entry: ShimEntry
         "command": [],
         "entrypoint": list(entry.arguments),
         "environment": list(options.environment),
+        "user": options.user or None,
+        "working_dir": options.working_dir or None,
         "labels": dict(entry.labels),
         "ports": [tuple(port.split("/")) for port in ports],
         "volumes": [volume for volume in options.volumes if ":" not in volume],

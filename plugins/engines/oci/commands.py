@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cntr_core.cli import container_options
 from cntr_core.cli.confinement import Memory, PidsLimit, SecurityOpt, confinement
 from cntr_core.cli.expanded import expanded
 from cntr_core.cli.session_options import Env, EnvFile, seconds
@@ -106,15 +107,13 @@ class Life:
 class Inside:
     """As whom, where and with what the container's first process runs."""
 
-    user: Annotated[
-        str,
-        typer.Option("--user", "-u", metavar="USER[:GROUP]", help="Run as this user of the image instead of its own."),
-    ] = ""
-    workdir: Annotated[
-        str, typer.Option("--workdir", "-w", metavar="PATH", help="Start in this directory of the container.")
-    ] = ""
+    user: container_options.User = ""
+    workdir: container_options.Workdir = ""
+    entrypoint: container_options.Entrypoint = None
     env: Env = None
     env_file: EnvFile = None
+    mount: container_options.Mount = None
+    volume: container_options.Volume = None
     network: _NetworkOption = Network.NONE
     read_only: Annotated[bool, typer.Option("--read-only", help="Make the root filesystem read-only.")] = False
     memory: Memory = ""
@@ -124,19 +123,21 @@ class Inside:
     def options(self, command: Sequence[str], *, terminal: bool) -> RuntimeOptions:
         """The same for the runtime; :raises UsageError: something of it makes no sense."""
         from cntr_core.cli.env_file import assigned, variables
-        from cntr_core.errors import UsageError
+        from cntr_core.cli.mounts import own_mounts, read_mounts
         from cntr_core.runtime import RuntimeOptions
 
-        if self.workdir and not self.workdir.startswith("/"):
-            raise UsageError(f"--workdir takes an absolute path, not '{self.workdir}'", "begin it with /")
+        mounts, volumes = own_mounts(read_mounts(self.mount or (), self.volume or ()))
         return RuntimeOptions(
             command=tuple(command),
             host_network=self.network is Network.HOST,
             read_only=self.read_only,
             terminal=terminal,
             user=self.user,
-            working_dir=self.workdir,
+            working_dir=container_options.checked_workdir(self.workdir),
+            entrypoint=container_options.entrypoint_of(self.entrypoint),
             env=assigned(variables(self.env_file or (), self.env or ())),
+            mounts=mounts,
+            volumes=volumes,
             confinement=confinement(self.memory, self.pids_limit, self.security_opt),
         )
 

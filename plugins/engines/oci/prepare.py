@@ -80,7 +80,7 @@ def _new_record(
 
     :raises CntrError: there is nothing to run: better now than after a minute of unpacking.
     """
-    arguments(image.config, options.runtime.command)
+    arguments(image.config, options.runtime)
     return ContainerRecord(
         id=uuid.uuid4().hex,
         name=directory.name,

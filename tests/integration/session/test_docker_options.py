@@ -138,6 +138,15 @@ def _limits(both: Both) -> None:
     both.agree("run", "--rm", "-m", "64m", "--pids-limit", "9", "IMAGE", "sh", "-c", shown)
 
 
+def _volume(both: Both) -> str:
+    return f"{both.directory}/variables:/new/given:ro"
+
+
+def _mount(both: Both) -> str:
+    return f"type=bind,src={both.directory}/variables,dst=/new/given,readonly"
+
+
+_GIVEN = "cat /new/given; ! echo more >/new/given"
 _SHOWN = ("sh", "-c", 'echo "$GIVEN,$FROM,$SET"')
 DONE: dict[tuple[str, str], Callable[[Both], object]] = {
     ("exec", "--detach"): lambda both: _refused(both, "-d"),
@@ -153,10 +162,12 @@ DONE: dict[tuple[str, str], Callable[[Both], object]] = {
     ("cp", "--follow-link"): lambda both: both.copied("-L"),
     ("cp", "--quiet"): lambda both: both.copied("-q"),
     ("run", "--detach"): _names,
+    ("run", "--entrypoint"): lambda both: both.agree("run", "--rm", "--entrypoint", "echo", "IMAGE", "word"),
     ("run", "--env"): lambda both: both.agree("run", "--rm", "-e", "SET=1", "-e", "GIVEN", "IMAGE", *_SHOWN),
     ("run", "--env-file"): lambda both: both.agree("run", "--rm", "--env-file", "variables", "IMAGE", *_SHOWN),
     ("run", "--interactive"): lambda both: both.agree("run", "--rm", "-i", "IMAGE", "cat", stdin=b"word"),
     ("run", "--memory"): _limits,
+    ("run", "--mount"): lambda both: both.agree("run", "--rm", "--mount", _mount(both), "IMAGE", "sh", "-c", _GIVEN),
     ("run", "--name"): _names,
     ("run", "--network"): lambda both: both.agree("run", "--rm", "--network", "none", "IMAGE", "ls", "/sys/class/net"),
     ("run", "--pids-limit"): _limits,
@@ -167,6 +178,7 @@ DONE: dict[tuple[str, str], Callable[[Both], object]] = {
     ),
     ("run", "--tty"): lambda both: _terminal(both, "run", "--rm", "IMAGE"),
     ("run", "--user"): lambda both: both.agree("run", "--rm", "-u", "1:50", "IMAGE", "id"),
+    ("run", "--volume"): lambda both: both.agree("run", "--rm", "-v", _volume(both), "IMAGE", "sh", "-c", _GIVEN),
     ("run", "--workdir"): lambda both: both.agree("run", "--rm", "-w", "/srv/new", "IMAGE", "pwd"),
 }
 

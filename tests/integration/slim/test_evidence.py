@@ -103,8 +103,10 @@ def test_a_job_that_fails_is_no_original(slim: Slim, app: MakeApp) -> None:
 def test_a_command_that_is_mounted_where_the_image_runs(slim: Slim, app: MakeApp) -> None:
     result = slim(app("true", Entrypoint=["/mounted.sh"]))
     assert result.code == 127
-    assert (
-        "hint: if it is mounted where the image runs, mount it here, too: --engine docker -v FILE:PATH" in result.stderr
-    )
+    assert "hint: if it is mounted where the image runs, mount it here, too: -v FILE:PATH" in result.stderr
     result = slim(app("exec /mounted.sh"))
     assert result.code == 125 and "-v FILE:PATH" in result.stderr
+    script = slim.place / "mounted.sh"
+    script.write_text("#!/bin/sh\necho mounted\n")
+    script.chmod(0o755)
+    result = slim.made(app("exec /mounted.sh"), "-v", f"{script}:/mounted.sh:ro", "--probe", "exit")

@@ -95,8 +95,15 @@ def test_options_reach_the_engine(tested: EngineCase, directory: Path) -> None:
     (directory / "given").write_text("")
     line = ["trace", "run", f"{tested.name}://{tested.image('debian')}", "--engine", tested.name, "-o", "out.jsonl"]
     line += ["--probe", "exit", "--env", "WORD=kept", "--volume", f"{directory}/given:/given", "--network", "none"]
-    script = 'test "$WORD" = kept && test -e /given && ls /sys/class/net > /given && cat /etc/issue'
-    done = cntr(*line, "--", "sh", "-c", script)
+    line += ["--entrypoint", "sh", "--user", "daemon:staff", "--workdir", "/new/place"]
+    line += ["--mount", f"type=bind,src={directory}/given,dst=/read/only,readonly"]
+    line += ["--mount", "type=tmpfs,dst=/memory,tmpfs-size=64k"]
+    script = (
+        'test "$WORD,$PWD,$(id -un),$(id -gn)" = kept,/new/place,daemon,staff && ls /sys/class/net > /given && '
+        "cat /etc/issue /read/only && ! echo >/read/only && grep -q '/memory.*size=64k' /proc/mounts"
+    )
+    (directory / "given").chmod(0o666)
+    done = cntr(*line, "--", "-c", script)
     assert done.returncode == 0, done.stderr.decode()
     assert (directory / "given").read_text() == "lo\n"
     used = read("out.jsonl").used()

@@ -119,10 +119,19 @@ def _spec(identity: ImageUser | None = None, **fields: object) -> ContainerSpec:
 
 def test_a_given_command_replaces_cmd_but_not_the_entrypoint() -> None:
     config = _config(entrypoint=("/entry",), cmd=("default",))
-    assert arguments(config, ()) == ("/entry", "default")
-    assert arguments(config, ("a", "b")) == ("/entry", "a", "b")
+    assert arguments(config, RuntimeOptions()) == ("/entry", "default")
+    assert arguments(config, RuntimeOptions(("a", "b"))) == ("/entry", "a", "b")
     with pytest.raises(UsageError, match="has no command"):
-        arguments(_config(), ())
+        arguments(_config(), RuntimeOptions())
+
+
+def test_another_entrypoint_leaves_cmd_out() -> None:
+    config = _config(entrypoint=("/entry",), cmd=("default",))
+    assert arguments(config, RuntimeOptions(entrypoint=("other",))) == ("other",)
+    assert arguments(config, RuntimeOptions(("a",), entrypoint=("other",))) == ("other", "a")
+    assert arguments(config, RuntimeOptions(("a",), entrypoint=())) == ("a",)
+    with pytest.raises(UsageError, match="has no command"):
+        arguments(config, RuntimeOptions(entrypoint=()))
 
 
 def test_the_images_variables_come_over_the_defaults_and_the_last_one_counts() -> None:

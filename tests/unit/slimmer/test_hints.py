@@ -18,9 +18,8 @@ from cntr_core.errors import CntrError
 @pytest.mark.parametrize(
     ("engine", "code", "words"),
     [
-        (None, 127, "--engine docker -v FILE:PATH"),
-        (DockerEngine(), 127, "--engine docker -v FILE:PATH"),
-        (PodmanEngine(), 127, "--engine podman -v FILE:PATH"),
+        (None, 127, "mount it here, too: -v FILE:PATH"),
+        (DockerEngine(), 127, "mount it here, too: -v FILE:PATH"),
         (None, 1, "start it with cntr run"),
         (DockerEngine(), 1, "start it with docker run"),
         (PodmanEngine(), 1, "start it with podman run"),
