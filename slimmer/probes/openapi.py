@@ -17,6 +17,8 @@ from .spec import SUCCESS
 from .web import Page, Request, Web, accepted, entrance
 
 _LARGEST = 2 << 20
+_LONGEST = 100
+"""Characters of a path in a sentence."""
 
 
 def call_all(web: Web, target: Endpoint, path: str, write: bool, seconds: float) -> Attempt:
@@ -51,7 +53,7 @@ def _read(name: str, page: Page, write: bool) -> list[Operation]:
             raise ValueError("it is not an object")
         told = operations(document, write)
         found = list({(one.method, one.path): one for one in told}.values())  # templates may be filled in alike
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise NoAnswer(f"{name} cannot be used: {reason(error)}") from error
     if not found:
         raise NoAnswer(f"{name} tells of no operation{'' if write else ' that only reads'}")
@@ -71,7 +73,8 @@ def _called(
 
 
 def _named(operation: Operation, answer: Page | None) -> str:
-    return f"{operation.method} {operation.path} ({answer.status if answer else 'no answer'})"
+    path = operation.path if len(operation.path) <= _LONGEST else f"{operation.path[:_LONGEST]}…"
+    return f"{operation.method} {path} ({answer.status if answer else 'no answer'})"
 
 
 def _observed(target: Endpoint, operation: Operation, answer: Page | None) -> Observation:
