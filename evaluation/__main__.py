@@ -17,12 +17,16 @@ import typer
 
 from .cache import QUIETLY, Cache
 from .manifest import Entry, entries
+from .report.command import report
+from .reproduce import reproduce
 from .top50_command import top50
 
 app = typer.Typer(help="Reproduce the evaluation.", no_args_is_help=True)
 corpus = typer.Typer(help="List, build and try the images of the evaluation.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
 app.command("top50")(top50)
+app.command("report")(report)
+app.command("reproduce")(reproduce)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Take these images only.")]
 Place = Annotated[str | None, typer.Option("--cache", metavar="DIR", help="Keep images here; default: $CNTR_CORPUS.")]

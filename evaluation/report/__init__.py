@@ -1,0 +1,1 @@
+"""``python -m evaluation report``: results as a page that a person likes to read, in Markdown and in HTML."""

@@ -1,0 +1,246 @@
+"""What the page says of the results of a run, and of others beside it."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from ..paper import PROVENANCE, claims
+from ..results import Result
+from .document import Document, Figure, Section, Table
+from .numbers import HIGH, LOW, Numbers, failed, numbers, reduction
+from .plot import bars, distribution
+
+_WORST = 10
+_LARGEST = 4
+"""Kept files that are shown of each of the worst."""
+_KINDS = ("build", "pull", "run", "split", "verify", "check", "join")
+Run = Sequence[Result]
+"""The results of one way to slim, with at least one image."""
+
+
+def document(runs: Sequence[Run]) -> Document:
+    """The page of `runs`, of which the first is the one that counts, and the others are compared with it."""
+    main = runs[0]
+    sections = [
+        Section("The paper, and this run", [_sentence(main), _beside_the_paper(runs), *_figures(main)]),
+        Section("Each image", [_SUBSTITUTES, _images(main)]),
+        Section("What fails", list(_failures(main))),
+        Section("What remains, and why", [_REMAINS, _worst(main)]),
+        Section("What each rule costs, and each profile gains", [_RULES, _rules(main), _profiles(runs)]),
+        Section("What a scanner and an intruder still find", [_attack_surface(main)]),
+        Section("Time", [_time(main)]),
+    ]
+    return Document("Fifty images, slimmed and judged", _note(main), sections)
+
+
+_SUBSTITUTES = (
+    "Nothing is pulled: each image is made from packages. A fork is a descendant of the official image's software, a "
+    "substitute another program of the same kind; their bars are grey. Checks are steps that were not asked while the "
+    "image was traced."
+)
+_REMAINS = "The images that shrink least, and the largest files that they keep, each with the rule that keeps it."
+_RULES = (
+    "What a rule keeps is counted for the first rule that keeps it; the trace comes first. What rules gain is seen "
+    "where a profile with them passes checks that one without them fails."
+)
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1 as people read it."""
+    return f"{100 * share:.1f} %"
+
+
+def named(result: Result) -> str:
+    """The image's name, and that it stands for another, if it does."""
+    return result.name if result.origin == "same" else f"{result.name} ({result.origin})"
+
+
+def size(count: float) -> str:
+    """Bytes, in powers of 1000."""
+    return f"{count / 1e6:,.1f} MB"
+
+
+def way(run: Run) -> str:
+    """How the images of a run were slimmed."""
+    first = run[0]
+    return f"--keep {first.keep or 'balanced'}, traced under the {first.probe} workload" + (
+        f" in {first.engine}" if first.engine else ""
+    )
+
+
+def headline(run: Run) -> str:
+    """The two figures that count, in a sentence."""
+    found = numbers(run)
+    passed, every = found.checks
+    return (
+        f"{found.images} images shrink by {percent(found.mean)} in the mean (paper: 66.6 %), and {found.whole} of them "
+        f"pass everything that nobody probed: {passed} of {every} checks."
+    )
+
+
+def _sentence(run: Run) -> str:
+    found = numbers(run)
+    return (
+        f"{headline(run)} {found.asked} of {found.images} do all that was asked while they were traced; {found.joined} "
+        f"can be joined to the original, byte for byte."
+    )
+
+
+def _note(run: Run) -> str:
+    machines = Counter(result.machine for result in run)
+    machine = machines.most_common(1)[0][0]
+    days = sorted({result.started[:10] for result in run})
+    return (
+        f"Made by python -m evaluation report from the results of python -m evaluation top50 ({way(run)}; "
+        f"{days[0]}{f' to {days[-1]}' if len(days) > 1 else ''}; cntr {machine.cntr}, {machine.host}, Linux "
+        f"{machine.kernel}, {machine.cpus} processors, Python {machine.python}, {machine.runtime})."
+    )
+
+
+def _beside_the_paper(runs: Sequence[Run]) -> Table:
+    found = [numbers(run) for run in runs]
+    paper = claims()
+
+    def row(claim: str, what: str, shown: str, ours: Iterable[str]) -> list[str]:
+        return [what, f"{shown} ({PROVENANCE[paper[claim].provenance]})" if claim else "", *ours]
+
+    return Table(
+        ["", "paper", *(f"{run[0].keep or 'balanced'}, {run[0].probe}" for run in runs)],
+        [
+            row("mean-reduction", "mean reduction", "66.6 %", (percent(one.mean) for one in found)),
+            row("", "the same, without forks and substitutes", "", (percent(one.same) for one in found)),
+            row("", "median", "", (percent(one.median) for one in found)),
+            row("share-60-97", "shrink by 60 to 97 %", "75 %", (percent(one.within) for one in found)),
+            row("below-10", "shrink by less than 10 %", "6 of 50", (f"{one.little} of {one.images}" for one in found)),
+            row("", "pass all checks", "", (f"{one.whole} of {one.images}" for one in found)),
+            row("", "checks passed", "", map(_checks, found)),
+            row("", "bytes in all", "", (" → ".join(map(size, one.bytes)) for one in found)),
+        ],
+    )
+
+
+def _checks(found: Numbers) -> str:
+    passed, every = found.checks
+    return f"{passed} of {every}" + (f" ({percent(passed / every)})" if every else "")
+
+
+def _figures(run: Run) -> Iterator[Figure]:
+    ordered = sorted(run, key=reduction, reverse=True)
+    rows = [(named(result), reduction(result), result.origin == "same") for result in ordered]
+    marks = [(numbers(run).mean, "mean"), (0.666, "paper's mean")]
+    title = "Reduction of each image"
+    yield Figure(bars(rows, title), "top50-images.svg", title)
+    title = f"Images that shrink by at most so much ({LOW:.0%} to {HIGH:.0%}: {percent(numbers(run).within)})"
+    yield Figure(distribution([share for _, share, _ in rows], marks, title), "top50-distribution.svg", title)
+
+
+def _images(run: Run) -> Table:
+    rows = []
+    for result in sorted(run, key=lambda one: one.name):
+        passed, every = result.checks()
+        name = result.software if result.origin == "same" else f"{result.software} ({result.origin})"
+        if result.error:
+            rows.append([result.name, name, result.kind, "failed", size(result.bytes.original), "", "", "", ""])
+            continue
+        files = f"{result.files.slim} of {result.files.original}"
+        joins = "yes" if result.joined and not result.differences else "no"
+        sizes = (size(result.bytes.original), size(result.bytes.slim))
+        rows.append(
+            [result.name, name, result.kind, percent(reduction(result)), *sizes, files, f"{passed} of {every}", joins]
+        )
+    return Table(["image", "made of", "kind", "less", "original", "slim", "files kept", "checks", "joins"], rows)
+
+
+def _failures(run: Run) -> Iterator[str | Table]:
+    rows = [[named(result), "", "no slim image", _first(result.error)] for result in run if result.error]
+    for result in run:
+        for asked, kind in ((True, "asked while tracing"), (False, "check")):
+            steps = failed(result, asked=asked)
+            rows += [[named(result), f"{kind}, {step.run}", _first(step.step), _first(step.detail)] for step in steps]
+    yield f"{len(rows)} steps of {sum(len(result.steps) for result in run)}." if rows else "Nothing."
+    if rows:
+        yield Table(["image", "when", "step", "reason"], rows)
+
+
+def _first(text: str) -> str:
+    """The first words of a text of many lines."""
+    words = " ".join(text.split())
+    return words if len(words) <= 160 else f"{words[:160]}…"
+
+
+def _worst(run: Run) -> Table:
+    worst = sorted((result for result in run if not result.error), key=reduction)[:_WORST]
+    rows = []
+    for result in worst:
+        for number, kept in enumerate(result.largest[:_LARGEST]):
+            first = [named(result), percent(reduction(result))] if number == 0 else ["", ""]
+            reason = kept.rule if kept.because in ("", kept.rule) else f"{kept.rule}: {kept.because}"
+            rows.append([*first, kept.path, size(kept.bytes), _first(reason)])
+    return Table(["image", "less", "file", "size", "why"], rows)
+
+
+def _rules(run: Run) -> Table:
+    kept: Mapping[str, list[tuple[int, int, int]]] = {
+        name: [(one.rules[name].files, one.rules[name].bytes, one.bytes.original) for one in run if name in one.rules]
+        for name in sorted({rule for one in run for rule in one.rules})
+    }
+    original = sum(one.bytes.original for one in run)
+    costs = {name: sum(size for _, size, _ in found) for name, found in kept.items()}
+    rows = [
+        [
+            name,
+            str(len(found)),
+            str(sum(files for files, _, _ in found)),
+            size(costs[name]),
+            percent(costs[name] / original if original else 0.0),
+        ]
+        for name, found in sorted(kept.items(), key=lambda item: -costs[item[0]])
+    ]
+    return Table(["rule", "images", "files", "kept", "of the original bytes"], rows)
+
+
+def _profiles(runs: Sequence[Run]) -> Table:
+    """What a profile costs and gains, for the images that all runs have."""
+    names = set.intersection(*({result.name for result in run} for run in runs))
+    rows = []
+    for run in runs:
+        found = numbers([result for result in run if result.name in names] or run)
+        rows.append([way(run), percent(found.mean), f"{found.whole} of {found.images}", _checks(found)])
+    return Table([f"{len(names)} images", "less", "pass all checks", "checks passed"], rows)
+
+
+def _attack_surface(run: Run) -> Table:
+    good = [result for result in run if not result.error]
+    rows = []
+    for what, part in (
+        ("packages with files", "packages"),
+        ("setuid and setgid programs", "setuid"),
+        ("shells", "shells"),
+        ("files", "files"),
+    ):
+        original = sum(getattr(result, part).original for result in good)
+        slim = sum(getattr(result, part).slim for result in good)
+        none = sum(getattr(result, part).slim == 0 for result in good)
+        gone = percent(1 - slim / original) if original else ""
+        rows.append([what, str(original), str(slim), gone, f"{none} of {len(good)}"])
+    return Table(["of all images", "original", "slim", "gone", "images with none left"], rows)
+
+
+def _time(run: Run) -> Table:
+    phases = [*_KINDS, *sorted({phase for one in run for phase in one.seconds} - set(_KINDS))]
+    rows = []
+    for phase in phases:
+        seconds = [result.seconds[phase] for result in run if phase in result.seconds]
+        if seconds:
+            most = max(run, key=lambda one: one.seconds.get(phase, 0.0))
+            rows.append(
+                [
+                    phase,
+                    f"{sum(seconds) / 60:.1f} min",
+                    f"{statistics.median(seconds):.1f} s",
+                    f"{max(seconds):.1f} s ({named(most)})",
+                ]
+            )
+    return Table(["phase", "all images", "median", "longest"], rows)

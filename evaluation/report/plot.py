@@ -1,0 +1,72 @@
+"""The paper's figure as SVG: by how much each image shrinks, sorted, and how that is distributed.
+
+Colours are variables of CSS with a value for dark pages: the picture is itself in a page of its own, in ours, and as an
+image of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+_ROW, _LABEL, _BAR, _TOP = 16, 170, 220, 24
+_LINE, _DOT = "var(--line)", "var(--accent)"
+_FIT = 'style="max-width:100%;height:auto"'
+STYLE = """
+svg { --text: #1f2328; --muted: #59636e; --line: #d1d9e0; --accent: #0969da; --other: #8c959f; }
+@media (prefers-color-scheme: dark) {
+  svg { --text: #e6edf3; --muted: #9198a1; --line: #3d444d; --accent: #4493f8; --other: #6e7681; }
+}
+svg text { font: 11px system-ui, sans-serif; fill: var(--text); }
+svg .muted { fill: var(--muted); }
+"""
+
+
+def bars(rows: Sequence[tuple[str, float, bool]], title: str) -> str:
+    """A bar for each row: its label, its share from 0 to 1, and whether it is of the first kind or of the other."""
+    height = _TOP + _ROW * len(rows) + 20
+    parts = [_text(_LABEL, 14, title)]
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        x = _LABEL + share * _BAR
+        parts.append(f'<path d="M{x:.1f} {_TOP}V{height - 18}" stroke="{_LINE}"/>')
+        parts.append(_text(x, height - 6, f"{share:.0%}", "middle", muted=True))
+    for number, (label, share, first) in enumerate(rows):
+        y = _TOP + _ROW * number
+        colour = _DOT if first else "var(--other)"
+        parts.append(_text(_LABEL - 6, y + 11, label, "end"))
+        parts.append(f'<rect x="{_LABEL}" y="{y + 2}" width="{share * _BAR:.1f}" height="{_ROW - 4}" fill="{colour}"/>')
+        parts.append(_text(_LABEL + share * _BAR + 4, y + 11, f"{100 * share:.1f}", muted=True))
+    return _picture(_LABEL + _BAR + 50, height, parts, title)
+
+
+def distribution(shares: Sequence[float], marks: Sequence[tuple[float, str]], title: str) -> str:
+    """How many images shrink by at most so much, as steps; `marks` are values to show with their names."""
+    left, top, width, height = 40, 24, 340, 180
+    ordered = sorted(shares)
+    points = [(0.0, 0.0)]
+    for number, share in enumerate(ordered, 1):
+        points += [(share, points[-1][1]), (share, number / len(ordered))]
+    points.append((1.0, 1.0))
+    parts = [_text(left, 14, title)]
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        x, y = left + share * width, top + (1 - share) * height
+        parts.append(f'<path d="M{x:.1f} {top}v{height}M{left} {y:.1f}h{width}" stroke="{_LINE}"/>')
+        parts.append(_text(x, top + height + 14, f"{share:.0%}", "middle", muted=True))
+        parts.append(_text(left - 6, y + 4, f"{share:.0%}", "end", muted=True))
+    path = "L".join(f"{left + x * width:.1f} {top + (1 - y) * height:.1f}" for x, y in points)
+    parts.append(f'<path d="M{path}" fill="none" stroke="{_DOT}" stroke-width="2"/>')
+    for number, (share, name) in enumerate(marks):
+        x = left + share * width
+        parts.append(f'<path d="M{x:.1f} {top}v{height}" stroke="var(--text)" stroke-dasharray="3 3"/>')
+        parts.append(_text(x - 4, top + 14 + 14 * number, name, "end"))
+    return _picture(left + width + 20, top + height + 24, parts, title)
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", *, muted: bool = False) -> str:
+    kind = ' class="muted"' if muted else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{escape(text)}</text>'
+
+
+def _picture(width: int, height: int, parts: Sequence[str], title: str) -> str:
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" viewBox="0 0 {width} {height}" role="img" {_FIT}>'
+    return "\n".join([head, f"<title>{escape(title)}</title><style>{STYLE}</style>", *parts, "</svg>\n"])

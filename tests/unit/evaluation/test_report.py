@@ -1,0 +1,184 @@
+"""The page of the evaluation: its figures are those of the results, and what is committed is what they make."""
+
+from __future__ import annotations
+
+import html.parser
+import os
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from evaluation.machine import ROOT
+from evaluation.paper import PROVENANCE, claims
+from evaluation.report.command import PLACE, committed, pages, read_runs, readme_with, sentence
+from evaluation.report.numbers import numbers
+from evaluation.report.page import document
+from evaluation.reproduce import PAGE, REGISTRY, Outcome, verdicts
+from evaluation.reproduce import document as paper_document
+from evaluation.results import Kept, Machine, Pieces, Result, Rule, Step, write_results
+
+MACHINE = Machine("Debian 12", "6.18", 2, 8 << 30, "3.11", "0.1.0", "c0de", "abc", "runc 1.1")
+
+
+def _result(name: str, reduction: float, *steps: Step, origin: str = "same", error: str = "", keep: str = "") -> Result:
+    return Result(
+        name=name,
+        kind="srv",
+        origin=origin,
+        official=f"library/{name}",
+        software=f"Debian's {name}",
+        source="local",
+        engine="",
+        keep=keep,
+        probe="broad",
+        machine=MACHINE,
+        started="2026-11-26T04:00:00",
+        bytes=Pieces(100_000_000, int(100_000_000 * (1 - reduction))),
+        files=Pieces(1000, 100),
+        packages=Pieces(90, 10),
+        setuid=Pieces(8, 0),
+        shells=Pieces(3, 1),
+        reduction=reduction,
+        steps=steps,
+        joined=not error,
+        seconds={"run": 2.0},
+        rules={"trace": Rule(90, 1_000_000)},
+        largest=(Kept("/usr/lib/a|b.so", 900_000, "trace", "opened"),),
+        error=error,
+    )
+
+
+def _step(run: str, ok: bool = True, detail: str = "") -> Step:
+    return Step(run, f"exec:{run}", ok, detail, 0.1)
+
+
+RUN = [
+    _result("one", 0.9, _step("minimal"), _step("broad"), _step("check")),
+    _result("two", 0.7, _step("broad", ok=False, detail="why"), _step("check"), origin="substitute"),
+    _result("three", 0.05, _step("broad"), _step("check", ok=False, detail="<b>`|*_why"), _step("tls")),
+    _result("four", 0.0, error="it does not start"),
+]
+
+
+def test_the_figures_are_those_of_the_results() -> None:
+    found = numbers(RUN)
+    assert (found.images, found.slimmed, found.little, found.joined) == (4, 3, 2, 3)
+    assert found.mean == pytest.approx((0.9 + 0.7 + 0.05) / 4), "what failed did not shrink"
+    assert found.same == pytest.approx((0.9 + 0.05) / 3)
+    assert found.within == 0.5
+    assert (found.asked, found.whole, found.checks) == (2, 2, (3, 4))
+
+
+def test_an_image_at_the_papers_limits_counts_as_the_paper_says() -> None:
+    found = numbers([_result("a", 0.6), _result("b", 0.97), _result("c", 0.1), _result("d", 0.0999)])
+    assert (found.within, found.little) == (0.5, 1)
+
+
+def test_every_table_tells_a_substitute() -> None:
+    text = document([RUN]).markdown()
+    rows = [line for line in text.splitlines() if line.startswith("| two")]
+    assert len(rows) >= 3
+    assert all("(substitute)" in row for row in rows)
+    assert "two (substitute)" in pages([RUN])["top50-images.svg"]
+
+
+def test_both_forms_say_the_same_and_need_nothing_else() -> None:
+    made = pages([RUN, [replace(one, keep="minimal") for one in RUN]])
+    seen = _Seen()
+    seen.feed(made["top50.html"])
+    assert seen.open == [], "every element is closed"
+    assert not seen.loaded, "nothing is loaded from elsewhere"
+    assert "b" not in seen.tags, "results are text"
+    for words in ("by 41.2 % in the mean", "it does not start", "<b>`|*_why", "remembered, not checked"):
+        assert words in seen.text
+    plain = re.sub(r"\\(.)", r"\1", made["top50.md"])
+    for words in ("by 41.2 % in the mean", "it does not start", "<b>`|*_why", "remembered, not checked"):
+        assert words in plain
+    cells = {
+        len(re.findall(r"(?<!\\)\|", line)) for line in made["top50.md"].splitlines() if line.startswith("| three")
+    }
+    assert cells <= {10, 5, 6}, "a bar in a cell is none of the table's"
+
+
+@pytest.mark.parametrize("name", ["top50-images.svg", "top50-distribution.svg"])
+def test_the_pictures_are_pictures(name: str) -> None:
+    root = ElementTree.fromstring(pages([RUN])[name])
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "prefers-color-scheme: dark" in pages([RUN])[name]
+    if name == "top50-images.svg":
+        widths = [float(bar.attrib["width"]) for bar in root.iter("{http://www.w3.org/2000/svg}rect")]
+        assert widths == sorted(widths, reverse=True)
+        assert widths[0] / widths[1] == pytest.approx(0.9 / 0.7, rel=0.01)
+
+
+class _Seen(html.parser.HTMLParser):
+    """What a page has: its elements, those that are never closed, its text, and what it loads."""
+
+    VOID = frozenset(("meta", "br", "link", "img"))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.loaded: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.loaded += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_run_that_counts_comes_first(tmp_path: object) -> None:
+    files = []
+    for keep in ("careful", "", "minimal"):
+        files.append(f"{tmp_path}/{keep or 'balanced'}.jsonl")
+        write_results(files[-1], [replace(one, keep=keep) for one in RUN])
+    assert [run[0].keep for run in read_runs(sorted(files))] == ["", "careful", "minimal"]
+
+
+def test_what_is_committed_is_made_of_the_committed_results() -> None:
+    runs = read_runs(committed())
+    for name, content in pages(runs).items():
+        with open(os.path.join(PLACE, name), encoding="utf-8") as file:
+            assert file.read() == content, "python -m evaluation report"
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        text = file.read()
+    assert text == readme_with(text, sentence(runs)), "the README's figures: python -m evaluation report"
+    assert text.count("<!-- evaluation -->") == 1
+
+
+def test_the_page_of_claims_is_made_of_the_committed_results() -> None:
+    with open(PAGE, encoding="utf-8") as file:
+        assert file.read() == paper_document().markdown(), "python -m evaluation reproduce --write"
+
+
+def test_each_claim_has_an_experiment_and_a_verdict() -> None:
+    assert {one.claim for one in REGISTRY} == set(claims())
+    assert all(claim.provenance in PROVENANCE for claim in claims().values())
+    assert all(verdict.words for verdict in verdicts().values())
+
+
+@pytest.mark.parametrize(
+    ("reduction", "expected"),
+    [(0.7, Outcome.BEATEN), (0.666, Outcome.REPRODUCED), (0.5, Outcome.NOT_REPRODUCED)],
+)
+def test_a_verdict_follows_from_the_results(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch, reduction: float, expected: Outcome
+) -> None:
+    place = f"{tmp_path}/top50"
+    write_results(f"{place}/balanced-broad.jsonl", [_result(f"n{number}", reduction) for number in range(50)])
+    monkeypatch.setattr("evaluation.report.command.RESULTS", place)
+    monkeypatch.setattr("evaluation.reproduce.RESULTS", str(tmp_path))
+    assert verdicts()["mean-reduction"].outcome == expected
+    write_results(f"{place}/balanced-broad.jsonl", [_result("one", 0.9)])
+    assert verdicts()["mean-reduction"].outcome == Outcome.NOT_RUN
