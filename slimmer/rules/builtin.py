@@ -12,7 +12,7 @@ from .databases import PackageDatabases
 from .directories import SmallDirectories
 from .elf import Elf
 from .libc import Libc
-from .libraries import LanguageLibrary, PerlLibrary, PhpLibrary, PythonLibrary, RubyLibrary
+from .libraries import LanguageLibrary, PerlLibrary, PhpLibrary, PythonLibrary, RubyLibrary, RubyTools
 from .node_requires import NodeRequires
 from .package_metadata import PackageMetadata
 from .php_pages import PhpPages
@@ -21,6 +21,7 @@ from .programs import ProgramLinks, ShellTools
 from .python import Python, PythonPackages
 from .python_imports import PythonImports
 from .script_commands import ScriptCommands, ScriptInterpreters
+from .script_requires import ScriptRequires
 from .scripts import Shebang
 from .started_programs import StartedPrograms
 from .timezones import Timezones
@@ -43,12 +44,14 @@ RULES: Sequence[Rule] = (
     PythonPackages(),
     PythonImports(),
     NodeRequires(),
+    ScriptRequires(),
     PackageMetadata(),
     Presets(),
     CarefulPresets(),
     LanguageLibrary(),
     PythonLibrary(),
     RubyLibrary(),
+    RubyTools(),
     PerlLibrary(),
     PhpLibrary(),
     PackageDatabases(),

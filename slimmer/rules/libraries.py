@@ -15,6 +15,7 @@ from cntr_core.kernel.process import DEFAULT_PATH
 from cntr_core.rules import Keep, Profile, Rule, RuleContext
 
 from .presets import Preset, Presets, builtin
+from .reading import regular
 from .scripts import interpreters
 
 
@@ -36,6 +37,12 @@ class RubyLibrary(Library):
     description = "Ruby's standard library, where Ruby ran: without bundler, irb and rdoc."
 
 
+class RubyTools(Library):
+    name = "ruby-tools"
+    description = "irb, Bundler and Rake, where Ruby ran."
+    profile = Profile.CAREFUL
+
+
 class PerlLibrary(Library):
     name = "perl-library"
     description = "Perl's standard library, as far as the image has it, where Perl ran."
@@ -50,21 +57,39 @@ class PhpLibrary(Library):
 
 _LANGUAGES = {
     re.compile(rb"python[\d.]*"): PythonLibrary(),
+    re.compile(rb"ruby[\d.]*"): RubyTools(),
     re.compile(rb"perl[\d.]*"): PerlLibrary(),
     re.compile(rb"php(?:-fpm)?[\d.]*"): PhpLibrary(),
 }
+_LARGEST_TOOL = 1 << 17
 _WORD = re.compile(r"[^\s;&|()'\"]+")
 
 
 class LanguageLibrary(Rule):
     name = "language-library"
-    description = "The standard library of Python, Perl or PHP, where it runs the image's own command."
+    description = (
+        "The standard library of Python, Perl or PHP, and the programs that are scripts in these or in Ruby, where the "
+        "language runs the image's own command."
+    )
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         programs = set(_programs(context))
         for pattern, library in _LANGUAGES.items():
             if any(map(pattern.fullmatch, programs)):
                 yield from library.keep(context)
+                yield from _tools(context, pattern) if context.first else ()
+
+
+def _tools(context: RuleContext, language: re.Pattern[bytes]) -> Iterator[Keep]:
+    """The scripts on PATH that the language runs: pip, irb, cpanm …"""
+    for place in os.fsencode(context.environment.get("PATH", DEFAULT_PATH)).split(b":"):
+        for name in context.image.list(place):
+            path = posixpath.join(place, name)
+            found = regular(context.image, path)
+            if found and found.size <= _LARGEST_TOOL:
+                runs = map(posixpath.basename, interpreters(context.image, found.path))
+                if any(map(language.fullmatch, runs)):
+                    yield Keep(path, "a program in the language of the image's command")
 
 
 def _programs(context: RuleContext) -> Iterator[bytes]:

@@ -60,7 +60,7 @@ def test_modules_that_sources_require_by_a_literal(tmp_path: Path) -> None:
     "line", ["import\n", "require('a/b/c/d')\n", "export ", "import {", "require(", '"use strict";']
 )
 def test_a_hostile_source_is_cheap(tmp_path: Path, line: str) -> None:
-    plant(tmp_path, {"srv/a.js": line * (2_000_000 // len(line)), "x": ""})
+    plant(tmp_path, {"srv/a.js": line * (500_000 // len(line)), "x": ""})
     assert not ask(tmp_path, [NodeRequires()], ["/srv/a.js"])
 
 
@@ -135,4 +135,4 @@ def test_the_library_of_the_commands_language(tmp_path: Path, command: tuple[byt
     plant(tmp_path, {"entry.sh": "#!/bin/sh\npython3 x", "usr/lib/perl/5.36/x.pm": "", "usr/bin/perl": ""})
     used = [f"/{lib}/encodings/__init__.py", "/usr/bin/perl"]
     kept = ask(tmp_path, [LanguageLibrary()], used, arguments=command)
-    assert set(kept) == ({f"/{lib}/csv.py", f"/{lib}/json/decoder.py"} if whole else set())
+    assert set(kept) == ({f"/{lib}/csv.py", f"/{lib}/json/decoder.py", "/usr/bin/gunicorn"} if whole else set())
