@@ -17,7 +17,7 @@ from .node_requires import NodeRequires
 from .package_metadata import PackageMetadata
 from .php_pages import PhpPages
 from .presets import CarefulPresets, Presets
-from .programs import ProgramLinks, ShellTools
+from .programs import PackagePrograms, ProgramLinks, ShellTools
 from .python import Python, PythonPackages
 from .python_imports import PythonImports
 from .script_commands import ScriptCommands, ScriptInterpreters
@@ -36,6 +36,7 @@ RULES: Sequence[Rule] = (
     ScriptInterpreters(),
     StartedPrograms(),
     ShellTools(),
+    PackagePrograms(),
     ProgramLinks(),
     Users(),
     Certificates(),

@@ -1,4 +1,4 @@
-"""The rules `program-links` and `shell-tools`: programs that cost nothing, and those that users of a shell run next."""
+"""The rules `program-links`, `package-programs` and `shell-tools`: programs that nobody ran, and people run next."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import posixpath
 import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from cntr_core.kernel.process import DEFAULT_PATH
-from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+from cntr_core.rules import Found, ImageView, Keep, LeftOut, Rule, RuleContext
 
+from .package import read_packages
 from .reading import regular, shown
 
 _SHELL = re.compile(rb"(?:ba|da|a|z|k|mk)?sh")
+LIMIT = 8 << 20
+"""Bytes of a package's programs. The smallest come first: a large one is a server itself, or has its own library."""
+
+_PLACES = (b"bin", b"sbin", b"escript")
+_FIRST_LINE = 256
 _BASIC = b"cat cp cut date env grep head id ls mkdir mv rm sed sleep tail tr wc".split()
 _UTILITIES = (
     # POSIX, "Shell and Utilities", as far as distributions have them without more; and the rest of coreutils.
@@ -26,6 +33,8 @@ _UTILITIES = (
     b"tput true truncate tsort tty umount uname unexpand uniq unlink unxz users vdir vi watch who whoami which "
     b"xargs xz yes zcat zdump"
 ).split()
+
+_COMMON = frozenset((*_BASIC, *_UTILITIES))
 
 
 class ProgramLinks(Rule):
@@ -41,6 +50,62 @@ class ProgramLinks(Rule):
                     program = context.image.lookup(link)
                     if program and program.path in context.fresh and stat.S_ISREG(program.kind):
                         yield Keep(link, f"another name of {shown(program.path)}")
+
+
+class PackagePrograms(Rule):
+    name = "package-programs"
+    description = (
+        "The other programs of the package that has the image's command, such as a server's control program; "
+        f"at most {LIMIT / 1e6:.0f} MB, the smallest first."
+    )
+    limit = LIMIT
+
+    def keep(self, context: RuleContext) -> Iterable[Keep | LeftOut]:
+        if not context.first:
+            return
+        left = LIMIT
+        for found, package in sorted(_companions(context), key=lambda each: (each[0].size, each[0].path)):
+            because = f"a program of the package {package}, which has the image's command"
+            left -= found.size
+            yield Keep(found.path, because) if left >= 0 else LeftOut(found.path, f"{because}, but it is large")
+
+
+def _companions(context: RuleContext) -> Iterator[tuple[Found, str]]:
+    """The programs beside those of the commands, where what runs them is kept."""
+    database = read_packages(context.image)
+    packages = {database.owner_of(path) for path in _commands(context)}
+    for package in sorted(filter(None, packages), key=lambda package: package.name):
+        for path in database.files_of(package):
+            found = context.image.lookup(path)
+            if found and path not in context.kept and _is_program(context, path, found):
+                yield replace(found, path=path), package.name
+
+
+def _is_program(context: RuleContext, path: bytes, found: Found) -> bool:
+    """Whether it lies where programs do, and can run."""
+    if posixpath.basename(posixpath.dirname(path)) not in _PLACES:
+        return False
+    return stat.S_ISREG(found.kind) and bool(found.mode & 0o111) and _can_run(context, found.path)
+
+
+def _commands(context: RuleContext) -> Iterator[bytes]:
+    """The real paths of programs that words of the commands name, but for shells and utilities."""
+    for word in context.arguments:
+        if _SHELL.fullmatch(posixpath.basename(word)) or posixpath.basename(word) in _COMMON:
+            continue
+        for directory in _path(context) if b"/" not in word else (b"/",):
+            if (found := regular(context.image, posixpath.join(directory, word))) and found.mode & 0o111:
+                yield found.path
+                break
+
+
+def _can_run(context: RuleContext, path: bytes) -> bool:
+    """Whether it is no script, or one for an interpreter that is kept."""
+    line = context.image.read_at(path, 0, _FIRST_LINE).partition(b"\n")[0]
+    if not line.startswith(b"#!"):
+        return True
+    program = posixpath.basename((line[2:].split() or [b""])[-1])
+    return any(posixpath.basename(kept) == program for kept in context.kept)
 
 
 class ShellTools(Rule):

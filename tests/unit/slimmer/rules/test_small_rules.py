@@ -11,7 +11,7 @@ from cntr_slimmer.rules.certificates import Certificates
 from cntr_slimmer.rules.databases import PackageDatabases
 from cntr_slimmer.rules.directories import MOST_BYTES, MOST_ENTRIES, SmallDirectories
 from cntr_slimmer.rules.libc import Libc
-from cntr_slimmer.rules.programs import ProgramLinks, ShellTools
+from cntr_slimmer.rules.programs import PackagePrograms, ProgramLinks, ShellTools
 from cntr_slimmer.rules.scripts import Shebang
 from cntr_slimmer.rules.timezones import Timezones
 from cntr_slimmer.rules.users import Users
@@ -310,3 +310,26 @@ def test_users_of_a_shell_run_small_programs(tmp_path: Path, words: list[str], u
     kept = set(ask(tmp_path, [ShellTools()], ["/bin/sh"], arguments=arguments))
     assert kept == {"/usr/bin/cat", "/usr/bin/tac"} if utilities else {"/usr/bin/cat"}
     assert ask(tmp_path, [ShellTools()], {"/bin/sh": ["lookup"]}, arguments=arguments) == {}
+
+
+def test_the_command_s_package_has_programs_to_control_it(tmp_path: Path) -> None:
+    files = ["usr/sbin/serverd", "usr/sbin/serverctl", "usr/bin/pyctl", "usr/bin/large", "usr/share/server/x"]
+    status = (
+        "Package: server\nStatus: install ok installed\nVersion: 1\n\nPackage: other\nStatus: install ok installed\n"
+    )
+    plant(
+        tmp_path,
+        {
+            **dict.fromkeys((*files, "usr/bin/other"), "#!/bin/sh"),
+            "usr/bin/pyctl": "#!/usr/bin/env python3\n",
+            "usr/bin/large": "#!/bin/sh" + " " * (9 << 20),
+            "usr/sbin/daemon": "->serverd",
+            "bin/sh": "#!",
+            "var/lib/dpkg/status": status,
+            "var/lib/dpkg/info/server.list": "\n".join(f"/{file}" for file in files),
+            "var/lib/dpkg/info/other.list": "/usr/bin/other\n",
+        },
+    )
+    kept = ask(tmp_path, [PackagePrograms()], ["/usr/sbin/serverd", "/bin/sh"], arguments=(b"sh", b"daemon", b"-x"))
+    assert set(kept) == {"/usr/sbin/serverctl"}
+    assert kept["/usr/sbin/serverctl"].because == "a program of the package server, which has the image's command"
