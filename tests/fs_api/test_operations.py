@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cntr_plugins.fs.logic import operations as operations_module
 from cntr_plugins.fs.logic.caller import Caller, prepare_credentials
+from cntr_plugins.fs.logic.descriptors import FileNode
 from cntr_plugins.fs.logic.directory import DirectoryBranch
 from cntr_plugins.fs.logic.inodes import ROOT
 from cntr_plugins.fs.logic.operations import Operations
 from cntr_plugins.fs.logic.syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE
 
 from cntr_core.filesystem import NOW, Changes
+from tests.support.children import in_child
 
 ME = Caller(os.getuid(), os.getgid()) if os.getuid() else Caller(0, 0)
 
@@ -158,6 +163,132 @@ def test_a_storm_of_look_ups_needs_few_descriptors(tree: Path) -> None:
     forget_everything(operations)
     assert descriptors() == before - 1
     assert len(operations.inodes) == 1
+
+
+_DESCRIPTORS = 256
+
+
+def _hogged(tree: Path) -> Operations[Any]:
+    """A filesystem whose process may have few descriptors, and a file that somebody else has had open."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, _DESCRIPTORS))
+    return serve(tree)
+
+
+def _until_refused(step: Callable[[int], object]) -> int:
+    """How often `step` works before it is refused for want of descriptors; then it is so for good."""
+    for number in range(2 * _DESCRIPTORS):
+        try:
+            step(number)
+        except OSError as error:
+            assert error.errno == errno.EMFILE
+            for later in range(5):
+                with fails_with(errno.EMFILE):
+                    step(1000 + later)
+            return number
+    raise AssertionError("nobody was refused")
+
+
+@pytest.mark.parametrize("how", ["open", "unlinked", "nameless", "unlinked but not open", "replaced"])
+def test_who_opens_too_much_is_refused_and_nobody_else_notices(tree: Path, how: str) -> None:
+    (tree / "dir/sub").mkdir(parents=True)
+    for name in ("dir/sub/known", "dir/sub/unknown", "gone"):
+        (tree / name).write_text("theirs")
+
+    def act() -> tuple[int, int]:
+        filesystem = _hogged(tree)
+        directory = filesystem.lookup(filesystem.lookup(ROOT, b"dir")[0].number, b"sub")[0].number
+        known = filesystem.lookup(directory, b"known")[0].number
+        handle = filesystem.open(known, os.O_RDWR)
+        gone = filesystem.lookup(ROOT, b"gone")[0].number
+        nameless = filesystem.open(gone, os.O_RDWR)
+        filesystem.unlink(ROOT, b"gone")
+        (tree / "target").touch()
+
+        def hog(number: int) -> None:
+            name = f"hog{number}".encode()
+            if how == "nameless":
+                filesystem.tmpfile(ROOT, os.O_RDWR, 0o600, ME)
+            elif how == "unlinked but not open":
+                filesystem.mknod(ROOT, name, stat.S_IFREG | 0o600, 0, ME)
+                filesystem.unlink(ROOT, name)
+            elif how == "replaced":
+                filesystem.mknod(ROOT, name, stat.S_IFREG | 0o600, 0, ME)
+                filesystem.lookup(ROOT, b"target")
+                filesystem.rename((ROOT, name), (ROOT, b"target"), 0)
+            else:
+                filesystem.create(ROOT, name, os.O_RDWR, 0o600, ME)
+                if how == "unlinked":
+                    filesystem.unlink(ROOT, name)
+
+        worked = _until_refused(hog)
+        for number, opened in ((known, handle), (gone, nameless)):
+            assert filesystem.read(number, opened, 10, 0) == b"theirs"
+            assert filesystem.write(number, opened, b"theirs", 0, ME) == 6
+            assert filesystem.getattr(number)[1].st_size == 6
+            filesystem.setattr(number, Changes(mode=0o640), ME)
+            filesystem.setxattr(number, b"user.mine", b"1", 0)
+        names = [entry.name for entry in filesystem.readdir(directory, filesystem.opendir(directory), 0)]
+        assert {b"known", b"unknown"} <= set(names)
+        unknown = filesystem.lookup(directory, b"unknown")[0].number
+        filesystem.setattr(unknown, Changes(mode=0o600), ME)
+        filesystem.mkdir(directory, b"new", 0o700, ME)
+        filesystem.release(handle)
+        return worked, filesystem.open(known, os.O_RDONLY)
+
+    worked, again = in_child(act)
+    assert worked > _DESCRIPTORS // 8
+    assert again
+
+
+def test_what_a_hog_gives_back_can_be_had_again(tree: Path) -> None:
+    def act() -> int:
+        filesystem = _hogged(tree)
+        worked = 0
+        for _ in range(3):
+            made: list[tuple[int, int]] = []
+
+            def hog(number: int, made: list[tuple[int, int]] = made) -> None:
+                inode, _, handle = filesystem.create(ROOT, f"hog{number}".encode(), os.O_RDWR, 0o600, ME)
+                made.append((inode.number, handle))
+                filesystem.unlink(ROOT, f"hog{number}".encode())
+
+            worked = _until_refused(hog)
+            for number, handle in made:
+                filesystem.release(handle)
+                filesystem.forget([(number, 1)])
+        return worked
+
+    assert in_child(act) > _DESCRIPTORS // 8
+
+
+def test_a_listing_alone_enters_no_more_than_a_bound(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations_module, "MOST_LISTED", 10)
+    for number in range(30):
+        (tree / f"file{number}").touch()
+    (tree / "dir").mkdir()
+    filesystem = serve(tree)
+    handle = filesystem.opendir(ROOT)
+    entries = [entry for entry in filesystem.readdir(ROOT, handle, 0) if entry.name not in (b".", b"..")]
+    found = {entry.name: filesystem.listed_entry(ROOT, entry) for entry in entries}
+    assert len(found) == 31
+    assert len([each for each in found.values() if each]) <= 10
+    assert found[b"dir"] is not None, "a directory is walked into, and would be asked for at once"
+    unlisted = next(name for name, each in found.items() if each is None)
+    assert stat.S_ISREG(filesystem.lookup(ROOT, unlisted)[1].st_mode), "who asks for it gets it"
+    forget_everything(filesystem)
+
+
+def test_the_memory_of_what_is_forgotten_is_given_back(tree: Path) -> None:
+    """A find over a large tree must not make the server large for ever."""
+    filesystem = serve(tree)
+    table = filesystem.inodes
+    for number in range(2, 30_000):
+        table.enter(FileNode((0, number), number, None, b""), stat.S_IFREG)
+    large = sys.getsizeof(table._numbered) + sys.getsizeof(table._keyed)
+    filesystem.forget([(inode.number, inode.lookups) for inode in list(table)])
+    assert sys.getsizeof(table._numbered) + sys.getsizeof(table._keyed) < large / 2
+    assert len(table) == 1
+    forget_everything(filesystem)
 
 
 def test_forgetting_closes_what_was_opened_for_it(filesystem: Operations[Any]) -> None:

@@ -109,7 +109,7 @@ def statx(inode: Inode[N], status: Stat, born: int | None, timeout: int) -> byte
     )
 
 
-Lookup = Callable[[bytes], tuple[Inode[N], Stat]]
+Lookup = Callable[[DirEntry], tuple[Inode[N], Stat] | None]
 
 
 def listing(entries: Sequence[DirEntry], offset: int, size: int) -> bytes:
@@ -127,7 +127,8 @@ def listing(entries: Sequence[DirEntry], offset: int, size: int) -> bytes:
 def listing_plus(
     entries: Sequence[DirEntry], offset: int, size: int, lookup: Lookup[N], timeouts: tuple[int, int]
 ) -> bytes:
-    """The same with attributes. A name that is gone by now comes without them, and the kernel will ask.
+    """The same with attributes. A name that is gone by now comes without them, and one that `lookup` has nothing for:
+    the kernel will ask.
 
     `timeouts` are those of names and of attributes.
     """
@@ -137,7 +138,7 @@ def listing_plus(
         size -= ENTRY_OUT.size + ATTR.size + DIRENT.size + -(-len(entry.name) // 8) * 8
         if size < 0:
             break
-        found = None if entry.name in (b".", b"..") else _try(lookup, entry.name)
+        found = None if entry.name in (b".", b"..") else _try(lookup, entry)
         if found is None:
             parts.append(no_entry(0) + dirent(entry, position + 1))
             continue
@@ -148,8 +149,8 @@ def listing_plus(
     return b"".join(parts)
 
 
-def _try(lookup: Lookup[N], name: bytes) -> tuple[Inode[N], Stat] | None:
+def _try(lookup: Lookup[N], entry: DirEntry) -> tuple[Inode[N], Stat] | None:
     try:
-        return lookup(name)
+        return lookup(entry)
     except OSError:
         return None

@@ -227,7 +227,7 @@ class Requests(Generic[N]):
         entries = self._operations.readdir(header.node, handle, offset)
         timeouts = self._policy.listed_timeout, self._timeout
         return replies.listing_plus(
-            entries, offset, size, lambda name: self._operations.listed(header.node, name), timeouts
+            entries, offset, size, lambda entry: self._operations.listed_entry(header.node, entry), timeouts
         )
 
     def releasedir(self, header: Header, body: memoryview) -> bytes:

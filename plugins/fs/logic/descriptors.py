@@ -14,6 +14,14 @@ from cntr_core.filesystem import Node, Part
 from .syscalls import descriptor_path
 
 _RESERVE = 64
+"""Descriptors for the server itself, and for what is opened and closed again within one request."""
+_FEWEST = 8
+"""Descriptors of files that are kept open in any case: those of a request, and of the directories above."""
+
+
+def most_open_files() -> int:
+    """How many files may be open at once: half of what this process may have; each may be nameless, too (below)."""
+    return max(16, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVE) // 2)
 
 
 class FileNode(Node):
@@ -39,20 +47,20 @@ class Descriptors:
     """Owns the descriptors of nodes, the longest unused first to be closed.
 
     A node is reached by its name in its parent, and checked to be the file it was. Descriptors that are held
-    stay open; only when there is nothing else left to close, those of nameless files are given up.
+    stay open. So there is a limit to nameless files: who wants more is refused, and what others have keeps working.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         self._idle: OrderedDict[FileNode, None] = OrderedDict()
         self._held: OrderedDict[FileNode, None] = OrderedDict()
+        self._nameless = 0
         self._limit = limit
 
     @property
     def limit(self) -> int:
-        """Half of the descriptors this process may have; the other half is for open files."""
+        """A quarter of the descriptors this process may have, for there may be two branches; half is for open files."""
         if self._limit is None:
-            soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-            self._limit = max(16, (soft - _RESERVE) // 2)
+            self._limit = max(16, most_open_files() // 2)
         return self._limit
 
     def reach(self, node: FileNode) -> int:
@@ -79,7 +87,7 @@ class Descriptors:
         """Take over `fd`, an O_PATH descriptor of the node."""
         node.fd = fd
         self._idle[node] = None
-        while len(self._idle) > self.limit:
+        while len(self._idle) > max(_FEWEST, self.limit - self._nameless):
             self.drop(next(iter(self._idle)))
 
     def own(self, node: FileNode, fd: int) -> None:
@@ -112,18 +120,27 @@ class Descriptors:
         finally:
             self.release(node)
 
+    def check_room(self) -> None:
+        """Whether one more file may lose its name.
+
+        :raises OSError: EMFILE, there are too many.
+        """
+        if self._nameless >= self.limit:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
     def lose_name(self, node: FileNode) -> None:
-        """The name of the node, whose descriptor is open, is gone."""
+        """The name of the node, whose descriptor is open, is gone; call :meth:`check_room` before that."""
         if not node.nameless:
             self.hold(node)
             node.nameless = True
+            self._nameless += 1
 
     def find_name(self, node: FileNode) -> None:
         """The node's parent and name are right again."""
         if node.nameless:
             node.nameless = False
-            if node.holds:
-                self.release(node)
+            self._nameless -= 1
+            self.release(node)
 
     def drop(self, node: FileNode) -> None:
         """Close what is open of the node."""
@@ -131,6 +148,7 @@ class Descriptors:
             del (self._held if node.holds else self._idle)[node]
             os.close(node.fd)
             node.fd, node.holds = -1, 0
+            self._nameless -= node.nameless
 
     def open(self, name: bytes, flags: int, mode: int = 0o777, *, directory: FileNode) -> int:
         """openat(2) of a name in `directory`; where descriptors have run out, some are closed first."""
@@ -153,10 +171,8 @@ class Descriptors:
         return os.open(descriptor_path(fd), flags)
 
     def _shrink(self, keep: int) -> bool:
-        """Close half of the idle descriptors, or else of those of nameless files; whether any was closed."""
+        """Close half of the idle descriptors; whether any was closed."""
         victims = [node for node in self._idle if node.fd != keep]
-        if not victims:
-            victims = [node for node in self._held if node.nameless and node.holds == 1 and node.fd != keep]
         for node in victims[: (len(victims) + 1) // 2]:
             self.drop(node)
         return bool(victims)

@@ -139,6 +139,7 @@ class DirectoryBranch(Branch[FileNode]):
         return self._opened(self._files.open(name, wanted, mode, directory=parent), parent, name)
 
     def tmpfile(self, parent: FileNode, flags: int, mode: int) -> tuple[FileNode, Stat, DescriptorFile]:
+        self._files.check_room()
         wanted = flags & ~_STRIPPED | flags & os.O_EXCL | os.O_TMPFILE | os.O_CLOEXEC
         fd = self._files.open(b".", wanted, mode, directory=parent)
         node, status, file = self._opened(fd, parent, b"")
@@ -197,6 +198,7 @@ class DirectoryBranch(Branch[FileNode]):
     def _hold(self, stack: ExitStack, victim: FileNode | None) -> None:
         """Get hold of a file before its name goes."""
         if victim is not None:
+            self._files.check_room()
             stack.enter_context(self._files.holding(victim))
 
     def _named(self, node: FileNode | None, parent: FileNode, name: bytes) -> None:

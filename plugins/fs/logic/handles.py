@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Generic
 
 from cntr_core.filesystem import Branch, DirEntry, N, OpenFile
 
+from .descriptors import most_open_files
 from .inodes import Inode
 
 _BORROWED = 256
@@ -54,8 +56,10 @@ class Handles(Generic[N]):
     """All that is open. Number 0 means a file that the kernel uses without opening it: some are kept open for
     that, those unused for long are closed."""
 
-    def __init__(self, branch: Branch[N]) -> None:
+    def __init__(self, branch: Branch[N], limit: int | None = None) -> None:
         self._branch = branch
+        self._limit = limit
+        self._files = 0
         self._open: dict[int, Handle[N] | Listing[N]] = {}
         self._borrowed: OrderedDict[tuple[int, type], Handle[N] | Listing[N]] = OrderedDict()
         self._last = 0
@@ -63,9 +67,25 @@ class Handles(Generic[N]):
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def limit(self) -> int:
+        """How many files may be open at once; known in the serving process alone, which has limits of its own."""
+        if self._limit is None:
+            self._limit = most_open_files()
+        return self._limit
+
+    def check_room(self) -> None:
+        """Whether one more file may be opened. The rest of the descriptors is for what is open, which keeps working.
+
+        :raises OSError: EMFILE, there are too many.
+        """
+        if self._files + len(self._borrowed) >= self.limit:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
     def add(self, handle: Handle[N] | Listing[N]) -> int:
         """The number of a newly opened file or directory."""
         self._last += 1
+        self._files += isinstance(handle, Handle)
         self._open[self._last] = handle
         return self._last
 
@@ -98,7 +118,7 @@ class Handles(Generic[N]):
     def _borrow(self, key: tuple[int, type], handle: Handle[N] | Listing[N]) -> Handle[N] | Listing[N]:
         """Keep `handle` for the next time, and close the one that was borrowed first."""
         self._borrowed[key] = handle
-        if len(self._borrowed) > _BORROWED:
+        if len(self._borrowed) > min(_BORROWED, self.limit // 2):
             self._borrowed.popitem(last=False)[1].close()
         return handle
 
@@ -113,6 +133,7 @@ class Handles(Generic[N]):
         """The kernel closed it."""
         handle = self._open.pop(number, None)
         if handle is not None:
+            self._files -= isinstance(handle, Handle)
             handle.close()
 
     def forget(self, inode: Inode[N]) -> None:

@@ -11,6 +11,7 @@ ROOT = 1
 """The root's number in the kernel's protocol (FUSE_ROOT_ID)."""
 
 _SPARE = 3 << 62
+_MANY = 10_000
 
 
 class Inode(Generic[N]):
@@ -40,6 +41,8 @@ class InodeTable(Generic[N]):
         self._keyed: dict[Hashable, Inode[N]] = {root.key: self.root}
         self._spare: dict[Hashable, int] = {}
         self._collisions = 0
+        self._forgotten = 0
+        self._kinds: dict[int, int] = {}
 
     def __getitem__(self, number: int) -> Inode[N]:
         """The inode that the kernel means.
@@ -67,7 +70,7 @@ class InodeTable(Generic[N]):
         """
         inode = self._keyed.get(node.key)
         if inode is None:
-            inode = Inode(self._number(node), node, kind)
+            inode = Inode(self._number(node), node, self._kinds.setdefault(kind, kind))  # one object for all
             self._keyed[node.key] = self._numbered[inode.number] = inode
         elif inode.kind != kind:
             inode.node, inode.kind = node, kind
@@ -95,7 +98,14 @@ class InodeTable(Generic[N]):
             return False
         del self._numbered[inode.number]
         self.detach(inode)
+        self._forgotten += 1
+        if self._forgotten > _MANY + 4 * len(self._numbered):
+            self._give_back()
         return True
+
+    def _give_back(self) -> None:
+        """Give back the memory of those that are gone: a dictionary never shrinks by itself."""
+        self._numbered, self._keyed, self._forgotten = dict(self._numbered), dict(self._keyed), 0
 
     def detach(self, inode: Inode[N]) -> None:
         """The file has no name any more: whatever is looked up with its key from now on is another one."""

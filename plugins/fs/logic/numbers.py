@@ -27,4 +27,4 @@ class InodeNumbers:
             index = self._spaces[space] = len(self._spaces)
         if ino >> _BITS or index >> (63 - _BITS):
             return self._spare.setdefault((space, ino), _SPARE + len(self._spare))
-        return index << _BITS | ino
+        return index << _BITS | ino if index else ino  # the same object, where there are a million of them

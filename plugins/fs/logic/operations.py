@@ -23,6 +23,9 @@ from .syscalls import RENAME_EXCHANGE
 
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _NO_CHANGES = Changes()
+MOST_LISTED = 50_000
+"""Files that may be known for having been listed: half a kilobyte to one of memory each, for as long as the kernel
+remembers them."""
 _ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
 
 
@@ -56,6 +59,13 @@ class Operations(Generic[N]):
     def listed(self, parent: int, name: bytes) -> tuple[Inode[N], Stat]:
         """A look-up that only fills in a listing: nobody has asked for this name."""
         return self._enter(*self.branch.lookup(self.inodes[parent].node, name))
+
+    def listed_entry(self, parent: int, entry: DirEntry) -> tuple[Inode[N], Stat] | None:
+        """As :meth:`listed`; None where so many files are known that no more shall be for a listing alone: the kernel
+        asks for those that somebody wants to know of."""
+        if entry.kind != stat.S_IFDIR and len(self.inodes) >= MOST_LISTED:
+            return None
+        return self.listed(parent, entry.name)
 
     def forget(self, forgotten: Iterable[tuple[int, int]]) -> None:
         """Take back counts: pairs of inode number and how many look-ups."""
@@ -159,6 +169,7 @@ class Operations(Generic[N]):
         if self.read_only and flags & os.O_ACCMODE != os.O_RDONLY:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         inode = self.inodes[number]
+        self.handles.check_room()
         file = None if lazily else self.branch.open(inode.node, flags)
         return self.handles.add(Handle(self.branch, inode, flags, file))
 
@@ -172,6 +183,7 @@ class Operations(Generic[N]):
         """Make and open a file, or open the one that somebody else made meanwhile; the last value is the
         handle."""
         directory = self._changeable(parent)
+        self.handles.check_room()
         try:
             with acting_as(caller), keeping_set_id(bool(mode & stat.S_ISGID)):
                 node, status, file = self.branch.create(directory, name, flags, mode)
@@ -186,6 +198,7 @@ class Operations(Generic[N]):
         return inode, status, self.handles.add(Handle(self.branch, inode, flags, file))
 
     def tmpfile(self, parent: int, flags: int, mode: int, caller: Caller) -> tuple[Inode[N], Stat, int]:
+        self.handles.check_room()
         with acting_as(caller), keeping_set_id(bool(mode & stat.S_ISGID)):
             node, status, file = self.branch.tmpfile(self._changeable(parent), flags, mode)
         inode, status = self._enter(node, status)
