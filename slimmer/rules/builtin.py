@@ -27,6 +27,7 @@ from .started_programs import StartedPrograms
 from .timezones import Timezones
 from .users import Users
 from .volumes import Volumes
+from .web_assets import WebAssets
 
 RULES: Sequence[Rule] = (
     Elf(),
@@ -60,4 +61,5 @@ RULES: Sequence[Rule] = (
     Volumes(),
     Application(),
     PhpPages(),
+    WebAssets(),
 )

@@ -10,6 +10,7 @@ from cntr_slimmer.rules.libraries import LanguageLibrary
 from cntr_slimmer.rules.node_requires import MOST_NAMES, NodeRequires
 from cntr_slimmer.rules.package_metadata import PackageMetadata
 from cntr_slimmer.rules.php_pages import LIMIT, PhpPages
+from cntr_slimmer.rules.web_assets import WebAssets
 
 from tests.unit.slimmer.rules.trees import ask, plant
 
@@ -117,6 +118,18 @@ def test_the_other_pages_of_a_site(tmp_path: Path) -> None:
     with (tmp_path / "var/www/html/lib/class.inc").open("wb") as large:
         large.truncate(LIMIT + 1)
     assert set(ask(tmp_path, [PhpPages()], used, working_dir=b"/var/www/html")) == {"/usr/share/shop/page.phtml"}
+
+
+def test_what_a_page_has_its_readers_load(tmp_path: Path) -> None:
+    assets = ("srv/public/js/app.js", "srv/public/logo.svg")
+    others = ("srv/public/app.js.map", "srv/public/data.db", "srv/other/x.js", "etc/static/x.js", "srv/static/y.js")
+    plant(tmp_path, dict.fromkeys((*assets, *others), ""))
+    kept = ask(tmp_path, [WebAssets()], ["/srv/public", "/srv/other", "/etc/static"])
+    assert {path[1:] for path in kept} == set(assets)
+    assert kept["/srv/public/logo.svg"].because == "may be served as other files in /srv/public are"
+    with (tmp_path / assets[0]).open("wb") as large:
+        large.truncate((WebAssets.limit or 0) + 1)
+    assert set(ask(tmp_path, [WebAssets()], ["/srv/public"])) == {"/srv/public/logo.svg"}
 
 
 @pytest.mark.parametrize(
