@@ -75,6 +75,7 @@ class Stat:
     name: bytes
     state: str
     parent: int
+    session: int
     start_time: int
 
 
@@ -184,6 +185,7 @@ def parse_stat(data: bytes) -> Stat:
             name=name,
             state=_letter(fields[0]),
             parent=_number(fields[1]),
+            session=_number(fields[3]),
             start_time=_number(fields[19]),
         )
     except ValueError:

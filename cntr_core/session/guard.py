@@ -1,4 +1,5 @@
-"""The guard: it ends a session whose monitor was killed, with all others that could have ended it.
+"""The guard: it ends a session whose monitor was killed (of ``cntr exec``: whose supervisor), with all others that
+could have ended it.
 
 It is no child of any of them, holds nothing of theirs, and does not go by the program's name: what kills all processes
 of cntr at once, by their parents or by name, does not find it. It only waits.
@@ -8,22 +9,22 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable, Collection
 
 from ..kernel import child, process
-from .members import kill_members
 from .title import forget_caller
 
 _NAME = "session-guard"
 
 
 class Guard:
-    """Stands ready to kill the members of the mount namespace `session`, a descriptor, once the calling process is
-    dead. `proc` is the host's /proc."""
+    """Stands ready to `kill` what there is of a session once the calling process is dead. It keeps the descriptors in
+    `needs` for that."""
 
-    def __init__(self, proc: int, session: int) -> None:
+    def __init__(self, kill: Callable[[], None], needs: Collection[int]) -> None:
         self._ours, theirs = socket.socketpair()
         with theirs:
-            child.wait(child.fork(lambda: _leave(proc, session, theirs.fileno())))
+            child.wait(child.fork(lambda: _leave(kill, needs, theirs.fileno())))
 
     def dismiss(self) -> None:
         """Have it go, and wait until it has gone."""
@@ -32,15 +33,18 @@ class Guard:
             self._ours.recv(1)
 
 
-def _leave(proc: int, session: int, sock: int) -> None:
+def _leave(kill: Callable[[], None], needs: Collection[int], sock: int) -> None:
     """Fork once more, so that the guard has no parent that is ours."""
-    process.close_others({0, 1, 2, proc, session, sock})
-    child.fork(lambda: _wait(proc, session, sock))
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):  # who reads what the caller writes waits for its end
+        os.dup2(null, stream)
+    process.close_others({0, 1, 2, sock, *needs})
+    child.fork(lambda: _wait(kill, sock))
 
 
-def _wait(proc: int, session: int, sock: int) -> None:
+def _wait(kill: Callable[[], None], sock: int) -> None:
     os.setsid()
     process.set_name(_NAME)
     forget_caller(_NAME.encode())
     if not os.read(sock, 1):  # nobody holds the other end any more
-        kill_members(proc, session)
+        kill()

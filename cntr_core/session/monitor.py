@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import time
+from functools import partial
 from typing import NoReturn
 
 from .. import debugging
@@ -37,7 +38,7 @@ def run_monitor(task: Task) -> NoReturn:
         )
         built = channel.receive(told)
         session = built.fds[0] if built and built.fds else None
-        guard = Guard(proc, session) if session is not None else None
+        guard = None if session is None else Guard(partial(kill_members, proc, session), (proc, session))
         code = _guard(builder, proc, session)
         if guard is not None:
             guard.dismiss()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import enum
 import logging
 import os
 import signal
 import socket
 import termios
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from .. import debugging
 from ..errors import CntrError, ContainerEnded, ContainerNotRunning, SessionError
@@ -20,11 +18,14 @@ from ..kernel import channel, child, process, pty
 from . import proxy
 from .builder import Task, TerminalRequest
 from .deadlines import Deadlines
-from .members import kill_members
+from .guard import Guard
+from .heard import signals_heard
+from .members import Leader, kill_members, kill_session, leader_below
 from .monitor import run_monitor
 from .pipes import Ends, make_streams, reopened
 from .plan import AttachPlan, host_ids
 from .relay import Loop, Stream, is_readable
+from .state import State
 from .steps import MountContext
 from .target import Target
 
@@ -42,24 +43,9 @@ DRAIN_LIMIT = 1.0
 DEATH_LIMIT = 1.0
 """Seconds between the deaths of a PID namespace's other processes and of its init, which waits for them."""
 
-
-class _State(enum.IntEnum):
-    """How far a session has come. It only moves on, and may leave some out; what comes late takes none back."""
-
-    STARTING = enum.auto()
-    """There is no command yet: any signal ends the session."""
-    RUNNING = enum.auto()
-    """Signals go to the command; the first that ends the session is only a request."""
-    ASKED = enum.auto()
-    """The command has been told to end, and has TERM_GRACE for it; the next such signal ends the session."""
-    ENDING = enum.auto()
-    """The monitor has been told to end the session, and has END_LIMIT for it."""
-    ENDED = enum.auto()
-    """The monitor is gone; what is left of the output is awaited."""
-
-
 _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
+_HEARD = (*_FORWARDED, *_ENDING, signal.SIGWINCH)
 
 
 def run_session(target: Target, plan: AttachPlan, mount: ServedMount | None, view: ServedMount | None = None) -> int:
@@ -88,10 +74,11 @@ class _Supervisor:
         self._code: int | None = None
         self._error: CntrError | None = None
         self._session: int | None = None
+        self._leader: Leader | None = None
         self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, self._proc)
         self._master = -1
-        self._state = _State.STARTING
+        self._state = State.STARTING
         self._began = False
         self._deadlines = Deadlines()
 
@@ -105,7 +92,7 @@ class _Supervisor:
         self._monitor = self._start(ends, request, theirs)
         self._stack.callback(self._reap)
         theirs.close()
-        self._stack.enter_context(self._signals())
+        self._stack.enter_context(signals_heard(self._loop, _HEARD, self._on_signal))
         self._watch(ends)
         if request is not None and os.isatty(0):
             self._stack.enter_context(pty.raw_mode(0))
@@ -190,7 +177,9 @@ class _Supervisor:
             self._on_started(list(message.fds))
         elif message.event == "forked":
             self._began = True
+            self._guard_command()
         elif message.event == "exit":
+            self._leader = None
             self._code = int(message.values["code"]) if self._code is None else self._code
             self._end()
         elif message.event == "error" and self._error is None:
@@ -209,7 +198,7 @@ class _Supervisor:
         self._add_output(master, self._stack.enter_context(reopened(1)))
 
     def _on_started(self, fds: list[int]) -> None:
-        self._move_on(_State.RUNNING)
+        self._move_on(State.RUNNING)
         self._deadlines.cancel("setup")
         if self._plan.nested:
             self._session = fds.pop(0)
@@ -219,13 +208,23 @@ class _Supervisor:
         for fd, (outside, _) in zip(fds, self._plan.forwards, strict=True):
             proxy.start(socket.socket(fileno=fd), outside)
 
+    def _guard_command(self) -> None:
+        """Have what the command started killed with us; a nested session has its mount namespace for that."""
+        if self._plan.nested or (leader := leader_below(self._proc, self._monitor)) is None:
+            return
+        self._leader = leader
+        guard = Guard(partial(kill_session, self._proc, leader), [self._proc])
+        self._stack.callback(guard.dismiss)
+
     def _on_monitor_end(self) -> None:
         del self._loop.watched[self._monitor_pidfd]
-        self._move_on(_State.ENDED)
+        self._move_on(State.ENDED)
         self._deadlines.cancel("end")
         status = os.waitpid(self._monitor, 0)[1]
         if self._session is not None:
             kill_members(self._proc, self._session)
+        if self._leader is not None:  # it did not end by itself
+            kill_session(self._proc, self._leader)
         self._stop_reading_stdin()
         self._deadlines.set("drain", DRAIN_LIMIT, self._on_silence)
         while self._sock.fileno() in self._loop.watched and is_readable(self._sock):
@@ -263,43 +262,23 @@ class _Supervisor:
         self._forward(signal.SIGTERM)
         self._deadlines.set("term", TERM_GRACE, self._end)
 
-    def _move_on(self, state: _State) -> None:
+    def _move_on(self, state: State) -> None:
         self._state = max(self._state, state)
 
     # Signals
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Signals arrive as bytes in a pipe, so that they are handled between two turns of the loop."""
-        read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        wanted = (*_FORWARDED, *_ENDING, signal.SIGWINCH)
-        # What the caller ignores stays ignored: nohup(1), and jobs that a shell starts in the background.
-        heard = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
-        before = signal.set_wakeup_fd(write)  # first: what comes meanwhile would be lost
-        previous = {number: signal.signal(number, lambda *_: None) for number in heard}
-        self._loop.watched[read] = lambda: self._on_signals(read)
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(before)
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-            os.close(read)
-            os.close(write)
-
-    def _on_signals(self, pipe: int) -> None:
-        for number in os.read(pipe, 512):
-            if number == signal.SIGWINCH and self._master >= 0:
-                pty.copy_window_size(0, self._master)
-            elif number in _FORWARDED:
-                self._forward(number)
-            elif number in _ENDING:
-                self._on_ending_signal(number)
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGWINCH and self._master >= 0:
+            pty.copy_window_size(0, self._master)
+        elif number in _FORWARDED:
+            self._forward(number)
+        elif number in _ENDING:
+            self._on_ending_signal(number)
 
     def _on_ending_signal(self, number: int) -> None:
-        if self._state is not _State.RUNNING:
+        if self._state is not State.RUNNING:
             self._end()
-        self._move_on(_State.ASKED)
+        self._move_on(State.ASKED)
         self._code = 128 + number
         self._forward(number)
         self._deadlines.set("term", TERM_GRACE, self._end)
@@ -307,7 +286,7 @@ class _Supervisor:
         self._deadlines.set("stuck", TERM_GRACE + END_LIMIT, self._loop.stop)
 
     def _forward(self, number: int) -> None:
-        if self._state is _State.STARTING:  # pragma: no cover - a race: a signal before there is a command
+        if self._state is State.STARTING:  # pragma: no cover - a race: a signal before there is a command
             self._code = 128 + number
             self._end()
         _log.debug("hand on signal %d", number)
@@ -320,8 +299,8 @@ class _Supervisor:
         _log.debug("end the session")
         self._stop_reading_stdin()
         self._deadlines.cancel("setup", "timeout", "term")
-        if self._state is not _State.ENDED:
-            self._move_on(_State.ENDING)
+        if self._state is not State.ENDED:
+            self._move_on(State.ENDING)
             process.pidfd_send_signal(self._monitor_pidfd, signal.SIGTERM)
             self._deadlines.set("end", END_LIMIT, self._kill_monitor)
 
@@ -332,12 +311,12 @@ class _Supervisor:
         self._loop.streams = [stream for stream in self._loop.streams if stream is not self._stdin]
 
     def _stop_when_done(self) -> None:
-        if self._state is _State.ENDED and all(stream.ended for stream in self._outputs):
+        if self._state is State.ENDED and all(stream.ended for stream in self._outputs):
             self._loop.stop()
 
     def _reap(self) -> None:
         """Whatever went wrong here: no monitor stays behind."""
-        if self._state is not _State.ENDED:
+        if self._state is not State.ENDED:
             process.pidfd_send_signal(self._monitor_pidfd, signal.SIGTERM)
             if not is_readable(self._monitor_pidfd, END_LIMIT):  # pragma: no cover - as above
                 self._kill_monitor()

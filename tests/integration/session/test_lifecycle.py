@@ -18,9 +18,11 @@ from tests.support.cntr import (
     children,
     cntr,
     descendants,
+    docker_exec,
     docker_pid,
     environment,
     is_alive,
+    living_in,
     running,
     wait_until,
 )
@@ -61,6 +63,9 @@ VICTIMS: dict[str, Callable[[int], int]] = {
     "command": _command,
     "server": _server,
 }
+
+
+_VICTIMS_OF_EXEC: dict[str, Callable[[int], int]] = {**VICTIMS, "monitor": lambda program: children(program)[0]}
 
 
 def _in_disk_sleep() -> list[str]:
@@ -178,6 +183,40 @@ def test_killing_all_of_our_processes_at_once_leaves_nothing_behind(debian: Runn
                     os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")  # noqa: B023 - at once
     wait_until(lambda: state_of(debian.pid) == before, "the container and the host are as before")
+
+
+_OF_EXEC = ("cntr", "monitor", "builder", "reaper")
+_BUSY_IN_EXEC = ("sh", "-c", "sleep 1000 & (sleep 1002 &) ; echo ready; sleep 1003")
+"""As BUSY, but for the process that left the session: it stays, as daemons that `docker exec` starts."""
+
+
+@pytest.mark.parametrize("order", [_OF_EXEC, _OF_EXEC[::-1], _OF_EXEC[:1]])
+def test_killing_all_of_our_processes_of_exec_leaves_nothing_behind(debian: Running, order: tuple[str, ...]) -> None:
+    before = state_of(debian.pid)
+    for _ in range(10):
+        with running("exec", debian.name, *_BUSY_IN_EXEC) as session:
+            assert session.stdout is not None
+            assert session.stdout.readline() == b"ready\n"
+            ours = descendants(session.pid)
+            for pid in [_VICTIMS_OF_EXEC[name](session.pid) for name in order]:
+                with contextlib.suppress(ProcessLookupError):  # it followed another one already
+                    os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")  # noqa: B023 - at once
+    wait_until(lambda: state_of(debian.pid) == before, "the container and the host are as before")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_exec_ends_what_its_command_started_and_no_daemon(debian: Running, number: signal.Signals) -> None:
+    before = living_in(debian.pid)
+    with running("exec", debian.name, *_BUSY_IN_EXEC) as session:
+        assert session.stdout is not None and session.stdout.readline() == b"ready\n"
+        session.send_signal(number)
+        assert session.wait(10) == 128 + number
+    assert living_in(debian.pid) == before
+    done = cntr("exec", debian.name, "sh", "-c", "sleep 1004 >/dev/null 2>&1 & echo $!")
+    assert done.returncode == 0
+    docker_exec(debian.name, "sh", "-c", f"kill {int(done.stdout)}")  # it is there
+    wait_until(lambda: living_in(debian.pid) == before, "the container is as before")
 
 
 @pytest.mark.parametrize("fuse", ["pyfuse3", "direct"])
