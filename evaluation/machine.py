@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 import platform
 import subprocess
 from functools import cache
 
 from cntr_core.runtime import find_runtime
+from cntr_core.version import version
 
 from .results import Machine
 
@@ -27,7 +27,7 @@ def machine() -> Machine:
         cpus=len(os.sched_getaffinity(0)),
         memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         python=platform.python_version(),
-        cntr=importlib.metadata.version("cntr"),
+        cntr=version(),
         code=code(),
         commit=_said("git", "-C", ROOT, "rev-parse", "--short=12", "HEAD"),
         runtime=_said(runtime, "--version").partition("\n")[0] if runtime else "",

@@ -32,9 +32,9 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from ..version import version as installed
 
-        typer.echo(f"cntr {version('cntr')}")
+        typer.echo(f"cntr {installed()}")
         raise typer.Exit
 
 

@@ -18,8 +18,9 @@ import statistics
 import subprocess
 import sys
 import time
-from importlib.metadata import version
 from typing import NamedTuple
+
+from cntr_core.version import version
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -93,7 +94,7 @@ def main() -> None:
     cpu = {name: round(statistics.median(one.cpu for one in each), 4) for name, each in times.items()}
     result = {
         "experiment": "attach_latency",
-        "cntr": version("cntr"),
+        "cntr": version(),
         "python": platform.python_version(),
         "kernel": platform.release(),
         "cpus": os.cpu_count(),

@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
+
+from cntr_core.version import version
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -67,7 +68,7 @@ def write(experiment: str, output: str | None, measured: dict[str, Any]) -> None
     """Write a result, with what it depends on; to ``results/EXPERIMENT.json`` unless `output` names a file."""
     result = {
         "experiment": experiment,
-        "cntr": version("cntr"),
+        "cntr": version(),
         "python": platform.python_version(),
         "kernel": platform.release(),
         "host": platform.freedesktop_os_release()["PRETTY_NAME"],

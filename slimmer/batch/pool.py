@@ -42,7 +42,7 @@ def dask_pool(scheduler: str, batch: str) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ImportError:
-        raise UsageError("--scheduler needs Dask distributed", "pip install 'cntr[batch]'") from None
+        raise UsageError("--scheduler needs Dask distributed", "pip install 'cntr-attach[batch]'") from None
     for name in ("distributed", "distributed.client"):  # which have levels of their own
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they tell of every worker that is missed
     try:

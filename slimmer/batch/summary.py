@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 
 import msgspec
 
 from cntr_core.errors import ImageError
 from cntr_core.images.write.atomic import replacing, writing
 from cntr_core.reasons import reason
+from cntr_core.version import version
 
 from ..report.schema import Report
 from ..report.write import JSON
@@ -74,7 +74,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_summary(entries: Sequence[Entry], directory: str) -> Summary:
     """Write batch.json to `directory`, which is made where it is missing; :raises ImageError: it cannot be written."""
-    summary = Summary(cntr=version("cntr"), images=tuple(entries))
+    summary = Summary(cntr=version(), images=tuple(entries))
     _write({FILE: msgspec.json.format(msgspec.json.encode(summary)) + b"\n"}, directory)
     return summary
 
@@ -108,7 +108,7 @@ def read_summary(directory: str) -> Summary | None:
         raise ImageError(f"{path} cannot be read: {error.strerror}", "leave --resume out") from error
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ImageError(f"{path} is damaged: {reason(error)}", "leave --resume out") from error
-    return summary if (summary.schema, summary.cntr) == (SCHEMA, version("cntr")) else None
+    return summary if (summary.schema, summary.cntr) == (SCHEMA, version()) else None
 
 
 def source_of_file(path: str) -> str:

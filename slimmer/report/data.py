@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import os
 from collections.abc import Sequence
 
 from cntr_core.images import Image
 from cntr_core.images.write.new_image import Named, PackedImage
+from cntr_core.version import version
 
 from ..pipeline import Slimmed
 from ..probes.evidence import doubt, evidence
@@ -39,7 +39,7 @@ def collect(
         digest=image.digest,
         platform=words(str(image.config.platform)),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        cntr=importlib.metadata.version("cntr"),
+        cntr=version(),
         kernel=os.uname().release,
         profile=result.selection.profile,
         ok=not result.trouble,

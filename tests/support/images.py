@@ -26,7 +26,19 @@ import pytest
 from evaluation.corpus.recipes import fingerprint
 
 _CORPUS = Path(__file__).resolve().parents[2] / "evaluation/corpus"
-RECIPES = ("busybox", "debian", "flask", "nginx", "node", "node-exporter", "postgres", "python", "redis", "tomcat")
+RECIPES = (
+    "busybox",
+    "clean",
+    "debian",
+    "flask",
+    "nginx",
+    "node",
+    "node-exporter",
+    "postgres",
+    "python",
+    "redis",
+    "tomcat",
+)
 """Those of evaluation/corpus/images that tests use."""
 
 

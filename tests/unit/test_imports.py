@@ -19,6 +19,7 @@ _ORDER = (
     "cntr_core.reasons",
     "cntr_core.debugging",
     "cntr_core.timing",
+    "cntr_core.version",
     "cntr_core.labels",
     "cntr_core.leftovers",
     "cntr_core.json_text",

@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from cntr_core.types import Missing
+from cntr_core.version import DISTRIBUTION
 
-_REMEDY = "pip install 'cntr[pyfuse3]', with a C compiler and the headers of libfuse 3"
+_REMEDY = f"pip install '{DISTRIBUTION}[pyfuse3]', with a C compiler and the headers of libfuse 3"
 _TRIO = "trio"
 
 

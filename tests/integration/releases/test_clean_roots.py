@@ -1,0 +1,90 @@
+"""Each form of a release attaches and slims on a machine with nothing but Python and a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.releases.conftest import ROOT, build
+from tests.support.clean_root import CleanRoot
+from tests.support.images import DockerRun
+from tests.support.shown import shown_in
+
+PAGE = (ROOT / "docs/how-to/install.md").read_text()
+PYTHONS = ("311", "312", "313", "314")
+pytestmark = [
+    pytest.mark.requires(
+        "root", "fuse", "docker", "docker-cli", "overlayfs", "runc", "nsenter", "mmdebstrap", "busybox", "gcc", "x86_64"
+    ),
+    pytest.mark.timeout(600),  # the first time on a machine, libraries are fetched and pyfuse3 is compiled
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, released: Path) -> Iterator[CleanRoot]:
+    with CleanRoot(tmp_path_factory.mktemp("root"), released) as made:
+        yield made
+
+
+def _follow(root: CleanRoot, title: str) -> None:
+    """Do what a part of the page on installing shows, as it stands there, beside the released files."""
+    part = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    assert list(shown_in(part))
+    for shown in shown_in(part):
+        result = root.run("sh", "-c", f"cd /root && ln -sf /mnt/* . && {{ {shown.command}; }} 2>&1")
+        assert result.returncode == 0, f"{shown.command}: {result.stdout}"
+        assert not shown.lacking(result.stdout), f"{shown.command} prints: {result.stdout}"
+
+
+def _attaches(root: CleanRoot, container: str) -> None:
+    """The tools are of this root, the processes and the rest are of docker's container."""
+    script = "command -v python3; cat /proc/1/comm; ls /var/lib/cntr/bin"
+    attached = root.run("cntr", "attach", f"docker://{container}", "--", "sh", "-c", script)
+    assert (attached.returncode, attached.stderr) == (0, "")
+    assert attached.stdout.split() == ["/usr/bin/python3", "busybox", "busybox"]
+
+
+def test_the_file_works_with_python_alone(root: CleanRoot, docker_run: DockerRun) -> None:
+    _follow(root, "One file")
+    _attaches(root, docker_run("busybox"))
+    _follow(root, "Try it")
+    doctor = root.run("cntr", "doctor").stdout
+    root.run("rm", "/usr/local/bin/cntr")
+    assert any(line.split()[:3] == ["filesystem", "pyfuse3", "yes"] for line in doctor.splitlines()), doctor
+
+
+def test_the_package_is_installed_and_goes_without_a_trace(root: CleanRoot, docker_run: DockerRun) -> None:
+    _follow(root, "Debian package")
+    _attaches(root, docker_run("busybox"))
+    _follow(root, "Try it")
+    differing = root.run("dpkg", "--verify", "cntr").stdout.splitlines()
+    assert [line for line in differing if "/usr/share/doc/" not in line] == []  # the image keeps no documentation
+    assert root.run("apt-get", "purge", "--yes", "cntr").returncode == 0
+    left = root.run("find", "/usr", "/etc", "/opt", "/var/lib", "-name", "*cntr*", "-not", "-path", "*/cntr-oci*")
+    assert left.stdout == ""
+
+
+def test_the_file_works_where_libraries_lie_as_in_fedora(root: CleanRoot, docker_run: DockerRun) -> None:
+    root.become_fedora()
+    _follow(root, "One file")
+    _attaches(root, docker_run("busybox"))
+    _follow(root, "Try it")
+
+
+def test_the_file_has_its_libraries_for_each_python(root: CleanRoot) -> None:
+    tree = "/var/cache/cntr/pyz-*"
+    found = root.run("sh", "-c", f"cd {tree} && find . -name '*.cpython-*.so' -not -path './pyfuse3/*'").stdout.split()
+    names = {path.partition(".cpython-")[0] for path in found}
+    assert len(names) >= 5
+    assert sorted(found) == sorted(
+        f"{name}.cpython-{python}-x86_64-linux-gnu.so" for name in names for python in PYTHONS
+    )
+
+
+def test_what_is_built_twice_is_the_same(released: Path, tmp_path: Path) -> None:
+    again = build(tmp_path / "again")
+    assert len(again) >= 2
+    for name in again:
+        assert (released / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
