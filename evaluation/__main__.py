@@ -110,7 +110,7 @@ def judge_one(name: str, original: str, slim: str, fat: str, scripts: str) -> No
 
 def all_steps(entry: Entry) -> list[str]:
     """What is tried; a result counts for the same steps only."""
-    runs = [entry.minimal, entry.broad, entry.check, *(variant.check for variant in entry.variants)]
+    runs = [entry.minimal, entry.broad, entry.check, *((*variant.broad, *variant.check) for variant in entry.variants)]
     return [step for run in runs for step in run]
 
 

@@ -47,7 +47,17 @@ class Cache:
         """Make the image where it is missing; False: it cannot be made, and the log says why."""
         if os.path.exists(self.image(entry)):
             return True
-        line = [*QUIETLY, sys.executable, os.path.join(CORPUS, "build.py"), entry.recipe, f"{self.image(entry)}/"]
+        # Packages' own scripts run in the new root, where this machine's TMPDIR may not be.
+        line = [
+            "env",
+            "-u",
+            "TMPDIR",
+            *QUIETLY,
+            sys.executable,
+            os.path.join(CORPUS, "build.py"),
+            entry.recipe,
+            f"{self.image(entry)}/",
+        ]
         line += ["--cache", self._layers, "--tag", f"{entry.name}:latest"]
         return run(line, self.log(entry, "build")) == 0
 

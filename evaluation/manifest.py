@@ -23,11 +23,13 @@ SHELL = f"#!/bin/bash\nset -euo pipefail\ncd '{CORPUS}/clients'\n"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Another way to start an image, with other variables or another command, and what is checked then."""
+    """Another way to start an image, with other variables or another command, and what is asked then: `broad` while it
+    is traced, too, `check` never."""
 
     name: str
     env: Mapping[str, str]
     command: tuple[str, ...]
+    broad: tuple[str, ...]
     check: tuple[str, ...]
 
 
@@ -38,7 +40,7 @@ class Entry:
     `origin` says whether `software` is what the official image has, a fork of it, or a substitute of the same kind.
     `command` and `env` are what a user of the official image says in ``docker run``. The workloads: `minimal` is what
     a health check asks, `broad` what a good test suite asks, `check` other features of the same program, which are
-    never asked while tracing; `variants` are part of the check. `seconds` is the time to become ready.
+    never asked while tracing; `variants` are part of the latter two. `seconds` is the time to become ready.
     """
 
     name: str
@@ -82,7 +84,11 @@ def _read_all() -> Iterable[Entry]:
 
 def _entry(name: str, kind: str, words: dict[str, Any]) -> Entry:
     variants = tuple(
-        Variant(title, variant.get("env", {}), tuple(variant.get("command", ())), tuple(variant["check"]))
+        Variant(
+            title,
+            variant.get("env", {}),
+            *(tuple(variant.get(name, ())) for name in ("command", "broad", "check")),
+        )
         for title, variant in words.pop("variants", {}).items()
     )
     workloads = {which: tuple(words.pop(which)) for which in ("minimal", "broad", "check")}

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -17,19 +17,16 @@ from cntr_slimmer.report.schema import File, Finding, Report
 
 from cntr_core.errors import CntrError
 
-from .cache import QUIETLY, Cache
+from .cache import Cache
 from .children import Children
 from .machine import machine
 from .manifest import Entry, probes
 from .results import Kept, Pieces, Result, Rule, Step
+from .sources import Failed, Source
 
 _CNTR = os.path.join(os.path.dirname(sys.executable), "cntr")
 _SLIM, _FAT = "slim:latest", "fat:latest"
 _LARGEST = 25
-
-
-class Failed(Exception):
-    """There is nothing to judge; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +39,15 @@ class Way:
     engine: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where images come from."""
-
-    cache: Cache
-    name: str = "local"
-
-    def reference(self, entry: Entry) -> str:
-        """The image, as cntr takes it."""
-        return self.cache.image(entry)
-
-    def fetch(self, entry: Entry, children: Children) -> None:
-        """:raises Failed: it cannot be made."""
-        if not self.cache.build(entry, children.run):
-            raise Failed(f"it cannot be built: see {self.cache.log(entry, 'build')}")
-
-    def digest(self, entry: Entry) -> str:
-        """The manifest's; empty where the image is not here yet."""
-        index = os.path.join(self.reference(entry), "index.json")
-        if not os.path.exists(index):
-            return ""
-        with open(index, encoding="utf-8") as file:
-            return str(json.load(file)["manifests"][0]["digest"])
-
-
 class Evaluation:
-    """Slims images from `source` in one `way`. Pairs are made in `directory`, and stay there if `keep_pairs`."""
+    """Slims images from `source` in one `way`; the logs go to `cache`. Pairs are made in `directory`, and stay there
+    if `keep_pairs`."""
 
-    def __init__(self, source: Source, way: Way, children: Children, directory: str, keep_pairs: bool) -> None:
+    def __init__(
+        self, cache: Cache, source: Source, way: Way, children: Children, directory: str, keep_pairs: bool
+    ) -> None:
+        self._cache = cache
         self._source = source
-        self._cache = source.cache
         self._way = way
         self._children = children
         self._directory = directory
@@ -113,7 +88,7 @@ class Evaluation:
     def _evaluated(self, entry: Entry, place: str) -> Result:
         started = time.monotonic()
         try:
-            self._source.fetch(entry, self._children)
+            self._source.fetch(entry)
         except Failed as error:
             return replace(self.blank(entry), error=str(error))
         result = replace(self.blank(entry), seconds={"build": _since(started)})
@@ -129,8 +104,12 @@ class Evaluation:
     def _slimmed(self, entry: Entry, place: str) -> Report:
         """:raises Failed: there is no report, and so no slim image."""
         log = self._cache.log(entry, "slim")
-        line = slim_line(entry, self._source.reference(entry), place, self._way, self._cache.scripts)
-        code = self._children.run([*QUIETLY, _CNTR, *line], log)
+        image, scripts = self._source.reference(entry), self._cache.scripts
+        traces = trace_lines(entry, image, place, self._way, scripts)
+        for line in (*traces.values(), slim_line(entry, image, place, self._way, scripts, traces)):
+            code = self._children.run([_CNTR, *line], log)
+            if code:
+                break
         try:
             with open(os.path.join(place, "report/report.json"), "rb") as file:
                 return Report.from_json(json.load(file))
@@ -143,7 +122,7 @@ class Evaluation:
         pair = os.path.join(place, "pair")
         line = [sys.executable, "-m", "evaluation", "judge", entry.name, self._source.reference(entry)]
         line += [f"{pair}:{_SLIM}", f"{pair}:{_FAT}", self._cache.scripts]
-        code = self._children.run([*QUIETLY, *line], log, output)
+        code = self._children.run(line, log, output)
         with open(output, encoding="utf-8") as file:
             lines = [json.loads(line) for line in file]
         steps = tuple(msgspec.convert(line["step"], Step) for line in lines if "step" in line)
@@ -155,23 +134,40 @@ class Evaluation:
         return replace(result, joined=told["joined"], differences=tuple(told["differences"]), seconds=seconds)
 
 
-def slim_line(entry: Entry, image: str, place: str, way: Way, scripts: str) -> list[str]:
-    """The words of ``cntr slim``."""
+def trace_lines(entry: Entry, image: str, place: str, way: Way, scripts: str) -> dict[str, list[str]]:
+    """The words of ``cntr trace run`` for each other way to start the image that the workload has, by the file of its
+    trace."""
+    lines = {}
+    for variant in entry.variants if way.probe == "broad" else ():
+        if variant.broad:
+            trace = f"{place}/{variant.name}.jsonl.zst"
+            lines[trace] = ["trace", "run", image, "--output", trace]
+            started = replace(entry, env={**entry.env, **variant.env}, command=variant.command or entry.command)
+            lines[trace] += _run_words(started, variant.broad, way, scripts)
+    return lines
+
+
+def slim_line(entry: Entry, image: str, place: str, way: Way, scripts: str, traces: Iterable[str] = ()) -> list[str]:
+    """The words of ``cntr slim``, which adds `traces`."""
     steps = entry.minimal if way.probe == "minimal" else (*entry.minimal, *entry.broad)
     line = ["slim", image, "--output", f"{place}/pair/", "--report", f"{place}/report", "--compression", "none"]
-    line += ["--slim-name", _SLIM, "--fat-name", _FAT, "--timeout", f"{2 * entry.seconds + 60:g}"]
-    line += ["--stop-timeout", f"{entry.stop_seconds:g}"]
+    line += ["--slim-name", _SLIM, "--fat-name", _FAT, *(f"--trace={trace}" for trace in traces)]
+    line += [f"--keep={way.keep}"] if way.keep else []
+    return [*line, *_run_words(entry, steps, way, scripts)]
+
+
+def _run_words(entry: Entry, steps: Iterable[str], way: Way, scripts: str) -> list[str]:
+    """How the image runs, and what is asked of it."""
+    line = ["--timeout", f"{2 * entry.seconds + 60:g}", "--stop-timeout", f"{entry.stop_seconds:g}"]
     line += [f"--env={name}={value}" for name, value in entry.env.items()]
     line += [f"--probe={probe}" for probe in probes(steps, scripts)]
-    line += [f"--keep={way.keep}"] if way.keep else []
     line += [f"--engine={way.engine}"] if way.engine else []
     return [*line, *(("--", *entry.command) if entry.command else ())]
 
 
 def workload(entry: Entry) -> str:
     """A digest of all steps, and of how the containers start in which they are asked."""
-    variants = [(variant.name, *map(repr, (variant.env, variant.command, variant.check))) for variant in entry.variants]
-    words = repr((entry.minimal, entry.broad, entry.check, entry.env, entry.command, variants))
+    words = repr((entry.minimal, entry.broad, entry.check, entry.env, entry.command, entry.variants))
     return hashlib.sha256(words.encode()).hexdigest()[:12]
 
 

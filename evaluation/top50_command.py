@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from cntr_core.images.registry.reference import HUB
 from cntr_core.images.temporary import temporary_directory
 
 from .cache import Cache
@@ -22,7 +23,8 @@ from .children import Children
 from .machine import ROOT
 from .manifest import Entry, entries
 from .results import Result, read_results, with_result, write_results
-from .top50 import Evaluation, Source, Way
+from .sources import Local, Registry
+from .top50 import Evaluation, Way
 
 
 class Probe(enum.StrEnum):
@@ -30,6 +32,13 @@ class Probe(enum.StrEnum):
 
     MINIMAL = "minimal"
     BROAD = "broad"
+
+
+class From(enum.StrEnum):
+    """Where images come from."""
+
+    LOCAL = "local"
+    REGISTRY = "registry"
 
 
 class Keep(enum.StrEnum):
@@ -59,6 +68,11 @@ Pairs = Annotated[
 ]
 InEngine = Annotated[str, typer.Option("--engine", metavar="NAME", help="Trace in containers of this engine.")]
 
+Origin = Annotated[From, typer.Option(help="Take the images that are built here, or the official ones.")]
+Host = Annotated[
+    str, typer.Option(metavar="HOST[/PREFIX]", help="Pull library/NAME from this registry, for --source registry.")
+]
+
 
 def top50(
     only: Only = None,
@@ -70,18 +84,20 @@ def top50(
     results: Results = None,
     keep_pairs: Pairs = None,
     engine: InEngine = "",
+    source: Origin = From.LOCAL,
+    registry: Host = HUB,
 ) -> None:
     """Slim the images of the corpus, and judge each by what was not asked while it was traced.
 
     Exit code: 0 where each image was slimmed, passed all steps, and joined; 1 otherwise.
     """
     wanted = _chosen(only)
-    source = Source(Cache(cache))
+    kept, children = Cache(cache), Children()
+    origin = Registry(registry) if source is From.REGISTRY else Local(kept, children.run)
     way = Way(probe, keep or "", engine)
     file = results or os.path.join(ROOT, f"evaluation/results/top50/{keep or Keep.BALANCED}-{probe}.jsonl")
-    children = Children()
     with _interrupts(), _directory(keep_pairs) as directory:
-        evaluation = Evaluation(source, way, children, directory, keep_pairs is not None)
+        evaluation = Evaluation(kept, origin, way, children, directory, keep_pairs is not None)
         if resume:
             wanted = _left(wanted, evaluation, read_results(file))
         found = _worked(wanted, evaluation, children, jobs, _Log(file, len(wanted)))
@@ -110,18 +126,20 @@ def _directory(keep_pairs: str | None) -> Iterator[str]:
 
 @contextmanager
 def _interrupts() -> Iterator[None]:
-    """SIGTERM interrupts as Ctrl-C does; the exit code is 130."""
+    """SIGTERM interrupts as Ctrl-C does, with exit code 130. A shell's background job ignores SIGINT, and so would all
+    that it starts: what has a handler here has none in a child (execve(2))."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _left(wanted: Sequence[Entry], evaluation: Evaluation, known: Sequence[Result]) -> list[Entry]:

@@ -59,7 +59,8 @@ def _runs(entry: Entry) -> Iterator[_Run]:
     yield _Run(dict(entry.env), entry.command, tuple(steps))
     for variant in entry.variants:
         command = variant.command or entry.command
-        yield _Run({**entry.env, **variant.env}, command, tuple((variant.name, step) for step in variant.check))
+        steps = chain((("broad", step) for step in variant.broad), ((variant.name, step) for step in variant.check))
+        yield _Run({**entry.env, **variant.env}, command, tuple(steps))
 
 
 def _tried(

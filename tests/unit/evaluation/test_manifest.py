@@ -24,6 +24,7 @@ _FIFTY = """
 def _workloads(entry: Entry) -> Iterator[tuple[str, ...]]:
     yield from (entry.minimal, entry.broad, entry.check)
     for variant in entry.variants:
+        yield variant.broad
         yield variant.check
 
 

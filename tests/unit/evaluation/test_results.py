@@ -10,9 +10,9 @@ from cntr_slimmer.report.schema import File, Finding, Layer, Package, Probes, Re
 
 from evaluation.children import Children, Interrupted
 from evaluation.machine import machine
-from evaluation.manifest import entries
+from evaluation.manifest import Variant, entries
 from evaluation.results import Kept, Pieces, Result, Rule, Step, read_results, with_result, write_results
-from evaluation.top50 import Way, slim_line, with_report, workload
+from evaluation.top50 import Way, slim_line, trace_lines, with_report, workload
 from evaluation.top50_command import told
 
 _RESULT = Result(
@@ -84,6 +84,22 @@ def test_an_image_is_slimmed_by_the_words_of_a_user(tmp_path: Path) -> None:
     assert broad[-3:] == ["--", "sleep", "1000000"]
     assert "--probe=exec:id" in broad
     assert not [word for word in broad if word.startswith(("--keep=", "--engine="))]
+
+
+def test_other_ways_to_start_that_a_test_suite_has_are_traced_too(tmp_path: Path) -> None:
+    (redis,) = entries(["redis"])
+    other = Variant("other", {"A": "1"}, ("redis-server", "--version"), ("exit",), ())
+    redis = dataclasses.replace(redis, env={"B": "2"}, variants=(*redis.variants, other))
+    traces = trace_lines(redis, "/image", "/pairs", Way("broad", engine="docker"), str(tmp_path))
+    times = ["--timeout", "180", "--stop-timeout", "10"]
+    words = ["--env=B=2", "--env=A=1", "--probe=exit", "--engine=docker", "--", "redis-server", "--version"]
+    assert traces["/pairs/other.jsonl.zst"] == [
+        *("trace", "run", "/image", "--output", "/pairs/other.jsonl.zst"),
+        *times,
+        *words,
+    ]
+    assert "--trace=/pairs/other.jsonl.zst" in slim_line(redis, "/image", "/pairs", Way(), str(tmp_path), traces)
+    assert trace_lines(redis, "/image", "/pairs", Way("minimal"), str(tmp_path)) == {}
 
 
 def test_other_steps_are_another_workload() -> None:
