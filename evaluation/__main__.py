@@ -13,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Annotated
 
+import msgspec
 import typer
 
 from .cache import QUIETLY, Cache
 from .manifest import Entry, entries
-from .report.command import report
+from .report.command import BOUNDS, report
 from .reproduce import reproduce
 from .top50_command import top50
 
@@ -33,6 +34,9 @@ Place = Annotated[str | None, typer.Option("--cache", metavar="DIR", help="Keep 
 Jobs = Annotated[int, typer.Option(min=1, help="Work on this many images at a time.")]
 Again = Annotated[bool, typer.Option("--again", help="Try those again that passed.")]
 Room = Annotated[int, typer.Option(metavar="GB", help="Build nothing when less is free on the disk.")]
+
+
+Bounds = Annotated[str, typer.Option("--output", metavar="FILE", help="Write what was measured to this file.")]
 
 
 def chosen(names: Iterable[str] | None) -> list[Entry]:
@@ -98,6 +102,40 @@ def steps(name: str, cache: Place = None) -> None:
     typer.echo(json.dumps({"steps": all_steps(entry)}))
     for step in tried(entry, kept.image(entry), kept.scripts):
         typer.echo(json.dumps(asdict(step)))
+
+
+@app.command("pages")
+def pages(names: Names = None, cache: Place = None, output: Bounds = BOUNDS) -> None:
+    """Measure what the minimal and broad workloads read of images, by pages: no slim image can have less."""
+    from .pages import Bound, read_bounds, write_bounds
+
+    kept = Cache(cache)
+
+    def one(entry: Entry) -> str:
+        if not kept.build(entry):
+            return f"failed: see {kept.log(entry, 'build')}"
+        line = [*QUIETLY, sys.executable, "-m", "evaluation", "pages-of", entry.name, "--cache", kept.path]
+        with open(kept.log(entry, "pages"), "wb") as log:
+            done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, check=False)
+        if done.returncode:
+            return f"failed: see {kept.log(entry, 'pages')}"
+        found = msgspec.json.decode(done.stdout, type=Bound)
+        write_bounds(output, {**read_bounds(output), entry.name: found}.values())
+        read = found.touched
+        return f"{read.pages / 1e6:.1f} MB read of {read.whole / 1e6:.1f} MB in {read.read} files"
+
+    for_each(chosen(names), one, 1)
+
+
+@app.command("pages-of", hidden=True)
+def pages_of(name: str, cache: Place = None) -> None:
+    """Measure one image in this process, a line of JSON."""
+    from .pages import bound
+
+    kept = Cache(cache)
+    entry = chosen([name])[0]
+    found = bound(entry, kept.image(entry), kept.scripts, ("minimal", "broad"))
+    typer.echo(msgspec.json.encode(found).decode())
 
 
 @app.command("judge", hidden=True)

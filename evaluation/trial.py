@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -14,7 +14,8 @@ from cntr_slimmer.runs.embedded import Launch, become_private, running
 from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
 from cntr_core.images import Image, open_image
-from cntr_core.images.tree.layers import OpenLayers, open_layers
+from cntr_core.images.tree.branch import LayerBranch
+from cntr_core.images.tree.layers import open_layers
 from cntr_core.plugins import load
 from cntr_core.runtime import RuntimeOptions
 
@@ -23,7 +24,7 @@ from .results import Step
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """One container: how it starts, and its steps with the workload that each is of."""
 
     env: dict[str, str]
@@ -42,36 +43,52 @@ def tried(entry: Entry, layout: str, scripts: str) -> Iterator[Step]:
     become_private()
     image = open_image(layout)
     with open_layers(image, lambda _: None) as layers:
-        for run in _runs(entry):
-            done, why = 0, "the container has ended"
-            try:
-                for step in _tried(run, image, layers, filesystem, scripts, (entry.seconds, entry.stop_seconds)):
-                    yield step
-                    done += 1
-            except CntrError as error:  # of this container; the others may start
-                why = error.message
-            yield from (Step(which, step, False, f"not asked: {why}", 0.0) for which, step in run.steps[done:])
+        yield from used(entry, image, layers.branch, filesystem, scripts, _runs(entry))
 
 
-def _runs(entry: Entry) -> Iterator[_Run]:
-    workloads = {"minimal": entry.minimal, "broad": entry.broad, "check": entry.check}
-    steps = chain.from_iterable(((which, step) for step in steps) for which, steps in workloads.items())
-    yield _Run(dict(entry.env), entry.command, tuple(steps))
+def used(
+    entry: Entry,
+    image: Image,
+    branch: Callable[[], LayerBranch],
+    filesystem: Filesystem,
+    scripts: str,
+    runs: Iterable[Run],
+) -> Iterator[Step]:
+    """The steps of `runs`, each in a container of its own, whose root is what `branch` gives."""
+    for run in runs:
+        done, why = 0, "the container has ended"
+        try:
+            for step in _tried(run, image, branch(), filesystem, scripts, (entry.seconds, entry.stop_seconds)):
+                yield step
+                done += 1
+        except CntrError as error:  # of this container; the others may start
+            why = error.message
+        yield from (Step(which, step, False, f"not asked: {why}", 0.0) for which, step in run.steps[done:])
+
+
+def driving(entry: Entry, workloads: Iterable[str]) -> Run:
+    """What drives a trace: the image's own way to start, and the steps of these workloads."""
+    steps = ((which, step) for which in workloads for step in getattr(entry, which))
+    return Run(dict(entry.env), entry.command, tuple(steps))
+
+
+def _runs(entry: Entry) -> Iterator[Run]:
+    yield driving(entry, ("minimal", "broad", "check"))
     for variant in entry.variants:
         command = variant.command or entry.command
         steps = chain((("broad", step) for step in variant.broad), ((variant.name, step) for step in variant.check))
-        yield _Run({**entry.env, **variant.env}, command, tuple(steps))
+        yield Run({**entry.env, **variant.env}, command, tuple(steps))
 
 
 def _tried(
-    run: _Run, image: Image, layers: OpenLayers, filesystem: Filesystem, scripts: str, times: tuple[float, float]
+    run: Run, image: Image, branch: LayerBranch, filesystem: Filesystem, scripts: str, times: tuple[float, float]
 ) -> Iterator[Step]:
     """The steps of one container. `times`: seconds until it is ready, and for its end."""
     seconds, stop = times
     env = tuple(f"{name}={text}" for name, text in run.env.items())
     launch = Launch(image.config, "corpus", RuntimeOptions(run.command, env=env))
     wanted = probes((step for _, step in run.steps), scripts)
-    with running([layers.branch()], launch, filesystem) as container:
+    with running([branch], launch, filesystem) as container:
         for (which, step), probe in zip(run.steps, wanted, strict=True):
             prober = Prober([probe], _ports(image.config.exposed_ports))
             with prober:

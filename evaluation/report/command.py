@@ -11,11 +11,13 @@ from typing import Annotated
 import typer
 
 from ..machine import ROOT
+from ..pages import Bound, read_bounds
 from ..results import Result, read_results
 from .document import Document
 from .page import Run, document, headline
 
 RESULTS = os.path.join(ROOT, "evaluation/results/top50")
+BOUNDS = os.path.join(ROOT, "evaluation/results/pages.jsonl")
 PLACE = os.path.join(ROOT, "docs/evaluation")
 _MAIN = ("balanced", "broad")
 _NOT_RUN = "No results are committed yet: python -m evaluation top50 makes them."
@@ -31,7 +33,7 @@ def report(results: Files = None, output: Output = PLACE) -> None:
     """Write the page of the evaluation, as Markdown, as one file of HTML, and as pictures."""
     runs = read_runs(results or committed())
     os.makedirs(output, exist_ok=True)
-    for name, content in pages(runs).items():
+    for name, content in pages(runs, read_bounds(BOUNDS)).items():
         with open(os.path.join(output, name), "w", encoding="utf-8") as file:
             file.write(content)
         typer.echo(os.path.join(output, name))
@@ -54,9 +56,9 @@ def read_runs(files: Sequence[str]) -> list[Run]:
     return sorted(runs.values(), key=lambda run: ((run[0].keep or "balanced", run[0].probe) != _MAIN, run[0].key[1:]))
 
 
-def pages(runs: Sequence[Run]) -> Mapping[str, str]:
+def pages(runs: Sequence[Run], bounds: Mapping[str, Bound]) -> Mapping[str, str]:
     """The files of the page by their names."""
-    made = document(runs) if runs else Document("Fifty images, slimmed and judged", _NOT_RUN, [])
+    made = document(runs, bounds) if runs else Document("Fifty images, slimmed and judged", _NOT_RUN, [])
     pictures = {figure.file: figure.svg for figure in made.figures()}
     return {"top50.md": made.markdown(), "top50.html": made.html(), **pictures}
 

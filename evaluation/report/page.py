@@ -6,6 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ..pages import Bound
 from ..paper import PROVENANCE, claims
 from ..results import Result
 from .document import Document, Figure, Section, Table
@@ -20,14 +21,16 @@ Run = Sequence[Result]
 """The results of one way to slim, with at least one image."""
 
 
-def document(runs: Sequence[Run]) -> Document:
-    """The page of `runs`, of which the first is the one that counts, and the others are compared with it."""
+def document(runs: Sequence[Run], bounds: Mapping[str, Bound]) -> Document:
+    """The page of `runs`, of which the first is the one that counts, and the others are compared with it; `bounds` are
+    what was read of images, by their names."""
     main = runs[0]
     sections = [
         Section("The paper, and this run", [_sentence(main), _beside_the_paper(runs), *_figures(main)]),
         Section("Each image", [_SUBSTITUTES, _images(main)]),
         Section("What fails", list(_failures(main))),
         Section("What remains, and why", [_REMAINS, _worst(main)]),
+        Section("What no slim image can go below", list(_bounds(main, bounds))),
         Section("What each rule costs, and each profile gains", [_RULES, _rules(main), _profiles(runs)]),
         Section("What a scanner and an intruder still find", [_attack_surface(main)]),
         Section("Time", [_time(main)]),
@@ -179,6 +182,35 @@ def _worst(run: Run) -> Table:
             reason = kept.rule if kept.because in ("", kept.rule) else f"{kept.rule}: {kept.because}"
             rows.append([*first, kept.path, size(kept.bytes), _first(reason)])
     return Table(["image", "less", "file", "size", "why"], rows)
+
+
+def _bounds(run: Run, bounds: Mapping[str, Bound]) -> Iterator[str | Table]:
+    both = [result for result in run if result.name in bounds and not result.error]
+    if not both:
+        yield "Not measured yet: python -m evaluation pages does it."
+        return
+    mean = statistics.mean(1 - bounds[one.name].touched.pages / one.bytes.original for one in both)
+    slim = statistics.mean(map(reduction, both))
+    yield (
+        f"Of {len(both)} images the minimal and the broad workload read, by pages of 4096 bytes, so little that they "
+        f"could be {percent(mean)} smaller in the mean; whole files, and what is kept for what nobody asked, make that "
+        f"{percent(slim)}. The images whose files are used least:"
+    )
+    worst = sorted(both, key=lambda one: bounds[one.name].touched.pages - one.bytes.slim)[:_WORST]
+    yield Table(
+        ["image", "original", "slim", "files read, whole", "pages read", "less at most"],
+        [
+            [
+                named(one),
+                size(one.bytes.original),
+                size(one.bytes.slim),
+                size(bounds[one.name].touched.whole),
+                size(bounds[one.name].touched.pages),
+                percent(1 - bounds[one.name].touched.pages / one.bytes.original),
+            ]
+            for one in worst
+        ],
+    )
 
 
 def _rules(run: Run) -> Table:

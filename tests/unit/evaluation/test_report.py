@@ -11,7 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from evaluation.machine import ROOT
+from evaluation.pages import Bound, Touched, read_bounds
 from evaluation.paper import PROVENANCE, claims
+from evaluation.report.command import BOUNDS as COMMITTED_BOUNDS
 from evaluation.report.command import PLACE, committed, pages, read_runs, readme_with, sentence
 from evaluation.report.numbers import numbers
 from evaluation.report.page import document
@@ -62,6 +64,14 @@ RUN = [
 ]
 
 
+BOUNDS = {"two": Bound("two", "substitute", ("minimal", "broad"), 0, Touched(100_000_000, 20_000_000, 5_000_000, 9))}
+
+
+def test_the_bound_by_pages_stands_beside_what_is_kept() -> None:
+    assert "| two (substitute) | 100.0 MB | 30.0 MB | 20.0 MB | 5.0 MB | 95.0 % |" in pages([RUN], BOUNDS)["top50.md"]
+    assert "Not measured yet" in pages([RUN], {})["top50.md"]
+
+
 def test_the_figures_are_those_of_the_results() -> None:
     found = numbers(RUN)
     assert (found.images, found.slimmed, found.little, found.joined) == (4, 3, 2, 3)
@@ -77,15 +87,15 @@ def test_an_image_at_the_papers_limits_counts_as_the_paper_says() -> None:
 
 
 def test_every_table_tells_a_substitute() -> None:
-    text = document([RUN]).markdown()
+    text = document([RUN], BOUNDS).markdown()
     rows = [line for line in text.splitlines() if line.startswith("| two")]
     assert len(rows) >= 3
     assert all("(substitute)" in row for row in rows)
-    assert "two (substitute)" in pages([RUN])["top50-images.svg"]
+    assert "two (substitute)" in pages([RUN], BOUNDS)["top50-images.svg"]
 
 
 def test_both_forms_say_the_same_and_need_nothing_else() -> None:
-    made = pages([RUN, [replace(one, keep="minimal") for one in RUN]])
+    made = pages([RUN, [replace(one, keep="minimal") for one in RUN]], BOUNDS)
     seen = _Seen()
     seen.feed(made["top50.html"])
     assert seen.open == [], "every element is closed"
@@ -104,9 +114,9 @@ def test_both_forms_say_the_same_and_need_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", ["top50-images.svg", "top50-distribution.svg"])
 def test_the_pictures_are_pictures(name: str) -> None:
-    root = ElementTree.fromstring(pages([RUN])[name])
+    root = ElementTree.fromstring(pages([RUN], BOUNDS)[name])
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert "prefers-color-scheme: dark" in pages([RUN])[name]
+    assert "prefers-color-scheme: dark" in pages([RUN], BOUNDS)[name]
     if name == "top50-images.svg":
         widths = [float(bar.attrib["width"]) for bar in root.iter("{http://www.w3.org/2000/svg}rect")]
         assert widths == sorted(widths, reverse=True)
@@ -148,7 +158,7 @@ def test_the_run_that_counts_comes_first(tmp_path: object) -> None:
 
 def test_what_is_committed_is_made_of_the_committed_results() -> None:
     runs = read_runs(committed())
-    for name, content in pages(runs).items():
+    for name, content in pages(runs, read_bounds(COMMITTED_BOUNDS)).items():
         with open(os.path.join(PLACE, name), encoding="utf-8") as file:
             assert file.read() == content, "python -m evaluation report"
     with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
