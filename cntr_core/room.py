@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from .errors import ImageError
 from .kernel import procfs
-from .kernel.syscall import owned
+from .kernel.paths import relative
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """A full filesystem, a quota that is used up, a file larger than the filesystem or ``ulimit -f`` allows."""
@@ -18,19 +18,14 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def place(path: str, directory: int = -1) -> str:
     """`path` and the filesystem that it is on, or would be: ``/mnt/x (tmpfs at /mnt)``. Where the path is another
     namespace's, `directory` is a descriptor of what is there."""
-    with owned(procfs.open_process()) as process:
-        mounts = procfs.read_mountinfo(process)
+    mounts = procfs.own_mounts()
     real = os.fsencode(os.path.realpath(path))
     number = _mount_id(directory) if directory >= 0 else 0
-    found = [one for one in mounts if one.id == number or (not number and _is_below(real, one.point))]
+    found = [one for one in mounts if one.id == number or (not number and relative(real, one.point) is not None)]
     if not found:  # it is mounted in that other namespace alone
         return path
     nearest = max(reversed(found), key=lambda one: len(one.point))  # of several at one point the last is seen
     return f"{path} ({os.fsdecode(nearest.fstype)} at {os.fsdecode(nearest.point)})"
-
-
-def _is_below(path: bytes, point: bytes) -> bool:
-    return f"{os.fsdecode(path)}/".startswith(f"{os.fsdecode(point).rstrip('/')}/")
 
 
 def _mount_id(fd: int) -> int:

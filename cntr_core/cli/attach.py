@@ -23,11 +23,11 @@ from .session_options import (
     InsideAlone,
     Name,
     Session,
-    Streams,
     Timeout,
     Tools,
     limit,
 )
+from .stream_options import Streams
 from .throwaway import in_throwaway
 from .waiting import MayWait, Wait, on_container
 

@@ -75,22 +75,6 @@ Timeout = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the steps; do nothing.")]
 
-Interactive = Annotated[
-    bool,
-    typer.Option(
-        "--interactive",
-        "-i",
-        help="Connect stdin without a terminal, or with -t: with one. Default: a terminal if stdin and stdout are one.",
-    ),
-]
-Tty = Annotated[bool, typer.Option("--tty", "-t", help="Give the command a terminal, even where stdout is none.")]
-NoStdin = Annotated[
-    bool,
-    typer.Option("--no-stdin", "-T", help="Leave stdin alone, as loops over its lines want; no terminal."),
-]
-Detach = Annotated[bool, typer.Option("--detach", "-d", hidden=True, help="Return at once: not supported.")]
-DetachKeys = Annotated[str | None, typer.Option(metavar="KEYS", hidden=True, help="Set detach keys: not supported.")]
-
 Command = Annotated[list[str] | None, typer.Argument(help="Run this command; default: a shell.", **WORDS)]
 ToolsSource = Annotated[
     str,
@@ -272,40 +256,6 @@ class InsideAlone(Inside):
     """The same without tools."""
 
     cwd: OwnCwd = None
-
-
-@dataclass(frozen=True, slots=True)
-class Streams:
-    """Which of the caller's streams the command gets, and how."""
-
-    interactive: Interactive = False
-    tty: Tty = False
-    no_stdin: NoStdin = False
-    detach: Detach = False
-    detach_keys: DetachKeys = None
-
-    def terminal(self) -> bool | None:
-        """Whether the command gets a terminal, as :attr:`SessionOptions.terminal`. With ``--no-stdin`` our stdin is
-        empty from here on.
-
-        :raises UsageError: the options contradict each other, or want what stdin is not.
-        """
-        self._check()
-        if self.no_stdin:
-            null = os.open(os.devnull, os.O_RDONLY)
-            os.dup2(null, 0)
-            os.close(null)
-        return self.tty if self.tty or self.interactive or self.no_stdin else None
-
-    def _check(self) -> None:
-        if self.detach:
-            raise UsageError("--detach is not supported: a session ends with cntr", "end the line with & instead")
-        if self.detach_keys is not None:
-            raise UsageError("--detach-keys is not supported: a session ends with cntr", "leave it out")
-        if self.no_stdin and (self.interactive or self.tty):
-            raise UsageError("--no-stdin contradicts --interactive and --tty", "leave one of them out")
-        if self.tty and self.interactive and not os.isatty(0):
-            raise UsageError("--tty: stdin is not a terminal", "leave -t out")
 
 
 @dataclass(frozen=True, slots=True)

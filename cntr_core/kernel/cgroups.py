@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .mounts import CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC, statfs_type
-from .procfs import CgroupLine, Mount, open_process, read_cgroup, read_mountinfo
+from .paths import relative
+from .procfs import CgroupLine, Mount, open_process, own_mounts, read_cgroup, read_mountinfo
 from .syscall import owned
 
 _DELETED = b" (deleted)"
@@ -66,8 +67,7 @@ def _relative(path: bytes, root: bytes) -> bytes | None:
     """
     if path.endswith(_DELETED):
         return None
-    prefix = root.rstrip(b"/") + b"/"
-    below = b"" if path == root else path[len(prefix) :] if path.startswith(prefix) else None
+    below = relative(path, root)
     # "/../x": outside of our cgroup namespace. Below a mount of its root such a path would leave the mount.
     return None if below is None or b".." in below.split(b"/") else below
 
@@ -187,19 +187,17 @@ def _left(directory: str) -> int | None:
 
 def hierarchies() -> list[str]:
     """Where the hierarchies are mounted here."""
-    with owned(open_process("self")) as own:
-        return [os.fsdecode(one.point) for one in read_mountinfo(own) if one.fstype in (b"cgroup", b"cgroup2")]
+    return [os.fsdecode(one.point) for one in own_mounts() if one.fstype in (b"cgroup", b"cgroup2")]
 
 
 def controllers() -> set[str]:
     """What the hierarchies that are mounted here can limit: ``memory``, ``pids`` …"""
     found: set[str] = set()
-    with owned(open_process("self")) as own:
-        for mount in read_mountinfo(own):
-            if mount.fstype == b"cgroup":
-                found |= {option.decode(errors="replace") for option in mount.super_options}
-            elif mount.fstype == b"cgroup2":
-                found |= set(_content(f"{os.fsdecode(mount.point)}/cgroup.controllers").decode().split())
+    for mount in own_mounts():
+        if mount.fstype == b"cgroup":
+            found |= {option.decode(errors="replace") for option in mount.super_options}
+        elif mount.fstype == b"cgroup2":
+            found |= set(_content(f"{os.fsdecode(mount.point)}/cgroup.controllers").decode().split())
     return found
 
 

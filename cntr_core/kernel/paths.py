@@ -158,3 +158,15 @@ def _regular(fd: int, path: Path) -> int:
         return fd
     os.close(fd)
     raise OSError(errno.EINVAL, "open: not a regular file", os.fspath(path))
+
+
+def relative(path: bytes, root: bytes) -> bytes | None:
+    """`path` as seen from `root`, by their names alone; None where it is not below.
+
+    >>> relative(b"/a/b", b"/a"), relative(b"/a", b"/"), relative(b"/a", b"/a"), relative(b"/ab", b"/a")
+    (b'b', b'a', b'', None)
+    """
+    prefix = root.rstrip(b"/") + b"/"
+    if path == root:
+        return b""
+    return path[len(prefix) :] if path.startswith(prefix) else None

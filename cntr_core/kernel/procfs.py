@@ -323,6 +323,12 @@ def read_cgroup(process: int) -> list[CgroupLine]:
     return parse_cgroup(read(process, "cgroup"))
 
 
+def own_mounts() -> list[Mount]:
+    """The caller's own ``mountinfo``."""
+    with owned(open_process("self")) as process:
+        return read_mountinfo(process)
+
+
 def read_children(process: int) -> list[int]:
     """The children of all threads of a process (CONFIG_PROC_CHILDREN)."""
     with owned(os.open("task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)) as tasks:

@@ -82,7 +82,7 @@ class SplitMap:
             return cls(
                 _unpacked(document["config"]), tuple(_layers(document["layers"])), document.get("squashed") is True
             )
-        except (zstandard.ZstdError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (zstandard.ZstdError, zlib.error, ValueError, KeyError, TypeError) as error:
             raise ImageError(f"the fat image's split map is damaged: {reason(error)}") from error
 
 

@@ -62,7 +62,7 @@ def load(data: bytes, what: str) -> AccessTrace:
         if header["format"] != FORMAT:
             raise ImageError(f"{what} is a trace of the unknown format {header['format']!r}", "use a newer cntr")
         return _trace(header, lines)
-    except (zstandard.ZstdError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ImageError(
             f"{what} is not a trace, or is damaged: {reason(error)}", "make one with cntr trace run"
         ) from error

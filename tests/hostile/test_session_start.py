@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from cntr_core.testing.processes import read_bytes
-from tests.support.cntr import PROGRAM, cntr, docker_exec, docker_pid, environment, output, wait_until
+from tests.support.cntr import cntr, docker_exec, docker_pid, output, wait_until
 from tests.support.images import DockerRun
 from tests.support.terminal import Terminal
 
@@ -100,15 +99,7 @@ def terminal() -> Iterator[Terminal]:
 
 def _interactive(terminal: Terminal, *arguments: str, typed: bytes) -> bytes:
     """What an engineer sees who types `typed` in a session; the caller's own home has no dotfiles."""
-    process = subprocess.Popen(
-        [PROGRAM, "attach", *arguments],
-        stdin=terminal.slave,
-        stdout=terminal.slave,
-        stderr=terminal.slave,
-        env=environment({"TERM": "xterm", "SHELL": "/bin/bash"}),
-        start_new_session=True,
-        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
-    )
+    process = terminal.start("attach", *arguments)
     try:
         terminal.type(typed)
         assert process.wait(60) == 0

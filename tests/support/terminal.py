@@ -6,12 +6,13 @@ import contextlib
 import fcntl
 import os
 import struct
+import subprocess
 import termios
 import threading
 import tty
 from types import TracebackType
 
-from tests.support.cntr import wait_until
+from tests.support.cntr import PROGRAM, environment, wait_until
 
 
 class Terminal:
@@ -29,6 +30,18 @@ class Terminal:
         with contextlib.suppress(OSError):
             while data := os.read(self.master, 1 << 16):
                 self.printed += data
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """An interactive cntr, on this terminal, which it controls, as a shell would start it."""
+        return subprocess.Popen(
+            [PROGRAM, *words],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            env=environment({"TERM": "xterm", "SHELL": "/bin/bash"}),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
 
     def type(self, text: bytes) -> None:
         """Press keys; large texts in pieces, as a paste does."""

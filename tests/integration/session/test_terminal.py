@@ -32,16 +32,7 @@ def terminal() -> Iterator[Terminal]:
 def start(
     container: Running, terminal: Terminal, *command: str, options: tuple[str, ...] = ()
 ) -> subprocess.Popen[bytes]:
-    """An interactive cntr, on a terminal that it controls, as a shell would start it."""
-    return subprocess.Popen(
-        [PROGRAM, "attach", container.name, *options, *(("--", *command) if command else ())],
-        stdin=terminal.slave,
-        stdout=terminal.slave,
-        stderr=terminal.slave,
-        env=environment({"TERM": "xterm", "SHELL": "/bin/bash"}),
-        start_new_session=True,
-        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
-    )
+    return terminal.start("attach", container.name, *options, *(("--", *command) if command else ()))
 
 
 @pytest.mark.parametrize(("stdin", "stdout", "stderr"), list(itertools.product(KINDS, repeat=3)))
