@@ -9,6 +9,7 @@ import shutil
 import tempfile
 
 from deb import make_deb
+from papers import write_papers
 from pyz import make_pyz
 from tree import make_tree
 from wheels import MACHINES, own_wheel, wheels, write_lock
@@ -28,6 +29,7 @@ def main() -> None:
         make_tree(used, tree, given.machine)
         make_pyz(tree, given.machine, os.path.join(given.output, f"cntr-{given.machine}.pyz"))
         make_deb(tree, given.machine, given.output, work)
+        write_papers(given.output, tree, used)
 
 
 def _arguments() -> argparse.Namespace:

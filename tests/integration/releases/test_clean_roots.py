@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +90,14 @@ def test_what_is_built_twice_is_the_same(released: Path, tmp_path: Path) -> None
     assert len(again) >= 2
     for name in again:
         assert (released / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_what_is_said_of_the_files_is_true(released: Path) -> None:
+    checked = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=released, capture_output=True, text=True)
+    assert checked.returncode == 0 and "cntr-x86_64.pyz: OK" in checked.stdout
+    bom = json.loads((released / "sbom.cdx.json").read_text())
+    named = {component["name"].lower() for component in bom["components"]}
+    assert {"rich", "pyfuse3", "zstandard", "libseccomp.so.2"} <= named
+    statement = json.loads((released / "provenance.json").read_text())
+    for subject in statement["subject"]:
+        assert subject["digest"]["sha256"] in (released / "SHA256SUMS").read_text()
