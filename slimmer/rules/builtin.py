@@ -13,6 +13,7 @@ from .directories import SmallDirectories
 from .elf import Elf
 from .libc import Libc
 from .libraries import LanguageLibrary, PerlLibrary, PhpLibrary, PythonLibrary, RubyLibrary, RubyTools
+from .named_modules import NamedModules
 from .node_requires import NodeRequires
 from .package_metadata import PackageMetadata
 from .php_pages import PhpPages
@@ -42,6 +43,7 @@ RULES: Sequence[Rule] = (
     Users(),
     Certificates(),
     Timezones(),
+    NamedModules(),
     Python(),
     PythonPackages(),
     PythonImports(),

@@ -16,7 +16,7 @@ from .package import read_packages
 from .reading import regular, shown
 
 _SHELL = re.compile(rb"(?:ba|da|a|z|k|mk)?sh")
-LIMIT = 8 << 20
+LIMIT = 4 << 20
 """Bytes of a package's programs. The smallest come first: a large one is a server itself, or has its own library."""
 
 _PLACES = (b"bin", b"sbin", b"escript")
@@ -27,10 +27,10 @@ _UTILITIES = (
     b"awk base32 base64 basename bc bzip2 chgrp chmod chown cksum clear cmp comm cpio csplit dd df diff dir "
     b"dircolors dirname du echo ed egrep expand expr factor false fgrep file find fmt fold free getconf getent "
     b"getopt groups gunzip gzip hexdump hostid hostname iconv install join kill link ln locale logname md5sum "
-    b"mkfifo mknod mktemp more mount nice nl nohup nproc numfmt od paste patch pathchk pgrep pidof ping pr "
+    b"mkfifo mknod mktemp more nice nl nohup nproc numfmt od paste patch pathchk pgrep pidof pr "
     b"printenv printf ps ptx pwd readlink realpath renice reset rmdir sha1sum sha224sum sha256sum sha384sum "
     b"sha512sum shred shuf sort split stat stdbuf strings stty sum sync tac tar tee test time timeout top touch "
-    b"tput true truncate tsort tty umount uname unexpand uniq unlink unxz users vdir vi watch who whoami which "
+    b"tput true truncate tsort tty uname unexpand uniq unlink unxz users vdir vi watch who whoami which "
     b"xargs xz yes zcat zdump"
 ).split()
 
@@ -85,7 +85,12 @@ def _is_program(context: RuleContext, path: bytes, found: Found) -> bool:
     """Whether it lies where programs do, and can run."""
     if posixpath.basename(posixpath.dirname(path)) not in _PLACES:
         return False
-    return stat.S_ISREG(found.kind) and bool(found.mode & 0o111) and _can_run(context, found.path)
+    return stat.S_ISREG(found.kind) and _is_ordinary(found) and _can_run(context, found.path)
+
+
+def _is_ordinary(found: Found) -> bool:
+    """Whether it can be executed, and gives nobody more rights: those are kept where they were used, and not else."""
+    return bool(found.mode & 0o111) and not found.mode & (stat.S_ISUID | stat.S_ISGID)
 
 
 def _commands(context: RuleContext) -> Iterator[bytes]:
@@ -138,7 +143,7 @@ def _named(context: RuleContext, names: Iterable[bytes], because: str) -> Iterat
     for name in names:
         for directory in _path(context):
             path = posixpath.join(directory, name)
-            if (found := regular(context.image, path)) and found.mode & 0o111:
+            if (found := regular(context.image, path)) and _is_ordinary(found):
                 yield Keep(path, because)
                 break
 

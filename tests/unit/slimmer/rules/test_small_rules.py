@@ -11,6 +11,7 @@ from cntr_slimmer.rules.certificates import Certificates
 from cntr_slimmer.rules.databases import PackageDatabases
 from cntr_slimmer.rules.directories import MOST_BYTES, MOST_ENTRIES, SmallDirectories
 from cntr_slimmer.rules.libc import Libc
+from cntr_slimmer.rules.named_modules import NamedModules
 from cntr_slimmer.rules.programs import PackagePrograms, ProgramLinks, ShellTools
 from cntr_slimmer.rules.scripts import Shebang
 from cntr_slimmer.rules.timezones import Timezones
@@ -305,7 +306,12 @@ def test_links_to_kept_programs_cost_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_users_of_a_shell_run_small_programs(tmp_path: Path, words: list[str], utilities: bool) -> None:
-    plant(tmp_path, dict.fromkeys(("bin/sh", "usr/bin/cat", "usr/bin/tac", "usr/bin/curl"), "#!") | {"usr/bin/rm": ""})
+    plant(
+        tmp_path,
+        dict.fromkeys(("bin/sh", "usr/bin/cat", "usr/bin/tac", "usr/bin/curl"), "#!")
+        | {"usr/bin/rm": "", "usr/bin/wc": "#!"},
+    )
+    (tmp_path / "usr/bin/wc").chmod(0o4755)
     arguments = tuple(map(os.fsencode, words))
     kept = set(ask(tmp_path, [ShellTools()], ["/bin/sh"], arguments=arguments))
     assert kept == {"/usr/bin/cat", "/usr/bin/tac"} if utilities else {"/usr/bin/cat"}
@@ -333,3 +339,20 @@ def test_the_command_s_package_has_programs_to_control_it(tmp_path: Path) -> Non
     kept = ask(tmp_path, [PackagePrograms()], ["/usr/sbin/serverd", "/bin/sh"], arguments=(b"sh", b"daemon", b"-x"))
     assert set(kept) == {"/usr/sbin/serverctl"}
     assert kept["/usr/sbin/serverctl"].because == "a program of the package server, which has the image's command"
+
+
+def test_settings_name_modules(tmp_path: Path) -> None:
+    modules = [f"usr/lib/apache2/modules/mod_{name}.so" for name in ("a", "b", "c", "d")]
+    plant(
+        tmp_path,
+        {
+            **dict.fromkeys(modules, ""),
+            "usr/lib/odbc/driver.so.2": "",
+            "etc/apache2/apache2.conf": "<IfDefine B>\nLoadModule b modules/mod_b.so\n# LoadModule modules/mod_c.so\n",
+            "etc/odbcinst.ini": "Driver=/usr/lib/odbc/driver.so.2\nSetup = /absent.so\n",
+            "etc/other.conf": "mod_d.so",
+        },
+    )
+    opened = ("/usr/lib/apache2/modules/mod_a.so", "/etc/apache2/apache2.conf", "/etc/odbcinst.ini")
+    kept = ask(tmp_path, [NamedModules()], {**{path: ["open"] for path in opened}, "/etc/other.conf": ["lookup"]})
+    assert set(kept) == {"/usr/lib/apache2/modules/mod_b.so", "/usr/lib/odbc/driver.so.2"}
