@@ -31,7 +31,7 @@ WRONG = {
     ("--report", "/proc/report"): "/proc cannot be written",
     ("--report", "file"): "is not a directory",
     ("--output", "/no/such/pair.tar"): "there is no directory /no/such",
-    ("--engine", "docker", "--volume", "data"): "--volume: 'data' has no absolute path",
+    ("--engine", "docker", "--volume", "data"): "--volume: 'data' is no absolute path",
     ("--engine", "docker", "--env", "=x"): "--env: '=x' is not a variable",
     ("--probe", "http:99999/"): "99999 is not a port",
     ("--verify-probe", "nope"): "'nope' is not a probe",

@@ -34,7 +34,10 @@ def test_pages_and_parts_that_no_probe_came_to_are_there(slim: Slim, app: MakeAp
     assert "2 files by rule application" in result.stdout and "of at most 67.1 MB" in result.stdout
     why = slim.cntr("why", "report", "/srv/inc/late.sh")
     assert why.returncode == 0
-    assert "no package has it, and it lies below the working directory /srv (rule application)" in why.stdout
+    assert (
+        "no package has it, and it lies below the working directory /srv (rule application, profile balanced)"
+        in why.stdout
+    )
     without = slim.made(image, "--probe", "http:8080/")
     assert "/srv/inc/late.sh" not in without.paths()
 
@@ -48,6 +51,7 @@ def test_what_is_beyond_the_limit_is_told(slim: Slim, app: MakeApp) -> None:
     [share] = [rule for rule in result.report["rules"] if rule["name"] == "application"]
     assert share == {
         "name": "application",
+        "profile": "balanced",
         "files": 1,
         "limit": 64 << 20,
         "left_out_files": 1,
