@@ -27,7 +27,9 @@ from cntr_core.images.tree.tree import File
 from cntr_core.plugins import load
 from cntr_core.types import Missing
 
+from .machine import machine
 from .manifest import Entry
+from .results import Machine
 from .trial import driving, used
 
 PAGE = 4096
@@ -154,13 +156,14 @@ def measure(layout: str, work: Work) -> Touched:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a workload read of an image, and how many of its steps failed."""
+    """What workloads read of an image, where that was measured, and how many of their steps failed."""
 
     name: str
     origin: str
     workloads: tuple[str, ...]
     failed: int
     touched: Touched
+    machine: Machine
 
 
 def bound(entry: Entry, layout: str, scripts: str, workloads: tuple[str, ...]) -> Bound:
@@ -172,7 +175,7 @@ def bound(entry: Entry, layout: str, scripts: str, workloads: tuple[str, ...]) -
         failed.extend(step for step in steps if not step.ok)
 
     touched = measure(layout, work)
-    return Bound(entry.name, entry.origin, workloads, len(failed), touched)
+    return Bound(entry.name, entry.origin, workloads, len(failed), touched, machine())
 
 
 def read_bounds(path: str) -> dict[str, Bound]:

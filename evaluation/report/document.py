@@ -92,7 +92,12 @@ def _markdown(part: str | Table | Figure) -> str:
 
 def _cell(text: str) -> str:
     """Text that stays what it is in a cell of Markdown."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<|" else c for c in " ".join(text.split()))
+    return "".join(f"\\{c}" if c in "\\`*_[]<|" else c for c in _plain(text))
+
+
+def _plain(text: str) -> str:
+    """One line without control characters: programs print what they like."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
 def _html(part: str | Table | Figure) -> str:
@@ -101,5 +106,5 @@ def _html(part: str | Table | Figure) -> str:
     if isinstance(part, Figure):
         return f"<figure>{part.svg}</figure>"
     head = "".join(f"<th>{escape(column)}</th>" for column in part.columns)
-    rows = ("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in part.rows)
+    rows = ("<tr>" + "".join(f"<td>{escape(_plain(cell))}</td>" for cell in row) + "</tr>" for row in part.rows)
     return f'<div class="wide"><table><tr>{head}</tr>\n{chr(10).join(rows)}\n</table></div>'

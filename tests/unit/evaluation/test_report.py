@@ -59,12 +59,14 @@ def _step(run: str, ok: bool = True, detail: str = "") -> Step:
 RUN = [
     _result("one", 0.9, _step("minimal"), _step("broad"), _step("check")),
     _result("two", 0.7, _step("broad", ok=False, detail="why"), _step("check"), origin="substitute"),
-    _result("three", 0.05, _step("broad"), _step("check", ok=False, detail="<b>`|*_why"), _step("tls")),
+    _result("three", 0.05, _step("broad"), _step("check", ok=False, detail="<b>`|*_why\0\x1b"), _step("tls")),
     _result("four", 0.0, error="it does not start"),
 ]
 
 
-BOUNDS = {"two": Bound("two", "substitute", ("minimal", "broad"), 0, Touched(100_000_000, 20_000_000, 5_000_000, 9))}
+BOUNDS = {
+    "two": Bound("two", "substitute", ("minimal", "broad"), 0, Touched(100_000_000, 20_000_000, 5_000_000, 9), MACHINE)
+}
 
 
 def test_the_bound_by_pages_stands_beside_what_is_kept() -> None:
@@ -106,6 +108,7 @@ def test_both_forms_say_the_same_and_need_nothing_else() -> None:
     plain = re.sub(r"\\(.)", r"\1", made["top50.md"])
     for words in ("by 41.2 % in the mean", "it does not start", "<b>`|*_why", "remembered, not checked"):
         assert words in plain
+    assert not re.search(r"[\0\x1b]", made["top50.html"] + made["top50.md"])
     cells = {
         len(re.findall(r"(?<!\\)\|", line)) for line in made["top50.md"].splitlines() if line.startswith("| three")
     }
