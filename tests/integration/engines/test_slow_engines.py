@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.requires("root", "docker", "docker-cli")
 DOCKER = "/var/run/docker.sock"
 _DELAY = 4.0
 """Seconds: three answers take more than an engine may be silent."""
-_SHORTER = 2.5
+_SHORTER = 2.1
 """Seconds, where there are many questions: more than engines have where another one answers."""
 _HANG = 400
 
@@ -43,12 +44,15 @@ def _slow_docker(directory: Path, delay: float) -> Iterator[dict[str, str]]:
         yield {"DOCKER_HOST": f"unix://{directory}/slow.sock", "CNTR_CACHE_DIR": f"{directory}/cache"}
 
 
-@pytest.mark.parametrize("form", ["{}", "docker://{}"])
-def test_attaching_waits_for_docker(tmp_path: Path, docker_run: DockerRun, form: str) -> None:
+def test_attaching_waits_for_docker(tmp_path: Path, docker_run: DockerRun) -> None:
     name = docker_run("busybox")
-    with _slow_docker(tmp_path, _DELAY) as there:
-        done = cntr("attach", form.format(name), "--", "echo", "here", env=there, timeout=_HANG)
-    assert (done.returncode, done.stdout) == (0, b"here\n"), done.stderr
+    with _slow_docker(tmp_path, _DELAY) as there, ThreadPoolExecutor() as pool:
+
+        def attached(form: str) -> subprocess.CompletedProcess[bytes]:
+            return cntr("attach", form.format(name), "--", "echo", "here", env=there, timeout=_HANG)
+
+        for done in pool.map(attached, ["{}", "docker://{}"]):
+            assert (done.returncode, done.stdout) == (0, b"here\n"), done.stderr
 
 
 @pytest.mark.requires("podman")
@@ -75,17 +79,22 @@ def test_attaching_waits_for_containerd(tmp_path: Path, containerd: Containerd) 
 
 
 @pytest.mark.requires("fuse", "busybox", "runc")
-@pytest.mark.parametrize("options", [(), ("--engine", "docker")], ids=["own containers", "containers of docker"])
-def test_slimming_waits_for_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]) -> None:
-    image = "cntr-test/slow:1"
-    subprocess.run(["docker", "tag", docker_image("busybox"), image], check=True, timeout=60)
+def test_slimming_waits_for_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In containers of our own, and in those of docker."""
+    images = {"slow-own": (), "slow-engine": ("--engine", "docker")}
+    for name in images:
+        subprocess.run(["docker", "tag", docker_image("busybox"), f"cntr-test/{name}:1"], check=True, timeout=60)
     monkeypatch.chdir(tmp_path)
     try:
-        line = ("slim", image, "--timeout", "120", "--probe", "exec:busybox true", *options)
-        with _slow_docker(tmp_path, _SHORTER) as there:
-            done = cntr(*line, env=there, timeout=_HANG)
-        assert done.returncode == 0, done.stderr
-        assert b"docker run --detach --name=slow-slim cntr-test/slow:1-slim" in done.stdout
+        with _slow_docker(tmp_path, _SHORTER) as there, ThreadPoolExecutor() as pool:
+
+            def slimmed(name: str) -> subprocess.CompletedProcess[bytes]:
+                line = ("slim", f"cntr-test/{name}:1", "--timeout", "120", "--probe", "exec:busybox true")
+                return cntr(*line, *images[name], env=there, timeout=_HANG)
+
+            for name, done in zip(images, pool.map(slimmed, images), strict=True):
+                assert done.returncode == 0, done.stderr
+                assert f"docker run --detach --name={name}-slim cntr-test/{name}:1-slim" in done.stdout.decode()
     finally:
-        names = [image, f"{image}-slim", f"{image}-fat"]
+        names = [f"cntr-test/{name}:1{end}" for name in images for end in ("", "-slim", "-fat")]
         subprocess.run(["docker", "rmi", "--force", *names], capture_output=True, timeout=60)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.cntr import docker_pid
 from tests.support.images import docker_image
+from tests.support.roots import busybox_root
 
 KINDS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "debian": ("debian", (), ("sleep", "1000000")),
@@ -62,6 +63,34 @@ def containers() -> Iterator[Containers]:
     started = Containers()
     yield started
     started.remove()
+
+
+@dataclass(frozen=True)
+class Small:
+    """A root of busybox with Debian's users, for many runs: it takes no time to unpack."""
+
+    archive: str
+    """A tar, for ``cntr run``."""
+    docker: str
+    """The name that docker has for it."""
+
+
+_APPLETS = ("echo", "env", "grep", "id", "pwd", "readlink", "touch", "tty")
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    directory = tmp_path_factory.mktemp("small")
+    root = busybox_root(directory)
+    for name in _APPLETS:
+        (root / "bin" / name).symlink_to("busybox")
+    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/bin/false\n")
+    (root / "etc/group").write_text("root:x:0:\ndaemon:x:1:\nstaff:x:50:\n")
+    made = Small(str(directory / "small.tar"), f"cntr-test/small:{uuid.uuid4().hex[:8]}")
+    subprocess.run(["tar", "-C", root, "-cf", made.archive, "."], check=True, timeout=60)
+    subprocess.run(["docker", "import", made.archive, made.docker], check=True, capture_output=True, timeout=60)
+    yield made
+    subprocess.run(["docker", "rmi", "--force", made.docker], check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture(params=list(KINDS))

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.session.conftest import Small
 from tests.support.cntr import PROGRAM, cntr, environment
-from tests.support.images import archive, docker_image
+from tests.support.images import docker_image
 
 pytestmark = pytest.mark.requires("root", "docker", "fuse", "runc")
 
@@ -52,13 +53,14 @@ def test_the_table_has_every_option_and_is_true_to_the_help(command: str) -> Non
 class Both:
     """A container, and both programs to do the same in it, or with its image."""
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, image: Small, directory: Path) -> None:
         self.name = name
+        self.image = image
         self.directory = directory
 
     def printed(self, program: str, command: str, *words: str, stdin: bytes = b"") -> str:
         """What ``docker COMMAND`` or ``cntr COMMAND`` prints; ``NAME`` and ``IMAGE`` stand for what they call."""
-        image = docker_image("debian") if program == "docker" else archive("debian")
+        image = self.image.docker if program == "docker" else self.image.archive
         known = {"NAME": self.name, "IMAGE": image, "FRESH": f"cntr-test-{uuid.uuid4().hex[:8]}"}
         line = [program if program == "docker" else PROGRAM, command, *(known.get(word, word) for word in words)]
         env = environment({"GIVEN": "the caller's"})
@@ -96,7 +98,7 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+def both(tmp_path_factory: pytest.TempPathFactory, small: Small) -> Iterator[Both]:
     directory = tmp_path_factory.mktemp("options")
     (directory / "variables").write_text("# docker's format\nFROM=a file\nGIVEN\n")
     name = f"cntr-test-options-{uuid.uuid4().hex[:8]}"
@@ -104,7 +106,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     subprocess.run(line, check=True, capture_output=True, timeout=60)
     made = "echo content >/srv/file; chown 7 /srv/file; ln -s file /srv/link; chown -h 7 /srv/link"
     subprocess.run(["docker", "exec", name, "sh", "-c", made], check=True, timeout=60)
-    yield Both(name, directory)
+    yield Both(name, small, directory)
     subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True, timeout=60)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.session.conftest import Containers, Running
+from tests.integration.session.conftest import Containers, Running, Small
 from tests.support.cntr import PROGRAM, cntr, environment, output
 from tests.support.images import archive
 from tests.support.terminal import Terminal
@@ -73,16 +73,10 @@ def test_no_user_is_the_containers(user_1000: Running) -> None:
     assert output("exec", "-u", "", user_1000.name, "id", "-u") == docker("exec", "-u", "", user_1000.name, "id", "-u")
 
 
-def test_run_has_dockers_users_too() -> None:
+def test_run_has_dockers_users_too(small: Small) -> None:
     for user in USERS:
-        printed = output("run", "--rm", "-u", user, archive("debian"), "id")
-        assert printed == docker_run("--user", user, command=("id",)), user
-
-
-def docker_run(*options: str, command: tuple[str, ...]) -> str:
-    from tests.support.images import docker_image
-
-    return docker("run", "--rm", *options, docker_image("debian"), *command)
+        printed = output("run", "--rm", "-u", user, small.archive, "id")
+        assert printed == docker("run", "--rm", "--user", user, small.docker, "id"), user
 
 
 @pytest.fixture
@@ -107,20 +101,12 @@ def test_variables_are_those_that_docker_would_set(debian: Running, variables: s
     assert output("attach", *words, env={"MINE": "the caller's"}) == expected
 
 
-def test_run_has_dockers_variables_too(variables: str) -> None:
+def test_run_has_dockers_variables_too(small: Small, variables: str) -> None:
     words = ("--env-file", variables, "-e", "TWICE=word", "-e", "PATH", "-e", "HOME=/tmp")
     command = ("sh", "-c", f"{ASKED}; echo $HOME; echo $PATH")
     env = {"MINE": "the caller's", "PATH": os.environ["PATH"]}
-    expected = subprocess.run(
-        ["docker", "run", "--rm", *words, _image(), *command], capture_output=True, env=environment(env), check=True
-    )
-    assert output("run", "--rm", *words, archive("debian"), *command, env=env) == expected.stdout.decode()
-
-
-def _image() -> str:
-    from tests.support.images import docker_image
-
-    return docker_image("debian")
+    expected = docker("run", "--rm", *words, small.docker, *command, env=env)
+    assert output("run", "--rm", *words, small.archive, *command, env=env) == expected
 
 
 @pytest.mark.parametrize("content", [b"=x\n", b"A B=x\n", b"A=\xff\n", b"A\x00=1\n"])
@@ -141,11 +127,11 @@ def test_what_docker_refuses_is_refused_before_anything_starts(debian: Running, 
         assert len(done.stderr.splitlines()) == 2, done.stderr
 
 
-def test_a_working_directory_is_the_containers(debian: Running) -> None:
+def test_a_working_directory_is_the_containers(debian: Running, small: Small) -> None:
     subprocess.run(["docker", "exec", debian.name, "mkdir", "-p", "/srv/here"], check=True)
     assert output("exec", "-w", "/srv/here", debian.name, "pwd") == "/srv/here\n"
     assert output("attach", "-w", "/srv/here", debian.name, "pwd") == "/var/lib/cntr/srv/here\n"
-    assert output("run", "--rm", "-w", "/srv/new", archive("debian"), "pwd") == "/srv/new\n"
+    assert output("run", "--rm", "-w", "/srv/new", small.archive, "pwd") == "/srv/new\n"
 
 
 # Streams
@@ -187,10 +173,10 @@ def test_run_has_a_terminal_where_it_is_asked_for() -> None:
         assert terminal.attributes() == before
 
 
-def test_a_detached_shell_stays_as_with_docker() -> None:
+def test_a_detached_shell_stays_as_with_docker(small: Small) -> None:
     try:
-        assert output("run", "-dit", "--name", "cntr-test-dit", archive("debian"), "sh") == "cntr-test-dit\n"
-        assert output("run", "-di", "--name", "cntr-test-di", archive("debian"), "cat") == "cntr-test-di\n"
+        assert output("run", "-dit", "--name", "cntr-test-dit", small.archive, "sh") == "cntr-test-dit\n"
+        assert output("run", "-di", "--name", "cntr-test-di", small.archive, "cat") == "cntr-test-di\n"
         for name in ("cntr-test-dit", "/cntr-test-di"):
             assert output("exec", name, "sh", "-c", "echo alive") == "alive\n"
         assert output("exec", "cntr-test-dit", "readlink", "/proc/1/fd/0").startswith("/dev/pts/")

@@ -189,13 +189,13 @@ def test_a_working_directory_that_the_user_may_not_enter(docker_run: DockerRun) 
 @pytest.mark.parametrize("number", range(12))
 def test_a_working_directory_among_our_descriptors_is_none(debian: Running, number: int) -> None:
     """WORKDIR /proc/self/fd/N, which led to the host by the runtime's descriptors (CVE-2024-21626)."""
-    for process in ("self", "thread-self", "1/root/proc/self"):
-        for command in ("attach", "exec"):
-            result = cntr(command, debian.name, "--cwd", f"/proc/{process}/fd/{number}", "--", "/bin/pwd")
-            if result.returncode == 0:  # what the command itself has open: its own directory of the container's /proc
-                assert re.fullmatch(rb"/proc/\d+\n", result.stdout)
-            else:
-                assert b"cannot be entered" in result.stderr
+    process = ("self", "thread-self", "1/root/proc/self")[number % 3]
+    for command in ("attach", "exec"):
+        result = cntr(command, debian.name, "--cwd", f"/proc/{process}/fd/{number}", "--", "/bin/pwd")
+        if result.returncode == 0:  # what the command itself has open: its own directory of the container's /proc
+            assert re.fullmatch(rb"/proc/\d+\n", result.stdout)
+        else:
+            assert b"cannot be entered" in result.stderr
 
 
 def test_variables_are_the_containers_on_wish_and_secrets_stay_outside(debian: Running) -> None:
