@@ -122,10 +122,18 @@ def test_the_other_pages_of_a_site(tmp_path: Path) -> None:
 
 def test_what_a_page_has_its_readers_load(tmp_path: Path) -> None:
     assets = ("srv/public/js/app.js", "srv/public/logo.svg")
-    others = ("srv/public/app.js.map", "srv/public/data.db", "srv/other/x.js", "etc/static/x.js", "srv/static/y.js")
+    others = (
+        "srv/public/app.js.map",
+        "srv/public/data.db",
+        "srv/other/x.js",
+        "etc/static/x.js",
+        "srv/static/y.js",
+        "srv/app.py",
+    )
     plant(tmp_path, dict.fromkeys((*assets, *others), ""))
     kept = ask(tmp_path, [WebAssets()], ["/srv/public", "/srv/other", "/etc/static"])
     assert {path[1:] for path in kept} == set(assets)
+    assert set(ask(tmp_path, [WebAssets()], ["/srv/app.py"])) == {*map("/{}".format, assets), "/srv/static/y.js"}
     assert kept["/srv/public/logo.svg"].because == "may be served as other files in /srv/public are"
     with (tmp_path / assets[0]).open("wb") as large:
         large.truncate((WebAssets.limit or 0) + 1)
