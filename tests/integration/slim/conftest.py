@@ -86,10 +86,10 @@ class Slim:
         )
 
     def __call__(self, image: str, *arguments: str, application: bool = False) -> Result:
-        """Slim an image; small ones are nothing but an application, so its rule is left out where `application` is not
-        what is tested."""
+        """Slim an image; small ones are nothing but an application, so the rules for its files are left out where
+        `application` is not what is tested."""
         names = ("--slim-name", "app:slim", "--fat-name", "app:fat")
-        rules = () if application else ("--no-rule", "application")
+        rules = () if application else ("--no-rule", "application", "--no-rule", "web-assets")
         done = self.cntr("slim", image, "-o", "out.tar", "--report", "report", *names, *rules, *arguments)
         report = self.place / "report/report.json"
         told = json.loads(report.read_text()) if report.exists() else {}
