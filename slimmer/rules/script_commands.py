@@ -11,6 +11,7 @@ import posixpath
 import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from cntr_core.kernel.process import DEFAULT_PATH
 from cntr_core.rules import Found, ImageView, Keep, LeftOut, Profile, Rule, RuleContext
@@ -27,6 +28,7 @@ _LARGEST_SCRIPT = 1 << 18
 _LARGEST_FILE = 1 << 20
 _CHARACTERS = 1 << 22
 _MOST_NAMES = 5000
+_MOST_COMMANDS = 2000
 _FIRST_LINE = 128
 _SPECIAL = re.compile(rf"[$*?\[{UNKNOWN}]")
 _SOMEWHERE = re.compile(rf"(?:\$[^/]*|{UNKNOWN})/")
@@ -103,7 +105,7 @@ class ScriptSearch:
 
     def of_commands(self, commands: Iterable[tuple[bytes, str]]) -> Iterator[Keep | LeftOut]:
         """What these texts name; beside each stands who has a shell run it."""
-        for text, source in commands:
+        for text, source in islice(commands, _MOST_COMMANDS):
             self._of(_text(text), "/", f"{source} names it")
         self._follow()
         yield from self._limited()

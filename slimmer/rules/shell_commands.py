@@ -21,7 +21,7 @@ BUILTIN = re.compile(
 SHELL = re.compile(r"(?:ba|da|a|z|k|mk|pdk)?sh")
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:\[[^]]*\])?\+?=(?P<value>.*)", re.DOTALL)
 _DECLARES = ("export", "local", "readonly", "declare", "typeset", "env")
-_DEFAULT = re.compile(r"\$\{(?P<name>\w+):?=(?P<value>[^}]*)\}")
+_DEFAULT = re.compile(r"\$\{(?P<name>\w+):?=(?P<value>[^}]{0,256})\}")
 _EXPANSION = re.compile(r"\$(?:(?P<plain>[A-Za-z_]\w*)|\{(?P<name>[A-Za-z_]\w*)(?::?[-=](?P<default>[^}]*))?\})")
 _MOST_VALUES = 4
 _DEEPEST = 3

@@ -29,12 +29,12 @@ _PERIODIC = (b"/etc/periodic/*/*",)  # of busybox, as Alpine has it
 _JOB = re.compile(rb"(?:@\w+|(?:[^\s=]+\s+){4}[^\s=]+)\s+(?P<command>\S.*)")
 _INPUT = re.compile(rb"(?<!\\)%.*")
 _ROTATED = (b"/etc/logrotate.conf", b"/etc/logrotate.d/*")
-_ROTATION = re.compile(rb"^\s*(?:pre|post)\w+|^\s*(?:first|last)action", re.MULTILINE)
+_ROTATION = re.compile(rb"^[ \t]*(?:(?:pre|post)\w+|(?:first|last)action)", re.MULTILINE)
 _SSH = (b"/etc/ssh/sshd_config", b"/etc/ssh/sshd_config.d/*.conf")
 _SSH_COMMAND = re.compile(rb"(?:Subsystem\s+\S+|ForceCommand|AuthorizedKeysCommand)\s+(?P<command>/.*)", re.IGNORECASE)
 _SETTING = re.compile(rb".*\.(?:conf|ini)")
 _SUPERVISED = re.compile(rb"^\[(?:program|fcgi-program|eventlistener):", re.MULTILINE)
-_COMMAND = re.compile(rb"^command\s*=\s*(?P<command>.*)$", re.MULTILINE)
+_COMMAND = re.compile(rb"^command[ \t]*=[ \t]*(?P<command>.*)$", re.MULTILINE)
 _LARGEST_SETTING = 1 << 18
 _SIBLINGS = (b"finish", b"check", b"control/*", b"log/run", b"log/finish", b"data/check")
 

@@ -66,6 +66,8 @@ def test_the_simple_commands_of_a_script(script: str, commands: list[list[str]])
         "$(dirname " * 20_000,
         "sh -c '" * 30_000,
         "${" * 100_000,
+        "${a=" * 60_000,
+        "<<$a\n" * 60_000,
     ],
 )
 def test_a_hostile_script_is_read_to_its_limit(script: str) -> None:
@@ -226,6 +228,18 @@ def test_logs_are_rotated_by_scripts_in_settings(tmp_path: Path) -> None:
         tmp_path, {"etc/logrotate.d/app": "/var/log/x {\n  weekly\n  postrotate\n    one reload\n  endscript\n no\n}\n"}
     )
     assert set(ask(tmp_path, [StartedPrograms()], ["/usr/sbin/logrotate"])) == {"/usr/bin/gzip", "/usr/bin/one"}
+
+
+def test_hostile_settings_are_read_to_their_limit(tmp_path: Path) -> None:
+    """Quadratic work, were it done, would take hours."""
+    users = "".join(f"u{number}:x:0:0::/:/bin/{number}\n" for number in range(50_000))
+    plant(tmp_path, {"usr/bin/su": "#!", "usr/sbin/logrotate": "#!", "usr/sbin/cron": "#!", "etc/passwd": users})
+    plant(
+        tmp_path,
+        {"etc/logrotate.conf": "\n" * (1 << 18), "etc/crontab": "* " * (1 << 20), "etc/a.conf": "command\n" * 30_000},
+    )
+    used = ["/usr/bin/su", "/usr/sbin/logrotate", "/usr/sbin/cron", "/etc/a.conf"]
+    assert ask(tmp_path, [StartedPrograms()], used) == {}
 
 
 def test_names_of_any_bytes(tmp_path: Path) -> None:
