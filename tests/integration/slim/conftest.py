@@ -87,9 +87,10 @@ class Slim:
 
     def __call__(self, image: str, *arguments: str, application: bool = False) -> Result:
         """Slim an image; small ones are nothing but an application, so the rules for its files are left out where
-        `application` is not what is tested."""
+        `application` is not what is tested. Links to busybox cost nothing and are kept; here a missing one shows."""
         names = ("--slim-name", "app:slim", "--fat-name", "app:fat")
-        rules = () if application else ("--no-rule", "application", "--no-rule", "web-assets")
+        left_out = ["program-links", "shell-tools"] + ["application", "web-assets"] * (not application)
+        rules = [word for rule in left_out for word in ("--no-rule", rule)]
         done = self.cntr("slim", image, "-o", "out.tar", "--report", "report", *names, *rules, *arguments)
         report = self.place / "report/report.json"
         told = json.loads(report.read_text()) if report.exists() else {}

@@ -156,7 +156,7 @@ def test_what_an_entrypoint_names_in_another_branch_works_in_the_slim_image(slim
         file("data/entry", script, mode=0o755),
         file("data/lib.sh", b"greet() {\n  printf 'a\\nb\\n' | tee /tmp/said\n}\n"),
     )
-    result = slim.made(image, "--no-rule", "program-links")
+    result = slim.made(image)
     assert {"/bin/sort", "/bin/sed", "/bin/tee"} <= result.paths() and "/bin/vi" not in result.paths()
     assert slim.cntr("run", "--rm", f"{result.archive}:app:slim", "other").stdout == "c\na\n"
 
