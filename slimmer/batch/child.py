@@ -1,4 +1,4 @@
-"""``python -m cntr_slimmer.batch.child PARENT WORDS…``: ``cntr slim`` that ends when the process PARENT does.
+"""Started with ``PARENT WORDS…``: ``cntr slim`` that ends when the process PARENT does.
 
 The parent may be a thread of a Dask worker, in which nothing of ours may run between fork(2) and execve(2).
 """
@@ -21,7 +21,3 @@ def start() -> None:
         return
     sys.argv = ["cntr", "slim", *words]
     main()
-
-
-if __name__ == "__main__":
-    start()

@@ -70,12 +70,19 @@ def _run(job: Job) -> tuple[Mapping[str, Any] | None, Mapping[str, bytes]]:
     with temporary_directory("cntr-batch-") as (place, _):
         report = os.path.join(place, "report")
         own = ("--json", "--report", report, "--output", job.destination)
-        line = [sys.executable, "-m", "cntr_slimmer.batch.child", str(os.getpid()), *own, *job.words]
+        line = [sys.executable, "-c", _start(), str(os.getpid()), *own, *job.words]
         with open(os.path.join(place, "stdout"), "w+b") as stdout, open(os.path.join(place, "stderr"), "w+b") as stderr:
             process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=job.directory)
             code = _waited(process, job.batch)
         error = None if code == 0 else _error(place, code)
         return error, _files(report)
+
+
+def _start() -> str:
+    """Starts :mod:`.child`, which only this process may know where to find: cntr.pyz has an interpreter of the system.
+    Not in the directory of the job, whatever is there."""
+    found = [path for path in sys.path if path]
+    return f"import sys; sys.path[:] = {found!r}; from cntr_slimmer.batch.child import start; start()"
 
 
 def _waited(process: subprocess.Popen[bytes], batch: str) -> int:
