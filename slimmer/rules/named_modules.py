@@ -38,5 +38,7 @@ class NamedModules(Rule):
 def _modules(context: RuleContext, path: bytes) -> Iterator[bytes]:
     found = regular(context.image, path)
     if found and found.size <= _LARGEST:
-        names = (name for line in lines(context.image, path) for name in _MODULE.findall(line))
-        yield from list(dict.fromkeys(names))[:_MOST]
+        text = list(lines(context.image, path))
+        if any(b"\0" in line for line in text):
+            return  # no settings: ld.so.cache names all libraries that there are
+        yield from list(dict.fromkeys(name for line in text for name in _MODULE.findall(line)))[:_MOST]

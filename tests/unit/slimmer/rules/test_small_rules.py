@@ -356,3 +356,11 @@ def test_settings_name_modules(tmp_path: Path) -> None:
     opened = ("/usr/lib/apache2/modules/mod_a.so", "/etc/apache2/apache2.conf", "/etc/odbcinst.ini")
     kept = ask(tmp_path, [NamedModules()], {**{path: ["open"] for path in opened}, "/etc/other.conf": ["lookup"]})
     assert set(kept) == {"/usr/lib/apache2/modules/mod_b.so", "/usr/lib/odbc/driver.so.2"}
+
+
+def test_the_loaders_cache_is_no_settings(tmp_path: Path) -> None:
+    plant(
+        tmp_path,
+        {"/etc/ld.so.cache": "glibc-ld.so.cache1.1\0libother.so.1\0/lib/libother.so.1\0", "/lib/libother.so.1": ""},
+    )
+    assert not ask(tmp_path, [NamedModules()], {"/etc/ld.so.cache": ["open", "read"]})
