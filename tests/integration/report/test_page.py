@@ -96,7 +96,7 @@ class TestNginx:
         text = seen.elements.tags("header")[0].text
         assert f"{report.content.bytes / 1e6:.1f} MB" in text and f"{report.content.kept_bytes / 1e6:.1f} MB" in text
         assert "The slim image does what the original does" in text
-        assert f"{report.content.kept_files} of {report.content.files:,}" in " ".join(text.split())
+        assert f"{report.content.kept_files:,} of {report.content.files:,}" in " ".join(text.split())
 
     def test_the_map_has_a_cell_for_each_directory_and_file_of_some_size(self, nginx: Path) -> None:
         root = tree(read_report(str(nginx)))
