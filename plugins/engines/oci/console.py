@@ -31,7 +31,8 @@ class ConsoleSocket:
         self._socket.setblocking(False)
 
     def master(self) -> int:
-        """Our side of the terminal, which does not block, once the container was created.
+        """Our side of the terminal, which does not block, once the container was created; it has the size of ours, if
+        we have one, before a program can ask for it.
 
         :raises EngineError: the runtime sent none.
         """
@@ -39,6 +40,7 @@ class ConsoleSocket:
             with self._socket.accept()[0] as connection:
                 descriptors = socket.recv_fds(connection, 4096, 1)[1]
             os.set_blocking(descriptors[0], False)
+            pty.copy_window_size(1, descriptors[0])
             return descriptors[0]
         except (OSError, IndexError):
             raise EngineError("the OCI runtime gave the container no terminal", "leave -t out") from None

@@ -9,7 +9,7 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from cntr_core.errors import CntrError, EngineError, LimitReached
 from cntr_core.kernel import child
@@ -198,13 +198,20 @@ def _start_on_terminal(
 ) -> tuple[ContainerRecord, int]:
     """Start it on a terminal of its own; gives our side of that, too."""
     with contextlib.closing(ConsoleSocket(directory.path)) as console:
-        record = _start(directory, record, Streams(null, null, null), console=NAME)
-        return record, console.master()
+        masters: list[int] = []
+        streams = Streams(null, null, null)
+        record = _start(directory, record, streams, console=NAME, created=lambda: masters.append(console.master()))
+        return record, masters[0]
 
 
 def _start(
-    directory: ContainerDirectory, record: ContainerRecord, streams: Streams, console: str = ""
+    directory: ContainerDirectory,
+    record: ContainerRecord,
+    streams: Streams,
+    console: str = "",
+    created: Callable[[], None] = lambda: None,
 ) -> ContainerRecord:
+    """Start it; `created` is called when its terminal is there, before its program runs."""
     runtime = runtime_of(record)
     directory.write(record)  # first: whoever cleans up after a crash must know the id
     with timed(_log, "create container %s by %s", record.name, record.runtime):
@@ -213,6 +220,7 @@ def _start(
         record, pid=pid, start_time=start_time(pid), limits=dataclasses.astuple(LimitWatch.of(pid))
     )
     directory.write(record)
+    created()
     program = _program(pid)
     runtime.start()
     deadline = time.monotonic() + _EXECUTION
