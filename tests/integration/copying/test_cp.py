@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -155,5 +156,5 @@ def test_progress_is_shown_on_a_terminal_alone(name: str, tmp_path: Path) -> Non
         done = subprocess.run(line, env=environment(), stderr=terminal.slave, timeout=120)
         assert done.returncode == 0
         printed = terminal.settle()
-    assert b"\rcntr: 0 files (" in printed
+    assert re.search(rb"\rcntr: [01] files? \(", printed)
     assert printed.rstrip().endswith(f"copied 1 file (1.07 GB) to {name}:/srv/".encode())
