@@ -73,8 +73,8 @@ def site(tmp_path: os.PathLike[str]) -> Site:
 def test_built_ins_come_by_the_door_that_is_open_to_all(site: Site) -> None:
     site.install("stranger", ENGINE.replace("NAME", "mine"))
     plugins = site.plugins()
-    assert plugins["cntr:docker"]["offers"] == ["engine docker"]
-    assert plugins["cntr:direct"]["offers"] == ["filesystem direct"]
+    assert plugins["cntr-attach:docker"]["offers"] == ["engine docker"]
+    assert plugins["cntr-attach:direct"]["offers"] == ["filesystem direct"]
     assert plugins["stranger:stranger"] == {
         "plugin": "stranger", "distribution": "stranger", "version": "1.0", "offers": ["engine mine"], "failure": "",
     }  # fmt: skip
@@ -131,7 +131,7 @@ def test_a_second_engine_of_one_name_is_refused_and_the_built_in_wins(site: Site
     site.install("a-thief", ENGINE.replace("NAME", "pid"))
     plugins = site.plugins()
     assert plugins["a-thief:a-thief"]["failure"] == "the engine 'pid' exists already"
-    assert plugins["cntr:pid"]["failure"] == ""
+    assert plugins["cntr-attach:pid"]["failure"] == ""
     assert site.engines()["pid"] == "any process by its PID"
 
 
@@ -212,7 +212,7 @@ def test_a_plugin_can_offer_rules_of_slimming(site: Site) -> None:
     site.install("stranger", RULE.replace("NAME", "mine"))
     plugins = site.plugins()
     assert plugins["stranger:stranger"]["offers"] == ["rule mine"]
-    offers = plugins["cntr:rules"]["offers"]
+    offers = plugins["cntr-attach:rules"]["offers"]
     assert isinstance(offers, list)
     assert {"rule elf", "rule libc", "rule python-packages"} <= set(offers)
 
@@ -238,7 +238,7 @@ def test_a_rule_that_cannot_be_used_is_reported(site: Site, source: str, failure
     plugins = site.plugins()
     assert str(plugins["a-stranger:a-stranger"]["failure"]).startswith(failure)
     assert plugins["a-stranger:a-stranger"]["offers"] == []
-    assert plugins["cntr:rules"]["failure"] == ""
+    assert plugins["cntr-attach:rules"]["failure"] == ""
 
 
 def test_engines_are_asked_without_the_rules(site: Site) -> None:
@@ -279,4 +279,4 @@ def test_what_is_loaded_here_is_what_the_package_declares() -> None:
     assert {"docker", "oci", "pid"} <= {engine.name for engine in loaded.engines}
     assert {filesystem.name for filesystem in loaded.filesystems} >= {"direct", "kernel", "pyfuse3"}
     assert [rule.name for rule in loaded.rules][:2] == ["elf", "libc"]
-    assert not [info for info in loaded.infos if info.distribution == "cntr" and info.failure]
+    assert not [info for info in loaded.infos if info.distribution == "cntr-attach" and info.failure]

@@ -71,8 +71,9 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
         return [self._from_list(entry) for entry in _listed(questions)]
 
     def found(self, questions: Questions, name: str) -> list[Container]:
-        """Those that answer to `name`, with their PIDs."""
-        return [self._inspected(questions, match) for match in matching(name, self.listed(questions))]
+        """Those that answer to `name`, with their PIDs; none that was removed meanwhile."""
+        found = (self._inspected(questions, match) for match in matching(name, self.listed(questions)))
+        return [container for container in found if container is not None]
 
     def stopped_root(self, container: Container) -> StoppedRoot | None:
         with self.asked() as questions:
@@ -141,9 +142,14 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
             labels=dict(entry["Labels"] or {}),
         )
 
-    def _inspected(self, questions: Questions, listed: Container) -> Container:
-        """The container with its PID, which only an inspection tells."""
-        details = _details(questions, listed)
+    def _inspected(self, questions: Questions, listed: Container) -> Container | None:
+        """The container with its PID, which only an inspection tells; None where it is gone."""
+        try:
+            details = _details(questions, listed)
+        except Refused as error:
+            if not error.is_missing:
+                raise
+            return None
         told = details["State"]
         pid = self.checked_pid(questions.endpoint, int(told["Pid"]), listed.id, listed.name)
         state = _STATES.get(told["Status"], ContainerState.UNKNOWN)

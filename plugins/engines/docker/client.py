@@ -74,7 +74,7 @@ class ApiClient(ABC):
                 self._agreed[endpoint] = questions.version
                 yield questions
         except Refused as error:
-            raise EngineError(f"{self.name} refused: {error}", "see the daemon's log") from None
+            raise EngineError(f"{self.name} refused: {error.message}", "see the daemon's log") from None
         except Unanswered as error:
             raise unanswered(self.name, path, str(error)) from None
         except NONSENSE as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 from contextlib import closing
 from typing import Any
 
+from cntr_core.json_text import read_json
 from cntr_core.reasons import reason
 
 from ..sockets import LOCAL
@@ -15,15 +15,18 @@ from ..sockets import LOCAL
 _CHUNK = 1 << 16
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])\b")
 _VERSION = re.compile(rb"^api-version: *([0-9.]+)\r?$", re.IGNORECASE | re.MULTILINE)
-_ERROR, _SERVER_ERROR = 400, 500
+_ERROR, _NOT_FOUND, _SERVER_ERROR = 400, 404, 500
 
 
 class Refused(Exception):
-    """The engine answers with an error; `by_server` where that is no fault of the question."""
+    """The engine answers with an error; `by_server` where that is no fault of the question, `is_missing` where it is
+    about what is not there."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
+        self.message = message
         self.by_server = status >= _SERVER_ERROR
+        self.is_missing = status == _NOT_FOUND
 
 
 class Unanswered(Exception):
@@ -43,11 +46,11 @@ class Questions:
 
     def ask(self, question: str) -> Any:
         """What is at the path `question` of the API, from its JSON."""
-        return json.loads(self._get(f"/v{self.version}{question}")[1])
+        return read_json(self._get(f"/v{self.version}{question}")[1])
 
     def server_version(self) -> str:
         """The version of the engine itself."""
-        return str(json.loads(self._get("/version")[1])["Version"])
+        return str(read_json(self._get("/version")[1])["Version"])
 
     def _agreed(self) -> str:
         """The newest version of the API. Most engines tell it with every answer; to ask for it takes ten times as
@@ -56,7 +59,7 @@ class Questions:
             told = _VERSION.search(self._get("/_ping")[0])
         except Refused:  # by what stands between us and the engine, say
             told = None
-        return told[1].decode() if told else str(json.loads(self._get("/version")[1])["ApiVersion"])
+        return told[1].decode() if told else str(read_json(self._get("/version")[1])["ApiVersion"])
 
     def _get(self, target: str) -> tuple[bytes, bytes]:
         """The head of the answer, and its body."""
@@ -87,6 +90,6 @@ def _message(body: bytes) -> str:
     """What the engine says of an error, as JSON or as plain text."""
     text = body.decode(errors="replace").strip()
     try:
-        return str(json.loads(text)["message"])
+        return str(read_json(text)["message"])
     except (ValueError, KeyError, TypeError):
         return text or "it gives no reason"

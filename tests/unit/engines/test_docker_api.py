@@ -52,3 +52,14 @@ def test_an_answer_that_is_nested_too_deeply(tmp_path: os.PathLike[str], monkeyp
         pytest.raises(EngineError, match="docker's answer cannot be understood"),
     ):
         list(DockerEngine().containers())
+
+
+def test_a_container_that_is_removed_while_it_is_looked_up(
+    tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{tmp_path}/socket"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    listing = {name: told for name, told in recorded("docker/docker-28.json").items() if name.count("/") < 4}
+    with serving_json(path, listing):
+        assert "shop-job-1" in {container.name for container in DockerEngine().containers()}
+        assert list(DockerEngine().find("shop-job-1")) == []
