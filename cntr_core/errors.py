@@ -171,3 +171,7 @@ def about(what: str) -> Iterator[None]:
         yield
     except ImageError as error:
         raise ImageError(f"{what}: {error.message}", error.hint) from error
+
+
+class EndedBySignal(SystemExit):
+    """A signal n asks the program to end, with the code 128+n. Who catches what others' code raises lets it pass."""

@@ -18,7 +18,7 @@ import pluggy
 
 from . import hookspecs
 from .engine import Engine
-from .errors import PluginError
+from .errors import EndedBySignal, PluginError
 from .filesystem import Filesystem
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ class _Plugin:
                 return
             self._manager.register(module, name=name)
             self._module, self.failure = module, _unknown_hooks(self._manager, module)
+        except EndedBySignal:
+            raise
         except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
             self.failure = f"{type(error).__name__}: {error}"
 
@@ -137,6 +139,8 @@ class _Plugin:
     def _call(self, hook: str, function: Callable[..., Any], *arguments: object) -> Any:
         try:
             return function(*arguments)
+        except EndedBySignal:
+            raise
         except (Exception, SystemExit) as error:
             self.failure = f"{hook}: {type(error).__name__}: {error}"
             return None

@@ -45,10 +45,11 @@ def _reset_signals() -> None:
 
 def end_by_signals() -> None:
     """SIGTERM and SIGHUP end the program as Ctrl-C does: everything that was begun is undone. Ignored ones stay so."""
+    from ..errors import EndedBySignal
+
+    def end(number: int, _frame: object) -> NoReturn:
+        raise EndedBySignal(128 + number)
+
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup(1)
-            signal.signal(number, _exit_by_signal)
-
-
-def _exit_by_signal(number: int, _frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
+            signal.signal(number, end)

@@ -109,12 +109,12 @@ def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
     """Python drops what a signal's handler raises while an object is finalised, or a process forked: let it come again,
     a moment later."""
     kind, code = lost.exc_type, getattr(lost.exc_value, "code", None)
-    if kind not in (KeyboardInterrupt, SystemExit):
+    if not issubclass(kind, (KeyboardInterrupt, SystemExit)):
         sys.__unraisablehook__(lost)
         return
 
     def again(_number: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt if kind is KeyboardInterrupt else SystemExit(code)
+        raise KeyboardInterrupt if kind is KeyboardInterrupt else kind(code)
 
     signal.signal(signal.SIGALRM, again)
     signal.setitimer(signal.ITIMER_REAL, 0.01)
