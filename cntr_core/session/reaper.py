@@ -54,7 +54,8 @@ class _Reaper:
         parent = os.getppid()
         if self._command.adopt:
             process.set_child_subreaper()
-        self._child = child.fork(lambda: become(self._command, self._sock))
+        # What comes before it executes its program waits until then, and is the program's.
+        self._child = child.fork(lambda: become(self._command, self._sock), block_signals=True)
         channel.send(self._sock, "forked")
         _log.debug("the command is process %d", self._child)
         self._settle(parent)
@@ -90,8 +91,14 @@ class _Reaper:
         if message is None:
             self._ending = True
         elif message.event == "signal" and self._child:
+            self._hand_on(message.values["number"])
+
+    def _hand_on(self, number: int) -> None:
+        """Send a signal to the command's process group; to the command alone before it leads one."""
+        for kill in (os.killpg, os.kill):
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._child, message.values["number"])
+                kill(self._child, number)
+                return
 
     def _reap(self) -> bool:
         """Collect whoever ended; False when there is nobody left to wait for."""

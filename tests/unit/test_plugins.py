@@ -280,3 +280,9 @@ def test_what_is_loaded_here_is_what_the_package_declares() -> None:
     assert {filesystem.name for filesystem in loaded.filesystems} >= {"direct", "kernel", "pyfuse3"}
     assert [rule.name for rule in loaded.rules][:2] == ["elf", "libc"]
     assert not [info for info in loaded.infos if info.distribution == "cntr-attach" and info.failure]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_to_cntr_is_no_failure_of_the_plugin_that_is_being_loaded(site: Site, number: signal.Signals) -> None:
+    site.install("stranger", f"import os\nos.kill(os.getpid(), {number.value})\n" + ENGINE.replace("NAME", "mine"))
+    assert site.cntr("attach", "nobody", "--", "true").returncode == 128 + number

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.cntr import docker_pid, environment, wait_until
 from tests.support.images import DockerRun
-from tests.support.interrupts import Run, interrupted, processes_with, started
+from tests.support.interrupts import Run, after, interrupted, processes_with, started
 
 pytestmark = pytest.mark.requires("root", "fuse", "docker")
 
@@ -65,3 +65,14 @@ def test_it_ends_at_any_moment(name: str, tmp_path: Path, command: str, number: 
         wait_until(lambda mark=mark: not processes_with(mark), "all of its processes end", 20)
         assert not list((root / "srv").glob(".cntr-cp-*"))
         assert not list(tmp_path.rglob(".cntr-cp-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("command", ["attach", "exec"])
+def test_a_signal_before_the_command_is_executed_is_the_commands(
+    name: str, tmp_path: Path, command: str, number: signal.Signals
+) -> None:
+    line = [command, "--debug", name, "--", "sleep", "1000"]
+    ended = interrupted(line, number, after("the command is process", 0), cwd=tmp_path, env=environment())
+    assert not ended.by_itself
+    assert ended.code == 128 + number
