@@ -20,7 +20,7 @@ from .items import Item
 SECRET = "cntr-registry"
 """The secret of type ``kubernetes.io/dockerconfigjson`` with the credentials, if there is one."""
 _INDEX = "$(JOB_COMPLETION_INDEX)"
-_IMAGES, _WORK, _CREDENTIALS = "/etc/cntr", "/work", "/credentials"
+_IMAGES, _WORK, _CREDENTIALS = "/etc/cntr", "/scratch", "/credentials"
 _LABELS = {"app.kubernetes.io/name": "cntr", "app.kubernetes.io/component": "slim"}
 
 

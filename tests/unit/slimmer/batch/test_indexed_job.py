@@ -49,7 +49,7 @@ def test_each_pod_does_one_image_from_registry_to_registry(tmp_path: Path) -> No
     [container] = spec["template"]["spec"]["containers"]
     assert container["command"] == [
         *("cntr", "slim", "--batch=/etc/cntr/images", "--index=$(JOB_COMPLETION_INDEX)"),
-        *(f"--output={TARGET}", "--report=/work/report", "--no-rule=$$(x)"),
+        *(f"--output={TARGET}", "--report=/scratch/report", "--no-rule=$$(x)"),
     ]
     mounted = {mount["name"] for mount in container["volumeMounts"]}
     assert mounted == {volume["name"] for volume in spec["template"]["spec"]["volumes"]}
