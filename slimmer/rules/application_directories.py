@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from cntr_core.kernel.process import DEFAULT_PATH
 from cntr_core.rules import ImageView, RuleContext
 
-from .reading import content, shown
+from .reading import content, shown, was_read
 
 # Of all applications, so of none (hier(7), and where distributions have programs).
 _COMMON = frozenset(
@@ -117,7 +117,7 @@ def _served(context: RuleContext) -> Iterator[tuple[bytes, str]]:
 def _settings(context: RuleContext) -> Iterator[bytes]:
     """The settings of web servers that were read."""
     for path, operations in sorted(context.used.items()):
-        if _SERVER.search(path) and not path.endswith(b".so") and not operations.isdisjoint(("open", "read")):
+        if _SERVER.search(path) and not path.endswith(b".so") and was_read(operations):
             found = context.image.lookup(path)
             if found and stat.S_ISREG(found.kind) and found.size <= _LARGEST_SETTING:
                 yield path

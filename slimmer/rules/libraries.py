@@ -82,7 +82,7 @@ class LanguageLibrary(Rule):
 
 def _tools(context: RuleContext, language: re.Pattern[bytes]) -> Iterator[Keep]:
     """The scripts on PATH that the language runs: pip, irb, cpanm …"""
-    for place in os.fsencode(context.environment.get("PATH", DEFAULT_PATH)).split(b":"):
+    for place in _path(context):
         for name in context.image.list(place):
             path = posixpath.join(place, name)
             found = regular(context.image, path)
@@ -94,7 +94,7 @@ def _tools(context: RuleContext, language: re.Pattern[bytes]) -> Iterator[Keep]:
 
 def _programs(context: RuleContext) -> Iterator[bytes]:
     """The names of programs in the command, and of those that run its scripts."""
-    places = [context.working_dir, *os.fsencode(context.environment.get("PATH", DEFAULT_PATH)).split(b":")]
+    places = [context.working_dir, *_path(context)]
     for argument in context.arguments:
         for word in map(os.fsencode, _WORD.findall(os.fsdecode(argument))):
             yield posixpath.basename(word)
@@ -102,3 +102,7 @@ def _programs(context: RuleContext) -> Iterator[bytes]:
                 if found := context.image.lookup(posixpath.join(b"/", place, word)):
                     yield posixpath.basename(found.path)
                     yield from map(posixpath.basename, interpreters(context.image, found.path))
+
+
+def _path(context: RuleContext) -> Sequence[bytes]:
+    return os.fsencode(context.environment.get("PATH", DEFAULT_PATH)).split(b":")

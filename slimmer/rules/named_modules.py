@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from cntr_core.rules import Keep, Rule, RuleContext
 
-from .reading import lines, regular, shown
+from .reading import lines, regular, shown, was_read
 
 _SETTING = re.compile(rb"/etc/.*|.*\.(?:conf|ini|cnf|load)")
 _MODULE = re.compile(rb"(?<![\w./+-])[\w./+-]{1,200}\.so(?:\.[\d.]+)?(?![\w./+-])")
@@ -28,7 +28,7 @@ class NamedModules(Rule):
             return
         places = sorted({posixpath.dirname(path) for path in context.used if path.endswith(b".so")})
         for path, operations in sorted(context.used.items()):
-            if _SETTING.fullmatch(path) and not operations.isdisjoint(("open", "read")):
+            if _SETTING.fullmatch(path) and was_read(operations):
                 for module in _modules(context, path):
                     inside = (posixpath.join(place, posixpath.basename(module)) for place in places)
                     for found in [module] if module.startswith(b"/") else inside:

@@ -13,7 +13,7 @@ from cntr_core.kernel.process import DEFAULT_PATH
 from cntr_core.rules import Found, ImageView, Keep, LeftOut, Rule, RuleContext
 
 from .package import read_packages
-from .reading import regular, shown
+from .reading import regular, shown, was_read
 
 _SHELL = re.compile(rb"(?:ba|da|a|z|k|mk)?sh")
 LIMIT = 4 << 20
@@ -128,9 +128,7 @@ class ShellTools(Rule):
 
 
 def _ran(path: bytes, context: RuleContext) -> bool:
-    return _SHELL.fullmatch(posixpath.basename(path)) is not None and not context.used[path].isdisjoint(
-        ("open", "read")
-    )
+    return _SHELL.fullmatch(posixpath.basename(path)) is not None and was_read(context.used[path])
 
 
 def _is_the_command(words: Sequence[bytes]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from cntr_core.rules import Found, ImageView, Keep
 
@@ -17,6 +17,11 @@ def regular(image: ImageView, path: bytes) -> Found | None:
     """The regular file that `path` leads to, if there is one."""
     found = image.lookup(path)
     return found if found and stat.S_ISREG(found.kind) else None
+
+
+def was_read(operations: Collection[str]) -> bool:
+    """Whether the trace's `operations` on a file show that its content was wanted."""
+    return "open" in operations or "read" in operations
 
 
 def content(image: ImageView, path: bytes) -> bytes:

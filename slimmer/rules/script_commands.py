@@ -16,7 +16,7 @@ from itertools import islice
 from cntr_core.kernel.process import DEFAULT_PATH
 from cntr_core.rules import Found, ImageView, Keep, LeftOut, Profile, Rule, RuleContext
 
-from .reading import regular, shown
+from .reading import regular, shown, was_read
 from .shell_commands import SHELL, Named, named
 from .shell_syntax import OWN_DIRECTORY, UNKNOWN, Budget
 
@@ -66,7 +66,7 @@ class ScriptInterpreters(Rule):
 def _scripts(context: RuleContext) -> Iterator[bytes]:
     """The shell scripts that the run opened."""
     for path, operations in sorted(context.used.items()):
-        if not operations.isdisjoint(("open", "read")) and is_shell_script(context.image, path):
+        if was_read(operations) and is_shell_script(context.image, path):
             yield path
 
 

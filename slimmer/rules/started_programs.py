@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from cntr_core.rules import ImageView, Keep, LeftOut, Rule, RuleContext
 
 from .globs import expand
-from .reading import lines, regular, shown
+from .reading import lines, regular, shown, was_read
 from .script_commands import LIMIT, ScriptSearch
 
 Commands = Iterator[tuple[bytes, str]]
@@ -116,7 +116,7 @@ def _files(image: ImageView, patterns: Iterable[bytes]) -> Iterator[bytes]:
 def _supervised(context: RuleContext) -> Commands:
     """The services in the settings of supervisord that were read."""
     for path, operations in sorted(context.used.items()):
-        if _SETTING.fullmatch(path) and not operations.isdisjoint(("open", "read")):
+        if _SETTING.fullmatch(path) and was_read(operations):
             found = context.image.lookup(path)
             if found and stat.S_ISREG(found.kind) and found.size <= _LARGEST_SETTING:
                 content = context.image.read(path)
