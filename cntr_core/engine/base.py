@@ -28,6 +28,13 @@ class Engine(ABC):
         :raises EngineError: the engine cannot be asked, or gave an invalid answer.
         """
 
+    def check_presence(self) -> None:  # noqa: B027 - for engines of which it can be seen
+        """Look whether the engine is here at all, by the path of its socket or program, and ask nobody: the caller
+        waits for it, and needs no process for an engine that is not there.
+
+        :raises EngineAbsent: it plainly is not. Where nothing is raised, nothing is known.
+        """
+
     def find(self, name: str) -> Sequence[Container]:
         """The containers that answer to `name`, best match class only: exact name or full id, else id prefixes.
 

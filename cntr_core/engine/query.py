@@ -11,10 +11,11 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..errors import CntrError, EngineError
+from ..errors import CntrError, EngineAbsent, EngineError
 from ..kernel.child import ChildDied, ForkedCall, die_with
 
 if TYPE_CHECKING:
@@ -43,20 +44,24 @@ def query(
     limit: float,
     meanwhile: Callable[[], object] | None = None,
     patience: float = 0.0,
+    *,
+    skip_absent: bool = False,
 ) -> list[QueryResult[T]]:
     """Put `question` to all engines at once, and give their answers in the same order within `limit` seconds, or within
     `patience` where that is more, as long as nobody has found anything.
 
     Each engine answers in a forked process, which keeps the caller single-threaded and its memory clean; the value must
     be picklable. A process that is late is killed with all that it started. `meanwhile` is called while they think: the
-    place for imports that will be needed next.
+    place for imports that will be needed next. With `skip_absent` no process is forked for those that are plainly not
+    here.
     """
+    absent = {id(engine): found for engine in engines if skip_absent and (found := _absence(engine))}
     started, given = time.monotonic(), max(limit, patience)
-    workers = [_Worker(engine, question) for engine in engines]
+    workers = {id(engine): _Worker(engine, question) for engine in engines if id(engine) not in absent}
     try:
         if meanwhile is not None:
             meanwhile()
-        while open_pipes := {w.pipe: w for w in workers if not w.finished}:
+        while open_pipes := {w.pipe: w for w in workers.values() if not w.finished}:
             ready, _, _ = select.select(list(open_pipes), [], [], max(0.0, started + given - time.monotonic()))
             if not ready:
                 break
@@ -68,9 +73,22 @@ def query(
                     _log.debug("%s in %.1f ms", result, (time.monotonic() - started) * 1000)
                     given = limit if result.value else given
     finally:
-        for worker in workers:
+        for worker in workers.values():
             worker.end(started + given)
-    return [worker.result(given) for worker in workers]
+    return [absent.get(id(engine)) or workers[id(engine)].result(given) for engine in engines]
+
+
+def _absence(engine: Engine) -> QueryResult[Any] | None:
+    """What an engine says that is plainly not here, None where it may be.
+
+    What else goes wrong does so again in a process of its own, and is told there.
+    """
+    with suppress(Exception):
+        try:
+            engine.check_presence()
+        except EngineAbsent as error:
+            return QueryResult(engine.name, None, error)
+    return None
 
 
 class _Worker(ForkedCall[T]):

@@ -77,7 +77,7 @@ def statuses(engines: Sequence[Engine]) -> list[tuple[str, EngineStatus]]:
 
 def list_containers(engines: Sequence[Engine]) -> ContainerList:
     """The containers of all engines, asked side by side."""
-    answers = query(engines, lambda engine: _checked(engine, engine.containers()), LIMIT)
+    answers = query(engines, lambda engine: _checked(engine, engine.containers()), LIMIT, skip_absent=True)
     found = [container for answer in answers for container in answer.value or ()]
     return ContainerList(tuple(found), tuple(answer for answer in answers if answer.error))
 
@@ -114,7 +114,11 @@ def find(
     if not ref.name:
         raise UsageError("the container's name is empty", "see cntr list")
     asked = chosen(ref.engine, engines)
-    answers = query(asked, lambda engine: _checked(engine, engine.find(ref.name)), LIMIT, meanwhile, PATIENCE)
+
+    def ask(engine: Engine) -> list[Container]:
+        return _checked(engine, engine.find(ref.name))
+
+    answers = query(asked, ask, LIMIT, meanwhile, PATIENCE, skip_absent=True)
     found = [c for answer in answers for c in answer.value or () if answer.engine not in LAST_RESORTS]
     found = found or [c for answer in answers for c in answer.value or ()]
     found = [c for c in found if not _by_prefix(ref.name, c)] or found

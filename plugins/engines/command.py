@@ -34,6 +34,9 @@ class CommandEngine(Engine):
             return EngineStatus(available=False, detail=error.message, hint=error.hint)
         return EngineStatus(available=True, detail="runs a command to find the process", endpoint=shlex.join(words))
 
+    def check_presence(self) -> None:
+        _words()
+
     def containers(self) -> Sequence[Container]:
         """None: the command knows names that it is given, and tells no others."""
         _words()

@@ -14,8 +14,9 @@ from typing import ClassVar
 from cntr_core import Container, ContainerState, Engine, EngineStatus, hookimpl
 from cntr_core.errors import EngineError
 
-from .programs import printed
+from .programs import check_installed, printed
 
+_ABSENT = "install lxc"
 _VARIABLE = "LXCPATH"
 _FIELDS = ("NAME", "STATE", "PID", "GROUPS", "UNPRIVILEGED")
 _STATES = {  # lxc(7)
@@ -43,6 +44,9 @@ class LxcEngine(Engine):
             return EngineStatus(available=False, detail=error.message, hint=error.hint)
         return EngineStatus(available=True, detail=f"version {version}", endpoint=path)
 
+    def check_presence(self) -> None:
+        check_installed("lxc", "lxc-ls", _ABSENT)
+
     def containers(self) -> Iterable[Container]:
         path = os.environ.get(_VARIABLE)
         place = ("--lxcpath", path) if path else ()
@@ -51,7 +55,7 @@ class LxcEngine(Engine):
 
 
 def _tool(*line: str) -> str:
-    return printed("lxc", *line, absent="install lxc")
+    return printed("lxc", *line, absent=_ABSENT)
 
 
 def rows(table: str) -> Iterator[dict[str, str]]:

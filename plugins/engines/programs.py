@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 
 from cntr_core.errors import EngineAbsent, EngineError
 from cntr_core.timing import timed
 
 _log = logging.getLogger(__name__)
+
+
+def check_installed(engine: str, program: str, absent: str) -> None:
+    """Look whether a program is installed; `absent` as for :func:`printed`. :raises EngineAbsent: it is not."""
+    if shutil.which(program) is None:
+        raise EngineAbsent(f"{engine} is not installed (no {program})", absent)
 
 
 def printed(engine: str, *line: str, absent: str, may_find_nothing: bool = False) -> str:

@@ -17,8 +17,9 @@ from cntr_core.engine import matching
 from cntr_core.errors import EngineError
 
 from .processes import child_in_new_namespace
-from .programs import printed
+from .programs import check_installed, printed
 
+_ABSENT = "rkt is no longer maintained: use pid://"
 _CELL = re.compile(r"\t+| {2,}")  # tabs, which a terminal's copy shows as blanks
 _LEGEND = re.compile(r"UUID\s+APP\s+IMAGE NAME\s+IMAGE ID\s+STATE\b")
 _CELLS = 5
@@ -46,6 +47,9 @@ class RktEngine(Engine):
             return EngineStatus(available=False, detail="rkt version prints nothing", hint="run rkt version")
         return EngineStatus(available=True, detail=f"version {version.rpartition(' ')[2]}")
 
+    def check_presence(self) -> None:
+        check_installed("rkt", "rkt", _ABSENT)
+
     def containers(self) -> Iterable[Container]:
         return list(pods(_rkt("list", "--full")))
 
@@ -54,7 +58,7 @@ class RktEngine(Engine):
 
 
 def _rkt(*arguments: str) -> str:
-    return printed("rkt", "rkt", *arguments, absent="rkt is no longer maintained: use pid://")
+    return printed("rkt", "rkt", *arguments, absent=_ABSENT)
 
 
 def pods(table: str) -> Iterator[Container]:

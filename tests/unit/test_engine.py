@@ -265,6 +265,29 @@ def test_engines_are_asked_side_by_side() -> None:
     assert all(answer.value for answer in answers.values())
 
 
+def test_no_process_is_forked_for_an_engine_that_is_plainly_not_here() -> None:
+    asked, absent = make("asked", container("web", "asked")), make("absent")
+    error = EngineAbsent("absent is not installed", "install it")
+    before = os.getpid()
+
+    def look() -> None:
+        assert os.getpid() == before, "in the caller's own process"
+        raise error
+
+    absent.check_presence = look  # type: ignore[method-assign]
+    absent.containers = lambda: os.abort()  # type: ignore[assignment,method-assign,return-value]
+    answers = query([absent, asked], lambda engine: list(engine.containers()), 20.0, skip_absent=True)
+    assert [(answer.engine, answer.error) for answer in answers] == [("absent", error), ("asked", None)]
+    assert engines.list_containers([absent, asked]).failures == (answers[0],)
+    assert find("web", absent, asked).engine == "asked"
+
+
+def test_an_engine_that_cannot_look_is_asked_as_ever() -> None:
+    strange = make("strange", container("web", "strange"))
+    strange.check_presence = lambda: 1 / 0  # type: ignore[assignment,method-assign,return-value]
+    assert find("web", strange).engine == "strange"
+
+
 def test_an_engine_that_hangs_is_ended_and_the_others_are_heard() -> None:
     answers = _ask(make("hanging", act=lambda: time.sleep(60)), make("one"), limit=0.3)
     assert answers["one"].value

@@ -179,13 +179,19 @@ class ContainerdEngine(Engine, TracingEngine):
         )
         return NamedContainer(container, namespace, name, any(label in one.labels for label in _OTHERS))
 
+    def check_presence(self) -> None:
+        check_socket(self.name, _socket(), "start it, or set CONTAINERD_ADDRESS")
+
     @contextmanager
     def connected(self, limit: float = SILENCE) -> Iterator[Client]:
         """A client; `limit` is in seconds, for each call. :raises EngineError: there is no daemon to be asked."""
-        path = _endpoint().removeprefix(LOCAL)
-        check_socket(self.name, path, "start it, or set CONTAINERD_ADDRESS")
-        with connected(self.name, path, limit) as client:
+        self.check_presence()
+        with connected(self.name, _socket(), limit) as client:
             yield client
+
+
+def _socket() -> str:
+    return _endpoint().removeprefix(LOCAL)
 
 
 def _endpoint() -> str:

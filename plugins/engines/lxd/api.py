@@ -65,6 +65,9 @@ class RestEngine(Engine):
             return EngineStatus(False, f"{self.name} does not trust this user", "run cntr as root", path)
         return EngineStatus(available=True, detail=f"version {environment['server_version']}", endpoint=path)
 
+    def check_presence(self) -> None:
+        check_socket(self.name, self.socket(), f"start it, or set {self.variable}")
+
     def containers(self) -> Iterable[Container]:
         with self.connected() as client:
             return [self._container(instance) for instance in _instances(client)]
