@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
@@ -19,21 +19,26 @@ RESOURCE = "slim"
 _TRIES = 2
 _CONNECTING = 15
 """Seconds."""
+_LOOKING = 5
+"""Seconds without a result, after which somebody may wonder."""
+
+Hindrance = Callable[[], str]
+"""What a pool waits for other than its jobs; empty where it is nothing."""
 
 
 @contextmanager
-def local_pool(number: int, batch: str) -> Iterator[Executor]:
+def local_pool(number: int, batch: str) -> Iterator[tuple[Executor, Hindrance]]:
     """At most `number` jobs at a time, here; those of `batch` are ended with the block."""
     pool = ThreadPoolExecutor(number)
     try:
-        yield pool
+        yield pool, str
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         jobs.end(batch)
 
 
 @contextmanager
-def dask_pool(scheduler: str, batch: str) -> Iterator[Executor]:
+def dask_pool(scheduler: str, batch: str) -> Iterator[tuple[Executor, Hindrance]]:
     """The workers of the scheduler at this address. Jobs of a worker that dies are done by another.
 
     :raises UsageError: Dask distributed is not installed.
@@ -49,14 +54,17 @@ def dask_pool(scheduler: str, batch: str) -> Iterator[Executor]:
         client = Client(scheduler, timeout=_CONNECTING, set_as_default=False)
     except (OSError, ValueError) as error:
         raise EngineError(f"no scheduler answers at {scheduler}: {reason(error)}", "start dask scheduler") from None
-    try:
-        _must_have_workers(client, scheduler)
-    except EngineError:
+
+    def hindrance() -> str:
+        number, able = _workers(client)
+        return "" if able else f"none of {number} workers of {scheduler} has the resource {RESOURCE}"
+
+    if missing := hindrance():
         client.close()
-        raise
+        raise EngineError(missing, f"dask worker {scheduler} --nthreads 1 --resources {RESOURCE}=1")
     pool = client.get_executor(resources={RESOURCE: 1}, pure=False)
     try:
-        yield _Dask(pool)
+        yield _Dask(pool), hindrance
     except BaseException:
         pool.shutdown(wait=False)  # which cancels what has not begun
         client.run(jobs.end, batch, on_error="ignore")
@@ -81,20 +89,23 @@ def _on_worker(function: Any, *arguments: Any) -> Any:
     return function(*arguments, get_worker().address)
 
 
-def _must_have_workers(client: Any, scheduler: str) -> None:
+def _workers(client: Any) -> tuple[int, int]:
+    """How many the scheduler has, and how many of them take jobs."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    if not any(worker.get("resources", {}).get(RESOURCE) for worker in workers):
-        raise EngineError(
-            f"none of {len(workers)} workers of {scheduler} has the resource {RESOURCE}",
-            f"dask worker {scheduler} --nthreads 1 --resources {RESOURCE}=1",
-        )
+    return len(workers), sum(bool(worker.get("resources", {}).get(RESOURCE)) for worker in workers)
 
 
-def results(pool: Executor, wanted: Sequence[Job]) -> Iterator[tuple[Job, Result, int]]:
-    """Each job once, as they are done, with its result and how often it was tried: a failure is tried once more."""
+def results(pool: Executor, wanted: Sequence[Job], waits: Callable[[], object]) -> Iterator[tuple[Job, Result, int]]:
+    """Each job once, as they are done, with its result and how often it was tried: a failure is tried once more.
+
+    `waits` is called now and then while nothing is done.
+    """
     waiting: dict[Future[Result], tuple[Job, int]] = {pool.submit(jobs.run, job): (job, 1) for job in wanted}
     while waiting:
-        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+        done = wait(waiting, _LOOKING, return_when=FIRST_COMPLETED).done
+        if not done:
+            waits()
+        for future in done:
             job, tries = waiting.pop(future)
             result = _result(future)
             if result.error and tries < _TRIES and _may_change(result.error):

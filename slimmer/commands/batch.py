@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ..batch.items import Item
+    from ..batch.pool import Hindrance
     from ..batch.summary import Entry
 
 _OWN = ("--batch", "--jobs", "--scheduler", "--resume", "--index", "--job-manifest", "--output", "-o", "--report")
@@ -167,14 +168,27 @@ def _done(entries: Sequence[Entry], batch: groups.Batch) -> Iterator[tuple[int, 
     waiting = [position for position, entry in enumerate(entries) if entry.status == WAITING]
     jobs = {Job(name, entries[one].words, entries[one].destination, directory): one for one in waiting}
     done = len(entries) - len(waiting)
-    with _pool(batch, name) as pool:
-        for job, result, tries in results(pool, list(jobs)):
+    with _pool(batch, name) as (pool, hindrance):
+        for job, result, tries in results(pool, list(jobs), _teller(hindrance)):
             done, entry = done + 1, entries[jobs[job]]
             write_files(result, entry.report)
             yield done, jobs[job], entry.with_result(result, tries)
 
 
-def _pool(batch: groups.Batch, name: str) -> AbstractContextManager[Executor]:
+def _teller(hindrance: Hindrance) -> Callable[[], None]:
+    """What tells for what the batch waits, whenever that is another."""
+    told = ""
+
+    def tell() -> None:
+        nonlocal told
+        before, told = told, hindrance()
+        if told and told != before:
+            console.say(f"waiting: {told}")
+
+    return tell
+
+
+def _pool(batch: groups.Batch, name: str) -> AbstractContextManager[tuple[Executor, Hindrance]]:
     from ..batch.pool import dask_pool, local_pool
 
     return dask_pool(batch.scheduler, name) if batch.scheduler else local_pool(batch.jobs or 1, name)

@@ -193,3 +193,28 @@ def test_a_scheduler_whose_workers_take_no_images_is_told(slim: Slim, images: Pa
         done = slim.cntr("slim", "--batch", "images", "--scheduler", address)
     assert (done.returncode, done.stdout) == (125, "")
     assert f"none of 0 workers of {address} has the resource slim" in done.stderr
+
+
+@pytest.mark.requires("dask")
+def test_a_batch_whose_last_worker_died_says_so_and_goes_on_with_another(
+    slim: Slim, images: Path, tmp_path: Path
+) -> None:
+    with _scheduler(slim, tmp_path) as address:
+        options = (address, *WORKER, "--resources", "slim=1", "--local-directory")
+        (images / "images").write_text("two/web 2 0\n")
+        with _dask(slim, tmp_path, "worker", *options, "first") as first:
+            wait_until(lambda: "Registered to" in (tmp_path / "worker.log").read_text(), 60)
+            running = slim.popen(
+                "slim", "--batch", "images", "--probe", "exit", "--no-rule", "application", "-o", "out",
+                "--scheduler", address,
+            )  # fmt: skip
+            wait_until(lambda: bool(children(first.pid)), 60)
+            first.kill()
+        assert running.stderr
+        assert running.stderr.readline().decode() == (
+            f"cntr: waiting: none of 0 workers of {address} has the resource slim\n"
+        )
+        with _dask(slim, tmp_path, "worker", *options, "second"):
+            _, stderr = running.communicate(timeout=LONG)
+    assert running.returncode == 0, stderr.decode()
+    assert not _jobs_below(slim.place)
