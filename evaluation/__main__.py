@@ -1,4 +1,4 @@
-"""``python -m evaluation``: the corpus of 50 images, and what becomes of them when they are slimmed."""
+"""``python -m evaluation``: the corpus of images, and what becomes of them when they are slimmed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import msgspec
 import typer
 
 from .cache import QUIETLY, Cache
+from .groups import Group
 from .manifest import Entry, entries
 from .report.command import BOUNDS, report
 from .reproduce import reproduce
@@ -30,6 +31,7 @@ app.command("report")(report)
 app.command("reproduce")(reproduce)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Take these images only.")]
+Of = Annotated[Group, typer.Option("--group", help="Take the images of this group, where none is named.")]
 Place = Annotated[str | None, typer.Option("--cache", metavar="DIR", help="Keep images here; default: $CNTR_CORPUS.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Work on this many images at a time.")]
 Again = Annotated[bool, typer.Option("--again", help="Try those again that passed.")]
@@ -39,23 +41,23 @@ Room = Annotated[int, typer.Option(metavar="GB", help="Build nothing when less i
 Bounds = Annotated[str, typer.Option("--output", metavar="FILE", help="Write what was measured to this file.")]
 
 
-def chosen(names: Iterable[str] | None) -> list[Entry]:
-    """The images that a call names."""
+def chosen(names: Iterable[str] | None, group: Group = Group.FIFTY) -> list[Entry]:
+    """The images that a call names, or all of the group."""
     try:
-        return entries(names or ())
+        return entries(names or (), group)
     except LookupError as error:
         raise typer.BadParameter(str(error)) from None
 
 
 @corpus.command("list")
-def list_images(names: Names = None) -> None:
+def list_images(names: Names = None, group: Of = Group.FIFTY) -> None:
     """List the images: name, kind, and what each is made of."""
-    for entry in chosen(names):
-        typer.echo(f"{entry.name:18} {entry.kind:5} {entry.origin:10} {entry.software}")
+    for entry in chosen(names, group):
+        typer.echo(f"{entry.name:18} {entry.kind:9} {entry.origin:10} {entry.software}")
 
 
 @corpus.command("build")
-def build(names: Names = None, cache: Place = None, jobs: Jobs = 1, room: Room = 10) -> None:
+def build(names: Names = None, group: Of = Group.FIFTY, cache: Place = None, jobs: Jobs = 1, room: Room = 10) -> None:
     """Build images; those that are there already are left alone."""
     kept = Cache(cache)
 
@@ -67,11 +69,13 @@ def build(names: Names = None, cache: Place = None, jobs: Jobs = 1, room: Room =
             return f"failed: see {kept.log(entry, 'build')}"
         return f"built: {kept.size(entry) / 10**6:.1f} MB, {time.monotonic() - start:.0f} s"
 
-    for_each(chosen(names), one, jobs)
+    for_each(chosen(names, group), one, jobs)
 
 
 @corpus.command("try")
-def try_images(names: Names = None, cache: Place = None, jobs: Jobs = 1, again: Again = False) -> None:
+def try_images(
+    names: Names = None, group: Of = Group.FIFTY, cache: Place = None, jobs: Jobs = 1, again: Again = False
+) -> None:
     """Use images as their workloads say, and tell which steps fail."""
     kept = Cache(cache)
 
@@ -89,7 +93,7 @@ def try_images(names: Names = None, cache: Place = None, jobs: Jobs = 1, again: 
                 return f"failed: see {kept.log(entry, 'try')}"
         return summary(results)
 
-    for_each(chosen(names), one, jobs)
+    for_each(chosen(names, group), one, jobs)
 
 
 @corpus.command("steps", hidden=True)
@@ -105,7 +109,7 @@ def steps(name: str, cache: Place = None) -> None:
 
 
 @app.command("pages")
-def pages(names: Names = None, cache: Place = None, output: Bounds = BOUNDS) -> None:
+def pages(names: Names = None, group: Of = Group.FIFTY, cache: Place = None, output: Bounds = BOUNDS) -> None:
     """Measure what the minimal and broad workloads read of images, by pages: no slim image can have less."""
     from .pages import Bound, read_bounds, write_bounds
 
@@ -124,7 +128,7 @@ def pages(names: Names = None, cache: Place = None, output: Bounds = BOUNDS) -> 
         read = found.touched
         return f"{read.pages / 1e6:.1f} MB read of {read.whole / 1e6:.1f} MB in {read.read} files"
 
-    for_each(chosen(names), one, 1)
+    for_each(chosen(names, group), one, 1)
 
 
 @app.command("pages-of", hidden=True)

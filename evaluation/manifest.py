@@ -1,8 +1,8 @@
-"""The corpus of the evaluation: its 50 images, and how each is used, read from ``corpus/manifest/*.toml``.
+"""The corpus of the evaluation: its images, and how each is used, read from ``corpus/manifest/*.toml``.
 
-A file of the manifest has the images of one kind. A step is a probe (docs/reference/probes.md) whose scripts lie below
-``corpus/``, or ``sh:`` and a few lines for the host's bash, in ``corpus/clients``: a ``script:`` that is written in
-place.
+A file of the manifest has the images of one kind: most are the fifty's, others a group of their own (`groups`). A step
+is a probe (docs/reference/probes.md) whose scripts lie below ``corpus/``, or ``sh:`` and a few lines for the host's
+bash, in ``corpus/clients``: a ``script:`` that is written in place.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cntr_slimmer.probes.spec import Probe, parse
+
+from .groups import Group, group_of
 
 CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
 ORIGINS = ("same", "fork", "substitute")
@@ -37,7 +39,8 @@ class Variant:
 class Entry:
     """An image of the corpus.
 
-    `origin` says whether `software` is what the official image has, a fork of it, or a substitute of the same kind.
+    `origin` says whether `software` is what the `official` image has, a fork of it, or a substitute of the same kind.
+    What is beyond the fifty stands for no other image: `official` is then its name in a registry that has it.
     `command` and `env` are what a user of the official image says in ``docker run``. The workloads: `minimal` is what
     a health check asks, `broad` what a good test suite asks, `check` other features of the same program, which are
     never asked while tracing; `variants` are part of the latter two. `seconds` is the time to become ready.
@@ -63,15 +66,19 @@ class Entry:
         return 1.0 if self.command[:1] == ("sleep",) else 10.0
 
 
-def entries(names: Iterable[str] = ()) -> list[Entry]:
-    """The images called `names`, or all.
+def entries(names: Iterable[str] = (), group: Group = Group.FIFTY) -> list[Entry]:
+    """The images called `names`, or all of the group.
 
     :raises LookupError: there is none of a name.
     """
     known = {entry.name: entry for entry in _read_all()}
     if missing := [name for name in names if name not in known]:
         raise LookupError(f"the corpus has no image {missing[0]}")
-    return [known[name] for name in names] or sorted(known.values(), key=lambda entry: entry.name)
+    return [known[name] for name in names] or sorted(_of(group, known.values()), key=lambda entry: entry.name)
+
+
+def _of(group: Group, every: Iterable[Entry]) -> Iterable[Entry]:
+    return (entry for entry in every if group in (Group.ALL, group_of(entry.kind)))
 
 
 def _read_all() -> Iterable[Entry]:
@@ -92,7 +99,8 @@ def _entry(name: str, kind: str, words: dict[str, Any]) -> Entry:
         for title, variant in words.pop("variants", {}).items()
     )
     workloads = {which: tuple(words.pop(which)) for which in ("minimal", "broad", "check")}
-    values = {"recipe": name, "env": {}, "seconds": 60.0, **words, "command": tuple(words.get("command", ()))}
+    defaults = {"official": f"{kind}/{name}", "origin": "same", "recipe": name, "env": {}, "seconds": 60.0}
+    values = {**defaults, **words, "command": tuple(words.get("command", ()))}
     return Entry(name=name, kind=kind, variants=variants, **workloads, **values)
 
 

@@ -56,7 +56,7 @@ def _top50(judge: Callable[[PaperClaim, Numbers], Verdict]) -> Callable[[PaperCl
     """A judge of the run that counts: the default profile under the broad workload."""
 
     def judged(claim: PaperClaim, _results: Any) -> Verdict:
-        run = read_runs(committed())[0]
+        run = next(iter(read_runs(committed())), ())
         if len(run) < 50:
             return Verdict(Outcome.NOT_RUN, f"results of {len(run)} of 50 images")
         return judge(claim, numbers(run))

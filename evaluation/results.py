@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from .groups import Group, group_of
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -111,6 +113,11 @@ class Result:
     def ok(self) -> bool:
         """Whether there is a slim image, which did all that was asked, and joins."""
         return not self.error and self.joined and not self.differences and all(step.ok for step in self.steps)
+
+    @property
+    def group(self) -> Group:
+        """The images that it is counted with."""
+        return group_of(self.kind)
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from cntr_core.images.temporary import temporary_directory
 
 from .cache import Cache
 from .children import Children
+from .groups import Group
 from .machine import ROOT
 from .manifest import Entry, entries
 from .results import Result, read_results, with_result, write_results
@@ -52,6 +53,7 @@ class Keep(enum.StrEnum):
 Only = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Take these images only: NAME, or NAME,NAME. Repeatable.")
 ]
+Of = Annotated[Group, typer.Option("--group", help="Take the images of this group, where none is named.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Work on this many images at a time.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Leave out images that this code has slimmed and judged already.")
@@ -76,6 +78,7 @@ Host = Annotated[
 
 def top50(
     only: Only = None,
+    group: Of = Group.FIFTY,
     jobs: Jobs = 1,
     resume: Resume = False,
     probe: Driven = Probe.BROAD,
@@ -91,7 +94,7 @@ def top50(
 
     Exit code: 0 where each image was slimmed, passed all steps, and joined; 1 otherwise.
     """
-    wanted = _chosen(only)
+    wanted = _chosen(only, group)
     kept, children = Cache(cache), Children()
     origin = Registry(registry) if source is From.REGISTRY else Local(kept, children.run)
     way = Way(probe, keep or "", engine)
@@ -105,10 +108,10 @@ def top50(
     raise typer.Exit(int(not all(result.ok for result in found)))
 
 
-def _chosen(only: Sequence[str] | None) -> list[Entry]:
+def _chosen(only: Sequence[str] | None, group: Group) -> list[Entry]:
     names = [name for words in only or () for name in words.split(",")]
     try:
-        return entries(names)
+        return entries(names, group)
     except LookupError as error:
         raise typer.BadParameter(str(error)) from None
 

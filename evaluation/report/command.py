@@ -10,11 +10,13 @@ from typing import Annotated
 
 import typer
 
+from ..groups import BEYOND, Group
 from ..machine import ROOT
 from ..pages import Bound, read_bounds
 from ..results import Result, read_results
 from .document import Document
-from .page import Run, document, headline
+from .numbers import Run
+from .page import document, headline
 
 RESULTS = os.path.join(ROOT, "evaluation/results/top50")
 BOUNDS = os.path.join(ROOT, "evaluation/results/pages.jsonl")
@@ -31,9 +33,10 @@ Output = Annotated[str, typer.Option("--output", metavar="DIR", help="Write the 
 
 def report(results: Files = None, output: Output = PLACE) -> None:
     """Write the page of the evaluation, as Markdown, as one file of HTML, and as pictures."""
-    runs = read_runs(results or committed())
+    files = results or committed()
+    runs = read_runs(files)
     os.makedirs(output, exist_ok=True)
-    for name, content in pages(runs, read_bounds(BOUNDS)).items():
+    for name, content in pages(runs, read_bounds(BOUNDS), beyond(files)).items():
         with open(os.path.join(output, name), "w", encoding="utf-8") as file:
             file.write(content)
         typer.echo(os.path.join(output, name))
@@ -47,18 +50,23 @@ def committed() -> list[str]:
     return [os.path.join(RESULTS, name) for name in names if name.endswith(".jsonl")]
 
 
-def read_runs(files: Sequence[str]) -> list[Run]:
-    """The results in `files`, a run for each way to slim; that of the default profile under the broad workload is the
-    first."""
+def read_runs(files: Sequence[str], group: Group = Group.FIFTY) -> list[Run]:
+    """The group's results in `files`, a run for each way to slim; that of the default profile under the broad workload
+    is the first."""
     runs: dict[tuple[str, ...], list[Result]] = {}
-    for result in (result for file in files for result in read_results(file)):
+    for result in (result for file in files for result in read_results(file) if result.group is group):
         runs.setdefault((result.source, result.engine, result.keep, result.probe), []).append(result)
     return sorted(runs.values(), key=lambda run: ((run[0].keep or "balanced", run[0].probe) != _MAIN, run[0].key[1:]))
 
 
-def pages(runs: Sequence[Run], bounds: Mapping[str, Bound]) -> Mapping[str, str]:
+def beyond(files: Sequence[str]) -> list[Run]:
+    """The run that counts of each group beyond the fifty."""
+    return [runs[0] for group in BEYOND if (runs := read_runs(files, group))]
+
+
+def pages(runs: Sequence[Run], bounds: Mapping[str, Bound], beyond: Sequence[Run] = ()) -> Mapping[str, str]:
     """The files of the page by their names."""
-    made = document(runs, bounds) if runs else Document("Fifty images, slimmed and judged", _NOT_RUN, [])
+    made = document(runs, bounds, beyond) if runs else Document("Fifty images, slimmed and judged", _NOT_RUN, [])
     pictures = {figure.file: figure.svg for figure in made.figures()}
     return {"top50.md": made.markdown(), "top50.html": made.html(), **pictures}
 

@@ -11,6 +11,9 @@ from ..results import Result, Step
 LOW, HIGH, LITTLE = 0.60, 0.97, 0.10
 """The paper's limits: most images shrink by `LOW` to `HIGH`, a few by less than `LITTLE`."""
 
+Run = Sequence[Result]
+"""The results of one way to slim, with at least one image."""
+
 
 @dataclass(frozen=True, slots=True)
 class Numbers:

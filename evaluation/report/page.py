@@ -8,26 +8,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..pages import Bound
 from ..paper import PROVENANCE, claims
-from ..results import Result
+from .beyond import beyond_the_fifty
 from .document import Document, Figure, Section, Table
-from .numbers import HIGH, LOW, Numbers, failed, numbers, reduction
+from .numbers import HIGH, LOW, Run, failed, numbers, reduction
 from .plot import bars, distribution
+from .words import first, named, passed, percent, size
 
 _WORST = 10
 _LARGEST = 4
 """Kept files that are shown of each of the worst."""
 _KINDS = ("build", "pull", "run", "split", "verify", "check", "join")
-Run = Sequence[Result]
-"""The results of one way to slim, with at least one image."""
 
 
-def document(runs: Sequence[Run], bounds: Mapping[str, Bound]) -> Document:
+def document(runs: Sequence[Run], bounds: Mapping[str, Bound], beyond: Sequence[Run] = ()) -> Document:
     """The page of `runs`, of which the first is the one that counts, and the others are compared with it; `bounds` are
-    what was read of images, by their names."""
+    what was read of images, by their names; `beyond` has a run of each group that is not the paper's."""
     main = runs[0]
     sections = [
         Section("The paper, and this run", [_sentence(main), _beside_the_paper(runs), *_figures(main)]),
         Section("Each image", [_SUBSTITUTES, _images(main)]),
+        *([Section("Beyond the fifty", list(beyond_the_fifty(beyond, bounds)))] if beyond else []),
         Section("What fails", list(_failures(main))),
         Section("What remains, and why", [_REMAINS, _worst(main)]),
         Section("What no slim image can go below", list(_bounds(main, bounds))),
@@ -50,36 +50,21 @@ _RULES = (
 )
 
 
-def percent(share: float) -> str:
-    """A share from 0 to 1 as people read it."""
-    return f"{100 * share:.1f} %"
-
-
-def named(result: Result) -> str:
-    """The image's name, and that it stands for another, if it does."""
-    return result.name if result.origin == "same" else f"{result.name} ({result.origin})"
-
-
-def size(count: float) -> str:
-    """Bytes, in powers of 1000."""
-    return f"{count / 1e6:,.1f} MB"
-
-
 def way(run: Run) -> str:
     """How the images of a run were slimmed."""
-    first = run[0]
-    return f"--keep {first.keep or 'balanced'}, traced under the {first.probe} workload" + (
-        f" in {first.engine}" if first.engine else ""
+    one = run[0]
+    return f"--keep {one.keep or 'balanced'}, traced under the {one.probe} workload" + (
+        f" in {one.engine}" if one.engine else ""
     )
 
 
 def headline(run: Run) -> str:
     """The two figures that count, in a sentence."""
     found = numbers(run)
-    passed, every = found.checks
+    good, every = found.checks
     return (
         f"{found.images} images shrink by {percent(found.mean)} in the mean (paper: 66.6 %), and {found.whole} of them "
-        f"pass everything that nobody probed: {passed} of {every} checks."
+        f"pass everything that nobody probed: {good} of {every} checks."
     )
 
 
@@ -118,15 +103,10 @@ def _beside_the_paper(runs: Sequence[Run]) -> Table:
             row("share-60-97", "shrink by 60 to 97 %", "75 %", (percent(one.within) for one in found)),
             row("below-10", "shrink by less than 10 %", "6 of 50", (f"{one.little} of {one.images}" for one in found)),
             row("", "pass all checks", "", (f"{one.whole} of {one.images}" for one in found)),
-            row("", "checks passed", "", map(_checks, found)),
+            row("", "checks passed", "", (passed(one.checks) for one in found)),
             row("", "bytes in all", "", (" → ".join(map(size, one.bytes)) for one in found)),
         ],
     )
-
-
-def _checks(found: Numbers) -> str:
-    passed, every = found.checks
-    return f"{passed} of {every}" + (f" ({percent(passed / every)})" if every else "")
 
 
 def _figures(run: Run) -> Iterator[Figure]:
@@ -142,7 +122,7 @@ def _figures(run: Run) -> Iterator[Figure]:
 def _images(run: Run) -> Table:
     rows = []
     for result in sorted(run, key=lambda one: one.name):
-        passed, every = result.checks()
+        good, every = result.checks()
         name = result.software if result.origin == "same" else f"{result.software} ({result.origin})"
         if result.error:
             rows.append([result.name, name, result.kind, "failed", size(result.bytes.original), "", "", "", ""])
@@ -151,26 +131,20 @@ def _images(run: Run) -> Table:
         joins = "yes" if result.joined and not result.differences else "no"
         sizes = (size(result.bytes.original), size(result.bytes.slim))
         rows.append(
-            [result.name, name, result.kind, percent(reduction(result)), *sizes, files, f"{passed} of {every}", joins]
+            [result.name, name, result.kind, percent(reduction(result)), *sizes, files, f"{good} of {every}", joins]
         )
     return Table(["image", "made of", "kind", "less", "original", "slim", "files kept", "checks", "joins"], rows)
 
 
 def _failures(run: Run) -> Iterator[str | Table]:
-    rows = [[named(result), "", "no slim image", _first(result.error)] for result in run if result.error]
+    rows = [[named(result), "", "no slim image", first(result.error)] for result in run if result.error]
     for result in run:
         for asked, kind in ((True, "asked while tracing"), (False, "check")):
             steps = failed(result, asked=asked)
-            rows += [[named(result), f"{kind}, {step.run}", _first(step.step), _first(step.detail)] for step in steps]
+            rows += [[named(result), f"{kind}, {step.run}", first(step.step), first(step.detail)] for step in steps]
     yield f"{len(rows)} steps of {sum(len(result.steps) for result in run)}." if rows else "Nothing."
     if rows:
         yield Table(["image", "when", "step", "reason"], rows)
-
-
-def _first(text: str) -> str:
-    """The first words of a text of many lines."""
-    words = " ".join(text.split())
-    return words if len(words) <= 160 else f"{words[:160]}…"
 
 
 def _worst(run: Run) -> Table:
@@ -178,9 +152,9 @@ def _worst(run: Run) -> Table:
     rows = []
     for result in worst:
         for number, kept in enumerate(result.largest[:_LARGEST]):
-            first = [named(result), percent(reduction(result))] if number == 0 else ["", ""]
+            image = [named(result), percent(reduction(result))] if number == 0 else ["", ""]
             reason = kept.rule if kept.because in ("", kept.rule) else f"{kept.rule}: {kept.because}"
-            rows.append([*first, kept.path, size(kept.bytes), _first(reason)])
+            rows.append([*image, kept.path, size(kept.bytes), first(reason)])
     return Table(["image", "less", "file", "size", "why"], rows)
 
 
@@ -239,7 +213,7 @@ def _profiles(runs: Sequence[Run]) -> Table:
     rows = []
     for run in runs:
         found = numbers([result for result in run if result.name in names] or run)
-        rows.append([way(run), percent(found.mean), f"{found.whole} of {found.images}", _checks(found)])
+        rows.append([way(run), percent(found.mean), f"{found.whole} of {found.images}", passed(found.checks)])
     return Table([f"{len(names)} images", "less", "pass all checks", "checks passed"], rows)
 
 

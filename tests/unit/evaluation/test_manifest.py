@@ -10,9 +10,10 @@ import pytest
 from cntr_slimmer.probes.spec import Script
 
 from evaluation.corpus.recipes import lineage, read
+from evaluation.groups import BEYOND, Group, group_of
 from evaluation.manifest import ORIGINS, Entry, entries, probes
 
-_ALL = entries()
+_ALL = entries(group=Group.ALL)
 _FIFTY = """
     nginx alpine busybox ubuntu redis python postgres httpd memcached node mongo traefik mysql mariadb docker rabbitmq
     hello-world registry openjdk golang centos wordpress consul influxdb nextcloud php haproxy debian ruby elasticsearch
@@ -29,7 +30,15 @@ def _workloads(entry: Entry) -> Iterator[tuple[str, ...]]:
 
 
 def test_the_corpus_is_the_fifty() -> None:
-    assert sorted(entry.name for entry in _ALL) == sorted(_FIFTY.split())
+    assert sorted(entry.name for entry in entries()) == sorted(_FIFTY.split())
+
+
+def test_a_group_beyond_the_fifty_is_counted_by_itself() -> None:
+    found = {group: [entry.name for entry in entries(group=group)] for group in Group}
+    assert (len(found[Group.ML]), len(found[Group.FUNCTIONS])) == (4, 10)
+    apart = [name for group in (Group.FIFTY, *BEYOND) for name in found[group]]
+    assert sorted(apart) == sorted(found[Group.ALL])
+    assert [entry.name for entry in entries(["pytorch", "nginx"])] == ["pytorch", "nginx"], "names are of all groups"
 
 
 @pytest.mark.parametrize("entry", _ALL, ids=lambda entry: entry.name)
@@ -50,7 +59,8 @@ def test_what_is_checked_was_never_asked_before(entry: Entry) -> None:
 
 @pytest.mark.parametrize("entry", _ALL, ids=lambda entry: entry.name)
 def test_each_image_says_what_it_is_and_has_a_recipe(entry: Entry) -> None:
-    assert entry.official == f"library/{entry.name}"
+    place = "library" if group_of(entry.kind) is Group.FIFTY else entry.kind
+    assert entry.official == f"{place}/{entry.name}"
     assert entry.origin in ORIGINS and entry.software
     for name in lineage(entry.recipe):
         assert read(name).layers or read(name).parent or read(name).base == "debian"

@@ -14,7 +14,7 @@ from evaluation.machine import ROOT
 from evaluation.pages import Bound, Touched, read_bounds
 from evaluation.paper import PROVENANCE, claims
 from evaluation.report.command import BOUNDS as COMMITTED_BOUNDS
-from evaluation.report.command import PLACE, committed, pages, read_runs, readme_with, sentence
+from evaluation.report.command import PLACE, beyond, committed, pages, read_runs, readme_with, sentence
 from evaluation.report.numbers import numbers
 from evaluation.report.page import document
 from evaluation.reproduce import PAGE, REGISTRY, Outcome, verdicts
@@ -159,9 +159,27 @@ def test_the_run_that_counts_comes_first(tmp_path: object) -> None:
     assert [run[0].keep for run in read_runs(sorted(files))] == ["", "careful", "minimal"]
 
 
+def test_groups_beyond_the_fifty_have_a_section_and_change_no_other_figure(tmp_path: object) -> None:
+    others = [
+        replace(_result("torch", 0.6, _step("broad"), _step("check", ok=False, detail="no module")), kind="ml"),
+        replace(_result("graph", 0.9, _step("broad"), _step("check")), kind="functions"),
+        replace(_result("video", 0.0, error="it ends"), kind="functions"),
+    ]
+    files = [f"{tmp_path}/all.jsonl"]
+    write_results(files[0], [*RUN, *others])
+    alone, with_groups = pages(read_runs(files), BOUNDS), pages(read_runs(files), BOUNDS, beyond(files))
+    section = with_groups["top50.md"].partition("## Beyond the fifty")[2].partition("\n## ")[0]
+    assert with_groups["top50.md"].replace(f"## Beyond the fifty{section}\n", "") == alone["top50.md"]
+    assert "| Inference behind HTTP | 1 | 60.0 % | 70.0 % | 0 of 1 | 0 of 1 (0.0 %) | 1 of 1 |" in section
+    assert (
+        "| Functions behind a runtime's server | 2 | 45.0 % | 85.0 % | 1 of 2 | 1 of 1 (100.0 %) | 1 of 2 |" in section
+    )
+    assert "| torch | exec:check | no module |" in section and "| failed |" in section
+
+
 def test_what_is_committed_is_made_of_the_committed_results() -> None:
     runs = read_runs(committed())
-    for name, content in pages(runs, read_bounds(COMMITTED_BOUNDS)).items():
+    for name, content in pages(runs, read_bounds(COMMITTED_BOUNDS), beyond(committed())).items():
         with open(os.path.join(PLACE, name), encoding="utf-8") as file:
             assert file.read() == content, "python -m evaluation report"
     with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
