@@ -70,9 +70,11 @@ tests/docs
 tests/integration/engines
 tests/integration/filesystems
 tests/integration/oci/test_rootless.py
+tests/integration/releases
 tests/integration/session
 tests/integration/slim/test_rootless.py
 tests/mounted
+tests/unit
 "
 
 half() { # NAME ARGUMENTS
