@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ..session import SessionOptions
 
 AUTO = "auto"
-_FASTEST_FIRST = ("direct", "pyfuse3")
+FASTEST_FIRST = ("direct", "pyfuse3")
+"""What :data:`AUTO` takes, if it works."""
 _INSTEAD = {"pyfuse3": "direct"}
 """What serves the same files where the library of the other, which is optional, is not installed."""
 _OUTLIVING = "kernel"
@@ -65,7 +66,7 @@ def named_backend(plugins: Plugins, name: str) -> Filesystem:
 def _candidates(plugins: Plugins, options: SessionOptions) -> Iterator[Filesystem]:
     """The installed ones, the fastest first."""
     shows_image = options.tools.startswith("image:") and options.fat is None and not options.rw_tools
-    names = [*_FASTEST_FIRST, *([_OUTLIVING] if shows_image else [])]
+    names = [*FASTEST_FIRST, *([_OUTLIVING] if shows_image else [])]
     for name in names:
         with suppress(PluginError):
             yield plugins.filesystem(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..engine import statuses
@@ -10,6 +11,7 @@ from ..kernel import probes
 from ..kernel.user_namespaces import lacking
 from ..plugins import Plugins, load
 from ..types import Missing
+from .backend import FASTEST_FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,16 @@ def diagnose() -> list[Check]:
     plugins = load()
     features = [_for_us(Check("kernel", f.name, f.available, f.required, f.detail, f.remedy)) for f in probes.probe()]
     return [*features, *_subordinates(), *_filesystems(plugins), *_engines(plugins)]
+
+
+def verdict(findings: Sequence[Check]) -> str:
+    """What they come to, in a line."""
+    lacking = [check.name for check in findings if check.needed and not check.ok]
+    if lacking:
+        return f"attach cannot work here, for want of: {', '.join(lacking)}"
+    backends, engines = ([f.name for f in findings if f.ok and f.area == area] for area in ("filesystem", "engine"))
+    backend = next((name for name in FASTEST_FIRST if name in backends), f"--fs {backends[0]} alone")
+    return f"attach works here: files by {backend}; containers of {', '.join(engines)}"
 
 
 def _for_us(check: Check) -> Check:

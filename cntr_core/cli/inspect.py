@@ -91,14 +91,17 @@ def plugins(json: output.Json = False, debug: output.Debug = False) -> int:
 def doctor(json: output.Json = False, debug: output.Debug = False) -> int:
     """Check this machine: kernel, privileges, filesystem backends and engines; show how to fix what is missing.
 
+    The last line says whether attach works here, and by what.
+
     Exit code 0 when attach can work here, 125 when something that it needs is missing.
     """
-    from .diagnosis import diagnose
+    from .diagnosis import diagnose, verdict
 
     findings = diagnose()
     values = [_fields(f, "area", "name", "ok", "needed", "detail", "remedy") for f in findings]
     rows = [(f.area, f.name, _mark(f.ok, f.needed), f.detail, "" if f.ok else f.remedy) for f in findings]
     output.print_list(json, values, ("area", "what", "ok", "detail", "what to do"), rows, "nothing to check")
+    output.say(verdict(findings))
     return 125 if any(f.needed and not f.ok for f in findings) else 0
 
 

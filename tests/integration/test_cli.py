@@ -146,6 +146,8 @@ def test_doctor_finds_this_machine_fit() -> None:
     assert result.returncode == 0
     assert {f["area"] for f in findings} == {"kernel", "filesystem", "engine"}
     assert all(f["remedy"] for f in findings if not f["ok"])
+    engines = ", ".join(f["name"] for f in findings if f["area"] == "engine" and f["ok"])
+    assert result.stderr.decode() == f"cntr: attach works here: files by direct; containers of {engines}\n"
     assert "mount API" in output("doctor")
 
 
@@ -157,6 +159,7 @@ def test_doctor_tells_an_ordinary_user_what_is_missing() -> None:
     assert not [name for name in missing if name.startswith("CAP_")]  # rootless containers of one's own want none
     assert missing["any backend"]["needed"]  # but a filesystem, and so /dev/fuse
     assert "/dev/fuse" in missing["direct"]["remedy"]
+    assert result.stderr.decode().startswith("cntr: attach cannot work here, for want of: any backend")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
