@@ -21,7 +21,9 @@ from .groups import Group
 from .manifest import Entry, entries
 from .report.command import BOUNDS, report
 from .reproduce import reproduce
+from .rules_command import rules, rules_of
 from .top50_command import top50
+from .trial import all_steps
 
 app = typer.Typer(help="Reproduce the evaluation.", no_args_is_help=True)
 corpus = typer.Typer(help="List, build and try the images of the evaluation.", no_args_is_help=True)
@@ -29,6 +31,8 @@ app.add_typer(corpus, name="corpus")
 app.command("top50")(top50)
 app.command("report")(report)
 app.command("reproduce")(reproduce)
+app.command("rules")(rules)
+app.command("rules-of", hidden=True)(rules_of)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Take these images only.")]
 Of = Annotated[Group, typer.Option("--group", help="Take the images of this group, where none is named.")]
@@ -142,18 +146,23 @@ def pages_of(name: str, cache: Place = None) -> None:
     typer.echo(msgspec.json.encode(found).decode())
 
 
+@app.command("uses-of", hidden=True)
+def uses_of(name: str, cache: Place = None) -> None:
+    """Tell what each step uses of one image, in this process, a line of JSON for each."""
+    from .uses import to_lines, uses
+
+    kept = Cache(cache)
+    entry = chosen([name])[0]
+    for line in to_lines(uses(entry, kept.image(entry), kept.scripts)):
+        typer.echo(line, nl=False)
+
+
 @app.command("judge", hidden=True)
 def judge_one(name: str, original: str, slim: str, fat: str, scripts: str) -> None:
     """Judge one pair in this process, a line of JSON for each step and for the comparison."""
     from .judge import judge
 
     judge(chosen([name])[0], original, slim, fat, scripts)
-
-
-def all_steps(entry: Entry) -> list[str]:
-    """What is tried; a result counts for the same steps only."""
-    runs = [entry.minimal, entry.broad, entry.check, *((*variant.broad, *variant.check) for variant in entry.variants)]
-    return [step for run in runs for step in run]
 
 
 def passed(entry: Entry, results: str) -> bool:

@@ -43,7 +43,7 @@ def tried(entry: Entry, layout: str, scripts: str) -> Iterator[Step]:
     become_private()
     image = open_image(layout)
     with open_layers(image, lambda _: None) as layers:
-        yield from used(entry, image, layers.branch, filesystem, scripts, _runs(entry))
+        yield from used(entry, image, layers.branch, filesystem, scripts, runs_of(entry))
 
 
 def used(
@@ -72,12 +72,19 @@ def driving(entry: Entry, workloads: Iterable[str]) -> Run:
     return Run(dict(entry.env), entry.command, tuple(steps))
 
 
-def _runs(entry: Entry) -> Iterator[Run]:
+def runs_of(entry: Entry) -> Iterator[Run]:
+    """The containers of all workloads: the image's own way to start, then each variant."""
     yield driving(entry, ("minimal", "broad", "check"))
     for variant in entry.variants:
         command = variant.command or entry.command
         steps = chain((("broad", step) for step in variant.broad), ((variant.name, step) for step in variant.check))
         yield Run({**entry.env, **variant.env}, command, tuple(steps))
+
+
+def all_steps(entry: Entry) -> list[str]:
+    """What is tried; a result counts for the same steps only."""
+    runs = [entry.minimal, entry.broad, entry.check, *((*variant.broad, *variant.check) for variant in entry.variants)]
+    return [step for run in runs for step in run]
 
 
 def _tried(

@@ -17,9 +17,12 @@ from cntr_core.images.tree.layers import open_layers
 from cntr_core.images.write.compress import Compression
 from cntr_core.images.write.destination import parse_destination
 from cntr_core.images.write.pack import pack
+from evaluation.ablation import read_ablations
 from evaluation.cache import Cache
 from evaluation.manifest import entries
 from evaluation.results import Result, read_results
+from evaluation.trial import all_steps
+from evaluation.uses import read_uses
 from tests.integration.images.conftest import serving
 from tests.support.cntr import wait_until
 from tests.support.images import cache_directory
@@ -110,9 +113,9 @@ def _slimmed(cache: Path, results: Path, *words: str) -> tuple[dict[str, Result]
 
 @pytest.mark.requires("curl", "docker-registry", "htpasswd")
 def test_six_images_of_different_kinds_are_slimmed_judged_and_left_alone_then(kept: Path, tmp_path: Path) -> None:
-    results = tmp_path / "results.jsonl"
+    results, pairs = tmp_path / "results.jsonl", tmp_path / "pairs"
     words = ("--only", ",".join(_SIX), "--jobs", "2", "--resume")
-    found, said = _slimmed(kept, results, *words)
+    found, said = _slimmed(kept, results, *words, "--keep-pairs", str(pairs))
     assert sorted(found) == sorted(_SIX) and "6 of 6 images were slimmed" in said
     for result in found.values():
         assert result.verified and result.joined and not (result.error or result.differences), said
@@ -125,6 +128,22 @@ def test_six_images_of_different_kinds_are_slimmed_judged_and_left_alone_then(ke
     made = results.stat().st_mtime_ns
     assert _slimmed(kept, results, *words)[1].startswith("0 of 0 images")
     assert results.stat().st_mtime_ns == made
+    _measure_rules(kept, pairs, tmp_path / "rules.jsonl")
+
+
+def _measure_rules(cache: Path, pairs: Path, output: Path) -> None:
+    """What rules cost is measured of the same pairs; each step is seen to open what others had opened before."""
+    line = [sys.executable, "-m", "evaluation", "rules", str(pairs), "bash", "--cache", str(cache)]
+    line += ["--output", str(output)]
+    done = subprocess.run(line, cwd=_ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (entry,) = entries(["bash"])
+    seen = read_uses(f"{Cache(str(cache)).image(entry)}.uses")
+    assert [use.step for use in seen] == all_steps(entry) and [use.starts for use in seen].count(True) == 1
+    assert all("/usr/local/bin/bash" in use.opened for use in seen if use.step.startswith("exec:bash"))
+    found = {one.rule: one for one in read_ablations(str(output))}
+    assert found and all(one.files and one.image == "bash" for one in found.values())
+    assert all(f"\n{name} " in done.stdout for name in found)
 
 
 @pytest.mark.requires("docker", "docker-registry")

@@ -1,0 +1,126 @@
+"""``python -m evaluation rules``: what each rule costs and gains, and what failed steps lack."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
+
+import msgspec
+import typer
+from cntr_slimmer.report.schema import File
+
+from .ablation import Ablation, Sum, ablations, sums, write_ablations
+from .cache import QUIETLY, Cache
+from .judged import Judged, Lack, lacks
+from .machine import ROOT
+from .manifest import Entry, entries
+from .trial import all_steps
+from .uses import Use, read_uses
+
+RULES = os.path.join(ROOT, "evaluation/results/rules.jsonl")
+_MOST = 40
+"""Files that are told of a step."""
+
+Pairs = Annotated[str, typer.Argument(metavar="DIR", help="Read the reports that top50 --keep-pairs left here.")]
+Only = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Take these images only.")]
+Missing = Annotated[bool, typer.Option("--missing", help="Print which files failed steps lack, and nothing of rules.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Work on this many images at a time.")]
+Place = Annotated[str | None, typer.Option("--cache", metavar="DIR", help="Find images here; default: $CNTR_CORPUS.")]
+Output = Annotated[str, typer.Option("--output", metavar="FILE", help="Write what was measured to this file.")]
+
+
+def rules(
+    pairs: Pairs,
+    names: Only = None,
+    missing: Missing = False,
+    jobs: Jobs = 1,
+    cache: Place = None,
+    output: Output = RULES,
+) -> None:
+    """Measure what each rule costs and gains, from the reports of a run and from what steps use of the originals."""
+    kept = Cache(cache)
+    try:
+        wanted = [entry for entry in entries(names or ()) if os.path.exists(f"{pairs}/{entry.name}/judged")]
+    except LookupError as error:
+        raise typer.BadParameter(str(error)) from None
+    if missing:
+        for entry in wanted:
+            _tell_missing(entry, os.path.join(pairs, entry.name), kept)
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        found = [one for some in pool.map(lambda entry: _measured(entry, pairs, kept), wanted) for one in some]
+    write_ablations(output, found)
+    for line in _table(sums(found, len(wanted))):
+        typer.echo(line)
+
+
+def _tell_missing(entry: Entry, place: str, cache: Cache) -> None:
+    judged = Judged.read(place)
+    if not all(step.ok for step in judged.steps):
+        for line in _lines(entry, list(lacks(judged, known_uses(entry, cache)))):
+            typer.echo(line)
+
+
+def known_uses(entry: Entry, cache: Cache) -> list[Use]:
+    """What the steps of an image use: measured once, and kept beside the image.
+
+    :raises subprocess.CalledProcessError: it cannot be measured; the image's log says why.
+    """
+    path = f"{cache.image(entry)}.uses"
+    known = read_uses(path) if os.path.exists(path) else []
+    if [use.step for use in known] == all_steps(entry):
+        return known
+    unfinished = f"{path}.{os.getpid()}"
+    with open(unfinished, "wb") as file, open(cache.log(entry, "uses"), "wb") as log:
+        line = [*QUIETLY, sys.executable, "-m", "evaluation", "uses-of", entry.name, "--cache", cache.path]
+        subprocess.run(line, stdin=subprocess.DEVNULL, stdout=file, stderr=log, check=True)
+    os.replace(unfinished, path)
+    return read_uses(path)
+
+
+def _measured(entry: Entry, pairs: str, cache: Cache) -> list[Ablation]:
+    """In a process of its own: the selection is work for a processor."""
+    known_uses(entry, cache)
+    line = [*QUIETLY, sys.executable, "-m", "evaluation", "rules-of", entry.name, pairs, "--cache", cache.path]
+    with open(cache.log(entry, "rules"), "wb") as log:
+        done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, check=True)
+    found = [msgspec.json.decode(each, type=Ablation) for each in done.stdout.splitlines()]
+    typer.echo(f"{entry.name}: {len(found)} rules", err=True)
+    return found
+
+
+def rules_of(name: str, pairs: str, cache: Place = None) -> None:
+    """Measure the rules of one image in this process, a line of JSON for each."""
+    kept = Cache(cache)
+    entry = entries([name])[0]
+    place = os.path.join(pairs, name)
+    for one in ablations(name, kept.image(entry), place, known_uses(entry, kept)):
+        typer.echo(msgspec.json.encode(one).decode())
+
+
+def _table(rows: Sequence[Sum]) -> Iterator[str]:
+    yield f"{'rule':22}{'profile':10}{'images':>7}{'files':>8}{'MB':>9}{'mean %':>8}{'steps':>7}"
+    for one in rows:
+        figures = f"{one.images:7}{one.files:8}{one.bytes / 1e6:9.2f}{100 * one.share:8.2f}{one.steps:7}"
+        yield f"{one.rule:22}{one.profile:10}{figures}"
+
+
+def _lines(entry: Entry, found: Sequence[Lack]) -> Iterator[str]:
+    yield f"## {entry.name}"
+    for lack in found:
+        yield f"\n- [{lack.step.run}] `{lack.step.step}`" + ("" if lack.sound else " (fails on the original, too)")
+        yield from (f"      {line}" for line in lack.step.detail.splitlines()[:8])
+        for title, files in (("opens", lack.opened), ("asks for", lack.seen), ("its start opens", lack.start)):
+            yield from _listed(title, files)
+    yield ""
+
+
+def _listed(title: str, files: Sequence[File]) -> Iterator[str]:
+    if files:
+        yield f"  - {title} {len(files)} files that are not kept, of {sum(file.bytes for file in files)} bytes:"
+        yield from (f"    - {file.path} {file.bytes} {file.package}".rstrip() for file in files[:_MOST])
+        yield from (f"    - and {len(files) - _MOST} more",) if len(files) > _MOST else ()
