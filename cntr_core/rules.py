@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import ClassVar, Protocol
 
 
@@ -60,7 +61,7 @@ class RuleContext:
     readlink, readdir …). `absent` has those that it looked for in vain. `kept` has the real paths that are kept so far,
     by the trace and by the rules before, and `fresh` those of them that this rule has not been shown yet: a rule that
     looks into files looks into these alone, and so into each one once. `environment`, `working_dir` and `volumes` are
-    the image's, `arguments` the words of the commands that ran, and `layers` is how many layers the image has.
+    the image's, `commands` those that the image names, and that ran, and `layers` is how many layers the image has.
     """
 
     image: ImageView
@@ -70,7 +71,7 @@ class RuleContext:
     fresh: frozenset[bytes]
     environment: Mapping[str, str]
     working_dir: bytes = b"/"
-    arguments: tuple[bytes, ...] = ()
+    commands: tuple[tuple[bytes, ...], ...] = ()
     volumes: tuple[bytes, ...] = ()
     layers: int = 1
 
@@ -78,6 +79,11 @@ class RuleContext:
     def first(self) -> bool:
         """Whether the rule is asked for the first time: when to say what depends on nothing that is kept."""
         return self.fresh == self.kept
+
+    @property
+    def arguments(self) -> Sequence[bytes]:
+        """The words of all commands, each once."""
+        return tuple(dict.fromkeys(chain.from_iterable(self.commands)))
 
 
 @dataclass(frozen=True, slots=True)

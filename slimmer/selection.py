@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cntr_core.errors import ImageError, UsageError
@@ -133,7 +133,9 @@ def _context(
     layers: OpenLayers, config: ImageConfig, trace: AccessTrace, used: Mapping[bytes, frozenset[str]]
 ) -> RuleContext:
     """What rules may know; the commands are those that ran, and those that the image names."""
-    words = [*config.entrypoint, *config.cmd, *_health_check(config), *_of_runs(trace, "command")]
+    runs = (run.get("command", ()) for run in trace.runs)
+    volumes = (volume for run in trace.runs for volume in run.get("volumes", ()))
+    commands = [(*config.entrypoint, *config.cmd), _health_check(config), *runs]
     return RuleContext(
         image=layers.view,
         used=used,
@@ -142,14 +144,10 @@ def _context(
         fresh=frozenset(),
         environment=config.environment,
         working_dir=os.fsencode(config.working_dir or "/"),
-        arguments=tuple(map(os.fsencode, dict.fromkeys(words))),
-        volumes=tuple(map(os.fsencode, dict.fromkeys([*config.volumes, *_of_runs(trace, "volumes")]))),
+        commands=tuple(tuple(map(os.fsencode, words)) for words in commands),
+        volumes=tuple(map(os.fsencode, dict.fromkeys([*config.volumes, *volumes]))),
         layers=len(layers.tars),
     )
-
-
-def _of_runs(trace: AccessTrace, what: str) -> Iterator[str]:
-    return (word for run in trace.runs for word in run.get(what, ()))
 
 
 def _health_check(config: ImageConfig) -> tuple[str, ...]:

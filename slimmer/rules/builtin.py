@@ -18,12 +18,13 @@ from .node_requires import NodeRequires
 from .package_metadata import PackageMetadata
 from .php_pages import PhpPages
 from .presets import CarefulPresets, Presets
-from .programs import PackagePrograms, ProgramLinks, ShellTools
+from .programs import PackagePrograms, ProgramLinks
 from .python import Python, PythonPackages
 from .python_imports import PythonImports
 from .script_commands import ScriptCommands, ScriptInterpreters
 from .script_requires import ScriptRequires
 from .scripts import Shebang
+from .shell_tools import ShellTools
 from .started_programs import StartedPrograms
 from .timezones import Timezones
 from .users import Users

@@ -10,7 +10,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from cntr_core.errors import UsageError
@@ -27,11 +27,12 @@ _READ: WeakKeyDictionary[ImageView, PackageDatabase] = WeakKeyDictionary()
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An installed package. `manager` is ``dpkg`` or ``apk``."""
+    """An installed package. `manager` is ``dpkg`` or ``apk``; packages of one `source` are made together."""
 
     name: str
     version: str
     manager: str
+    source: str = field(default="", compare=False)
 
 
 class PackageDatabase:
@@ -161,11 +162,14 @@ def _apk(image: ImageView) -> Iterator[tuple[Package, Sequence[bytes]]]:
             else:
                 fields[key] = value
         if name := fields.get(b"P"):
-            yield _package(name, {b"Version": fields.get(b"V", b"")}, "apk"), files
+            said = {b"Version": fields.get(b"V", b""), b"Source": fields.get(b"o", b"")}
+            yield _package(name, said, "apk"), files
 
 
 def _package(name: bytes, fields: Mapping[bytes, bytes], manager: str) -> Package:
-    return Package(name.decode(errors="replace"), fields.get(b"Version", b"").decode(errors="replace"), manager)
+    source = (fields.get(b"Source", b"").split() or [name])[0]  # "redis (5:7.0)", where its version is another
+    words = (word.decode(errors="replace") for word in (name, fields.get(b"Version", b""), manager.encode(), source))
+    return Package(*words)
 
 
 def _paragraphs(image: ImageView, path: bytes) -> Iterator[Mapping[bytes, bytes]]:

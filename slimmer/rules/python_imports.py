@@ -6,11 +6,11 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
-from cntr_core.rules import ImageView, Keep, Rule, RuleContext
+from cntr_core.rules import Keep, Rule, RuleContext
 
 from .python_path import ModulePath
 from .python_source import imported
-from .reading import regular, shown
+from .reading import only_seen, regular, shown
 
 LARGEST = 1 << 22
 """Bytes of a source. What is larger was generated, and says little of imports."""
@@ -27,7 +27,7 @@ class PythonImports(Rule):
     description = "The modules that kept Python sources import, in functions too; of what no run used, as it is loaded."
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
-        sources = [path for path in sorted(context.fresh) if _is_source(context.image, path)]
+        sources = [path for path in sorted(context.fresh) if _is_source(context, path)]
         return _needed(context, sources) if sources else ()
 
 
@@ -42,12 +42,12 @@ def _needed(context: RuleContext, sources: Iterable[bytes]) -> Iterator[Keep]:
                 yield Keep(file, f"{shown(source)} imports it")
 
 
-def _is_source(image: ImageView, path: bytes) -> bool:
-    """A module, or a script by its first line."""
+def _is_source(context: RuleContext, path: bytes) -> bool:
+    """A module, whose bytecode may have been read in place of it, or a script by its first line."""
     name = posixpath.basename(path)
+    found = regular(context.image, path)
     if name.endswith(b".py"):
-        found = regular(image, path)
         return found is not None and found.size <= LARGEST
-    if b"." in name or regular(image, path) is None:
+    if b"." in name or found is None or only_seen(context, path):
         return False
-    return _SCRIPT.match(image.read_at(path, 0, _FIRST_LINE)) is not None
+    return _SCRIPT.match(context.image.read_at(path, 0, _FIRST_LINE)) is not None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from cntr_core.rules import Found, ImageView, Keep
+from cntr_core.kernel.process import DEFAULT_PATH
+from cntr_core.rules import Found, ImageView, Keep, RuleContext
 
 from .globs import expand
 
@@ -19,9 +21,30 @@ def regular(image: ImageView, path: bytes) -> Found | None:
     return found if found and stat.S_ISREG(found.kind) else None
 
 
+def gives_rights(found: Found) -> bool:
+    """Whether a program gives those who run it more rights: such are kept where they were used, and seldom else."""
+    return bool(found.mode & (stat.S_ISUID | stat.S_ISGID))
+
+
+def path_directories(context: RuleContext) -> Sequence[bytes]:
+    """The real directories of PATH, and those of every system, each once."""
+    listed = os.fsencode(f"{context.environment.get('PATH', '')}:{DEFAULT_PATH}").split(b":")
+    return list(dict.fromkeys(_real(context.image, path) for path in listed if path.startswith(b"/")))
+
+
+def _real(image: ImageView, path: bytes) -> bytes:
+    found = image.lookup(path)
+    return found.path if found else path
+
+
 def was_read(operations: Collection[str]) -> bool:
     """Whether the trace's `operations` on a file show that its content was wanted."""
     return "open" in operations or "read" in operations
+
+
+def only_seen(context: RuleContext, path: bytes) -> bool:
+    """Whether the run saw that the file exists, as whatever lists a directory does, and did not want its content."""
+    return path in context.used and not was_read(context.used[path])
 
 
 def content(image: ImageView, path: bytes) -> bytes:

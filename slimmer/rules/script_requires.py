@@ -18,7 +18,7 @@ from itertools import islice
 from cntr_core.rules import ImageView, Keep, Rule, RuleContext
 
 from .globs import expand
-from .reading import regular, shown
+from .reading import only_seen, regular, shown
 from .scripts import interpreters
 
 LARGEST = 1 << 21
@@ -37,7 +37,7 @@ class ScriptRequires(Rule):
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         sources = defaultdict(list)
         for path in sorted(context.fresh):
-            if language := _language(context.image, path):
+            if not only_seen(context, path) and (language := _language(context.image, path)):
                 sources[language].append(path)
         for language, paths in sources.items():
             yield from language(context).needed(paths)
@@ -154,6 +154,7 @@ class _Perl(_Language):
             path = name.replace(b"::", b"/")
             yield path + b".pm"
             yield posixpath.join(b"auto", path, posixpath.basename(path) + b".so")
+            yield posixpath.join(b"auto", path, b"autosplit.ix")  # of AutoLoader; a preset has the functions beside it
         yield from self._file.findall(text)
 
 

@@ -60,9 +60,9 @@ class StartedPrograms(Rule):
 
 
 def _of_the_image(context: RuleContext) -> Commands:
-    """Of commands that stand one behind the other, whose words may be texts for a shell."""
-    said = [os.fsdecode(word) for word in context.arguments]
-    for text in (shlex.join(said), *said):
+    """The commands, and their words, which may be texts for a shell."""
+    lines = [shlex.join(map(os.fsdecode, command)) for command in context.commands]
+    for text in dict.fromkeys([*lines, *map(os.fsdecode, context.arguments)]):
         yield os.fsencode(text), "a command of the image"
 
 

@@ -1,4 +1,4 @@
-"""The rule `timezones`: the time zone database, all or nothing (tzset(3)).
+"""The rule `timezones`: the time zone database, all zones or none (tzset(3)).
 
 A trace shows the zone of the run; users set others by TZ, and data of other times and places names them. Every
 libc reads /etc/localtime to tell the time: where nothing did, nothing needs a zone. Programs in Go may look one up at
@@ -16,12 +16,13 @@ from .reading import keep_all, shown
 
 _DATABASE = b"/usr/share/zoneinfo"
 _LOCAL = b"/etc/localtime"
-_NAME = b"/etc/timezone"
+# Not zoneinfo/right, half of the database: the same zones for a clock that counts leap seconds (tzfile(5)).
+_KEPT = (_DATABASE + b"/[!r]*", _DATABASE + b"/[!r]*/**", _LOCAL, b"/etc/timezone")
 
 
 class Timezones(Rule):
     name = "timezones"
-    description = "The whole time zone database, where a program tells the local time or Go's may, or TZ is set."
+    description = "All zones of the time zone database, where a program tells the local time or Go's may, or TZ is set."
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         local = context.image.lookup(_LOCAL)
@@ -36,7 +37,7 @@ class Timezones(Rule):
         elif program := next((path for path in sorted(context.fresh) if is_go(context.image, path)), b""):
             because = f"{shown(program)} is a program of Go's, which looks zones up by their names"
         if because:
-            yield from keep_all(context.image, [_DATABASE + b"/**", _LOCAL, _NAME], because)
+            yield from keep_all(context.image, _KEPT, because)
 
 
 def _named(paths: Iterable[bytes], own: Collection[bytes]) -> bool:

@@ -21,7 +21,7 @@ HTML = {"index.php": "", "about.php": "", "inc/db.php": ""}
 
 def kept(root: Path, files: Mapping[str, str], *used: str, command: tuple[str, ...] = (), **more: Any) -> set[str]:
     plant(root, files)
-    return {*ask(root, [Application()], used, arguments=tuple(word.encode() for word in command), **more)}
+    return {*ask(root, [Application()], used, commands=(tuple(word.encode() for word in command),), **more)}
 
 
 def below(directory: str, *names: str) -> dict[str, str]:

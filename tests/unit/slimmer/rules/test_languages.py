@@ -155,5 +155,5 @@ def test_the_library_of_the_commands_language(tmp_path: Path, command: tuple[byt
     plant(tmp_path, {f"{lib}/test/x.py": "", f"{lib}/idlelib/y.py": "", "usr/bin/gunicorn": "#!/usr/bin/python3\n"})
     plant(tmp_path, {"entry.sh": "#!/bin/sh\npython3 x", "usr/lib/perl/5.36/x.pm": "", "usr/bin/perl": ""})
     used = [f"/{lib}/encodings/__init__.py", "/usr/bin/perl"]
-    kept = ask(tmp_path, [LanguageLibrary()], used, arguments=command)
+    kept = ask(tmp_path, [LanguageLibrary()], used, commands=(command,))
     assert set(kept) == ({f"/{lib}/csv.py", f"/{lib}/json/decoder.py", "/usr/bin/gunicorn"} if whole else set())

@@ -103,3 +103,5 @@ def test_scripts_and_sources_that_are_none(tmp_path: Path) -> None:
     }
     used = (*USED[:2], "/usr/local/bin/tool", "/usr/local/bin/other", "/srv/big.py", "/srv/broken.py")
     assert _kept(tmp_path, files, used) == {f"{LIB}/a.py"}
+    listed = {**dict.fromkeys(USED[:2], ("open",)), "/usr/local/bin/tool": ("lookup",)}
+    assert ask(tmp_path, [PythonImports()], listed) == {}

@@ -217,7 +217,7 @@ def test_supervised_services_and_health_checks(tmp_path: Path) -> None:
         },
     )
     used = ["/etc/app.conf", "/etc/other.conf", "/etc/sv/a/run"]
-    kept = ask(tmp_path, [StartedPrograms()], used, arguments=(b"/bin/sh", b"-c", b"curl -f localhost || exit 1"))
+    kept = ask(tmp_path, [StartedPrograms()], used, commands=((b"/bin/sh", b"-c", b"curl -f localhost || exit 1"),))
     services = {"/etc/sv/a/finish", "/etc/sv/a/log/run"}
     assert set(kept) == {"/usr/bin/one", "/usr/bin/two", "/usr/bin/curl"} | services
 

@@ -33,6 +33,7 @@ PERL_FILES = {
     "usr/bin/tool": "#!/usr/bin/perl\nuse strict;\nsub late { require Far::Away; }\nuse parent qw(Base -norequire);",
     f"{PERL}/Far/Away.pm": "package Far::Away; require 'far.pl';",
     "usr/lib/x86_64-linux-gnu/perl5/5.36/auto/Far/Away/Away.so": "",
+    f"{PERL}/auto/Far/Away/autosplit.ix": "",
     f"{PERL}/far.pl": "",
     f"{PERL}/Base.pm": "",
     f"{PERL}/strict.pm": "",
@@ -56,6 +57,7 @@ def test_what_sources_require(tmp_path: Path, files: dict[str, str], source: str
     kept = ask(tmp_path, [ScriptRequires()], [source], working_dir=b"/srv")
     assert set(kept) == {f"/{path}" for path in files} - {source}
     assert f"{source} requires it" in {reason.because for reason in kept.values()}
+    assert ask(tmp_path, [ScriptRequires()], {source: ["lookup"]}, working_dir=b"/srv") == {}  # as ls -l does
 
 
 @pytest.mark.parametrize("word", [b"require ", b"use A::", b"include(", b"use parent A::B, ", b"autoload :a", b"'"])

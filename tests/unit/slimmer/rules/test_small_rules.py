@@ -12,8 +12,9 @@ from cntr_slimmer.rules.databases import PackageDatabases
 from cntr_slimmer.rules.directories import MOST_BYTES, MOST_ENTRIES, SmallDirectories
 from cntr_slimmer.rules.libc import Libc
 from cntr_slimmer.rules.named_modules import NamedModules
-from cntr_slimmer.rules.programs import PackagePrograms, ProgramLinks, ShellTools
+from cntr_slimmer.rules.programs import PackagePrograms, ProgramLinks
 from cntr_slimmer.rules.scripts import Shebang
+from cntr_slimmer.rules.shell_tools import ShellTools
 from cntr_slimmer.rules.timezones import Timezones
 from cntr_slimmer.rules.users import Users
 from cntr_slimmer.rules.volumes import Volumes
@@ -62,6 +63,7 @@ ZONES = {
     "usr/share/zoneinfo/Europe/Paris": "",
     "usr/share/zoneinfo/Europe/Monaco": "->Paris",
     "usr/share/zoneinfo-icu": "",
+    "usr/share/zoneinfo/right/Europe/Paris": "",
     "etc/localtime": "->/usr/share/zoneinfo/Etc/UTC",
     "etc/timezone": "UTC\n",
 }
@@ -69,7 +71,7 @@ ZONES = {
 
 def test_time_zones_are_kept_whole_or_not_at_all(tmp_path: Path) -> None:
     plant(tmp_path, {**ZONES, "program": ""})
-    whole = {f"/{path}" for path in ZONES} - {"/usr/share/zoneinfo-icu"}
+    whole = {f"/{path}" for path in ZONES} - {"/usr/share/zoneinfo-icu", "/usr/share/zoneinfo/right/Europe/Paris"}
     assert set(ask(tmp_path, [Timezones()], ["/program", "/usr/share/zoneinfo-icu"])) == set()
     paris = "/usr/share/zoneinfo/Europe/Paris"
     assert set(ask(tmp_path, [Timezones()], [paris])) | {paris} == whole
@@ -296,37 +298,53 @@ def test_links_to_kept_programs_cost_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "utilities"),
+    ("commands", "people"),
     [
         (["bash"], True),
-        (["/entry.sh", "/bin/sh", ""], True),
-        (["sh", "-c", "tac"], False),
-        (["/bin/sh", "/entry.sh"], False),
+        (["/entry.sh /bin/sh -l"], True),
+        (["bash", "sleep infinity"], True),
+        (["sleep infinity"], False),
+        (["sh -c tac"], False),
+        (["/bin/sh /entry.sh", ""], False),
         ([], False),
     ],
 )
-def test_users_of_a_shell_run_small_programs(tmp_path: Path, words: list[str], utilities: bool) -> None:
+def test_users_of_a_shell_run_small_programs(tmp_path: Path, commands: list[str], people: bool) -> None:
     plant(
         tmp_path,
         dict.fromkeys(("bin/sh", "usr/bin/cat", "usr/bin/tac", "usr/bin/curl"), "#!")
-        | {"usr/bin/rm": "", "usr/bin/wc": "#!"},
+        | {"usr/bin/rm": "", "usr/bin/wc": "#!", "usr/bin/su": "#!", "usr/lib/locale/de_DE/x": ""}
+        | dict.fromkeys(OF_SHELLS, ""),
     )
-    (tmp_path / "usr/bin/wc").chmod(0o4755)
-    arguments = tuple(map(os.fsencode, words))
-    kept = set(ask(tmp_path, [ShellTools()], ["/bin/sh"], arguments=arguments))
-    assert kept == {"/usr/bin/cat", "/usr/bin/tac"} if utilities else {"/usr/bin/cat"}
-    assert ask(tmp_path, [ShellTools()], {"/bin/sh": ["lookup"]}, arguments=arguments) == {}
+    for program in ("wc", "su"):
+        (tmp_path / "usr/bin" / program).chmod(0o4755)
+    words = tuple(tuple(map(os.fsencode, command.split())) for command in commands)
+    kept = set(ask(tmp_path, [ShellTools()], ["/bin/sh"], commands=words))
+    of_people = {"/usr/bin/tac", "/usr/bin/su", *(f"/{path}" for path in OF_SHELLS)}
+    assert kept == {"/usr/bin/cat", *(of_people if people else ())}
+    assert ask(tmp_path, [ShellTools()], {"/bin/sh": ["lookup"]}, commands=words) == {}
+
+
+OF_SHELLS = (
+    "etc/profile",
+    "etc/profile.d/a.sh",
+    "root/.bashrc",
+    "lib/terminfo/v/vt100",
+    "usr/share/terminfo/x/xterm-256color",
+    "usr/lib/locale/C.utf8/LC_CTYPE",
+)
 
 
 def test_the_command_s_package_has_programs_to_control_it(tmp_path: Path) -> None:
     files = ["usr/sbin/serverd", "usr/sbin/serverctl", "usr/bin/pyctl", "usr/bin/large", "usr/share/server/x"]
-    status = (
-        "Package: server\nStatus: install ok installed\nVersion: 1\n\nPackage: other\nStatus: install ok installed\n"
+    status = "".join(
+        f"Package: {name}\nStatus: install ok installed\nVersion: 1\n{source}\n"
+        for name, source in (("server", ""), ("client", "Source: server (1)\n"), ("other", ""))
     )
     plant(
         tmp_path,
         {
-            **dict.fromkeys((*files, "usr/bin/other"), "#!/bin/sh"),
+            **dict.fromkeys((*files, "usr/bin/other", "usr/bin/client"), "#!/bin/sh"),
             "usr/bin/pyctl": "#!/usr/bin/env python3\n",
             "usr/bin/large": "#!/bin/sh" + " " * (9 << 20),
             "usr/sbin/daemon": "->serverd",
@@ -334,11 +352,13 @@ def test_the_command_s_package_has_programs_to_control_it(tmp_path: Path) -> Non
             "var/lib/dpkg/status": status,
             "var/lib/dpkg/info/server.list": "\n".join(f"/{file}" for file in files),
             "var/lib/dpkg/info/other.list": "/usr/bin/other\n",
+            "var/lib/dpkg/info/client.list": "/usr/bin/client\n",
         },
     )
-    kept = ask(tmp_path, [PackagePrograms()], ["/usr/sbin/serverd", "/bin/sh"], arguments=(b"sh", b"daemon", b"-x"))
-    assert set(kept) == {"/usr/sbin/serverctl"}
-    assert kept["/usr/sbin/serverctl"].because == "a program of the package server, which has the image's command"
+    kept = ask(tmp_path, [PackagePrograms()], ["/usr/sbin/serverd", "/bin/sh"], commands=((b"sh", b"daemon", b"-x"),))
+    assert set(kept) == {"/usr/sbin/serverctl", "/usr/bin/client"}
+    because = "a program of the package client, which has the image's command, or is made with it"
+    assert kept["/usr/bin/client"].because == because
 
 
 def test_settings_name_modules(tmp_path: Path) -> None:
