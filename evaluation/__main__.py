@@ -17,6 +17,7 @@ import msgspec
 import typer
 
 from .cache import QUIETLY, Cache
+from .first_answer.command import first_answer, first_answer_of
 from .groups import Group
 from .manifest import Entry, entries
 from .report.command import BOUNDS, report
@@ -29,6 +30,8 @@ app = typer.Typer(help="Reproduce the evaluation.", no_args_is_help=True)
 corpus = typer.Typer(help="List, build and try the images of the evaluation.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
 app.command("top50")(top50)
+app.command("first-answer")(first_answer)
+app.command("first-answer-of", hidden=True)(first_answer_of)
 app.command("report")(report)
 app.command("reproduce")(reproduce)
 app.command("rules")(rules)

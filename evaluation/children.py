@@ -60,3 +60,10 @@ class Children:
             for child in self._running:
                 with suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGINT)
+
+
+def last_words(log: str) -> str:
+    """The end of what a program said, in a line."""
+    with open(log, encoding="utf-8", errors="replace") as file:
+        lines = [line.strip() for line in file if line.strip()]
+    return " / ".join(lines[-3:])

@@ -12,6 +12,7 @@ PROVENANCE = {
     "abstract": "in its abstract",
     "source": "in the original's source",
     "memory": "remembered, not checked against the text",
+    "peer": "what a newer peer says of itself",
 }
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import enum
 import json
 import os
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
 
+from .first_answer.results import RESULTS as ANSWERS
+from .first_answer.results import read_answers
 from .machine import ROOT
 from .paper import PROVENANCE, PaperClaim, claims
 from .report.command import committed, read_runs
@@ -112,6 +115,16 @@ def _split(_claim: PaperClaim, results: Any) -> Verdict:
     return Verdict(Outcome.REPRODUCED, words)
 
 
+def _first_answer(claim: PaperClaim, _results: Any) -> Verdict:
+    ratios = [one.ratio for one in read_answers(ANSWERS) if one.ratio is not None]
+    if not ratios:
+        return Verdict(Outcome.NOT_RUN, "no image was measured")
+    shorter = 100 * (1 - min(ratios))
+    mean = f"{100 * (1 - statistics.mean(ratios)):.1f} % in the mean of {len(ratios)}"
+    words = f"from the pull to the first answer up to {shorter:.1f} % shorter, {mean}"
+    return _compared(shorter, claim.value or 0.0, words)
+
+
 def _unjudged(_claim: PaperClaim, _results: Any) -> Verdict:
     return Verdict(Outcome.NOT_RUN, "there are results, and nobody has said how to judge them")
 
@@ -124,6 +137,7 @@ REGISTRY = (
     Experiment("split", _SESSIONS, "engines.json", _split),
     Experiment("engines", _SESSIONS, "engines.json", _engines),
     Experiment("filesystem-api", "python evaluation/conformance/run.py", "pjdfstest.json", _filesystem),
+    Experiment("cold-start", "python -m evaluation first-answer", "first_answer.jsonl", _first_answer),
     Experiment("xfstests", "", "xfstests.json", _unjudged),
     Experiment("overhead", "", "disk_workloads.json", _unjudged),
     Experiment("compilebench-read", "", "disk_workloads.json", _unjudged),
@@ -149,6 +163,8 @@ def _verdict(claim: PaperClaim, experiment: Experiment) -> Verdict:
         return Verdict(Outcome.NOT_RUN, reason)
     if os.path.isdir(path):
         return experiment.judge(claim, None) if os.listdir(path) else Verdict(Outcome.NOT_RUN, "no results")
+    if path.endswith(".jsonl"):
+        return experiment.judge(claim, None)
     with open(path, encoding="utf-8") as file:
         return experiment.judge(claim, json.load(file))
 

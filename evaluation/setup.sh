@@ -51,6 +51,7 @@ setpriv                             util-linux
 stress-ng                           stress-ng
 systemd-nspawn                      systemd-container
 tar                                 tar
+tc                                  iproute2
 umoci                               umoci
 zsh                                 zsh
 xz                                  xz-utils
@@ -59,6 +60,9 @@ xz                                  xz-utils
 PACKAGES_CORPUS="
 /usr/include/fuse3/fuse.h           libfuse3-dev
 ab                                  apache2-utils
+docker                              docker.io
+docker-registry                     docker-registry
+dockerd                             docker.io
 etcdctl                             etcd-client
 gcc                                 gcc
 ldd                                 libc-bin
@@ -72,6 +76,7 @@ pgbench                             postgresql
 pkg-config                          pkg-config
 psql                                postgresql-client
 redis-cli                           redis-tools
+tc                                  iproute2
 unzip                               unzip
 "
 

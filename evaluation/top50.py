@@ -18,14 +18,15 @@ from cntr_slimmer.report.schema import File, Finding, Report
 from cntr_core.errors import CntrError
 
 from .cache import Cache
-from .children import Children
+from .children import Children, last_words
 from .machine import machine
 from .manifest import Entry, probes
 from .results import Kept, Pieces, Result, Rule, Step
 from .sources import Failed, Source
 
 _CNTR = os.path.join(os.path.dirname(sys.executable), "cntr")
-_SLIM, _FAT = "slim:latest", "fat:latest"
+SLIM, FAT = "slim:latest", "fat:latest"
+"""The names of the two images of a pair."""
 _LARGEST = 25
 
 
@@ -114,21 +115,21 @@ class Evaluation:
             with open(os.path.join(place, "report/report.json"), "rb") as file:
                 return Report.from_json(json.load(file))
         except (OSError, ValueError, CntrError):
-            raise Failed(f"cntr slim ended with code {code}: {_last_words(log)}") from None
+            raise Failed(f"cntr slim ended with code {code}: {last_words(log)}") from None
 
     def _judged(self, entry: Entry, place: str, result: Result) -> Result:
         """:raises Failed: it could not be judged to the end."""
         output, log = os.path.join(place, "judged"), self._cache.log(entry, "judge")
         pair = os.path.join(place, "pair")
         line = [sys.executable, "-m", "evaluation", "judge", entry.name, self._source.reference(entry)]
-        line += [f"{pair}:{_SLIM}", f"{pair}:{_FAT}", self._cache.scripts]
+        line += [f"{pair}:{SLIM}", f"{pair}:{FAT}", self._cache.scripts]
         code = self._children.run(line, log, output)
         with open(output, encoding="utf-8") as file:
             lines = [json.loads(line) for line in file]
         steps = tuple(msgspec.convert(line["step"], Step) for line in lines if "step" in line)
         result = replace(result, steps=steps)
         if code or not lines or "joined" not in lines[-1]:
-            return replace(result, error=f"the judge ended with code {code}: {_last_words(log)}")
+            return replace(result, error=f"the judge ended with code {code}: {last_words(log)}")
         told = lines[-1]
         seconds = {**result.seconds, **told["seconds"]}
         return replace(result, joined=told["joined"], differences=tuple(told["differences"]), seconds=seconds)
@@ -151,7 +152,7 @@ def slim_line(entry: Entry, image: str, place: str, way: Way, scripts: str, trac
     """The words of ``cntr slim``, which adds `traces`."""
     steps = entry.minimal if way.probe == "minimal" else (*entry.minimal, *entry.broad)
     line = ["slim", image, "--output", f"{place}/pair/", "--report", f"{place}/report", "--compression", "none"]
-    line += ["--slim-name", _SLIM, "--fat-name", _FAT, *(f"--trace={trace}" for trace in traces)]
+    line += ["--slim-name", SLIM, "--fat-name", FAT, *(f"--trace={trace}" for trace in traces)]
     line += [f"--keep={way.keep}"] if way.keep else []
     return [*line, *_run_words(entry, steps, way, scripts)]
 
@@ -207,9 +208,3 @@ def _largest(files: Sequence[File]) -> Iterator[Kept]:
 
 def _since(start: float) -> float:
     return round(time.monotonic() - start, 1)
-
-
-def _last_words(log: str) -> str:
-    with open(log, encoding="utf-8", errors="replace") as file:
-        lines = [line.strip() for line in file if line.strip()]
-    return " / ".join(lines[-3:])

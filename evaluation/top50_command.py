@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import enum
 import os
-import signal
 import statistics
-import sys
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -22,10 +18,11 @@ from .cache import Cache
 from .children import Children
 from .groups import Group
 from .machine import ROOT
-from .manifest import Entry, entries
+from .manifest import Entry
 from .results import Result, read_results, with_result, write_results
 from .sources import Local, Registry
 from .top50 import Evaluation, Way
+from .work import Progress, chosen, interrupts, worked
 
 
 class Probe(enum.StrEnum):
@@ -94,26 +91,24 @@ def top50(
 
     Exit code: 0 where each image was slimmed, passed all steps, and joined; 1 otherwise.
     """
-    wanted = _chosen(only, group)
+    wanted = chosen(only, group)
     kept, children = Cache(cache), Children()
     origin = Registry(registry) if source is From.REGISTRY else Local(kept, children.run)
     way = Way(probe, keep or "", engine)
     file = results or os.path.join(ROOT, f"evaluation/results/top50/{keep or Keep.BALANCED}-{probe}.jsonl")
-    with _interrupts(), _directory(keep_pairs) as directory:
+    with interrupts(), _directory(keep_pairs) as directory:
         evaluation = Evaluation(kept, origin, way, children, directory, keep_pairs is not None)
         if resume:
             wanted = _left(wanted, evaluation, read_results(file))
-        found = _worked(wanted, evaluation, children, jobs, _Log(file, len(wanted)))
+        progress = Progress(len(wanted))
+
+        def add(result: Result) -> None:
+            write_results(file, with_result(read_results(file), result))
+            progress.tell(told(result))
+
+        found = worked(wanted, evaluation.evaluate, children, jobs, add)
     typer.echo(_summary(found))
     raise typer.Exit(int(not all(result.ok for result in found)))
-
-
-def _chosen(only: Sequence[str] | None, group: Group) -> list[Entry]:
-    names = [name for words in only or () for name in words.split(",")]
-    try:
-        return entries(names, group)
-    except LookupError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager
@@ -127,24 +122,6 @@ def _directory(keep_pairs: str | None) -> Iterator[str]:
         yield directory
 
 
-@contextmanager
-def _interrupts() -> Iterator[None]:
-    """SIGTERM interrupts as Ctrl-C does, with exit code 130. A shell's background job ignores SIGINT, and so would all
-    that it starts: what has a handler here has none in a child (execve(2))."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _left(wanted: Sequence[Entry], evaluation: Evaluation, known: Sequence[Result]) -> list[Entry]:
     """What is still to be done: all that was not done in the same way, with the same image, steps and code."""
     done = {_same(result) for result in known if not result.error}
@@ -153,43 +130,6 @@ def _left(wanted: Sequence[Entry], evaluation: Evaluation, known: Sequence[Resul
 
 def _same(result: Result) -> tuple[object, ...]:
     return (*result.key, result.digest, result.workload, result.machine.code)
-
-
-class _Log:
-    """Keeps results as they come, and tells how far it is, and how long it will take."""
-
-    def __init__(self, file: str, total: int) -> None:
-        self._file = file
-        self._total = total
-        self._done = 0
-        self._started = time.monotonic()
-
-    def add(self, result: Result) -> None:
-        write_results(self._file, with_result(read_results(self._file), result))
-        self._done += 1
-        gone = time.monotonic() - self._started
-        left = gone / self._done * (self._total - self._done)
-        print(
-            f"{told(result)} [{self._done} of {self._total}, {gone / 60:.1f} min, about {left / 60:.1f} min left]",
-            file=sys.stderr,
-            flush=True,
-        )
-
-
-def _worked(wanted: Sequence[Entry], evaluation: Evaluation, children: Children, jobs: int, log: _Log) -> list[Result]:
-    """The results of all images, whatever becomes of one. On an interrupt the children end before it goes on."""
-    found = []
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(evaluation.evaluate, entry) for entry in wanted]
-        try:
-            for future in as_completed(futures):
-                found.append(future.result())
-                log.add(found[-1])
-        except BaseException:
-            children.end()
-            pool.shutdown(cancel_futures=True)
-            raise
-    return found
 
 
 def told(result: Result) -> str:

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from ..first_answer.results import RESULTS as ANSWERS
+from ..first_answer.results import FirstAnswer, read_answers
 from ..groups import BEYOND, Group
 from ..machine import ROOT
 from ..pages import Bound, read_bounds
@@ -36,7 +38,7 @@ def report(results: Files = None, output: Output = PLACE) -> None:
     files = results or committed()
     runs = read_runs(files)
     os.makedirs(output, exist_ok=True)
-    for name, content in pages(runs, read_bounds(BOUNDS), beyond(files)).items():
+    for name, content in pages(runs, read_bounds(BOUNDS), beyond(files), read_answers(ANSWERS)).items():
         with open(os.path.join(output, name), "w", encoding="utf-8") as file:
             file.write(content)
         typer.echo(os.path.join(output, name))
@@ -64,9 +66,15 @@ def beyond(files: Sequence[str]) -> list[Run]:
     return [runs[0] for group in BEYOND if (runs := read_runs(files, group))]
 
 
-def pages(runs: Sequence[Run], bounds: Mapping[str, Bound], beyond: Sequence[Run] = ()) -> Mapping[str, str]:
+def pages(
+    runs: Sequence[Run],
+    bounds: Mapping[str, Bound],
+    beyond: Sequence[Run] = (),
+    answers: Sequence[FirstAnswer] = (),
+) -> Mapping[str, str]:
     """The files of the page by their names."""
-    made = document(runs, bounds, beyond) if runs else Document("Fifty images, slimmed and judged", _NOT_RUN, [])
+    no_page = Document("Fifty images, slimmed and judged", _NOT_RUN, [])
+    made = document(runs, bounds, beyond, answers) if runs else no_page
     pictures = {figure.file: figure.svg for figure in made.figures()}
     return {"top50.md": made.markdown(), "top50.html": made.html(), **pictures}
 

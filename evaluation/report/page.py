@@ -6,8 +6,10 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ..first_answer.results import FirstAnswer
 from ..pages import Bound
 from ..paper import PROVENANCE, claims
+from . import first_answer
 from .beyond import beyond_the_fifty
 from .document import Document, Figure, Section, Table
 from .numbers import HIGH, LOW, Run, failed, numbers, reduction
@@ -20,9 +22,15 @@ _LARGEST = 4
 _KINDS = ("build", "pull", "run", "split", "verify", "check", "join")
 
 
-def document(runs: Sequence[Run], bounds: Mapping[str, Bound], beyond: Sequence[Run] = ()) -> Document:
+def document(
+    runs: Sequence[Run],
+    bounds: Mapping[str, Bound],
+    beyond: Sequence[Run] = (),
+    answers: Sequence[FirstAnswer] = (),
+) -> Document:
     """The page of `runs`, of which the first is the one that counts, and the others are compared with it; `bounds` are
-    what was read of images, by their names; `beyond` has a run of each group that is not the paper's."""
+    what was read of images, by their names; `beyond` has a run of each group that is not the paper's; `answers` is how
+    long the first answer takes."""
     main = runs[0]
     sections = [
         Section("The paper, and this run", [_sentence(main), _beside_the_paper(runs), *_figures(main)]),
@@ -33,6 +41,7 @@ def document(runs: Sequence[Run], bounds: Mapping[str, Bound], beyond: Sequence[
         Section("What no slim image can go below", list(_bounds(main, bounds))),
         Section("What each rule costs, and each profile gains", [_RULES, _rules(main), _profiles(runs)]),
         Section("What a scanner and an intruder still find", [_attack_surface(main)]),
+        Section("The first answer, from an empty store", list(first_answer.parts(answers))),
         Section("Time", [_time(main)]),
     ]
     return Document("Fifty images, slimmed and judged", _note(main), sections)

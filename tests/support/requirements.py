@@ -167,6 +167,8 @@ REQUIREMENTS: dict[str, Probe] = {
     "strace": _program("strace"),
     "stress-ng": _program("stress-ng"),
     "tar": _program("tar"),
+    "tc": _program("tc", "iproute2"),
+    "tun": _file("/dev/net/tun", "a kernel with TUN devices"),
     "umoci": _program("umoci"),
     "unshare": _program("unshare", "util-linux"),
 }

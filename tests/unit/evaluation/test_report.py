@@ -6,15 +6,19 @@ import html.parser
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from evaluation.first_answer.results import RESULTS as ANSWERS
+from evaluation.first_answer.results import FirstAnswer, Taken, read_answers, write_answers
 from evaluation.machine import ROOT
 from evaluation.pages import Bound, Touched, read_bounds
 from evaluation.paper import PROVENANCE, claims
 from evaluation.report.command import BOUNDS as COMMITTED_BOUNDS
 from evaluation.report.command import PLACE, beyond, committed, pages, read_runs, readme_with, sentence
+from evaluation.report.first_answer import NOT_MEASURED
 from evaluation.report.numbers import numbers
 from evaluation.report.page import document
 from evaluation.reproduce import PAGE, REGISTRY, Outcome, verdicts
@@ -179,7 +183,8 @@ def test_groups_beyond_the_fifty_have_a_section_and_change_no_other_figure(tmp_p
 
 def test_what_is_committed_is_made_of_the_committed_results() -> None:
     runs = read_runs(committed())
-    for name, content in pages(runs, read_bounds(COMMITTED_BOUNDS), beyond(committed())).items():
+    answers = read_answers(ANSWERS)
+    for name, content in pages(runs, read_bounds(COMMITTED_BOUNDS), beyond(committed()), answers).items():
         with open(os.path.join(PLACE, name), encoding="utf-8") as file:
             assert file.read() == content, "python -m evaluation report"
     with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
@@ -213,3 +218,47 @@ def test_a_verdict_follows_from_the_results(
     assert verdicts()["mean-reduction"].outcome == expected
     write_results(f"{place}/balanced-broad.jsonl", [_result("one", 0.9)])
     assert verdicts()["mean-reduction"].outcome == Outcome.NOT_RUN
+
+
+def _answer(name: str, original: float, slim: float | None) -> FirstAnswer:
+    """The original answers after `original` seconds, the slim image after `slim`, or never."""
+    return FirstAnswer(
+        name=name,
+        kind="srv",
+        origin="same",
+        step="http:80/",
+        mbit=100,
+        milliseconds=20,
+        machine=MACHINE,
+        started="2026-11-26T04:00:00",
+        engine="Docker 20",
+        original=Taken(50_000_000, original - 2, 1.5, 0.5),
+        slim=None if slim is None else Taken(5_000_000, slim - 2, 1.5, 0.5),
+        error="" if slim is not None else "no answer to http:80/",
+    )
+
+
+ANSWERED = [_answer("one", 10.0, 4.0), _answer("two", 20.0, 4.0), _answer("three", 10.0, None)]
+
+
+def test_the_first_answers_stand_in_the_page_the_shortest_first() -> None:
+    text = pages([RUN], BOUNDS, answers=ANSWERED)["top50.md"]
+    assert "take 30.0% of the original's time in the mean of 2" in text
+    rows = [line for line in text.splitlines() if "http:80/" in line]
+    assert [row.split()[1] for row in rows] == ["two", "one", "three"]
+    assert "| 20.0 s | 4.0 s | 20% | 18.0 + 1.5 + 0.5 | 2.0 + 1.5 + 0.5 |" in rows[0]
+    assert "failed" in rows[2] and "no answer" in rows[2]
+    assert NOT_MEASURED in pages([RUN], BOUNDS)["top50.md"]
+
+
+@pytest.mark.parametrize(
+    ("slim", "expected"), [(2.5, Outcome.BEATEN), (3.2, Outcome.REPRODUCED), (5.0, "not reproduced")]
+)
+def test_a_shorter_start_than_the_peers_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slim: float, expected: str
+) -> None:
+    file = tmp_path / "first_answer.jsonl"
+    write_answers(str(file), [_answer("one", 10.0, slim), *ANSWERED[2:]])
+    monkeypatch.setattr("evaluation.reproduce.ANSWERS", str(file))
+    monkeypatch.setattr("evaluation.reproduce.RESULTS", str(tmp_path))
+    assert verdicts()["cold-start"].outcome == expected

@@ -1,0 +1,1 @@
+"""``python -m evaluation first-answer``: how long a pull from a registry and a start take, until somebody answers."""
