@@ -20,6 +20,7 @@ from .php_pages import PhpPages
 from .presets import CarefulPresets, Presets
 from .programs import PackagePrograms, ProgramLinks
 from .python import Python, PythonPackages
+from .python_data import PythonData
 from .python_imports import PythonImports
 from .script_commands import ScriptCommands, ScriptInterpreters
 from .script_requires import ScriptRequires
@@ -48,6 +49,7 @@ RULES: Sequence[Rule] = (
     Python(),
     PythonPackages(),
     PythonImports(),
+    PythonData(),
     NodeRequires(),
     ScriptRequires(),
     PackageMetadata(),
