@@ -6,6 +6,7 @@ as ``"locale-data"``, a file such as ``"cacert.pem"``. Which file of a directory
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import stat
@@ -13,7 +14,8 @@ from collections.abc import Iterable, Iterator
 
 from cntr_core.rules import Found, ImageView, Keep, LeftOut, Rule, RuleContext
 
-from .python_path import SITES
+from .python_path import SITES, ModulePath
+from .python_source import Imported, imported
 from .reading import regular, shown, was_read
 
 LIMIT = 32 << 20
@@ -23,7 +25,7 @@ LARGEST = 1 << 22
 """Bytes of a source that is read."""
 
 _CONVENTIONS = frozenset((b"templates", b"locale", b"translations"))
-"""Directories of a package that frameworks look into by themselves: Django's, Flask's, gettext's."""
+"""Directories of a package that was used and that frameworks look into by themselves: Django's, Flask's, gettext's."""
 
 _LITERAL = re.compile(rb"""["']([\w./ -]{1,200})["']""")
 _SEPARATOR = re.compile(rb"[./]")
@@ -41,11 +43,11 @@ class PythonData(Rule):
     )
 
     def keep(self, context: RuleContext) -> Iterable[Keep | LeftOut]:
-        packages = _Packages(context.image)
+        packages, wanted = _Packages(context.image), _wanted(context)
         for path in sorted(context.fresh):
-            if package := _package(path):
+            if (package := _package(path)) in wanted:
                 if path.endswith(b".py"):
-                    yield from packages.named_by(path, package)
+                    yield from packages.of(path, package, _CONVENTIONS if path in context.used else frozenset())
                 elif is_data(path) and was_read(context.used.get(path, ())):
                     yield from packages.beside(path)
 
@@ -54,6 +56,22 @@ def is_data(path: bytes) -> bool:
     """Whether it is no code, by its name."""
     name = posixpath.basename(path)
     return name not in _NO_DATA and not _CODE.fullmatch(name)
+
+
+def _wanted(context: RuleContext) -> frozenset[bytes]:
+    """The directories of packages that were used, or that the application imports. What other programs of the image
+    would read is further away."""
+    modules = ModulePath(context)
+    own = [path for path in context.kept if path.endswith(b".py") and not modules.is_installed(path)]
+    names = {os.fsencode(one.module.partition(".")[0]) for path in own for one in _imports(context.image, path)}
+    used = {package for path in context.used if (package := _package(path))}
+    needed = {package for path in context.kept if posixpath.basename(package := _package(path)) in names}
+    return frozenset(used | needed)
+
+
+def _imports(image: ImageView, source: bytes) -> Iterable[Imported]:
+    text = image.read(source, LARGEST) if regular(image, source) else b""
+    return (one for one in imported(text, late=True) if not one.level)
 
 
 def _package(path: bytes) -> bytes:
@@ -73,14 +91,14 @@ class _Packages:
         self._names: dict[bytes, frozenset[bytes]] = {}
         self._told: set[bytes] = set()
 
-    def named_by(self, source: bytes, package: bytes) -> Iterator[Keep | LeftOut]:
-        """What the source names in its directory, and in those above as far as its package goes."""
+    def of(self, source: bytes, package: bytes, more: frozenset[bytes]) -> Iterator[Keep | LeftOut]:
+        """What the source names, and `more`, in its directory and in those above as far as its package goes."""
         words: frozenset[bytes] | None = None
         directory = posixpath.dirname(source)
         while directory == package or directory.startswith(package + b"/"):
             if names := self._data(directory):
                 words = _words(self._image, source) if words is None else words
-                for name in sorted(names & (words | _CONVENTIONS)):
+                for name in sorted(names & (words | more)):
                     yield from self._told_of(posixpath.join(directory, name), f"{shown(source)} may read it")
             directory = posixpath.dirname(directory)
 

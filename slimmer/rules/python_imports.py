@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from cntr_core.rules import Keep, Rule, RuleContext
 
 from .python_path import ModulePath
-from .python_source import imported
+from .python_source import Imported, attributes, imported, listed, named
 from .reading import only_seen, regular, shown
 
 LARGEST = 1 << 22
@@ -24,7 +24,9 @@ _FIRST_LINE = 128
 
 class PythonImports(Rule):
     name = "python-imports"
-    description = "The modules that kept Python sources import, in functions too; of what no run used, as it is loaded."
+    description = (
+        "The modules that kept Python sources import, in functions too, or name; of what no run used, as it is loaded."
+    )
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         sources = [path for path in sorted(context.fresh) if _is_source(context, path)]
@@ -40,6 +42,17 @@ def _needed(context: RuleContext, sources: Iterable[bytes]) -> Iterator[Keep]:
         for wanted in imported(text, late=late)[:MOST_IMPORTS]:
             for file in modules.find(wanted, source):
                 yield Keep(file, f"{shown(source)} imports it")
+        for wanted in _later(text, modules, source)[:MOST_IMPORTS] if late else ():
+            for file in modules.find(wanted, source):
+                yield Keep(file, f"{shown(source)} names it, and may import it later")
+
+
+def _later(text: bytes, modules: ModulePath, source: bytes) -> Sequence[Imported]:
+    """What is imported without a statement; the standard library has tables of names that nobody imports."""
+    if modules.is_standard(source):
+        return attributes(text)
+    package = posixpath.basename(source) == b"__init__.py"
+    return [*attributes(text), *named(text), *([listed(text)] if package else ())]
 
 
 def _is_source(context: RuleContext, path: bytes) -> bool:

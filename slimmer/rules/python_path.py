@@ -33,13 +33,18 @@ class ModulePath:
         sites = sorted(path for path in context.kept if posixpath.basename(path) in SITES)
         self._installed = [place for path in library for place in (path, posixpath.join(path, _DYNAMIC))]
         self._installed += [place for site in sites for place in (site, *_named_by(context.image, site))]
-        self._roots = tuple(path + b"/" for path in (*library, *sites))
+        self._sites = tuple(path + b"/" for path in sites)
+        self._library = tuple(path + b"/" for path in library)
         variable = os.fsencode(context.environment.get("PYTHONPATH", ""))
         self._first = [*filter(None, variable.split(b":")), posixpath.join(b"/", context.working_dir)]
 
     def is_installed(self, source: bytes) -> bool:
         """Whether the source is of the standard library, or of a distribution."""
-        return source.startswith(self._roots)
+        return source.startswith((*self._library, *self._sites))
+
+    def is_standard(self, source: bytes) -> bool:
+        """Whether the source is of the standard library."""
+        return source.startswith(self._library) and not source.startswith(self._sites)
 
     def find(self, wanted: Imported, source: bytes) -> Sequence[bytes]:
         """The files that the import in `source` needs, packages first; none where there is no such module."""

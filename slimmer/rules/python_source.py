@@ -1,4 +1,4 @@
-"""What a Python source imports: its import statements, each by its syntax tree. Nothing of it is executed.
+"""What a Python source imports: by statements, each by its syntax tree, or later by a name. Nothing of it is executed.
 
 The source is a stranger's, so statements are cut out before Python's parser sees them: for a whole source of 500 kB
 that is made for it, such as one name of that length, the parser takes minutes and the machine's memory.
@@ -20,6 +20,14 @@ _STATEMENT = rb"""
 """
 _TYPES = rb"if[ \t]+(?:\w+\.)?TYPE_CHECKING\b"
 _CALL = rb"""\b(?:import_module|__import__)\([ \t\n]*["'](?P<literal>[\w.]{1,500})["']"""
+_NAMED = re.compile(rb"""["'](?P<dots>\.{0,3})(?P<name>[A-Za-z_]\w{0,99}(?:\.\w{1,99}){0,9})(?::\w{1,99})?["']""")
+_WORD = re.compile(rb"""["']([A-Za-z_]\w{0,99})["']""")
+_FILE = re.compile(
+    r"\w+\.(?:pyc?|so|json|toml|ya?ml|cfg|ini|txt|html?|xml|css|js|csv|gz|zip|db|log|md|rst|exe|dll|pth)"
+)
+_BOUND = re.compile(rb"^[ \t]*import[ \t]+([\w., \t]{1,500})", re.MULTILINE)
+_MOST_BOUND = 100
+_LARGEST_BOUND = 1 << 18  # bytes: a larger source was generated
 _FLAGS = re.MULTILINE | re.VERBOSE
 _LATE = re.compile(rb"^(?P<skipped>[ \t]*)" + _TYPES + rb"|" + _STATEMENT + rb"|" + _CALL, _FLAGS)
 _EARLY = re.compile(
@@ -39,6 +47,46 @@ def imported(source: bytes, *, late: bool) -> Sequence[Imported]:
     """The imports of a module; with `late` those in functions, too, and by import_module() with a literal. What is for
     type checkers alone is left out. A line of a text that looks like an import counts as one."""
     return list(dict.fromkeys(_found(source, _LATE if late else _EARLY)))
+
+
+def named(source: bytes) -> Sequence[Imported]:
+    """The modules, or names in them, that stand in texts with a dot: ``"package.module"``, ``"package.module:name"``,
+    ``".module"``, as registries of plugins, settings, and packages that load their modules late have them. The name of
+    a file is none."""
+    found = []
+    for match in _NAMED.finditer(source):
+        level, name = len(match["dots"]), os.fsdecode(match["name"])
+        if level or ("." in name and not _FILE.fullmatch(name)):
+            module, _, last = name.rpartition(".")
+            found.append(Imported(level, module, (last,)))
+    return list(dict.fromkeys(found))
+
+
+def listed(source: bytes) -> Imported:
+    """What may be modules beside the source, or in its package, for they stand in texts as one word: plugins in a tuple
+    or in ``__all__``. A package that loads late lists all that it has: there it is `attributes` that tell."""
+    words = () if b"__getattr__" in source else dict.fromkeys(map(os.fsdecode, _WORD.findall(source)))
+    return Imported(1, "", tuple(words))
+
+
+def attributes(source: bytes) -> Sequence[Imported]:
+    """What a source takes of the modules that it imports by ``import module``: a package that loads late has modules as
+    attributes that nobody has imported (PEP 562)."""
+    bound = {}
+    for match in _BOUND.finditer(source) if len(source) <= _LARGEST_BOUND else ():
+        for words in map(bytes.split, match[1].split(b",")):
+            if len(words) in (1, 3):  # "module", "module as name"
+                bound[words[-1]] = words[0]
+    return [
+        Imported(0, os.fsdecode(module), names)
+        for name, module in list(bound.items())[:_MOST_BOUND]
+        if (names := _taken_of(source, name))
+    ]
+
+
+def _taken_of(source: bytes, name: bytes) -> tuple[str, ...]:
+    pattern = re.compile(rb"\b%s\.(\w{1,99}(?:\.\w{1,99}){0,3})" % re.escape(name))
+    return tuple(sorted(map(os.fsdecode, set(pattern.findall(source)))))
 
 
 def _found(source: bytes, pattern: re.Pattern[bytes]) -> Iterator[Imported]:

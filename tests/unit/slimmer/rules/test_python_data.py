@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cntr_slimmer.rules.python_data import PythonData
+from cntr_slimmer.rules.python_imports import PythonImports
 
 from tests.unit.slimmer.rules.trees import ask, plant
 
@@ -79,3 +80,17 @@ def test_the_smallest_files_of_a_directory_first(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("cntr_slimmer.rules.python_data.LIMIT", 3)
     files = {"p/load.py": "'data'", "p/data/large": "123456", "p/data/small": "1", "p/data/next": "12"}
     assert _kept(tmp_path, files, "p/load.py") == {"p/data/small", "p/data/next"}
+
+
+def test_a_package_that_the_application_imports_though_no_run_came_to_it(tmp_path: Path) -> None:
+    """Programs of the image are further away: their packages' data are not what the application reads."""
+    plant(
+        tmp_path,
+        {"srv/app.py": "def page():\n    from babel import dates", "usr/bin/hg": "#!/usr/bin/python3\nimport hg"},
+    )
+    plant(tmp_path, {f"{SITE}/{name}/__init__.py": "'data'" for name in ("babel", "hg")})
+    plant(tmp_path, {f"{SITE}/{name}/data/x": "" for name in ("babel", "hg")})
+    plant(tmp_path, {"usr/lib/python3.11/encodings/__init__.py": ""})
+    used = ["/srv/app.py", "/usr/bin/hg", f"/{SITE}", "/usr/lib/python3.11/encodings"]
+    kept = ask(tmp_path, [PythonImports(), PythonData()], used)
+    assert {path for path in kept if path.endswith("x")} == {f"/{SITE}/babel/data/x"}

@@ -105,3 +105,49 @@ def test_scripts_and_sources_that_are_none(tmp_path: Path) -> None:
     assert _kept(tmp_path, files, used) == {f"{LIB}/a.py"}
     listed = {**dict.fromkeys(USED[:2], ("open",)), "/usr/local/bin/tool": ("lookup",)}
     assert ask(tmp_path, [PythonImports()], listed) == {}
+
+
+def test_plugins_that_a_used_package_lists(tmp_path: Path) -> None:
+    files = {
+        f"{SITE}/pil/__init__.py": '_plugins = ["Webp", "Tiff"]',
+        f"{SITE}/pil/Webp.py": "",
+        f"{SITE}/pil/Tiff.py": "from . import Jpeg",
+        f"{SITE}/pil/Jpeg.py": "",
+        f"{SITE}/pil/Other.py": "",
+    }
+    names = ("Webp", "Tiff", "Jpeg")
+    assert _kept(tmp_path, files, (*USED, f"/{SITE}/pil/__init__.py")) == {f"{SITE}/pil/{name}.py" for name in names}
+
+
+def test_modules_that_a_table_names(tmp_path: Path) -> None:
+    table = '{"svg": "plot.backends.svg", "x": "plot.backends.pdf:Canvas", "lazy": ".late", "o": "p.py"}'
+    files = {
+        f"{SITE}/plot/__init__.py": "",
+        f"{SITE}/plot/tables.py": table,
+        f"{SITE}/plot/backends/__init__.py": "",
+        f"{SITE}/plot/backends/svg.py": "",
+        f"{SITE}/plot/backends/pdf.py": "",
+        f"{SITE}/plot/backends/ps.py": "",
+        f"{SITE}/plot/late.py": "",
+        f"{SITE}/p.py": "",
+        f"{LIB}/names.py": '"far.away"',
+        f"{LIB}/far/away.py": "",
+    }
+    used = (*USED, f"/{SITE}/plot/__init__.py", f"/{SITE}/plot/tables.py", f"/{LIB}/names.py")
+    kept = {f"{SITE}/plot/{name}.py" for name in ("backends/__init__", "backends/svg", "backends/pdf", "late")}
+    assert _kept(tmp_path, files, used) == kept
+
+
+def test_attributes_of_a_package_that_loads_late(tmp_path: Path) -> None:
+    files = {
+        "srv/app.py": "def solve():\n    import sp as s, other\n    return s.optimize.minimize(s.name, other.sub.f)",
+        f"{SITE}/sp/__init__.py": 'names = ["optimize", "stats"]\ndef __getattr__(name): ...',
+        f"{SITE}/sp/optimize/__init__.py": "from ._minimize import minimize",
+        f"{SITE}/sp/optimize/_minimize.py": "",
+        f"{SITE}/sp/stats.py": "",
+        f"{SITE}/other/__init__.py": "",
+        f"{SITE}/other/sub.py": "",
+        f"{SITE}/other/more.py": "",
+    }
+    wanted = ("sp/__init__", "sp/optimize/__init__", "sp/optimize/_minimize", "other/__init__", "other/sub")
+    assert _kept(tmp_path, files, (*USED, f"/{SITE}/sp/__init__.py")) == {f"{SITE}/{name}.py" for name in wanted[1:]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from cntr_slimmer.rules.python_source import Imported, imported
+from cntr_slimmer.rules.python_source import Imported, attributes, imported, listed, named
 
 SOURCE = textwrap.dedent(
     '''
@@ -63,6 +63,27 @@ def test_imports_of_a_module_and_those_in_its_functions() -> None:
     assert set(imported(SOURCE, late=True)) == EARLY | LATE
 
 
+def test_modules_that_texts_name() -> None:
+    source = b"""t = {"a": "b.c.d", 'e': ".f", "g": "..h.i", "j.k:L", "m", "n.py", "o p.q", f"r.s"}"""
+    assert named(source) == [
+        Imported(0, "b.c", ("d",)),
+        Imported(1, "", ("f",)),
+        Imported(2, "h", ("i",)),
+        Imported(0, "j", ("k",)),
+        Imported(0, "r", ("s",)),
+    ]
+
+
+def test_words_of_a_list_but_not_where_a_package_loads_late() -> None:
+    assert listed(b"plugins = ['One', \"two\", 'no.t', 'n o']") == Imported(1, "", ("One", "two"))
+    assert listed(b"names = ['One']\ndef __getattr__(name): ...").names == ()
+
+
+def test_attributes_of_imported_modules() -> None:
+    source = b"import sp as s, os.path\nimport z\ns.optimize.minimize(s.name, pass.s2, os.path.join)"
+    assert attributes(source) == [Imported(0, "sp", ("name", "optimize.minimize")), Imported(0, "os.path", ("join",))]
+
+
 def test_a_text_may_say_from_at_the_beginning_of_a_line() -> None:
     assert imported(b'"""\nfrom here on\nimport-free\nfrom x import\n"""\nimport a', late=True) == [Imported(0, "a")]
 
@@ -90,3 +111,4 @@ def test_a_hostile_source_is_cheap(source: bytes) -> None:
     """Python's own parser takes minutes for the first of them, and many gigabytes."""
     for late in (False, True):
         assert len(imported(source, late=late)) <= 1000
+    assert len(named(source)) + len(attributes(source)) + len(listed(source).names) <= 1000
