@@ -40,7 +40,9 @@ _ROOT = re.compile(
 )
 _COMMENT = re.compile(rb"^[ \t]*#.*$", re.MULTILINE)
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
-_WEB_INF = b"/WEB-INF/"  # of every Java web application (Jakarta Servlet 6.0, 10.5)
+# Java's. WEB-INF is optional (Jakarta Servlet 6.0, 10.5); Tomcat and Jetty deploy what lies in
+# webapps, others what is called as an archive.
+_WEB_APPLICATION = re.compile(rb"(.+?)/WEB-INF/.*|(.+?/webapps/[^/]+)/.*|(.+?\.[ew]ar)/.*|(.+)/[^/]+\.jspx?", re.DOTALL)
 
 
 def directories(context: RuleContext) -> Mapping[bytes, str]:
@@ -102,8 +104,8 @@ def _served(context: RuleContext) -> Iterator[tuple[bytes, str]]:
     """The roots in the settings of web servers, with the directory around one that has the public part only; and the
     exploded applications of Java."""
     for path in context.used:
-        if _WEB_INF in path:
-            root = path.partition(_WEB_INF)[0]
+        if match := _WEB_APPLICATION.fullmatch(path):
+            root = next(filter(None, match.groups()))
             yield root, f"below {shown(root)}, a web application"
     for setting in _settings(context):
         for match in _ROOT.finditer(_COMMENT.sub(b"", content(context.image, setting))):

@@ -13,6 +13,7 @@ from .directories import SmallDirectories
 from .elf import Elf
 from .libc import Libc
 from .libraries import LanguageLibrary, PerlLibrary, PhpLibrary, PythonLibrary, RubyLibrary, RubyTools
+from .maven_repository import MavenRepository
 from .named_modules import NamedModules
 from .node_requires import NodeRequires
 from .package_metadata import PackageMetadata
@@ -53,6 +54,7 @@ RULES: Sequence[Rule] = (
     NodeRequires(),
     ScriptRequires(),
     PackageMetadata(),
+    MavenRepository(),
     Presets(),
     CarefulPresets(),
     LanguageLibrary(),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator
 
 from cntr_core.rules import Found, Keep, LeftOut, Rule, RuleContext
 
-from .package import read_packages
+from .package import Package, read_packages
 from .reading import gives_rights, path_directories, regular, shown
 from .shell_tools import COMMON, SHELL
 
@@ -47,33 +46,33 @@ class PackagePrograms(Rule):
     def keep(self, context: RuleContext) -> Iterable[Keep | LeftOut]:
         if not context.first:
             return
-        left = LIMIT
-        for found, package in sorted(_companions(context), key=lambda each: (each[0].size, each[0].path)):
+        left, counted = LIMIT, set[bytes]()
+        for path, found, package in sorted(_companions(context), key=lambda each: (each[1].size, each[0])):
             because = f"a program of the package {package}, which has the image's command, or is made with it"
-            left -= found.size
-            yield Keep(found.path, because) if left >= 0 else LeftOut(found.path, f"{because}, but it is large")
+            left -= 0 if found.path in counted else found.size
+            counted.add(found.path)
+            yield Keep(path, because) if left >= 0 else LeftOut(path, f"{because}, but it is large")
 
 
-def _companions(context: RuleContext) -> Iterator[tuple[Found, str]]:
-    """The programs beside those of the commands, where what runs them is kept."""
+def _companions(context: RuleContext) -> Iterator[tuple[bytes, Found, str]]:
+    """The programs beside those of the commands, where what runs them is kept, and the package of each."""
     database = read_packages(context.image)
     owners = [package for path in _commands(context) if (package := database.owner_of(path))]
+    used = {database.owner_of(path) for path in context.used} - {None}
     sources = {package.source for package in owners}
     for package in sorted(
         filter(lambda package: package.source in sources, database), key=lambda package: package.name
     ):
         for path in database.files_of(package):
             found = context.image.lookup(path)
-            if found and path not in context.kept and _is_program(context, path, found):
-                yield replace(found, path=path), package.name
+            if found and path not in context.kept and _is_program(path, found) and _can_run(context, found.path, used):
+                yield path, found, package.name
 
 
-def _is_program(context: RuleContext, path: bytes, found: Found) -> bool:
-    """Whether it lies where programs do, and can run."""
-    if posixpath.basename(posixpath.dirname(path)) not in _PLACES:
-        return False
-    ordinary = stat.S_ISREG(found.kind) and found.mode & 0o111 and not gives_rights(found)
-    return bool(ordinary) and _can_run(context, found.path)
+def _is_program(path: bytes, found: Found) -> bool:
+    """Whether it lies where programs do, and can be executed."""
+    in_place = posixpath.basename(posixpath.dirname(path)) in _PLACES
+    return in_place and stat.S_ISREG(found.kind) and bool(found.mode & 0o111) and not gives_rights(found)
 
 
 def _commands(context: RuleContext) -> Iterator[bytes]:
@@ -87,10 +86,14 @@ def _commands(context: RuleContext) -> Iterator[bytes]:
                 break
 
 
-def _can_run(context: RuleContext, path: bytes) -> bool:
-    """Whether it is no script, or one for an interpreter that is kept."""
+def _can_run(context: RuleContext, path: bytes, used: Collection[Package | None]) -> bool:
+    """Whether it is no script, or one for an interpreter that is kept, or of a package that was used: Erlang's escript
+    comes with the machine itself."""
     line = context.image.read_at(path, 0, _FIRST_LINE).partition(b"\n")[0]
     if not line.startswith(b"#!"):
         return True
     program = posixpath.basename((line[2:].split() or [b""])[-1])
-    return any(posixpath.basename(kept) == program for kept in context.kept)
+    if any(posixpath.basename(kept) == program for kept in context.kept):
+        return True
+    places = (context.image.lookup(posixpath.join(directory, program)) for directory in path_directories(context))
+    return any(found and read_packages(context.image).owner_of(found.path) in used for found in places)

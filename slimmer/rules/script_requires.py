@@ -108,6 +108,11 @@ class _Ruby(_Language):
         b"/var/lib/gems/*/gems/*/lib",
         b"/usr/local/bundle/gems/*/lib",
         b"/usr/local/bundle/ruby/*/gems/*/lib",
+        # JRuby, alone and inside of an application.
+        b"/usr/share/*/lib/ruby/stdlib",
+        b"/opt/*/lib/ruby/stdlib",
+        b"/usr/share/*/vendor/*/lib/ruby/stdlib",
+        b"/opt/*/vendor/*/lib/ruby/stdlib",
     )
     _statement = re.compile(
         rb"""\b(require_relative|require|load|autoload[ \t(]+:\w{1,100}[ \t]*,)"""

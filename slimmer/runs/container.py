@@ -54,6 +54,7 @@ class OwnContainer:
     _collector: int
     _limits: LimitWatch
     _code: int | None = None
+    _executed: int = 0
 
     def __post_init__(self) -> None:
         self._pidfd = pidfd_open(self.pid)
@@ -82,7 +83,9 @@ class OwnContainer:
         """
         if self.ended() is not None:
             raise SessionError("the container has ended", "look at its log")
-        pid_file = f"{self._log.path}.exec"
+        # Of its own: a runc that was killed may leave a file beside it, on which the next one with that name fails.
+        self._executed += 1
+        pid_file = f"{self._log.path}.exec{self._executed}"
         line = self._runtime.exec_line(command, pid_file)
         process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:

@@ -114,6 +114,19 @@ def test_an_exploded_web_application(tmp_path: Path) -> None:
     assert found == {"/opt/t/webapps/shop/WEB-INF/classes/Late.class", "/opt/t/webapps/shop/late.jsp"}
 
 
+@pytest.mark.parametrize(
+    ("root", "page"),
+    [
+        ("/var/lib/jetty9/webapps/root", "index.html"),
+        ("/opt/wildfly/standalone/deployments/shop.war", "index.html"),
+        ("/srv/pages", "index.jsp"),
+    ],
+)
+def test_a_web_application_without_settings(tmp_path: Path, root: str, page: str) -> None:
+    files = below(root, page, "late.jsp", "in/style.css") | below(f"{root}/../other", "x.jsp")
+    assert kept(tmp_path, files, f"{root}/{page}", working_dir=b"/usr") == {f"{root}/late.jsp", f"{root}/in/style.css"}
+
+
 def test_what_a_package_manager_has_is_no_application(tmp_path: Path) -> None:
     managed = below(
         "/app",

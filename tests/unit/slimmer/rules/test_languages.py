@@ -140,6 +140,27 @@ def test_what_a_page_has_its_readers_load(tmp_path: Path) -> None:
     assert set(ask(tmp_path, [WebAssets()], ["/srv/public"])) == {"/srv/public/logo.svg"}
 
 
+def test_what_sources_and_pages_name_comes_first(tmp_path: Path) -> None:
+    plant(
+        tmp_path,
+        {
+            "srv/app.js": "main = production ? 'red/app.min.js' : `red/app.js`",
+            "srv/views/index.ejs": '<link href="/big.css"><script src=absent.js>',
+            "srv/never.js": "'unread.js'",
+            "srv/public/small.svg": "",
+        },
+    )
+    named = ("red/app.min.js", "big.css")
+    for name in (*named, "other/app.min.js", "unread.js"):
+        large = tmp_path / "srv/public" / name
+        large.parent.mkdir(exist_ok=True)
+        with large.open("wb") as file:
+            file.truncate((WebAssets.limit or 0) * 2 // 5)
+    used = {"/srv/app.js": ["read"], "/srv/views/index.ejs": ["read"], "/srv/never.js": ["lookup"]}
+    kept = ask(tmp_path, [WebAssets()], used)
+    assert set(kept) == {f"/srv/public/{name}" for name in (*named, "small.svg")}
+
+
 @pytest.mark.parametrize(
     ("command", "whole"),
     [

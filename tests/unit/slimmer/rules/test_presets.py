@@ -77,7 +77,14 @@ def test_the_built_in_presets_are_whole() -> None:
 
 
 def test_java_is_found_wherever_it_is(tmp_path: Path) -> None:
-    files = ("conf/security/java.security", "lib/modules", "lib/libawt.so", "lib/security/cacerts", "lib/tzdb.dat")
+    files = (
+        "conf/security/java.security",
+        "lib/modules",
+        "lib/libawt.so",
+        "lib/security/cacerts",
+        "lib/tzdb.dat",
+        "bin/keytool",
+    )
     unused = ("lib/src.zip", "lib/ct.sym", "bin/javac")
     plant(tmp_path, {f"opt/jdk/{name}": "" for name in (*files, *unused, "lib/server/libjvm.so", "lib/libjli.so")})
     kept = set(ask(tmp_path, [Presets()], ["/opt/jdk/lib/server/libjvm.so", "/opt/jdk/lib/libjli.so"]))
@@ -128,6 +135,11 @@ FAMILIES = {
     "rpm": ("/usr/bin/rpm", "/usr/lib/rpm/macros", ""),
     "perl's AutoLoader": ("/usr/share/perl5/auto/A/autosplit.ix", "/usr/share/perl5/auto/A/late.al", ""),
     "mime types": ("/usr/bin/python3.11", "/etc/mime.types", ""),
+    "go": ("/usr/local/go/bin/go", "/usr/local/go/src/net/http/client.go", ""),
+    "go's tools": ("/usr/local/go/bin/go", "/usr/local/go/pkg/tool/linux_amd64/asm", ""),
+    "cgo": ("/usr/local/go/bin/go", "/usr/lib/gcc/x86_64-linux-gnu/12/cc1", ""),
+    "erlang": ("/usr/lib/erlang/erts-13.1.5/bin/beam.smp", "/usr/lib/erlang/bin/start_clean.boot", ""),
+    "java's fonts": ("/opt/jdk/lib/libfontmanager.so", f"{LIB}/libfontconfig.so.1", ""),
     "headers": ("/usr/bin/gcc-12", "/usr/include/math.h", ""),
     "postgres": ("/usr/lib/postgresql/15/bin/postgres", "/usr/lib/postgresql/15/lib/pgcrypto.so", ""),
     "extensions": ("/usr/lib/postgresql/15/bin/postgres", "/usr/share/postgresql/15/extension/pgcrypto--1.3.sql", ""),
@@ -138,7 +150,12 @@ FAMILIES = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families_that_are_opened_by_name(tmp_path: Path, family: str) -> None:
     used, kept, careful = FAMILIES[family]
-    others = (f"{LIB}/other.so", "/usr/lib/postgresql/15/lib/llvmjit.so")
+    others = (
+        "/usr/local/go/src/cmd/go/main.go",
+        "/usr/local/go/pkg/tool/linux_amd64/trace",
+        f"{LIB}/other.so",
+        "/usr/lib/postgresql/15/lib/llvmjit.so",
+    )
     plant(tmp_path, dict.fromkeys([path for path in (used, kept, careful, *others) if path], ""))
     found = {path: reason.rule for path, reason in ask(tmp_path, [Presets(), CarefulPresets()], [used]).items()}
     assert found == {kept: "presets"} | {careful: "careful-presets"} if careful and kept else found
@@ -164,6 +181,15 @@ def test_ruby_may_require_its_library_late(tmp_path: Path, root: str) -> None:
     kept = set(ask(tmp_path, [RubyLibrary()], [f"/{root}/3.1.0/rubygems.rb"]))
     wanted = {f"/{root}/3.1.0/{name}" for name in files[1:4]} | {compiled}
     assert kept == wanted | ({debian} if root == "usr/lib/ruby" else set())
+
+
+def test_jruby_has_its_library_without_a_version(tmp_path: Path) -> None:
+    library = "/opt/jruby/lib/ruby/stdlib"
+    files = ("digest.rb", "digest/sha2.rb", "psych.jar", "jopenssl/load.rb", "bundler/cli.rb", "rdoc/parser.rb")
+    plant(tmp_path, {f"{library}/{name}": "" for name in ("rubygems.rb", *files)})
+    assert set(ask(tmp_path, [RubyLibrary()], [f"{library}/rubygems.rb"])) == {
+        f"{library}/{name}" for name in files[:4]
+    }
 
 
 def test_libraries_are_kept_where_their_interpreter_ran(tmp_path: Path) -> None:

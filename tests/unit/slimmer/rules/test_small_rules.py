@@ -361,6 +361,33 @@ def test_the_command_s_package_has_programs_to_control_it(tmp_path: Path) -> Non
     assert kept["/usr/bin/client"].because == because
 
 
+def test_a_program_that_the_used_machine_runs(tmp_path: Path) -> None:
+    """As rabbitmqctl, large and with three names, which Erlang's escript runs."""
+    status = "".join(f"Package: {name}\nStatus: install ok installed\n\n" for name in ("server", "machine", "other"))
+    own = ("usr/bin/serverd", "usr/lib/server/escript/ctl", "usr/lib/server/bin/a", "usr/lib/server/bin/b", "usr/bin/o")
+    plant(
+        tmp_path,
+        {
+            own[0]: "#!/bin/sh\n",
+            own[1]: "#!/usr/bin/env runs\n" + " " * (1 << 20),
+            own[2]: "->../escript/ctl",
+            own[3]: "->../escript/ctl",
+            own[4]: "#!/usr/bin/other\n",
+            "usr/lib/machine/bin/runs": "#!",
+            "usr/bin/runs": "->../lib/machine/bin/runs",
+            "usr/lib/machine/beam": "",
+            "usr/bin/other": "#!",
+            "bin/sh": "#!",
+            "var/lib/dpkg/status": status,
+            "var/lib/dpkg/info/server.list": "\n".join(f"/{file}" for file in own),
+            "var/lib/dpkg/info/machine.list": "/usr/lib/machine/beam\n/usr/lib/machine/bin/runs\n/usr/bin/runs\n",
+            "var/lib/dpkg/info/other.list": "/usr/bin/other\n",
+        },
+    )
+    used = ["/usr/bin/serverd", "/bin/sh", "/usr/lib/machine/beam"]
+    assert set(ask(tmp_path, [PackagePrograms()], used, commands=((b"serverd",),))) == {f"/{path}" for path in own[1:4]}
+
+
 def test_settings_name_modules(tmp_path: Path) -> None:
     modules = [f"usr/lib/apache2/modules/mod_{name}.so" for name in ("a", "b", "c", "d")]
     plant(
