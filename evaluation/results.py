@@ -71,7 +71,7 @@ class Result:
     `origin` says whether `software` is what the `official` image has, a fork of it, or a substitute. `source` is
     ``local`` or the registry that it came from, `engine` the one in whose container it was traced (empty: cntr's own),
     `keep` the profile, `probe` the workload that drove the trace. `digest` is the manifest's of the original,
-    `workload` changes with any step that was asked.
+    `slim` that of the slim image: the same inputs give the same one. `workload` changes with any step that was asked.
 
     `bytes` are those of all layers, uncompressed. `packages` counts those with files, and those that still have some.
     `steps` are those of all workloads and variants, on the slim image. `verified`: it did under cntr's own eyes what
@@ -108,6 +108,7 @@ class Result:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     largest: tuple[Kept, ...] = ()
     error: str = ""
+    slim: str = ""
 
     @property
     def ok(self) -> bool:

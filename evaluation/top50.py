@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -19,8 +19,9 @@ from cntr_core.errors import CntrError
 
 from .cache import Cache
 from .children import Children, last_words
-from .machine import machine
-from .manifest import Entry, probes
+from .machine import ROOT, machine
+from .manifest import CORPUS, Entry, probes
+from .places import without_places
 from .results import Kept, Pieces, Result, Rule, Step
 from .sources import Failed, Source
 
@@ -81,10 +82,15 @@ class Evaluation:
         shutil.rmtree(place, ignore_errors=True)
         os.makedirs(place)
         try:
-            return self._evaluated(entry, place)
+            return without_places(self._evaluated(entry, place), self._places())
         finally:
             if not self._keep_pairs:
                 shutil.rmtree(place)
+
+    def _places(self) -> Mapping[str, str]:
+        cache = self._cache
+        named = {cache.scripts: "SCRIPTS", cache.path: "CACHE", self._directory: "PAIRS", CORPUS: "CORPUS"}
+        return {**named, ROOT: "SOURCE"}
 
     def _evaluated(self, entry: Entry, place: str) -> Result:
         started = time.monotonic()
@@ -181,6 +187,7 @@ def with_report(result: Result, report: Report, seconds: float) -> Result:
     return replace(
         result,
         digest=report.digest,
+        slim=next((half.digest for half in report.halves if half.role == "slim"), ""),
         bytes=sizes,
         files=Pieces(report.content.files, report.content.kept_files),
         packages=Pieces(len(packages), sum(not package.gone for package in packages)),

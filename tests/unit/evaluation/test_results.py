@@ -6,11 +6,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from cntr_slimmer.report.schema import File, Finding, Layer, Package, Probes, Report, RuleShare, Share
+from cntr_slimmer.report.schema import File, Finding, Half, Layer, Package, Probes, Report, RuleShare, Share
 
 from evaluation.children import Children, Interrupted
 from evaluation.machine import machine
 from evaluation.manifest import Variant, entries
+from evaluation.places import without_places
 from evaluation.results import Kept, Pieces, Result, Rule, Step, read_results, with_result, write_results
 from evaluation.top50 import Way, slim_line, trace_lines, with_report, workload
 from evaluation.top50_command import told
@@ -52,6 +53,16 @@ def test_results_are_lines_that_are_read_back(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 2
     assert read_results(str(path)) == [full, other]
     assert [each.name for each in path.parent.iterdir()] == ["results.jsonl"]
+
+
+def test_a_result_says_nothing_of_where_this_machine_keeps_things() -> None:
+    script = Step("broad", "sh:no", False, "/a/cache/scripts/0f.sh: line 3: /tmp/x: no\n/a/cache/logs/n.slim", 0.1)
+    bundle = Step("check", "exec:no", False, "open /a/b/cntr-run-0a62afa83d8d3691/.log.exec: gone", 0.1)
+    result = dataclasses.replace(_RESULT, steps=(script, bundle), error="see /a/cache/logs/n.build")
+    told = without_places(result, {"/a/cache": "CACHE", "/a/cache/scripts": "SCRIPTS"})
+    assert told.steps[0].detail == "SCRIPTS/0f.sh: line 3: /tmp/x: no\nCACHE/logs/n.slim"
+    assert told.steps[1].detail == "open TEMPORARY/.log.exec: gone"
+    assert told.error == "see CACHE/logs/n.build"
 
 
 def test_a_result_takes_the_place_of_the_one_that_it_repeats() -> None:
@@ -125,7 +136,10 @@ def test_figures_come_from_the_report() -> None:
         verified=True,
         content=Share(files=9, kept_files=3, bytes=200, kept_bytes=40),
         destination="",
-        halves=(),
+        halves=(
+            Half(role="slim", name="n", digest="sha256:1", compressed=1),
+            Half(role="fat", name="n", digest="", compressed=1),
+        ),
         layers=layers,
         directories=(),
         packages=tuple(packages),
@@ -145,6 +159,7 @@ def test_figures_come_from_the_report() -> None:
         ),
     )
     found = with_report(_RESULT, report, 5.0)
+    assert found.slim == "sha256:1"
     assert (found.bytes, found.files, found.packages) == (Pieces(200, 40), Pieces(9, 3), Pieces(2, 1))
     assert (found.setuid, found.shells, found.reduction) == (Pieces(1, 0), Pieces(1, 1), 0.8)
     assert found.seconds == {"run": 2.0, "split": 1.0, "save": 2.0}
