@@ -19,6 +19,7 @@ import typer
 from .cache import QUIETLY, Cache
 from .first_answer.command import first_answer, first_answer_of
 from .groups import Group
+from .lines import to_line
 from .manifest import Entry, entries
 from .report.command import BOUNDS, report
 from .reproduce import reproduce
@@ -152,12 +153,12 @@ def pages_of(name: str, cache: Place = None) -> None:
 @app.command("uses-of", hidden=True)
 def uses_of(name: str, cache: Place = None) -> None:
     """Tell what each step uses of one image, in this process, a line of JSON for each."""
-    from .uses import to_lines, uses
+    from .uses import uses
 
     kept = Cache(cache)
     entry = chosen([name])[0]
-    for line in to_lines(uses(entry, kept.image(entry), kept.scripts)):
-        typer.echo(line, nl=False)
+    for use in uses(entry, kept.image(entry), kept.scripts):
+        typer.echo(to_line(use), nl=False)
 
 
 @app.command("judge", hidden=True)

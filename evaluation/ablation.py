@@ -7,12 +7,10 @@ A rule of a higher profile than the run's is added instead, and gains failed ste
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import msgspec
 from cntr_slimmer.report.text import shown
 from cntr_slimmer.selection import SelectionOptions, choose
 from cntr_slimmer.trace.file import read
@@ -99,20 +97,6 @@ def gained(judged: Judged, uses: Sequence[Use], rule: Rule, files: frozenset[str
         owes = opened & files if is_asked else opened & gone and opened & gone <= files
         if step.run not in ASKED and use.ok and step.ok == is_asked and owes:
             yield use
-
-
-def write_ablations(path: str, found: Iterable[Ablation]) -> None:
-    """Write them as lines of JSON."""
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(msgspec.to_builtins(one)) + "\n" for one in found)
-
-
-def read_ablations(path: str) -> list[Ablation]:
-    """Those in a file; none where there is no file."""
-    if not os.path.exists(path):
-        return []
-    with open(path, encoding="utf-8") as file:
-        return [msgspec.json.decode(line, type=Ablation) for line in file]
 
 
 @dataclass(frozen=True, slots=True)

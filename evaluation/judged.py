@@ -17,6 +17,7 @@ from .uses import Use
 
 ASKED = ("minimal", "broad")
 """The workloads that drive traces, or may; all others are checks."""
+_FIRST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +68,25 @@ def lacks(judged: Judged, uses: Sequence[Use]) -> Iterator[Lack]:
         start = opened if use.starts else start
         if not step.ok:
             yield Lack(step, use.ok, opened, seen, () if use.starts else start)
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A :class:`Lack` for results: `files` are the first that the step or the start of its container opens, programs
+    before others; `count` and `bytes` are those of all."""
+
+    image: str
+    run: str
+    step: str
+    sound: bool
+    files: tuple[str, ...]
+    count: int
+    bytes: int
+
+
+def lacking(image: str, lack: Lack) -> Lacking:
+    """The lack of a step of `image` in short."""
+    found = {file.path: file for file in (*lack.start, *lack.opened)}
+    paths = sorted(found, key=lambda path: (not path.rpartition("/")[0].endswith("bin"), path))
+    size = sum(file.bytes for file in found.values())
+    return Lacking(image, lack.step.run, lack.step.step, lack.sound, tuple(paths[:_FIRST]), len(found), size)

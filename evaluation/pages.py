@@ -7,14 +7,12 @@ reads or faults in, and for no others. The filesystem is new for each container,
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import msgspec
 from cntr_slimmer.runs.embedded import become_private
 
 from cntr_core.filesystem import Filesystem, MountRequest, ServedMount
@@ -27,6 +25,7 @@ from cntr_core.images.tree.tree import File
 from cntr_core.plugins import load
 from cntr_core.types import Missing
 
+from .lines import read_lines, write_lines
 from .machine import machine
 from .manifest import Entry
 from .results import Machine
@@ -180,14 +179,9 @@ def bound(entry: Entry, layout: str, scripts: str, workloads: tuple[str, ...]) -
 
 def read_bounds(path: str) -> dict[str, Bound]:
     """The bounds in a file, a line of JSON for each, by their images' names; none where there is no file."""
-    if not os.path.exists(path):
-        return {}
-    with open(path, encoding="utf-8") as file:
-        return {found.name: found for found in (msgspec.json.decode(line, type=Bound) for line in file)}
+    return {found.name: found for found in read_lines(path, Bound)}
 
 
 def write_bounds(path: str, bounds: Iterable[Bound]) -> None:
     """Write them, in the order of their names."""
-    lines = [json.dumps(msgspec.to_builtins(one)) + "\n" for one in sorted(bounds, key=lambda one: one.name)]
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(lines)
+    write_lines(path, sorted(bounds, key=lambda one: one.name))

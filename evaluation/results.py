@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
 from .groups import Group, group_of
+from .lines import read_lines, write_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +129,17 @@ class Result:
         return sum(found), len(found)
 
 
-def to_line(result: Result) -> str:
-    """The result as a line of JSON."""
-    return json.dumps(msgspec.to_builtins(result), ensure_ascii=False) + "\n"
-
-
 def read_results(path: str) -> list[Result]:
     """The results in a file, in its order; none where there is no file.
 
     :raises msgspec.ValidationError: a line is no result.
     """
-    if not os.path.exists(path):
-        return []
-    with open(path, encoding="utf-8") as file:
-        return [msgspec.json.decode(line, type=Result) for line in file]
+    return read_lines(path, Result)
 
 
 def write_results(path: str, results: Iterable[Result]) -> None:
     """Write a file of results at once: whoever is interrupted leaves the old one."""
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    unfinished = f"{path}.{os.getpid()}"
-    with open(unfinished, "w", encoding="utf-8") as file:
-        file.writelines(map(to_line, results))
-    os.replace(unfinished, path)
+    write_lines(path, results)
 
 
 def with_result(results: Iterable[Result], new: Result) -> list[Result]:

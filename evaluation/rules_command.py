@@ -13,15 +13,17 @@ import msgspec
 import typer
 from cntr_slimmer.report.schema import File
 
-from .ablation import Ablation, Sum, ablations, sums, write_ablations
+from .ablation import Ablation, Sum, ablations, sums
 from .cache import QUIETLY, Cache
-from .judged import Judged, Lack, lacks
+from .judged import Judged, Lack, lacking, lacks
+from .lines import read_lines, to_line, write_lines
 from .machine import ROOT
 from .manifest import Entry, entries
 from .trial import all_steps
-from .uses import Use, read_uses
+from .uses import Use
 
 RULES = os.path.join(ROOT, "evaluation/results/rules.jsonl")
+LACKING = os.path.join(ROOT, "evaluation/results/lacking.jsonl")
 _MOST = 40
 """Files that are told of a step."""
 
@@ -31,6 +33,7 @@ Missing = Annotated[bool, typer.Option("--missing", help="Print which files fail
 Jobs = Annotated[int, typer.Option(min=1, help="Work on this many images at a time.")]
 Place = Annotated[str | None, typer.Option("--cache", metavar="DIR", help="Find images here; default: $CNTR_CORPUS.")]
 Output = Annotated[str, typer.Option("--output", metavar="FILE", help="Write what was measured to this file.")]
+Lacks = Annotated[str, typer.Option("--lacking", metavar="FILE", help="Write what failed steps lack to this file.")]
 
 
 def rules(
@@ -40,6 +43,7 @@ def rules(
     jobs: Jobs = 1,
     cache: Place = None,
     output: Output = RULES,
+    lacking_output: Lacks = LACKING,
 ) -> None:
     """Measure what each rule costs and gains, from the reports of a run and from what steps use of the originals."""
     kept = Cache(cache)
@@ -49,20 +53,20 @@ def rules(
         raise typer.BadParameter(str(error)) from None
     if missing:
         for entry in wanted:
-            _tell_missing(entry, os.path.join(pairs, entry.name), kept)
+            for line in _lines(entry, _lacks(entry, pairs, kept)):
+                typer.echo(line)
         return
     with ThreadPoolExecutor(jobs) as pool:
         found = [one for some in pool.map(lambda entry: _measured(entry, pairs, kept), wanted) for one in some]
-    write_ablations(output, found)
+    write_lines(output, found)
+    write_lines(lacking_output, [lacking(entry.name, one) for entry in wanted for one in _lacks(entry, pairs, kept)])
     for line in _table(sums(found, len(wanted))):
         typer.echo(line)
 
 
-def _tell_missing(entry: Entry, place: str, cache: Cache) -> None:
-    judged = Judged.read(place)
-    if not all(step.ok for step in judged.steps):
-        for line in _lines(entry, list(lacks(judged, known_uses(entry, cache)))):
-            typer.echo(line)
+def _lacks(entry: Entry, pairs: str, cache: Cache) -> list[Lack]:
+    judged = Judged.read(os.path.join(pairs, entry.name))
+    return [] if all(step.ok for step in judged.steps) else list(lacks(judged, known_uses(entry, cache)))
 
 
 def known_uses(entry: Entry, cache: Cache) -> list[Use]:
@@ -71,7 +75,7 @@ def known_uses(entry: Entry, cache: Cache) -> list[Use]:
     :raises subprocess.CalledProcessError: it cannot be measured; the image's log says why.
     """
     path = f"{cache.image(entry)}.uses"
-    known = read_uses(path) if os.path.exists(path) else []
+    known = read_lines(path, Use)
     if [use.step for use in known] == all_steps(entry):
         return known
     unfinished = f"{path}.{os.getpid()}"
@@ -79,7 +83,7 @@ def known_uses(entry: Entry, cache: Cache) -> list[Use]:
         line = [*QUIETLY, sys.executable, "-m", "evaluation", "uses-of", entry.name, "--cache", cache.path]
         subprocess.run(line, stdin=subprocess.DEVNULL, stdout=file, stderr=log, check=True)
     os.replace(unfinished, path)
-    return read_uses(path)
+    return read_lines(path, Use)
 
 
 def _measured(entry: Entry, pairs: str, cache: Cache) -> list[Ablation]:
@@ -99,7 +103,7 @@ def rules_of(name: str, pairs: str, cache: Place = None) -> None:
     entry = entries([name])[0]
     place = os.path.join(pairs, name)
     for one in ablations(name, kept.image(entry), place, known_uses(entry, kept)):
-        typer.echo(msgspec.json.encode(one).decode())
+        typer.echo(to_line(one), nl=False)
 
 
 def _table(rows: Sequence[Sum]) -> Iterator[str]:
@@ -110,13 +114,13 @@ def _table(rows: Sequence[Sum]) -> Iterator[str]:
 
 
 def _lines(entry: Entry, found: Sequence[Lack]) -> Iterator[str]:
-    yield f"## {entry.name}"
+    yield from [f"## {entry.name}"] if found else []
     for lack in found:
         yield f"\n- [{lack.step.run}] `{lack.step.step}`" + ("" if lack.sound else " (fails on the original, too)")
         yield from (f"      {line}" for line in lack.step.detail.splitlines()[:8])
         for title, files in (("opens", lack.opened), ("asks for", lack.seen), ("its start opens", lack.start)):
             yield from _listed(title, files)
-    yield ""
+    yield from [""] if found else []
 
 
 def _listed(title: str, files: Sequence[File]) -> Iterator[str]:

@@ -6,14 +6,12 @@ every file that is opened, so that each step is seen to open what another had op
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-import msgspec
 from cntr_slimmer.report.text import shown
 from cntr_slimmer.runs.embedded import become_private
 
@@ -126,14 +124,3 @@ def _told(run: Run, passed: Sequence[bool], found: Mapping[tuple[int, bytes], fr
         opened = {path for path, operations in of_step.items() if operations.intersection(_NEEDED)}
         words = [tuple(sorted(map(shown, paths))) for paths in (opened, of_step.keys() - opened)]
         yield Use(which, step, ok, number == 0, *words)
-
-
-def to_lines(found: Iterable[Use]) -> Iterator[str]:
-    """As lines of JSON."""
-    return (json.dumps(msgspec.to_builtins(use)) + "\n" for use in found)
-
-
-def read_uses(path: str) -> list[Use]:
-    """The uses in a file of lines of JSON."""
-    with open(path, encoding="utf-8") as file:
-        return [msgspec.json.decode(line, type=Use) for line in file]

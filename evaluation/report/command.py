@@ -17,10 +17,12 @@ from ..machine import ROOT
 from ..pages import Bound, read_bounds
 from ..results import Result, read_results
 from .document import Document
+from .measured import NOTHING, Measured, read_measured
 from .numbers import Run
 from .page import document, headline
 
 RESULTS = os.path.join(ROOT, "evaluation/results/top50")
+MEASURED = os.path.join(ROOT, "evaluation/results")
 BOUNDS = os.path.join(ROOT, "evaluation/results/pages.jsonl")
 PLACE = os.path.join(ROOT, "docs/evaluation")
 _MAIN = ("balanced", "broad")
@@ -38,7 +40,8 @@ def report(results: Files = None, output: Output = PLACE) -> None:
     files = results or committed()
     runs = read_runs(files)
     os.makedirs(output, exist_ok=True)
-    for name, content in pages(runs, read_bounds(BOUNDS), beyond(files), read_answers(ANSWERS)).items():
+    known = read_bounds(BOUNDS), beyond(files), read_answers(ANSWERS), read_measured(MEASURED)
+    for name, content in pages(runs, *known).items():
         with open(os.path.join(output, name), "w", encoding="utf-8") as file:
             file.write(content)
         typer.echo(os.path.join(output, name))
@@ -71,10 +74,11 @@ def pages(
     bounds: Mapping[str, Bound],
     beyond: Sequence[Run] = (),
     answers: Sequence[FirstAnswer] = (),
+    measured: Measured = NOTHING,
 ) -> Mapping[str, str]:
     """The files of the page by their names."""
     no_page = Document("Fifty images, slimmed and judged", _NOT_RUN, [])
-    made = document(runs, bounds, beyond, answers) if runs else no_page
+    made = document(runs, bounds, beyond, answers, measured) if runs else no_page
     pictures = {figure.file: figure.svg for figure in made.figures()}
     return {"top50.md": made.markdown(), "top50.html": made.html(), **pictures}
 

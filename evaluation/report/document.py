@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,9 +21,15 @@ th, td { overflow-wrap: normal; }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .75rem .25rem 0; text-align: left; vertical-align: top; }
 td { font-variant-numeric: tabular-nums; }
 tr:nth-child(even) td { background: var(--stripe); }
-figure { margin: 1rem 0; }
+td.figure { white-space: nowrap; }
+td.long { min-width: 14rem; overflow-wrap: anywhere; }
+figure { display: inline-block; margin: 1rem 1rem 1rem 0; max-width: 100%; vertical-align: top; }
 p.note { color: var(--muted); }
 """
+
+
+_FIGURE = re.compile(r"[\d.,]+( (%|MB|s|min|of [\d.,]+))?")
+_LONG = re.compile(r"\S{30}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +113,12 @@ def _html(part: str | Table | Figure) -> str:
     if isinstance(part, Figure):
         return f"<figure>{part.svg}</figure>"
     head = "".join(f"<th>{escape(column)}</th>" for column in part.columns)
-    rows = ("<tr>" + "".join(f"<td>{escape(_plain(cell))}</td>" for cell in row) + "</tr>" for row in part.rows)
+    rows = ("<tr>" + "".join(map(_html_cell, row)) + "</tr>" for row in part.rows)
     return f'<div class="wide"><table><tr>{head}</tr>\n{chr(10).join(rows)}\n</table></div>'
+
+
+def _html_cell(text: str) -> str:
+    """A figure, with its unit, stays in one line; a path may be broken anywhere."""
+    kind = "figure" if _FIGURE.fullmatch(text) else "long" if _LONG.search(text) else ""
+    opening = f'<td class="{kind}">' if kind else "<td>"
+    return f"{opening}{escape(_plain(text))}</td>"

@@ -11,10 +11,14 @@ from ..pages import Bound
 from ..paper import PROVENANCE, claims
 from . import first_answer
 from .beyond import beyond_the_fifty
+from .digests import digests
 from .document import Document, Figure, Section, Table
-from .numbers import HIGH, LOW, Run, failed, numbers, reduction
+from .failures import failures
+from .measured import NOTHING, Measured
+from .numbers import HIGH, LOW, Run, numbers, reduction
 from .plot import bars, distribution
-from .words import first, named, passed, percent, size
+from .rules import rules
+from .words import first, named, passed, percent, short, size, way
 
 _WORST = 10
 _LARGEST = 4
@@ -27,6 +31,7 @@ def document(
     bounds: Mapping[str, Bound],
     beyond: Sequence[Run] = (),
     answers: Sequence[FirstAnswer] = (),
+    measured: Measured = NOTHING,
 ) -> Document:
     """The page of `runs`, of which the first is the one that counts, and the others are compared with it; `bounds` are
     what was read of images, by their names; `beyond` has a run of each group that is not the paper's; `answers` is how
@@ -36,10 +41,11 @@ def document(
         Section("The paper, and this run", [_sentence(main), _beside_the_paper(runs), *_figures(main)]),
         Section("Each image", [_SUBSTITUTES, _images(main)]),
         *([Section("Beyond the fifty", list(beyond_the_fifty(beyond, bounds)))] if beyond else []),
-        Section("What fails", list(_failures(main))),
+        Section("What fails", list(failures(main, measured.lacking))),
         Section("What remains, and why", [_REMAINS, _worst(main)]),
         Section("What no slim image can go below", list(_bounds(main, bounds))),
-        Section("What each rule costs, and each profile gains", [_RULES, _rules(main), _profiles(runs)]),
+        Section("What each rule costs, and each profile gains", list(rules(runs, measured.rules))),
+        Section("The same inputs, the same image", list(digests(main, measured.again))),
         Section("What a scanner and an intruder still find", [_attack_surface(main)]),
         Section("The first answer, from an empty store", list(first_answer.parts(answers))),
         Section("Time", [_time(main)]),
@@ -53,18 +59,6 @@ _SUBSTITUTES = (
     "image was traced."
 )
 _REMAINS = "The images that shrink least, and the largest files that they keep, each with the rule that keeps it."
-_RULES = (
-    "What a rule keeps is counted for the first rule that keeps it; the trace comes first. What rules gain is seen "
-    "where a profile with them passes checks that one without them fails."
-)
-
-
-def way(run: Run) -> str:
-    """How the images of a run were slimmed."""
-    one = run[0]
-    return f"--keep {one.keep or 'balanced'}, traced under the {one.probe} workload" + (
-        f" in {one.engine}" if one.engine else ""
-    )
 
 
 def headline(run: Run) -> str:
@@ -104,7 +98,7 @@ def _beside_the_paper(runs: Sequence[Run]) -> Table:
         return [what, f"{shown} ({PROVENANCE[paper[claim].provenance]})" if claim else "", *ours]
 
     return Table(
-        ["", "paper", *(f"{run[0].keep or 'balanced'}, {run[0].probe}" for run in runs)],
+        ["", "paper", *map(short, runs)],
         [
             row("mean-reduction", "mean reduction", "66.6 %", (percent(one.mean) for one in found)),
             row("", "the same, without forks and substitutes", "", (percent(one.same) for one in found)),
@@ -122,10 +116,12 @@ def _figures(run: Run) -> Iterator[Figure]:
     ordered = sorted(run, key=reduction, reverse=True)
     rows = [(named(result), reduction(result), result.origin == "same") for result in ordered]
     marks = [(numbers(run).mean, "mean"), (0.666, "paper's mean")]
-    title = "Reduction of each image"
+    title = "Reduction of each image (grey: a fork or a substitute)"
     yield Figure(bars(rows, title), "top50-images.svg", title)
-    title = f"Images that shrink by at most so much ({LOW:.0%} to {HIGH:.0%}: {percent(numbers(run).within)})"
-    yield Figure(distribution([share for _, share, _ in rows], marks, title), "top50-distribution.svg", title)
+    within = percent(numbers(run).within)
+    title = f"Images that shrink by at most so much; {within} by {100 * LOW:.0f} to {100 * HIGH:.0f} %"
+    picture = distribution([share for _, share, _ in rows], marks, (LOW, HIGH), title)
+    yield Figure(picture, "top50-distribution.svg", title)
 
 
 def _images(run: Run) -> Table:
@@ -143,17 +139,6 @@ def _images(run: Run) -> Table:
             [result.name, name, result.kind, percent(reduction(result)), *sizes, files, f"{good} of {every}", joins]
         )
     return Table(["image", "made of", "kind", "less", "original", "slim", "files kept", "checks", "joins"], rows)
-
-
-def _failures(run: Run) -> Iterator[str | Table]:
-    rows = [[named(result), "", "no slim image", first(result.error)] for result in run if result.error]
-    for result in run:
-        for asked, kind in ((True, "asked while tracing"), (False, "check")):
-            steps = failed(result, asked=asked)
-            rows += [[named(result), f"{kind}, {step.run}", first(step.step), first(step.detail)] for step in steps]
-    yield f"{len(rows)} steps of {sum(len(result.steps) for result in run)}." if rows else "Nothing."
-    if rows:
-        yield Table(["image", "when", "step", "reason"], rows)
 
 
 def _worst(run: Run) -> Table:
@@ -194,36 +179,6 @@ def _bounds(run: Run, bounds: Mapping[str, Bound]) -> Iterator[str | Table]:
             for one in worst
         ],
     )
-
-
-def _rules(run: Run) -> Table:
-    kept: Mapping[str, list[tuple[int, int, int]]] = {
-        name: [(one.rules[name].files, one.rules[name].bytes, one.bytes.original) for one in run if name in one.rules]
-        for name in sorted({rule for one in run for rule in one.rules})
-    }
-    original = sum(one.bytes.original for one in run)
-    costs = {name: sum(size for _, size, _ in found) for name, found in kept.items()}
-    rows = [
-        [
-            name,
-            str(len(found)),
-            str(sum(files for files, _, _ in found)),
-            size(costs[name]),
-            percent(costs[name] / original if original else 0.0),
-        ]
-        for name, found in sorted(kept.items(), key=lambda item: -costs[item[0]])
-    ]
-    return Table(["rule", "images", "files", "kept", "of the original bytes"], rows)
-
-
-def _profiles(runs: Sequence[Run]) -> Table:
-    """What a profile costs and gains, for the images that all runs have."""
-    names = set.intersection(*({result.name for result in run} for run in runs))
-    rows = []
-    for run in runs:
-        found = numbers([result for result in run if result.name in names] or run)
-        rows.append([way(run), percent(found.mean), f"{found.whole} of {found.images}", passed(found.checks)])
-    return Table([f"{len(names)} images", "less", "pass all checks", "checks passed"], rows)
 
 
 def _attack_surface(run: Run) -> Table:

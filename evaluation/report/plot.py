@@ -25,7 +25,7 @@ svg .muted { fill: var(--muted); }
 def bars(rows: Sequence[tuple[str, float, bool]], title: str) -> str:
     """A bar for each row: its label, its share from 0 to 1, and whether it is of the first kind or of the other."""
     height = _TOP + _ROW * len(rows) + 20
-    parts = [_text(_LABEL, 14, title)]
+    parts = [_text(0, 14, title)]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         x = _LABEL + share * _BAR
         parts.append(f'<path d="M{x:.1f} {_TOP}V{height - 18}" stroke="{_LINE}"/>')
@@ -39,15 +39,20 @@ def bars(rows: Sequence[tuple[str, float, bool]], title: str) -> str:
     return _picture(_LABEL + _BAR + 50, height, parts, title)
 
 
-def distribution(shares: Sequence[float], marks: Sequence[tuple[float, str]], title: str) -> str:
-    """How many images shrink by at most so much, as steps; `marks` are values to show with their names."""
-    left, top, width, height = 40, 24, 340, 180
+def distribution(
+    shares: Sequence[float], marks: Sequence[tuple[float, str]], band: tuple[float, float], title: str
+) -> str:
+    """How many images shrink by at most so much, as steps; `marks` are values to show with their names, `band` is a
+    range to show."""
+    left, top, width, height = 40, 24, 360, 240
     ordered = sorted(shares)
     points = [(0.0, 0.0)]
     for number, share in enumerate(ordered, 1):
         points += [(share, points[-1][1]), (share, number / len(ordered))]
     points.append((1.0, 1.0))
-    parts = [_text(left, 14, title)]
+    low, high = (left + share * width for share in band)
+    parts = [_text(0, 14, title)]
+    parts.append(f'<path d="M{low:.1f} {top}H{high:.1f}v{height}H{low:.1f}z" fill="{_DOT}" opacity="0.1"/>')
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         x, y = left + share * width, top + (1 - share) * height
         parts.append(f'<path d="M{x:.1f} {top}v{height}M{left} {y:.1f}h{width}" stroke="{_LINE}"/>')
@@ -55,10 +60,10 @@ def distribution(shares: Sequence[float], marks: Sequence[tuple[float, str]], ti
         parts.append(_text(left - 6, y + 4, f"{share:.0%}", "end", muted=True))
     path = "L".join(f"{left + x * width:.1f} {top + (1 - y) * height:.1f}" for x, y in points)
     parts.append(f'<path d="M{path}" fill="none" stroke="{_DOT}" stroke-width="2"/>')
-    for number, (share, name) in enumerate(marks):
-        x = left + share * width
+    for number, (share, name) in enumerate(sorted(marks)):
+        x, right = left + share * width, number == len(marks) - 1
         parts.append(f'<path d="M{x:.1f} {top}v{height}" stroke="var(--text)" stroke-dasharray="3 3"/>')
-        parts.append(_text(x - 4, top + 14 + 14 * number, name, "end"))
+        parts.append(_text(x + (4 if right else -4), top + 14 + 14 * number, name, "start" if right else "end"))
     return _picture(left + width + 20, top + height + 24, parts, title)
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from ..results import Result
+from .numbers import Run
+
+_HEAD = re.compile(r'time="[^"]*" level=[a-z]+ msg=')
 
 
 def percent(share: float) -> str:
@@ -27,6 +32,20 @@ def passed(checks: tuple[int, int]) -> str:
 
 
 def first(text: str) -> str:
-    """The first words of a text of many lines."""
-    words = " ".join(text.split())
+    """The first words of a text of many lines, without the head that runc gives to its own."""
+    words = " ".join(_HEAD.sub("", text).split())
     return words if len(words) <= 160 else f"{words[:160]}…"
+
+
+def way(run: Run) -> str:
+    """How the images of a run were slimmed."""
+    one = run[0]
+    return f"--keep {one.keep or 'balanced'}, traced under the {one.probe} workload" + (
+        f" in {one.engine}" if one.engine else ""
+    )
+
+
+def short(run: Run) -> str:
+    """The same for the head of a column."""
+    one = run[0]
+    return ", ".join(filter(None, (one.keep or "balanced", one.probe, one.engine)))

@@ -17,12 +17,13 @@ from cntr_core.images.tree.layers import open_layers
 from cntr_core.images.write.compress import Compression
 from cntr_core.images.write.destination import parse_destination
 from cntr_core.images.write.pack import pack
-from evaluation.ablation import read_ablations
+from evaluation.ablation import Ablation
 from evaluation.cache import Cache
+from evaluation.lines import read_lines
 from evaluation.manifest import entries
 from evaluation.results import Result, read_results
 from evaluation.trial import all_steps
-from evaluation.uses import read_uses
+from evaluation.uses import Use
 from tests.integration.images.conftest import serving
 from tests.support.cntr import wait_until
 from tests.support.images import cache_directory
@@ -134,14 +135,14 @@ def test_six_images_of_different_kinds_are_slimmed_judged_and_left_alone_then(ke
 def _measure_rules(cache: Path, pairs: Path, output: Path) -> None:
     """What rules cost is measured of the same pairs; each step is seen to open what others had opened before."""
     line = [sys.executable, "-m", "evaluation", "rules", str(pairs), "bash", "--cache", str(cache)]
-    line += ["--output", str(output)]
+    line += ["--output", str(output), "--lacking", f"{output}.lacking"]
     done = subprocess.run(line, cwd=_ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     (entry,) = entries(["bash"])
-    seen = read_uses(f"{Cache(str(cache)).image(entry)}.uses")
+    seen = read_lines(f"{Cache(str(cache)).image(entry)}.uses", Use)
     assert [use.step for use in seen] == all_steps(entry) and [use.starts for use in seen].count(True) == 1
     assert all("/usr/local/bin/bash" in use.opened for use in seen if use.step.startswith("exec:bash"))
-    found = {one.rule: one for one in read_ablations(str(output))}
+    found = {one.rule: one for one in read_lines(str(output), Ablation)}
     assert found and all(one.files and one.image == "bash" for one in found.values())
     assert all(f"\n{name} " in done.stdout for name in found)
 

@@ -11,8 +11,9 @@ from cntr_slimmer.report.schema import File, Probes, Report, Share
 from cntr_core.filesystem import AccessEvent
 from cntr_core.plugins import load
 from cntr_core.rules import Profile, Rule
-from evaluation.ablation import Ablation, gained, read_ablations, sums, write_ablations
-from evaluation.judged import Judged, lacks
+from evaluation.ablation import Ablation, gained, sums
+from evaluation.judged import Judged, lacking, lacks
+from evaluation.lines import read_lines, write_lines
 from evaluation.results import Step
 from evaluation.uses import StepObserver, Use
 
@@ -78,6 +79,9 @@ def test_a_failed_step_lacks_what_it_opens_of_the_original() -> None:
     assert [file.path for file in found[0].seen] == ["/bin/gone"], "directories are always there"
     assert [file.path for file in found[2].start] == ["/bin/gone"], "what its container's start lacks"
     assert [lack.sound for lack in found] == [True, True, False]
+    short = lacking("image", found[0])
+    assert (short.files, short.count, short.bytes) == (("/bin/su", "/etc/pam"), 2, 8)
+    assert lacking("image", found[2]).files == ("/bin/gone",)
 
 
 def _rule(profile: Profile) -> Rule:
@@ -110,8 +114,8 @@ def test_what_was_asked_while_tracing_is_no_gain() -> None:
 def test_the_sums_are_over_all_images(tmp_path: Path) -> None:
     one = Ablation("one", "elf", "minimal", 2, 10, 100, (("check", "b"),))
     found = [one, dataclasses.replace(one, image="two", bytes=50), dataclasses.replace(one, rule="libc", bytes=90)]
-    write_ablations(str(tmp_path / "rules.jsonl"), found)
-    assert read_ablations(str(tmp_path / "rules.jsonl")) == found
+    write_lines(str(tmp_path / "rules.jsonl"), found)
+    assert read_lines(str(tmp_path / "rules.jsonl"), Ablation) == found
     libc, elf = sums(found, 3)
     assert (libc.rule, elf.rule) == ("libc", "elf")
     assert (elf.images, elf.files, elf.bytes, elf.steps) == (2, 4, 60, 2)
