@@ -101,6 +101,12 @@ class ImageError(CntrError):
     code = "image"
 
 
+class GateFailed(CntrError):
+    """A slim image is not what the user demands of it."""
+
+    code = "gate"
+
+
 class PluginError(CntrError):
     """A plugin is unknown, broken, or registered twice."""
 

@@ -32,8 +32,8 @@ _OWN = ("--batch", "--jobs", "--scheduler", "--resume", "--index", "--job-manife
 _OWN_FLAGS = ("--resume", "--json", "--debug")
 _OF_THE_CALL = ("batch", "jobs", "scheduler", "resume", "index", "job_manifest", "target", "report", "json")
 """Parameters that a line of the batch has not."""
-_OF_A_LINE = ("slim_name", "fat_name", "fat_target")
-"""Those that only a line can have: they name one image."""
+_OF_A_LINE = ("slim_name", "fat_name", "fat_target", "junit")
+"""Those that only a line can have: they are of one image."""
 
 
 def slim_batch(context: Any, batch: groups.Batch, output: groups.Output, json: bool) -> int:
@@ -67,7 +67,7 @@ def _check(context: Any, batch: groups.Batch, output: groups.Output) -> None:
     """:raises UsageError: options contradict each other."""
     named = [name for name in _OF_A_LINE if context.get_parameter_source(name).name != "DEFAULT"]
     if named or context.params.get("image") or context.params.get("command"):
-        raise UsageError("--batch takes no image, command or name of one", "write them to the lines of the batch")
+        raise UsageError("--batch takes no image, command, name or file of one", "write them to the lines of the batch")
     if batch.scheduler and batch.jobs:
         raise UsageError("--jobs is for this machine, and --scheduler for others", "leave one out")
     if batch.job_manifest and not (output.target or "").startswith("registry://"):

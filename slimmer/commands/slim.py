@@ -15,9 +15,9 @@ from cntr_core.cli import output as console
 from cntr_core.cli.expanded import expanded
 from cntr_core.cli.interrupts import undo_on_signals
 from cntr_core.cli.words import EndsAtCommand
-from cntr_core.errors import CntrError, UsageError
+from cntr_core.errors import CntrError, GateFailed, UsageError
 
-from . import groups, names, options
+from . import gates, groups, names, options
 
 if TYPE_CHECKING:
     from cntr_core.images import Image
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cntr_core.images.write.destination import Destination
     from cntr_core.images.write.new_image import Named
 
+    from ..gates import Gates
     from ..pipeline import Slimmed
     from ..report.schema import Report
     from ..request import SlimRequest
@@ -56,6 +57,7 @@ def slim(
     run: groups.Run,
     verification: groups.Verification,
     keep: groups.Keep,
+    demands: gates.Demands,
     batch: groups.Batch,
     command: options.Words = None,
     platform: options.ForPlatform = None,
@@ -84,7 +86,7 @@ def slim(
 
     request = _request(run, command, verification, keep, output)
     image = options.located(image, run.engine)
-    target = _target(image, output)
+    target = _target(image, output, demands)
     filesystem = run.backend()
     with display() as shown, options.opened(image, platform, shown.counting("fetching the image", None)) as opened:
         _tell_probes(request, opened, json)
@@ -93,6 +95,7 @@ def slim(
             _must_be_fit(result, opened, target)
             report, files = _saved(result, opened, target, shown)
     _keep_report(result, report, files, target)
+    _write_junit(report, target)
     if json:
         console.print_json(report.to_json())
     else:
@@ -110,7 +113,7 @@ def _refuse(image: str | None, batch: groups.Batch) -> NoReturn:
 @dataclass(frozen=True, slots=True)
 class _Target:
     """Where both images go, as `place` and under which `names`, and the directory of the report; the fat one goes to
-    `fat_place`, if that is not empty."""
+    `fat_place`, if that is not empty. What they must be for it is `gates`; `junit` is a file, or empty."""
 
     place: str
     names: tuple[str, str]
@@ -120,6 +123,8 @@ class _Target:
     fat_place: str
     fat_destination: Destination
     fat_compression: Compression
+    gates: Gates
+    junit: str
 
 
 def _request(
@@ -154,7 +159,7 @@ def _aimed(request: SlimRequest, target: _Target) -> SlimRequest:
     return replace(request, fat_name=target.names[1], target=directory, compressed=compressed)
 
 
-def _target(image: str, output: groups.Output) -> _Target:
+def _target(image: str, output: groups.Output, demands: gates.Demands) -> _Target:
     """:raises CntrError: images cannot go there."""
     report = output.report or names.report(image)
     options.check_place(report, "--report")
@@ -171,7 +176,17 @@ def _target(image: str, output: groups.Output) -> _Target:
         output.fat_target or "",
         fat_destination,
         compression or fat_destination.compression,
+        demands.gates(),
+        _junit(demands.junit),
     )
+
+
+def _junit(file: str | None) -> str:
+    """:raises UsageError: the file can never be written."""
+    directory = os.path.dirname(file or "") or "."
+    if file is not None and (os.path.isdir(file) or not os.path.isdir(directory)):
+        raise UsageError(f"--junit: {file} cannot be a file", "name a file in a directory that exists")
+    return file or ""
 
 
 def _fat_destination(place: str, image: str, fat_place: str | None) -> Destination | None:
@@ -218,13 +233,35 @@ def _tell_probes(request: SlimRequest, image: Image, json: bool) -> None:
 
 
 def _must_be_fit(result: Slimmed, image: Image, target: _Target) -> None:
-    """:raises CntrError: the slim image does not do what the original does; a report is written that tells more."""
+    """:raises CntrError: the slim image does not do what the original does, or is not what it must be; a report is
+    written that tells more."""
     from ..report.write import write_report
 
+    if not result.trouble and not target.gates:
+        return
+    report, files = _explained(result, image, target, ())
+    failed = [gate for gate in report.gates if not gate.passed]
+    if result.trouble or failed:
+        write_report(files, result.trace, target.report)
+        _write_junit(report, target)
     if result.trouble:
-        write_report(_explained(result, image, (), "")[1], result.trace, target.report)
         hint = f"see {target.report}/report.html; keep more with --include or with wider probes"
         raise CntrError(result.trouble, hint)
+    if failed:
+        told = "; ".join(f"{gate.name}: {gate.found}, wanted {gate.wanted}" for gate in failed)
+        raise GateFailed(f"the slim image is not what it must be: {told}", f"see {target.report}/report.html")
+
+
+def _write_junit(report: Report, target: _Target) -> None:
+    """:raises CntrError: it cannot be written."""
+    from ..report.junit import junit
+
+    if target.junit:
+        try:
+            with open(target.junit, "wb") as file:
+                file.write(junit(report))
+        except OSError as error:
+            raise CntrError(f"cannot write {target.junit}: {error.strerror}", "give --junit another FILE") from error
 
 
 def _saved(
@@ -234,7 +271,7 @@ def _saved(
     from ..background import background
 
     packed = _packed(result, target, shown)
-    with background(lambda: _explained(result, image, packed, target.place, target.fat_place)) as explaining:
+    with background(lambda: _explained(result, image, target, packed)) as explaining:
         shown.expect_saved(packed)
         if target.fat_place:  # first: a slim image without it is worse than nothing
             target.fat_destination.save(packed[1:], shown.moved)
@@ -255,13 +292,17 @@ def _packed(result: Slimmed, target: _Target, shown: TerminalDisplay) -> tuple[N
 
 
 def _explained(
-    result: Slimmed, image: Image, packed: Sequence[Named], destination: str, fat_destination: str = ""
+    result: Slimmed, image: Image, target: _Target, packed: Sequence[Named]
 ) -> tuple[Report, Mapping[str, bytes]]:
-    """The report, and its files."""
+    """The report, and its files; `packed` is empty where nothing is saved."""
+    from msgspec.structs import replace as with_fields
+
+    from ..gates import judged
     from ..report.data import collect
     from ..report.write import render
 
-    report = collect(result, image, packed, destination, fat_destination)
+    report = collect(result, image, packed, target.place if packed else "", target.fat_place if packed else "")
+    report = with_fields(report, gates=judged(target.gates, report))
     return report, render(report)
 
 

@@ -128,6 +128,16 @@ class Finding(Value, frozen=True, kw_only=True):
     package: str = ""
 
 
+class Gate(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """What the user demands of the slim image: the option that says so, what was `found` and what is `wanted`, both as
+    people read them."""
+
+    name: str
+    found: str
+    wanted: str
+    passed: bool
+
+
 class Probes(Value, frozen=True, kw_only=True):
     """What the probes saw, as in a trace (docs/reference/trace-format.md), and what the slim image does otherwise.
 
@@ -168,6 +178,7 @@ class Report(Value, frozen=True, kw_only=True, omit_defaults=False):
     largest_gone: tuple[File, ...]
     gone_directories: tuple[Directory, ...]
     findings: tuple[Finding, ...]
+    gates: tuple[Gate, ...] = ()
     probes: Probes
     repairs: tuple[tuple[str, ...], ...]
     unmatched: tuple[str, ...]

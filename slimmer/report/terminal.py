@@ -26,6 +26,7 @@ def show(report: Report, directory: str, console: Console, steps: Iterable[tuple
     page.layers(report)
     page.gone(report)
     page.behaviour(report)
+    page.gates(report)
     page.places(report, directory)
     page.steps(steps)
 
@@ -123,6 +124,11 @@ class _Page:
             self._say(f"  {line}")
         if (more := len(lines) - _MOST_LINES) > 0:
             self._say(f"  and {_plural(more, 'line')} more, in the report")
+
+    def gates(self, report: Report) -> None:
+        """What was demanded of the slim image: it is there, so it has passed."""
+        for gate in report.gates:
+            self._say(f"✓ {gate.name}: {gate.found}, wanted {gate.wanted}", "green")
 
     def places(self, report: Report, directory: str) -> None:
         """Where everything is."""

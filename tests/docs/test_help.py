@@ -14,7 +14,7 @@ VERBS = frozenset(
     """
     Add Allow Also Ask Attach Check Choose Compare Compress Connect Copy Discard Do Drive End Explain Forward Give
     Ignore Install Join Keep Leave Let Limit List Make Merge Mount Name Open Pass Print Publish Read Rebuild Record
-    Remove Return Run Serve Set Show Slim Split Start Stay Stop Take Use Verify Wait Write
+    Refuse Remove Return Run Serve Set Show Slim Split Start Stay Stop Take Use Verify Wait Write
     """.split()  # noqa: SIM905 - a list with a line for each would be longer than the test
 )
 """And an adverb that may stand before one."""

@@ -39,6 +39,10 @@ WRONG = {
     ("--fs", "nope"): "nope",
     ("--platform", "nope"): "'nope' is not a platform",
     ("--compression", "nope"): "unknown compression 'nope'",
+    ("--max-size", "much"): "--max-size takes a size, not 'much'",
+    ("--max-size", "-1"): "--max-size takes a size, not '-1'",
+    ("--fail-on", "nope"): "--fail-on does not know 'nope'",
+    ("--junit", "/no/such/junit.xml"): "--junit: /no/such/junit.xml cannot be a file",
 }
 
 

@@ -1,0 +1,84 @@
+"""What a user demands of a slim image, for pipelines."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..gates import Gates
+
+_PANEL = "Gates"
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What the slim image must be, else nothing but the report is written."""
+
+    max_size: Annotated[
+        str | None,
+        typer.Option(
+            "--max-size",
+            metavar="SIZE",
+            help="Refuse a slim image with more than this, such as 20MB or 16MiB.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    min_saving: Annotated[
+        float | None,
+        typer.Option(
+            "--min-saving",
+            metavar="PERCENT",
+            min=0,
+            max=100,
+            help="Refuse a slim image that saves less of the bytes.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-on",
+            metavar="KIND",
+            help="Refuse a slim image with a shell, package-manager, setuid, setgid or capabilities. Repeatable.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    junit: Annotated[
+        str | None,
+        typer.Option(
+            "--junit",
+            metavar="FILE",
+            help="Also write the result for CI servers, as JUnit's XML.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+
+    def gates(self) -> Gates:
+        """The same for the report.
+
+        :raises UsageError: a size or a kind is none.
+        """
+        from cntr_core.errors import UsageError
+
+        from ..gates import KINDS, Gates
+
+        for kind in self.fail_on or ():
+            if kind not in KINDS:
+                raise UsageError(f"--fail-on does not know '{kind}'", f"choose from {', '.join(KINDS)}")
+        most = None if self.max_size is None else _bytes(self.max_size)
+        return Gates(most, self.min_saving, tuple(dict.fromkeys(self.fail_on or ())))
+
+
+def _bytes(text: str) -> int:
+    """:raises UsageError: it is no size."""
+    from cntr_core.errors import UsageError
+
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmg]i?|)b?", text.strip().lower())
+    if match is None:
+        raise UsageError(f"--max-size takes a size, not '{text}'", "for example --max-size 20MB")
+    return int(float(match[1]) * _UNITS[match[2]])
