@@ -14,7 +14,7 @@ from cntr_core.rules import ImageView, RuleContext
 from .reading import content, shown, was_read
 
 # Of all applications, so of none (hier(7), and where distributions have programs).
-_COMMON = frozenset(
+SYSTEM_DIRECTORIES = frozenset(
     b"/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /libx32 /media /mnt /opt /proc /run /sbin /sys /tmp /usr /var "
     b"/usr/bin /usr/games /usr/include /usr/lib /usr/lib64 /usr/libexec /usr/sbin /usr/share /usr/src "
     b"/usr/local /usr/local/bin /usr/local/etc /usr/local/lib /usr/local/sbin /usr/local/share "
@@ -51,7 +51,7 @@ def directories(context: RuleContext) -> Mapping[bytes, str]:
     found: dict[bytes, str] = {}
     for path, because in (*_working(context), *_named(context), *_served(context)):
         real = context.image.lookup(path)
-        if real and real.path not in _COMMON:
+        if real and real.path not in SYSTEM_DIRECTORIES:
             found.setdefault(real.path, because)
     return {path: because for path, because in found.items() if not any(_is_below(path, other) for other in found)}
 
@@ -93,7 +93,7 @@ def _meant(image: ImageView, path: bytes) -> Iterator[tuple[bytes, str]]:
         directory, name = posixpath.split(found.path)
         if _PROGRAMS_OF_ALL.fullmatch(name):
             return
-        if posixpath.basename(directory) in _PROGRAM_DIRECTORIES and directory not in _COMMON:
+        if posixpath.basename(directory) in _PROGRAM_DIRECTORIES and directory not in SYSTEM_DIRECTORIES:
             directory = posixpath.dirname(directory)
     if directory == b"/":
         yield from _at_the_top(image)

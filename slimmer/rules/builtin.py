@@ -11,6 +11,7 @@ from .certificates import Certificates
 from .databases import PackageDatabases
 from .directories import SmallDirectories
 from .elf import Elf
+from .home_scripts import HomeScripts
 from .libc import Libc
 from .libraries import LanguageLibrary, PerlLibrary, PhpLibrary, PythonLibrary, RubyLibrary, RubyTools
 from .maven_repository import MavenRepository
@@ -29,6 +30,7 @@ from .scripts import Shebang
 from .shell_tools import ShellTools
 from .started_programs import StartedPrograms
 from .timezones import Timezones
+from .translations import Translations
 from .users import Users
 from .volumes import Volumes
 from .web_assets import WebAssets
@@ -39,6 +41,7 @@ RULES: Sequence[Rule] = (
     Shebang(),
     ScriptCommands(),
     ScriptInterpreters(),
+    HomeScripts(),
     StartedPrograms(),
     ShellTools(),
     PackagePrograms(),
@@ -69,4 +72,5 @@ RULES: Sequence[Rule] = (
     Application(),
     PhpPages(),
     WebAssets(),
+    Translations(),
 )

@@ -6,6 +6,7 @@ those that the run opened, those that they call or source, and texts that an ima
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import posixpath
 import re
@@ -16,6 +17,7 @@ from itertools import islice
 from cntr_core.kernel.process import DEFAULT_PATH
 from cntr_core.rules import Found, ImageView, Keep, LeftOut, Profile, Rule, RuleContext
 
+from .application_directories import SYSTEM_DIRECTORIES
 from .reading import regular, shown, was_read
 from .shell_commands import SHELL, Named, named
 from .shell_syntax import OWN_DIRECTORY, UNKNOWN, Budget
@@ -32,6 +34,11 @@ _MOST_COMMANDS = 2000
 _FIRST_LINE = 128
 _SPECIAL = re.compile(rf"[$*?\[{UNKNOWN}]")
 _SOMEWHERE = re.compile(rf"(?:\$[^/]*|{UNKNOWN})/")
+_VARIABLE = re.compile(rf"\$\{{[^}}]*\}}|\$\w+|{UNKNOWN}")
+_WILD = re.compile(r"[*?]|\[[^]]*\]")
+_LEAST_TELLING = 3
+_LARGEST_ALIKE = 1 << 16
+_MOST_ALIKE = 64
 # Of little use without a library of many files, or without a network: a script that needs one is better probed.
 _HEAVY = re.compile(
     rb"(?:[\w.]+-linux-\w+-)?(?:python[\d.]*|pypy[\d.]*|perl[\d.]*|ruby[\d.]*|node(?:js)?|php[\d.]*|java|javac|lua[\d.]*"
@@ -82,10 +89,11 @@ def is_shell_script(image: ImageView, path: bytes) -> bool:
 
 class ScriptSearch:
     """What scripts and texts name in one image, with all that the scripts among it name themselves; `heavy` says
-    whether interpreters and the like are wanted."""
+    whether interpreters and the like are wanted, `limit` how many bytes of all."""
 
-    def __init__(self, context: RuleContext, *, heavy: bool = False) -> None:
+    def __init__(self, context: RuleContext, *, heavy: bool = False, limit: int = LIMIT) -> None:
         self._heavy = heavy
+        self._limit = limit
         self._image = context.image
         self._kept = context.kept
         self._directory = os.fsdecode(context.working_dir)
@@ -126,6 +134,8 @@ class ScriptSearch:
                 self._take(one, directory, path, because)
 
     def _take(self, one: Named, directory: str, path: Sequence[str], because: str) -> None:
+        if one.kind == "file" and _SPECIAL.search(posixpath.basename(one.word)):
+            self._take_some(one.word, because)
         for place in self._places(one, directory, path):
             found = regular(self._image, _bytes(place))
             if found is None or (one.kind == "program" and not found.mode & 0o111):
@@ -136,6 +146,18 @@ class ScriptSearch:
             if one.kind == "script" or is_shell_script(self._image, found.path):
                 self._add_script(found.path)
             return
+
+    def _take_some(self, word: str, because: str) -> None:
+        """The small files that a name may mean which the script puts together, where they are few."""
+        directory, name = posixpath.split(word)
+        pattern = _VARIABLE.sub("*", name)
+        telling = len(_WILD.sub("", pattern)) >= _LEAST_TELLING and _bytes(directory) not in SYSTEM_DIRECTORIES
+        if telling and not _SPECIAL.search(directory):
+            names = fnmatch.filter(self._image.list(_bytes(directory)), _bytes(pattern))
+            for path in (posixpath.join(_bytes(directory), each) for each in names[:_MOST_ALIKE]):
+                found = regular(self._image, path)
+                if found and found.size <= _LARGEST_ALIKE and not found.mode & 0o111 and len(names) <= _MOST_ALIKE:
+                    self._found.setdefault(path, (found, because))
 
     def _places(self, one: Named, directory: str, path: Sequence[str]) -> Sequence[str]:
         """Where a word may lie; a path below a directory that nobody knows is tried beside the script."""
@@ -157,7 +179,7 @@ class ScriptSearch:
             self._pending.append(script)
 
     def _limited(self) -> Iterator[Keep | LeftOut]:
-        left, counted = LIMIT, set(self._kept)
+        left, counted = self._limit, set(self._kept)
         for path, (found, because) in sorted(self._found.items(), key=lambda item: (item[1][0].size, item[0])):
             left -= 0 if found.path in counted else found.size
             counted.add(found.path)
@@ -166,7 +188,7 @@ class ScriptSearch:
             elif left >= 0:
                 yield Keep(path, because)
             else:
-                yield LeftOut(path, f"{because}, but larger programs are beyond {LIMIT / 1e6:.0f} MB in all")
+                yield LeftOut(path, f"{because}, but larger programs are beyond {self._limit / 1e6:.0f} MB in all")
 
 
 def _is_heavy(path: bytes, found: Found) -> bool:

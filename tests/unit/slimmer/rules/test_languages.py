@@ -10,6 +10,7 @@ from cntr_slimmer.rules.libraries import LanguageLibrary
 from cntr_slimmer.rules.node_requires import MOST_NAMES, NodeRequires
 from cntr_slimmer.rules.package_metadata import PackageMetadata
 from cntr_slimmer.rules.php_pages import LIMIT, PhpPages
+from cntr_slimmer.rules.translations import Translations
 from cntr_slimmer.rules.web_assets import WebAssets
 
 from tests.unit.slimmer.rules.trees import ask, plant
@@ -178,3 +179,17 @@ def test_the_library_of_the_commands_language(tmp_path: Path, command: tuple[byt
     used = [f"/{lib}/encodings/__init__.py", "/usr/bin/perl"]
     kept = ask(tmp_path, [LanguageLibrary()], used, commands=(command,))
     assert set(kept) == ({f"/{lib}/csv.py", f"/{lib}/json/decoder.py", "/usr/bin/gunicorn"} if whole else set())
+
+
+def test_texts_in_other_languages(tmp_path: Path) -> None:
+    wanted = ("i18n/de.json", "locales/pt-BR/editor.json", "lang/zh_CN.php")
+    others = ("i18n/qqq.json", "i18n/de.txt", "locales/de/other.json", "unread/de.json", "lang/dea.php")
+    english = ("i18n/en.json", "locales/en-US/editor.json", "lang/en_US.php", "unread/en.json")
+    plant(tmp_path, dict.fromkeys((f"srv/{name}" for name in (*wanted, *others, *english)), ""))
+    used = {f"/srv/{name}": ["read"] if name != "unread/en.json" else ["lookup"] for name in english}
+    kept = ask(tmp_path, [Translations()], used)
+    assert set(kept) == {f"/srv/{name}" for name in wanted}
+    assert kept["/srv/i18n/de.json"].because.startswith("the same texts as /srv/i18n/en.json, which was read")
+    with (tmp_path / "srv/i18n/de.json").open("wb") as large:
+        large.truncate((Translations.limit or 0) + 1)
+    assert not ask(tmp_path, [Translations()], used)  # nor one that comes after it

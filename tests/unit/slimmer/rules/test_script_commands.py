@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from cntr_slimmer.rules.home_scripts import HomeScripts
 from cntr_slimmer.rules.presets import Presets
 from cntr_slimmer.rules.script_commands import ScriptCommands, ScriptInterpreters
 from cntr_slimmer.rules.scripts import Shebang
@@ -245,3 +246,28 @@ def test_hostile_settings_are_read_to_their_limit(tmp_path: Path) -> None:
 def test_names_of_any_bytes(tmp_path: Path) -> None:
     plant(tmp_path, {"a": b"#!/bin/sh\n/opt/\xff\xfe x\n", os.fsdecode(b"opt/\xff\xfe"): "#!"})
     assert set(ask(tmp_path, [ScriptCommands(), Presets()], ["/a"])) == {os.fsdecode(b"/opt/\xff\xfe")}
+
+
+def test_the_files_that_a_name_may_mean_which_a_script_puts_together(tmp_path: Path) -> None:
+    script = """#!/bin/sh
+        [ -z "$DESIGN" ] || cat "/srv/designs/$DESIGN.css" >/tmp/design
+        cp /srv/conf/*.ini "/srv/$any" "/etc/$NAME.conf" "/srv/many/${X}.txt" /srv/$d/x.css
+    """
+    wanted = ("srv/designs/grey.css", "srv/designs/red.css", "srv/conf/a.ini")
+    others = ("srv/designs/x.png", "srv/other.css", "etc/a.conf", *(f"srv/many/{n}.txt" for n in range(65)))
+    large = {"srv/designs/large.css": " " * (1 << 17)}
+    plant(tmp_path, {"entry.sh": script, "bin/sh": "#", **dict.fromkeys((*wanted, *others), ""), **large})
+    kept = ask(tmp_path, [ScriptCommands()], ["/entry.sh"])
+    assert set(kept) == {f"/{path}" for path in wanted}
+    assert kept["/srv/designs/grey.css"].because == "the script /entry.sh names it"
+
+
+def test_the_scripts_of_an_application_beside_itself(tmp_path: Path) -> None:
+    client = '#!/usr/bin/env bash\nHERE="$(dirname "$0")"\n. "$HERE"/env.sh\nexec java Client'
+    own = {"usr/share/db/bin/cli.sh": client, "usr/share/db/bin/env.sh": "->../../../../etc/db/env"}
+    others = {"usr/share/db/bin/tool": "#!/usr/bin/python3", "usr/share/other/bin/x.sh": client, "usr/bin/y.sh": client}
+    tools = {"etc/db/env": "A=b", "usr/bin/dirname": "#!", "usr/bin/java": "#!"}
+    plant(tmp_path, {**own, **others, **tools, "usr/share/db/lib/db.jar": ""})
+    kept = ask(tmp_path, [HomeScripts()], ["/usr/share/db", "/usr", "/usr/share", "/usr/share/db/lib/db.jar"])
+    assert set(kept) == {*map("/{}".format, own), "/etc/db/env", "/usr/bin/dirname"}
+    assert kept["/usr/share/db/bin/cli.sh"].because == "a script of the software in /usr/share/db, which was used"
