@@ -16,6 +16,8 @@ from typing import Annotated
 import msgspec
 import typer
 
+from cntr_core.errors import CntrError
+
 from .cache import QUIETLY, Cache
 from .first_answer.command import first_answer, first_answer_of
 from .groups import Group
@@ -24,6 +26,7 @@ from .manifest import Entry, entries
 from .report.command import BOUNDS, report
 from .reproduce import reproduce
 from .rules_command import rules, rules_of
+from .sources import Failed
 from .top50_command import top50
 from .trial import all_steps
 
@@ -167,6 +170,18 @@ def judge_one(name: str, original: str, slim: str, fat: str, scripts: str) -> No
     from .judge import judge
 
     judge(chosen([name])[0], original, slim, fat, scripts)
+
+
+@app.command("judge-peer", hidden=True)
+def judge_one_peer(program: str, name: str, original: str, scripts: str, directory: str) -> None:
+    """Have a peer slim one image, and judge what it made, in this process."""
+    from .peers import judge_peer, parse_peer
+
+    try:
+        judge_peer(parse_peer(program), chosen([name])[0], original, scripts, directory)
+    except (Failed, CntrError, subprocess.SubprocessError) as error:
+        typer.echo(getattr(error, "message", str(error)), err=True)
+        raise typer.Exit(1) from None
 
 
 def passed(entry: Entry, results: str) -> bool:

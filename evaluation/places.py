@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from .results import Result
+from .results import Result, Step
 
 _TEMPORARY = re.compile(r"(?:/[\w.+-]+)*/cntr-[a-z0-9]+-[0-9a-f]{16}")
 """A temporary directory of cntr (cntr_core/images/temporary.py), wherever it is."""
 
 
+def plain(text: str, places: Mapping[str, str]) -> str:
+    """The text with words in the place of directories, by their paths."""
+    for path in sorted(places, key=len, reverse=True):
+        text = text.replace(f"{path}/", f"{places[path]}/")
+    return _TEMPORARY.sub("TEMPORARY", text)
+
+
 def without_places(result: Result, places: Mapping[str, str]) -> Result:
-    """The result with words in the place of directories, by their paths, in all that a program said."""
+    """The result with such words in all that a program said."""
 
-    def plain(text: str) -> str:
-        for path in sorted(places, key=len, reverse=True):
-            text = text.replace(f"{path}/", f"{places[path]}/")
-        return _TEMPORARY.sub("TEMPORARY", text)
+    def of(steps: Iterable[Step]) -> tuple[Step, ...]:
+        return tuple(replace(step, detail=plain(step.detail, places)) for step in steps)
 
-    steps = tuple(replace(step, detail=plain(step.detail)) for step in result.steps)
-    return replace(result, steps=steps, error=plain(result.error))
+    peers = {
+        name: replace(peer, steps=of(peer.steps), error=plain(peer.error, places))
+        for name, peer in result.peers.items()
+    }
+    return replace(result, steps=of(result.steps), error=plain(result.error, places), peers=peers)

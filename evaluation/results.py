@@ -62,6 +62,20 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerResult:
+    """What a peer's program made of the same image, driven by the same workload. `bytes` are those of all layers,
+    uncompressed, `reduction` their share that is gone; `steps` are those of all workloads and variants, on its image;
+    `seconds` is the time until that was made. `error` says why there is none."""
+
+    version: str = ""
+    bytes: int = 0
+    reduction: float = 0.0
+    seconds: float = 0.0
+    steps: tuple[Step, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One image, slimmed in one way.
 
@@ -74,7 +88,8 @@ class Result:
     `steps` are those of all workloads and variants, on the slim image. `verified`: it did under cntr's own eyes what
     the original did; `joined`: both images together had the original's DiffIDs and configuration; `differences` are
     files of the slim image that are not what they are in the original, in mode, owner, time, attributes or content.
-    `seconds` has the time of each phase. `error` says why there is no slim image; what follows from it is empty then.
+    `seconds` has the time of each phase. `peers` are results of other programs, by their names. `error`
+    says why there is no slim image; what follows from it is empty then.
     """
 
     name: str
@@ -104,6 +119,7 @@ class Result:
     seconds: Mapping[str, float] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(default_factory=dict)
     largest: tuple[Kept, ...] = ()
+    peers: Mapping[str, PeerResult] = field(default_factory=dict)
     error: str = ""
     slim: str = ""
 
@@ -124,8 +140,12 @@ class Result:
 
     def checks(self) -> tuple[int, int]:
         """How many steps passed that were not asked while tracing, and how many there are."""
+        return self.checks_of(self.steps)
+
+    def checks_of(self, steps: Iterable[Step]) -> tuple[int, int]:
+        """The same of other steps for the same workloads."""
         asked = {"minimal"} if self.probe == "minimal" else {"minimal", "broad"}
-        found = [step.ok for step in self.steps if step.run not in asked]
+        found = [step.ok for step in steps if step.run not in asked]
         return sum(found), len(found)
 
 

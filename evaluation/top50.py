@@ -21,8 +21,9 @@ from .cache import Cache
 from .children import Children, last_words
 from .machine import ROOT, machine
 from .manifest import CORPUS, Entry, probes
+from .peers import Peer, peer_result
 from .places import without_places
-from .results import Kept, Pieces, Result, Rule, Step
+from .results import Kept, PeerResult, Pieces, Result, Rule, Step
 from .sources import Failed, Source
 
 _CNTR = os.path.join(os.path.dirname(sys.executable), "cntr")
@@ -43,10 +44,17 @@ class Way:
 
 class Evaluation:
     """Slims images from `source` in one `way`; the logs go to `cache`. Pairs are made in `directory`, and stay there
-    if `keep_pairs`."""
+    if `keep_pairs`. The programs of `peers` do the same."""
 
     def __init__(
-        self, cache: Cache, source: Source, way: Way, children: Children, directory: str, keep_pairs: bool
+        self,
+        cache: Cache,
+        source: Source,
+        way: Way,
+        children: Children,
+        directory: str,
+        keep_pairs: bool,
+        peers: Sequence[Peer] = (),
     ) -> None:
         self._cache = cache
         self._source = source
@@ -54,6 +62,7 @@ class Evaluation:
         self._children = children
         self._directory = directory
         self._keep_pairs = keep_pairs
+        self._peers = peers
 
     def blank(self, entry: Entry) -> Result:
         """What is known of a result before anything is done."""
@@ -82,7 +91,9 @@ class Evaluation:
         shutil.rmtree(place, ignore_errors=True)
         os.makedirs(place)
         try:
-            return without_places(self._evaluated(entry, place), self._places())
+            result = self._evaluated(entry, place)
+            found = {peer.name: self._of_peer(peer, entry, result, place) for peer in self._peers}
+            return without_places(replace(result, peers=found), self._places())
         finally:
             if not self._keep_pairs:
                 shutil.rmtree(place)
@@ -139,6 +150,18 @@ class Evaluation:
         told = lines[-1]
         seconds = {**result.seconds, **told["seconds"]}
         return replace(result, joined=told["joined"], differences=tuple(told["differences"]), seconds=seconds)
+
+    def _of_peer(self, peer: Peer, entry: Entry, result: Result, place: str) -> PeerResult:
+        if not result.bytes.original:
+            return PeerResult(error="there is no original image")
+        directory = os.path.join(place, peer.name)
+        os.mkdir(directory)
+        output, log = f"{directory}.judged", self._cache.log(entry, peer.name)
+        line = [sys.executable, "-m", "evaluation", "judge-peer", f"{peer.name}={peer.path}", entry.name]
+        code = self._children.run([*line, self._source.reference(entry), self._cache.scripts, directory], log, output)
+        with open(output, encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+        return peer_result(lines, result.bytes.original, last_words(log) if code else "")
 
 
 def trace_lines(entry: Entry, image: str, place: str, way: Way, scripts: str) -> dict[str, list[str]]:

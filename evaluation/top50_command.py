@@ -19,6 +19,7 @@ from .children import Children
 from .groups import Group
 from .machine import ROOT
 from .manifest import Entry
+from .peers import Peer, parse_peer
 from .results import Result, read_results, with_result, write_results
 from .sources import Local, Registry
 from .top50 import Evaluation, Way
@@ -71,6 +72,10 @@ Origin = Annotated[From, typer.Option(help="Take the images that are built here,
 Host = Annotated[
     str, typer.Option(metavar="HOST[/PREFIX]", help="Pull library/NAME from this registry, for --source registry.")
 ]
+Peers = Annotated[
+    list[str] | None,
+    typer.Option("--peer", metavar="NAME=PATH", help="Measure this program, too: mint=PATH, slim=PATH. Repeatable."),
+]
 
 
 def top50(
@@ -86,6 +91,7 @@ def top50(
     engine: InEngine = "",
     source: Origin = From.LOCAL,
     registry: Host = HUB,
+    peer: Peers = None,
 ) -> None:
     """Slim the images of the corpus, and judge each by what was not asked while it was traced.
 
@@ -94,12 +100,13 @@ def top50(
     wanted = chosen(only, group)
     kept, children = Cache(cache), Children()
     origin = Registry(registry) if source is From.REGISTRY else Local(kept, children.run)
-    way = Way(probe, keep or "", engine)
+    way, peers = Way(probe, keep or "", engine), _peers(peer)
     file = results or os.path.join(ROOT, f"evaluation/results/top50/{keep or Keep.BALANCED}-{probe}.jsonl")
     with interrupts(), _directory(keep_pairs) as directory:
-        evaluation = Evaluation(kept, origin, way, children, directory, keep_pairs is not None)
+        evaluation = Evaluation(kept, origin, way, children, directory, keep_pairs is not None, peers)
         if resume:
-            wanted = _left(wanted, evaluation, read_results(file))
+            known = [result for result in read_results(file) if {one.name for one in peers} <= set(result.peers)]
+            wanted = _left(wanted, evaluation, known)
         progress = Progress(len(wanted))
 
         def add(result: Result) -> None:
@@ -109,6 +116,13 @@ def top50(
         found = worked(wanted, evaluation.evaluate, children, jobs, add)
     typer.echo(_summary(found))
     raise typer.Exit(int(not all(result.ok for result in found)))
+
+
+def _peers(words: Sequence[str] | None) -> list[Peer]:
+    try:
+        return [parse_peer(word) for word in words or ()]
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager

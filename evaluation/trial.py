@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from cntr_slimmer.probes.defaults import tcp_ports
 from cntr_slimmer.probes.drive import run_probes
 from cntr_slimmer.probes.prober import Prober
 from cntr_slimmer.probes.result import Outcome
@@ -97,7 +98,7 @@ def _tried(
     wanted = probes((step for _, step in run.steps), scripts)
     with running([branch], launch, filesystem) as container:
         for (which, step), probe in zip(run.steps, wanted, strict=True):
-            prober = Prober([probe], _ports(image.config.exposed_ports))
+            prober = Prober([probe], tcp_ports(image.config))
             with prober:
                 outcome = run_probes(container, prober, timeout=seconds, progress=lambda _: None)[0]
             seconds = times[0] / 4 if outcome.ok else seconds  # the program is ready
@@ -105,10 +106,6 @@ def _tried(
             if not outcome.ok and container.ended() is not None:
                 return
         container.end(stop)
-
-
-def _ports(exposed: Sequence[str]) -> list[int]:
-    return [int(port.removesuffix("/tcp")) for port in exposed if port.endswith("/tcp")]
 
 
 def _detail(outcome: Outcome) -> str:

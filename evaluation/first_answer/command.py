@@ -25,8 +25,9 @@ from cntr_core.kernel.cgroups import hierarchies
 from ..cache import Cache
 from ..children import Children, last_words
 from ..groups import Group
-from ..machine import machine
+from ..machine import ROOT, machine
 from ..manifest import Entry
+from ..places import plain
 from ..sources import Failed, Local
 from ..top50 import SLIM
 from ..work import Progress, chosen, interrupts, worked
@@ -149,7 +150,8 @@ class Measuring:
             told = {name: value for line in file for name, value in json.loads(line).items()}
         both = {name: msgspec.convert(told[name], Taken) for name in ("original", "slim") if name in told}
         error = f"it ended with code {code}: {last_words(log)}" if code or len(both) < 2 else ""
-        return replace(found, **both, engine=told.get("engine", ""), error=error)
+        places = {self.cache.path: "CACHE", self.pairs: "PAIRS", ROOT: "SOURCE"}
+        return replace(found, **both, engine=told.get("engine", ""), error=plain(error, places))
 
     @property
     def _source(self) -> Local:

@@ -15,9 +15,10 @@ from cntr_slimmer.probes.prober import Prober
 
 from cntr_core.images import open_image
 
+from ..docker import Container
 from ..manifest import Entry, probes
 from ..sources import Failed
-from .engine import Container, Engine, fresh_engine, hide_the_machines_engines, run_line
+from .engine import Engine, fresh_engine, hide_the_machines_engines, run_line
 from .link import HERE, THERE, Speed, end_of_link, joined, new_network
 from .registry import PORT, push, serving
 from .results import Taken

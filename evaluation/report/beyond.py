@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..groups import Group
 from ..pages import Bound
 from ..results import Result
+from . import attack_surface
 from .document import Table
 from .numbers import Run, failed, numbers, reduction
 from .words import first, passed, percent, size
@@ -44,6 +45,7 @@ def beyond_the_fifty(runs: Sequence[Run], bounds: Mapping[str, Bound]) -> Iterat
             ],
             [_image(result, bounds) for result in sorted(run, key=lambda one: one.name)],
         )
+        yield from attack_surface.tables(run)
     if failures := [row for run in runs for result in run for row in _failures(result)]:
         yield Table(["image", "step", "reason"], failures)
 

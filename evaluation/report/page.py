@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ..first_answer.results import FirstAnswer
 from ..pages import Bound
 from ..paper import PROVENANCE, claims
-from . import first_answer
+from . import attack_surface, engine_runs, first_answer, peers
 from .beyond import beyond_the_fifty
 from .digests import digests
 from .document import Document, Figure, Section, Table
@@ -36,17 +36,20 @@ def document(
     """The page of `runs`, of which the first is the one that counts, and the others are compared with it; `bounds` are
     what was read of images, by their names; `beyond` has a run of each group that is not the paper's; `answers` is how
     long the first answer takes."""
+    runs, in_engines = engine_runs.apart(runs)
     main = runs[0]
     sections = [
         Section("The paper, and this run", [_sentence(main), _beside_the_paper(runs), *_figures(main)]),
         Section("Each image", [_SUBSTITUTES, _images(main)]),
         *([Section("Beyond the fifty", list(beyond_the_fifty(beyond, bounds)))] if beyond else []),
+        *(Section(f"Traced in containers of {run[0].engine}", [engine_runs.table(main, run)]) for run in in_engines),
+        *([Section("Peers", compared)] if (compared := list(peers.parts(main))) else []),
         Section("What fails", list(failures(main, measured.lacking))),
         Section("What remains, and why", [_REMAINS, _worst(main)]),
         Section("What no slim image can go below", list(_bounds(main, bounds))),
         Section("What each rule costs, and each profile gains", list(rules(runs, measured.rules))),
         Section("The same inputs, the same image", list(digests(main, measured.again))),
-        Section("What a scanner and an intruder still find", [_attack_surface(main)]),
+        Section("What a scanner and an intruder still find", [attack_surface.WORDS, *attack_surface.tables(main)]),
         Section("The first answer, from an empty store", list(first_answer.parts(answers))),
         Section("Time", [_time(main)]),
     ]
@@ -179,23 +182,6 @@ def _bounds(run: Run, bounds: Mapping[str, Bound]) -> Iterator[str | Table]:
             for one in worst
         ],
     )
-
-
-def _attack_surface(run: Run) -> Table:
-    good = [result for result in run if not result.error]
-    rows = []
-    for what, part in (
-        ("packages with files", "packages"),
-        ("setuid and setgid programs", "setuid"),
-        ("shells", "shells"),
-        ("files", "files"),
-    ):
-        original = sum(getattr(result, part).original for result in good)
-        slim = sum(getattr(result, part).slim for result in good)
-        none = sum(getattr(result, part).slim == 0 for result in good)
-        gone = percent(1 - slim / original) if original else ""
-        rows.append([what, str(original), str(slim), gone, f"{none} of {len(good)}"])
-    return Table(["of all images", "original", "slim", "gone", "images with none left"], rows)
 
 
 def _time(run: Run) -> Table:

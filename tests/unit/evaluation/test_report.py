@@ -27,7 +27,7 @@ from evaluation.report.numbers import Run, numbers
 from evaluation.report.page import document
 from evaluation.reproduce import PAGE, REGISTRY, Outcome, verdicts
 from evaluation.reproduce import document as paper_document
-from evaluation.results import Kept, Machine, Pieces, Result, Rule, Step, write_results
+from evaluation.results import Kept, Machine, PeerResult, Pieces, Result, Rule, Step, write_results
 
 MACHINE = Machine("Debian 12", "6.18", 2, 8 << 30, "3.11", "0.1.0", "c0de", "abc", "runc 1.1")
 
@@ -120,7 +120,7 @@ def test_both_forms_say_the_same_and_need_nothing_else() -> None:
     cells = {
         len(re.findall(r"(?<!\\)\|", line)) for line in made["top50.md"].splitlines() if line.startswith("| three")
     }
-    assert cells <= {10, 4, 6}, "a bar in a cell is none of the table's"
+    assert cells <= {10, 4, 6, 9}, "a bar in a cell is none of the table's"
 
 
 MEASURED_BESIDE = Measured(
@@ -315,3 +315,30 @@ def test_a_shorter_start_than_the_peers_is_told(
     monkeypatch.setattr("evaluation.reproduce.ANSWERS", str(file))
     monkeypatch.setattr("evaluation.reproduce.RESULTS", str(tmp_path))
     assert verdicts()["cold-start"].outcome == expected
+
+
+def test_runs_in_engines_stand_apart_and_change_no_other_figure() -> None:
+    docker = [replace(RUN[0], engine="docker", reduction=0.8)]
+    alone, both = pages([RUN], BOUNDS)["top50.md"], pages([RUN, docker], BOUNDS)["top50.md"]
+    section = both.partition("## Traced in containers of docker")[2].partition("\n## ")[0]
+    assert both.replace(f"## Traced in containers of docker{section}\n", "") == alone
+    assert "| one | 80.0 % | 1 of 1 | yes | 90.0 % | 1 of 1 |" in section
+
+
+def test_peers_have_columns_where_they_were_measured() -> None:
+    peers = {
+        "mint": PeerResult("mint 1", 40, 0.6, 9.0, (_step("broad"), _step("check", ok=False))),
+        "slim": PeerResult(error="it starts no container"),
+    }
+    page = pages([[replace(RUN[0], peers=peers), *RUN[1:]]], BOUNDS)["top50.md"]
+    section = page.partition("## Peers")[2].partition("\n## ")[0]
+    assert "| mint | 1 | 60.0 % | 0 of 1 | 0 of 1 (0.0 %) | mint 1 |" in section
+    assert "| slim | 1 | 0.0 % | 0 of 1 | 0 of 1 (0.0 %) |  |" in section
+    assert "| one | 90.0 % | 1 of 1 | 60.0 % | 0 of 1 | failed: it starts no container |  |" in section
+    assert "## Peers" not in pages([RUN], BOUNDS)["top50.md"]
+
+
+def test_what_an_intruder_finds_is_shown_of_each_image() -> None:
+    section = pages([RUN], BOUNDS)["top50.md"].partition("## What a scanner")[2].partition("\n## ")[0]
+    assert "| setuid and setgid programs | 24 | 0 | 100.0 % | 3 of 3 |" in section
+    assert "| two (substitute) | 90 | 10 | 80 | 8 | 0 | 3 | 1 |" in section
