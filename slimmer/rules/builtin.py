@@ -24,6 +24,7 @@ from .programs import PackagePrograms, ProgramLinks
 from .python import Python, PythonPackages
 from .python_data import PythonData
 from .python_imports import PythonImports
+from .python_libraries import PythonLibraries
 from .script_commands import ScriptCommands, ScriptInterpreters
 from .script_requires import ScriptRequires
 from .scripts import Shebang
@@ -54,6 +55,7 @@ RULES: Sequence[Rule] = (
     PythonPackages(),
     PythonImports(),
     PythonData(),
+    PythonLibraries(),
     NodeRequires(),
     ScriptRequires(),
     PackageMetadata(),

@@ -47,8 +47,7 @@ class LibrarySearch:
 
     def __init__(self, image: ImageView, environment: Mapping[str, str]) -> None:
         self._image = image
-        variable = os.fsencode(environment.get("LD_LIBRARY_PATH", ""))
-        self._variable = [d for d in variable.replace(b";", b":").split(b":") if d]
+        self._variable = _of_variable(environment)
         known = (*configured_directories(image), *cached_directories(image), *_musl_directories(image))
         self._configured = list(dict.fromkeys(known))
         self._hwcaps: dict[bytes, tuple[bytes, ...]] = {}
@@ -100,6 +99,17 @@ class LibrarySearch:
     def _loadable(self, path: bytes, kind: bytes) -> bool:
         """The loader passes over files of other architectures."""
         return regular(self._image, path) is not None and kind_of(self._image, path) == kind
+
+
+def library_directories(image: ImageView, environment: Mapping[str, str]) -> list[bytes]:
+    """All directories that libraries of the system are looked for in, of whatever architecture, each once."""
+    known = (*configured_directories(image), *cached_directories(image), *_musl_directories(image), *_DEFAULT)
+    return list(dict.fromkeys([*_of_variable(environment), *known]))
+
+
+def _of_variable(environment: Mapping[str, str]) -> list[bytes]:
+    variable = os.fsencode(environment.get("LD_LIBRARY_PATH", ""))
+    return [d for d in variable.replace(b";", b":").split(b":") if d]
 
 
 def directories(path: bytes, kind: bytes, origin: bytes) -> list[bytes]:
