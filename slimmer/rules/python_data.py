@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from cntr_core.rules import Found, ImageView, Keep, LeftOut, Rule, RuleContext
 
+from .python import is_metadata
 from .python_path import SITES, ModulePath
 from .python_source import Imported, imported
 from .reading import regular, shown, was_read
@@ -32,7 +33,7 @@ _SEPARATOR = re.compile(rb"[./]")
 _CODE = re.compile(
     rb".+\.(?:py[a-z]?|pxd|pxi|typed|[cha]|cc|cu|cuh|[ch]pp|hh|f90|o|lib|dll|exe|md|rst|so(?:\.[\d.]+)?)"
 )
-_NO_DATA = frozenset(b"__pycache__ tests test testing include examples doc docs src benchmarks".split())
+_NO_DATA = frozenset(b"__pycache__ bin tests test testing include examples doc docs src benchmarks".split())
 
 
 class PythonData(Rule):
@@ -78,7 +79,7 @@ def _package(path: bytes) -> bytes:
     """The directory of the package in a site that a file is in; empty where it is in none."""
     parts = path.split(b"/")
     for at, part in enumerate(parts[:-2]):
-        if part in SITES:
+        if part in SITES and not is_metadata(parts[at + 1]):
             return b"/".join(parts[: at + 2])
     return b""
 

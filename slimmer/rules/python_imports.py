@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,10 @@ LARGEST = 1 << 22
 MOST_IMPORTS = 5000
 """That one source may have."""
 
+LARGEST_COMPILED = 1 << 25
+"""Bytes of a compiled module."""
+
+_EXTENSION = re.compile(rb"/(?:site|dist)-packages/(?P<top>\w{1,100})/.*\.(?:cpython-\w+(?:-[\w-]+)?|abi3)\.so$")
 _SCRIPT = re.compile(rb"#!.*python")
 _FIRST_LINE = 128
 
@@ -30,7 +35,8 @@ class PythonImports(Rule):
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         sources = [path for path in sorted(context.fresh) if _is_source(context, path)]
-        return _needed(context, sources) if sources else ()
+        compiled = [path for path in sorted(context.fresh - context.used.keys()) if _EXTENSION.search(path)]
+        return [*_needed(context, sources), *_of_compiled(context, compiled)] if sources or compiled else ()
 
 
 def _needed(context: RuleContext, sources: Iterable[bytes]) -> Iterator[Keep]:
@@ -39,20 +45,40 @@ def _needed(context: RuleContext, sources: Iterable[bytes]) -> Iterator[Keep]:
     for source in sources:
         text = context.image.read(source, LARGEST)
         late = source in context.used or not modules.is_installed(source)
-        for wanted in imported(text, late=late)[:MOST_IMPORTS]:
+        for wanted in (imported(text, late=True) if late else _near(text, source))[:MOST_IMPORTS]:
             for file in modules.find(wanted, source):
                 yield Keep(file, f"{shown(source)} imports it")
-        for wanted in _later(text, modules, source)[:MOST_IMPORTS] if late else ():
+        for wanted in _later(text, modules, source, late=late)[:MOST_IMPORTS]:
             for file in modules.find(wanted, source):
                 yield Keep(file, f"{shown(source)} names it, and may import it later")
 
 
-def _later(text: bytes, modules: ModulePath, source: bytes) -> Sequence[Imported]:
+def _near(text: bytes, source: bytes) -> Sequence[Imported]:
+    """What a source imports as it is loaded; and what functions of a package import of it, which is loaded late."""
+    package = posixpath.basename(source) == b"__init__.py"
+    late = [one for one in imported(text, late=True) if one.level] if package else []
+    return list(dict.fromkeys([*imported(text, late=False), *late]))
+
+
+def _of_compiled(context: RuleContext, paths: Iterable[bytes]) -> Iterator[Keep]:
+    """What compiled modules that no run has loaded import of their own package: its name is a text in them (Cython)."""
+    modules = ModulePath(context)
+    for path in paths:
+        match = _EXTENSION.search(path)
+        found = regular(context.image, path)
+        if match and found and found.size <= LARGEST_COMPILED:
+            names = re.compile(rb"\0(%s(?:\.\w{1,99}){1,9})\0" % re.escape(match["top"]))
+            for name in sorted(set(names.findall(context.image.read(path))))[:MOST_IMPORTS]:
+                for file in modules.find(Imported(0, os.fsdecode(name)), path):
+                    yield Keep(file, f"{shown(path)} names it, and may import it later")
+
+
+def _later(text: bytes, modules: ModulePath, source: bytes, *, late: bool) -> Sequence[Imported]:
     """What is imported without a statement; the standard library has tables of names that nobody imports."""
     if modules.is_standard(source):
-        return attributes(text)
-    package = posixpath.basename(source) == b"__init__.py"
-    return [*attributes(text), *named(text), *([listed(text)] if package else ())]
+        return attributes(text) if late else ()
+    plugins = [listed(text)] if posixpath.basename(source) == b"__init__.py" else []
+    return [*attributes(text), *named(text), *plugins] if late else plugins
 
 
 def _is_source(context: RuleContext, path: bytes) -> bool:

@@ -53,8 +53,8 @@ class ModulePath:
             for _ in range(wanted.level - 1):
                 directory = posixpath.dirname(directory)
             return self._with_names(wanted, [directory])
-        if self.is_installed(source):
-            return self._with_names(wanted, self._installed)
+        if self.is_installed(source):  # a library may add its directory to sys.path
+            return self._with_names(wanted, self._installed) or self._with_names(wanted, [directory])
         found = self._with_names(wanted, [self._top(directory), *self._first, *self._installed])
         return found or self._with_names(wanted, _above(directory))
 

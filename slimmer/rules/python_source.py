@@ -20,6 +20,7 @@ _STATEMENT = rb"""
 """
 _TYPES = rb"if[ \t]+(?:\w+\.)?TYPE_CHECKING\b"
 _CALL = rb"""\b(?:import_module|__import__)\([ \t\n]*["'](?P<literal>[\w.]{1,500})["']"""
+_CALLED = re.compile(rb"^(\w{1,100})\(", re.MULTILINE)  # as the module is loaded
 _NAMED = re.compile(rb"""["'](?P<dots>\.{0,3})(?P<name>[A-Za-z_]\w{0,99}(?:\.\w{1,99}){0,9})(?::\w{1,99})?["']""")
 _WORD = re.compile(rb"""["']([A-Za-z_]\w{0,99})["']""")
 _FILE = re.compile(
@@ -31,7 +32,11 @@ _LARGEST_BOUND = 1 << 18  # bytes: a larger source was generated
 _FLAGS = re.MULTILINE | re.VERBOSE
 _LATE = re.compile(rb"^(?P<skipped>[ \t]*)" + _TYPES + rb"|" + _STATEMENT + rb"|" + _CALL, _FLAGS)
 _EARLY = re.compile(
-    rb"^(?P<skipped>[ \t]*)(?:" + _TYPES + rb"|if[ \t]+__name__\b|(?:async[ \t]+)?def\b)|" + _STATEMENT, _FLAGS
+    rb"^(?P<skipped>[ \t]*)(?:"
+    + _TYPES
+    + rb"|if[ \t]+__name__\b|(?:async[ \t]+)?def\b(?:[ \t]+(?P<function>\w{1,100}))?)|"
+    + _STATEMENT,
+    _FLAGS,
 )
 
 
@@ -90,9 +95,11 @@ def _taken_of(source: bytes, name: bytes) -> tuple[str, ...]:
 
 
 def _found(source: bytes, pattern: re.Pattern[bytes]) -> Iterator[Imported]:
-    at = 0
+    at, called = 0, set(_CALLED.findall(source))
     while match := pattern.search(source, at):
         at = match.end()
+        if match.groupdict().get("function") in called:
+            continue
         if match["skipped"] is not None:
             at = _end_of_block(source, at, len(match["skipped"]))
         elif statement := match["statement"]:

@@ -151,3 +151,33 @@ def test_attributes_of_a_package_that_loads_late(tmp_path: Path) -> None:
     }
     wanted = ("sp/__init__", "sp/optimize/__init__", "sp/optimize/_minimize", "other/__init__", "other/sub")
     assert _kept(tmp_path, files, (*USED, f"/{SITE}/sp/__init__.py")) == {f"{SITE}/{name}.py" for name in wanted[1:]}
+
+
+def test_a_compiled_module_imports_others_of_its_package(tmp_path: Path) -> None:
+    """It is in no run, else its imports were traced; texts of other packages are not looked at."""
+    compiled = f"{SITE}/sp/opt/_fast.cpython-311-x86_64-linux-gnu.so"
+    files = {
+        "srv/app.py": "def late(): import sp.opt._fast",
+        f"{SITE}/sp/__init__.py": "",
+        f"{SITE}/sp/opt/__init__.py": "",
+        compiled: "\x7fELF\0sp.lib.stream\0os.path\0sp.lib.streamer.x y\0",
+        f"{SITE}/sp/lib/__init__.py": "",
+        f"{SITE}/sp/lib/stream.py": "",
+        f"{SITE}/sp/lib/streamer.py": "",
+    }
+    wanted = {f"{SITE}/sp/{name}.py" for name in ("__init__", "opt/__init__", "lib/__init__", "lib/stream")}
+    assert _kept(tmp_path, files) == {*wanted, compiled}
+    assert _kept(tmp_path, files, (*USED, f"/{compiled}")) == wanted - {
+        f"{SITE}/sp/lib/{n}.py" for n in ("__init__", "stream")
+    }
+
+
+def test_what_a_module_imports_in_a_function_that_it_calls_itself_and_a_package_in_any(tmp_path: Path) -> None:
+    files = {
+        "srv/app.py": "def late(): import fonts",
+        f"{SITE}/fonts/__init__.py": "from . import tables\ndef hint():\n    from . import glyphs\n    import far",
+        f"{SITE}/fonts/tables.py": "def f():\n    from .data import all\ndef later():\n    from . import other\nf()",
+        **{f"{SITE}/fonts/{name}.py": "" for name in ("glyphs", "data", "other")},
+        f"{LIB}/far.py": "",
+    }
+    assert _kept(tmp_path, files) == {f"{SITE}/fonts/{name}.py" for name in ("__init__", "tables", "glyphs", "data")}
