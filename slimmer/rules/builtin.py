@@ -12,6 +12,7 @@ from .databases import PackageDatabases
 from .directories import SmallDirectories
 from .elf import Elf
 from .home_scripts import HomeScripts
+from .language_packages import LanguagePackages
 from .libc import Libc
 from .libraries import LanguageLibrary, PerlLibrary, PhpLibrary, PythonLibrary, RubyLibrary, RubyTools
 from .maven_repository import MavenRepository
@@ -60,6 +61,7 @@ RULES: Sequence[Rule] = (
     ScriptRequires(),
     PackageMetadata(),
     MavenRepository(),
+    LanguagePackages(),
     Presets(),
     CarefulPresets(),
     LanguageLibrary(),

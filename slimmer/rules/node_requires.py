@@ -24,11 +24,24 @@ MOST_NAMES = 2000
 """That one source may require."""
 
 _SOURCES = (b".js", b".cjs", b".mjs")
+_MODULES = (*_SOURCES, b".json", b".node")
 _ENDINGS = (b"", b".js", b".json", b".node", b".cjs", b".mjs")
 _INDEXES = (b"index.js", b"index.json", b"index.node", b"index.cjs", b"index.mjs")
 _CONDITIONS = ("node", "require", "import", "default", "module-sync")
 _LARGEST_PACKAGE = 1 << 20
 _DEEPEST = 8  # conditions within conditions
+_MOST_PLACES = 50
+_MOST_CHOICES = 256
+_MOST_BYTES = 1 << 20
+"""Of the files in a directory from which a source requires one or another."""
+
+# What stands before the name that is put together: require(`./commands/${name}`), require("./locale/" + name),
+# require(path.join(__dirname, "commands", name)).
+_CHOSEN = re.compile(
+    rb"""\b(?:require|import)[ \t]*\([ \t\n]*(?:(?:"(\.[^"\n\0]{0,200}/)"|'(\.[^'\n\0]{0,200}/)')[ \t\n]{0,20}\+"""
+    rb"""|`(\.[^`$\n\0]{0,200}/)\$\{"""
+    rb"""|(?:path\.)?(?:join|resolve)[ \t]*\([ \t]*__dirname[ \t]*,[ \t]*["']([^"'\n\0]{1,200})["'][ \t]*,)"""
+)
 _REQUIRED = re.compile(
     rb"""\b(?:require|require\.resolve|import)[ \t]*\([ \t\n]*["'`]([^"'`$\n\0]{1,300})["'`]"""
     rb"""|^[ \t]*(?:import|export)\b[\w\s{},*$]{0,500}?["']([^"'\n\0]{1,300})["']""",
@@ -38,7 +51,10 @@ _REQUIRED = re.compile(
 
 class NodeRequires(Rule):
     name = "node-requires"
-    description = "The modules that kept JavaScript sources require or import by a literal name, as Node.js finds them."
+    description = (
+        "The modules that kept JavaScript sources require or import by a literal name, as Node.js finds them, and the "
+        "modules of a small directory from which they require one by a name that they put together."
+    )
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
         sources = [path for path in sorted(context.fresh) if path.endswith(_SOURCES)]
@@ -56,6 +72,10 @@ def _needed(context: RuleContext, sources: Iterable[bytes]) -> Iterator[Keep]:
         for name in islice(names, MOST_NAMES):
             for file in modules.find(name, found):
                 yield Keep(file, f"{shown(source)} requires it")
+        places = dict.fromkeys(match[match.lastindex or 0] for match in _CHOSEN.finditer(text))
+        for place in islice(places, _MOST_PLACES):
+            for file in modules.choices(place, found):
+                yield Keep(file, f"{shown(source)} requires one of its directory by a name that it puts together")
 
 
 class _Modules:
@@ -81,6 +101,17 @@ class _Modules:
             if found := self._at(top) if not rest else self._inside(top, rest):
                 return found
         return ()
+
+    def choices(self, directory: bytes, source: Found) -> Sequence[bytes]:
+        """The modules in a directory beside the source, none where they are many or large."""
+        top = posixpath.normpath(posixpath.join(posixpath.dirname(source.path), directory))
+        names = self._image.list(top)
+        if top == b"/" or len(names) > _MOST_CHOICES:
+            return ()
+        paths = [posixpath.join(top, name) for name in names]
+        files = [file for path in paths for file in ([path] if path.endswith(_MODULES) else self._index(path))]
+        found = [one for file in files if (one := regular(self._image, file))]
+        return [one.path for one in found] if sum(one.size for one in found) <= _MOST_BYTES else ()
 
     def _at(self, path: bytes) -> Sequence[bytes]:
         """A file, with the ending that is left away; or a package."""

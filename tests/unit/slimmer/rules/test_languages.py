@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cntr_slimmer.rules.language_packages import LanguagePackages
 from cntr_slimmer.rules.libraries import LanguageLibrary
 from cntr_slimmer.rules.node_requires import MOST_NAMES, NodeRequires
 from cntr_slimmer.rules.package_metadata import PackageMetadata
@@ -59,7 +60,38 @@ def test_modules_that_sources_require_by_a_literal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["import\n", "require('a/b/c/d')\n", "export ", "import {", "require(", '"use strict";']
+    "call",
+    [
+        "require(`./commands/${name}.js`)",
+        "require('./commands/' + name)",
+        'import("../srv/commands/" + name)',
+        "require(path.join(__dirname, 'commands', name))",
+    ],
+)
+def test_a_module_is_chosen_from_a_directory(tmp_path: Path, call: str) -> None:
+    modules = {"srv/commands/a.js": "require('../late')", "srv/commands/b/index.js": "", "srv/late.js": ""}
+    plant(
+        tmp_path, {"srv/app.js": f"const run = name => {call}", **modules, "srv/commands/README": "", "srv/no.js": ""}
+    )
+    kept = ask(tmp_path, [NodeRequires()], ["/srv/app.js"])
+    assert set(kept) == {f"/{path}" for path in modules}
+    plant(tmp_path, {f"srv/commands/{number}.js": "" for number in range(300)})
+    assert ask(tmp_path, [NodeRequires()], ["/srv/app.js"]) == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import\n",
+        "require('a/b/c/d')\n",
+        "export ",
+        "import {",
+        "require(",
+        '"use strict";',
+        "require(`./",
+        "require('./a/' ",
+        "require(join(__dirname, 'a',",
+    ],
 )
 def test_a_hostile_source_is_cheap(tmp_path: Path, line: str) -> None:
     plant(tmp_path, {"srv/a.js": line * (500_000 // len(line)), "x": ""})
@@ -193,3 +225,29 @@ def test_texts_in_other_languages(tmp_path: Path) -> None:
     with (tmp_path / "srv/i18n/de.json").open("wb") as large:
         large.truncate((Translations.limit or 0) + 1)
     assert not ask(tmp_path, [Translations()], used)  # nor one that comes after it
+
+
+GEM, NODE, COMPOSER = "var/lib/gems/3.1.0/gems/rack-3.0.1", "srv/node_modules/@a/b", "srv/vendor/owner/name"
+SITE_PERL = "usr/local/lib/perl5/site_perl/5.36.0"
+
+
+@pytest.mark.parametrize(
+    ("used", "whole", "others"),
+    [
+        (f"{GEM}/lib/rack.rb", [f"{GEM}/lib/rack/late.rb"], ["var/lib/gems/3.1.0/gems/rack-test-2.0/lib/x.rb"]),
+        (f"{NODE}/index.js", [f"{NODE}/late.js"], [f"{NODE}/node_modules/c/index.js", "srv/node_modules/@a/c/x.js"]),
+        (f"{NODE}/node_modules/c/index.js", [f"{NODE}/node_modules/c/late.js"], [f"{NODE}/late.js"]),
+        (f"{NODE}/package.json", [], [f"{NODE}/late.js"]),
+        (f"{COMPOSER}/src/A.php", [f"{COMPOSER}/src/B.php"], ["srv/vendor/owner/other/C.php"]),
+        ("srv/vendor/composer/ClassLoader.php", [], ["srv/vendor/composer/Other.php"]),
+        ("opt/vendor/owner/name/A.php", [], ["opt/vendor/owner/name/B.php"]),
+        (f"{SITE_PERL}/Far/Away.pm", [f"{SITE_PERL}/Far/Late.pm"], [f"{SITE_PERL}/Other.pm"]),
+        ("usr/local/share/perl/5.36.0/Far.pm", ["usr/local/share/perl/5.36.0/Far/Late.pm"], []),
+    ],
+)
+def test_whole_packages_of_languages(tmp_path: Path, used: str, whole: list[str], others: list[str]) -> None:
+    plant(tmp_path, dict.fromkeys((used, *whole, *others, "srv/vendor/composer/installed.json"), ""))
+    lists = (f"{SITE_PERL}/x86_64-linux-gnu/auto/Far", "usr/local/lib/x86_64-linux-gnu/perl/5.36.0/auto/Far")
+    plant(tmp_path, {f"{place}/.packlist": "".join(f"/{path} type=file\n" for path in whole) for place in lists})
+    assert set(ask(tmp_path, [LanguagePackages()], [f"/{used}"])) == {f"/{path}" for path in whole}
+    assert ask(tmp_path, [LanguagePackages()], {f"/{used}": ["lookup"]}) == {}
