@@ -23,6 +23,7 @@ from .first_answer.command import first_answer, first_answer_of
 from .groups import Group
 from .lines import to_line
 from .manifest import Entry, entries
+from .proof import prove
 from .report.command import BOUNDS, report
 from .reproduce import reproduce
 from .rules_command import rules, rules_of
@@ -39,6 +40,7 @@ app.command("first-answer-of", hidden=True)(first_answer_of)
 app.command("report")(report)
 app.command("reproduce")(reproduce)
 app.command("rules")(rules)
+app.command("prove")(prove)
 app.command("rules-of", hidden=True)(rules_of)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Take these images only.")]

@@ -35,11 +35,12 @@ _LARGEST = 25
 @dataclass(frozen=True, slots=True)
 class Way:
     """How images are slimmed: driven by the workload `probe`, with the profile `keep` (empty for cntr's default), in a
-    container of `engine` (empty for cntr's own)."""
+    container of `engine` (empty for cntr's own), with more `words` for ``cntr slim``."""
 
     probe: str = "broad"
     keep: str = ""
     engine: str = ""
+    words: tuple[str, ...] = ()
 
 
 class Evaluation:
@@ -182,7 +183,7 @@ def slim_line(entry: Entry, image: str, place: str, way: Way, scripts: str, trac
     steps = entry.minimal if way.probe == "minimal" else (*entry.minimal, *entry.broad)
     line = ["slim", image, "--output", f"{place}/pair/", "--report", f"{place}/report", "--compression", "none"]
     line += ["--slim-name", SLIM, "--fat-name", FAT, *(f"--trace={trace}" for trace in traces)]
-    line += [f"--keep={way.keep}"] if way.keep else []
+    line += [*([f"--keep={way.keep}"] if way.keep else []), *way.words]
     return [*line, *_run_words(entry, steps, way, scripts)]
 
 

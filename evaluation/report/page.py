@@ -47,7 +47,7 @@ def document(
         Section("What fails", list(failures(main, measured.lacking))),
         Section("What remains, and why", [_REMAINS, _worst(main)]),
         Section("What no slim image can go below", list(_bounds(main, bounds))),
-        Section("What each rule costs, and each profile gains", list(rules(runs, measured.rules))),
+        Section("What each rule costs, and each profile gains", list(rules(runs, measured.rules, measured.proofs))),
         Section("The same inputs, the same image", list(digests(main, measured.again))),
         Section("What a scanner and an intruder still find", [attack_surface.WORDS, *attack_surface.tables(main)]),
         Section("The first answer, from an empty store", list(first_answer.parts(answers))),

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from cntr_core.rules import Profile
 
 from ..ablation import Ablation, Sum, sums
+from ..proof import Proof
 from ..results import Result
 from .document import Table
 from .numbers import Run, numbers, reduction
-from .words import passed, percent, short, size, way
+from .words import first, passed, percent, short, size, way
 
 _ALONE = (
     "Measured by leaving out one rule at a time (python -m evaluation rules). The cost is what the rule alone keeps: "
@@ -25,11 +26,12 @@ _FIRST = (
 )
 
 
-def rules(runs: Sequence[Run], measured: Sequence[Ablation]) -> Iterator[str | Table]:
-    """What each rule costs and gains, then each profile."""
+def rules(runs: Sequence[Run], measured: Sequence[Ablation], proofs: Sequence[Proof]) -> Iterator[str | Table]:
+    """What each rule costs and gains, whether that holds, then each profile."""
     if measured:
         yield _ALONE
         yield _alone(measured)
+        yield from _proved(proofs) if proofs else ()
     else:
         yield _FIRST
         yield _kept(runs[0])
@@ -50,6 +52,22 @@ def _row(one: Sum) -> list[str]:
     price = f"{one.bytes / 1e6 / one.steps:,.2f}" if one.steps else "no gain"
     figures = (str(one.images), str(one.files), size(one.bytes), f"{100 * one.share:.2f} %", str(one.steps), price)
     return [one.rule, one.profile, *figures]
+
+
+def _proved(proofs: Sequence[Proof]) -> Iterator[str | Table]:
+    predicted, lost = (sum(len(one.predicted) for one in proofs), sum(len(one.lost) for one in proofs))
+    foreseen = sum(one.foreseen for one in proofs)
+    yield (
+        f"Tried on {len(proofs)} pairs of a rule and an image (python -m evaluation prove): slimmed without the rule, "
+        f"and asked everything again, they lose {lost} checks, where {predicted} were said to be gained; {foreseen} of "
+        f"{len(proofs)} lose nothing else."
+    )
+    rows = [[one.rule, one.image, str(len(one.predicted)), str(len(one.lost)), _steps(one)] for one in proofs]
+    yield Table(["left out", "image", "said to gain", "lost", "the checks that are lost"], rows)
+
+
+def _steps(proof: Proof) -> str:
+    return "; ".join(first(step) for _, step in proof.lost)
 
 
 def _kept(run: Run) -> Table:

@@ -19,6 +19,7 @@ from evaluation.judged import Lacking
 from evaluation.machine import ROOT
 from evaluation.pages import Bound, Touched, read_bounds
 from evaluation.paper import PROVENANCE, claims
+from evaluation.proof import Proof
 from evaluation.report.command import BOUNDS as COMMITTED_BOUNDS
 from evaluation.report.command import MEASURED, PLACE, beyond, committed, pages, read_runs, readme_with, sentence
 from evaluation.report.first_answer import NOT_MEASURED
@@ -129,6 +130,7 @@ MEASURED_BESIDE = Measured(
         Ablation("two", "elf", "minimal", 1, 1_000_000, 100_000_000, (("check", "exec:check"),)),
         Ablation("two", "gems", "careful", 9, 8_000_000, 100_000_000, ()),
     ),
+    proofs=(Proof("one", "elf", (("check", "exec:check"),), (("check", "exec:check"),)),),
     lacking=(
         Lacking("three", "check", "exec:check", True, ("/bin/su", "/etc/pam"), 7, 400_000),
         Lacking("two", "broad", "exec:broad", True, (), 0, 0),
@@ -148,6 +150,8 @@ def test_the_price_of_a_rule_is_what_it_alone_costs() -> None:
     text = document([RUN], {}, (), (), MEASURED_BESIDE).markdown()
     assert "| rule, of 2 images |" in text
     assert "| elf | minimal | 2 | 3 | 6.0 MB | 3.00 % | 2 | 3.00 |" in text
+    assert "they lose 1 checks, where 1 were said to be gained; 1 of 1 lose nothing else" in text
+    assert "| elf | one | 1 | 1 | exec:check |" in text
     assert "| gems | careful | 1 | 9 | 8.0 MB | 4.00 % | 0 | no gain |" in text
 
 

@@ -14,6 +14,7 @@ from cntr_core.rules import Profile, Rule
 from evaluation.ablation import Ablation, gained, sums
 from evaluation.judged import Judged, lacking, lacks
 from evaluation.lines import read_lines, write_lines
+from evaluation.proof import compared
 from evaluation.results import Step
 from evaluation.uses import StepObserver, Use
 
@@ -120,6 +121,16 @@ def test_the_sums_are_over_all_images(tmp_path: Path) -> None:
     assert (libc.rule, elf.rule) == ("libc", "elf")
     assert (elf.images, elf.files, elf.bytes, elf.steps) == (2, 4, 60, 2)
     assert elf.share == pytest.approx(0.2)
+
+
+def test_what_is_lost_without_a_rule_is_compared_with_what_was_said() -> None:
+    before = [Step(use.run, use.step, True, "", 0.1) for use in _USES]
+    without = [dataclasses.replace(step, ok=step.step in ("c", "d")) for step in before]
+    said = Ablation("one", "elf", "minimal", 2, 10, 100, (("check", "b"), ("check", "c")))
+    proof = compared(said, before, without)
+    assert proof.lost == (("check", "b"), ("tls", "e")), "what was asked while tracing is another matter"
+    assert not proof.foreseen
+    assert compared(said, before, [dataclasses.replace(step, ok=step.step != "b") for step in before]).foreseen
 
 
 def test_what_two_steps_open_is_seen_in_both() -> None:
