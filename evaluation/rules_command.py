@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 import typer
@@ -15,7 +15,7 @@ from cntr_slimmer.report.schema import File
 
 from .ablation import Ablation, Sum, ablations, sums
 from .cache import QUIETLY, Cache
-from .judged import Judged, Lack, lacking, lacks
+from .judged import Judged, Lack, Lacking, lacking, lacks
 from .lines import read_lines, to_line, write_lines
 from .machine import ROOT
 from .manifest import Entry, entries
@@ -24,6 +24,7 @@ from .uses import Use
 
 RULES = os.path.join(ROOT, "evaluation/results/rules.jsonl")
 LACKING = os.path.join(ROOT, "evaluation/results/lacking.jsonl")
+T = TypeVar("T")
 _MOST = 40
 """Files that are told of a step."""
 
@@ -47,21 +48,48 @@ def rules(
 ) -> None:
     """Measure what each rule costs and gains, from the reports of a run and from what steps use of the originals."""
     kept = Cache(cache)
+    wanted = _judged(pairs, names or ())
+    if missing:
+        found = each_image(wanted, jobs, lambda entry: "\n".join(_lines(entry, _lacks(entry, pairs, kept))), _tell)
+        raise typer.Exit(int(len(found) < len(wanted)))
+    parts = each_image(wanted, jobs, lambda entry: _measured(entry, pairs, kept), lambda _: None)
+    measured = [one for part, _ in parts for one in part]
+    write_lines(output, measured)
+    write_lines(lacking_output, [one for _, part in parts for one in part])
+    for line in _table(sums(measured, len(parts))):
+        typer.echo(line)
+    raise typer.Exit(int(len(parts) < len(wanted)))
+
+
+def _judged(pairs: str, names: Sequence[str]) -> list[Entry]:
+    """The images of these names, or all, that were slimmed and judged."""
     try:
-        wanted = [entry for entry in entries(names or ()) if os.path.exists(f"{pairs}/{entry.name}/judged")]
+        wanted = [entry for entry in entries(names) if os.path.exists(f"{pairs}/{entry.name}/judged")]
     except LookupError as error:
         raise typer.BadParameter(str(error)) from None
-    if missing:
-        for entry in wanted:
-            for line in _lines(entry, _lacks(entry, pairs, kept)):
-                typer.echo(line)
-        return
+    if not wanted:
+        raise typer.BadParameter(f"{pairs} has no pair of these images: top50 --keep-pairs leaves them there")
+    return wanted
+
+
+def each_image(wanted: Sequence[Entry], jobs: int, work: Callable[[Entry], T], done: Callable[[T], object]) -> list[T]:
+    """What `work` gives for each image, told to `done` in their order; the image that fails is named, and left out."""
+    found = []
     with ThreadPoolExecutor(jobs) as pool:
-        found = [one for some in pool.map(lambda entry: _measured(entry, pairs, kept), wanted) for one in some]
-    write_lines(output, found)
-    write_lines(lacking_output, [lacking(entry.name, one) for entry in wanted for one in _lacks(entry, pairs, kept)])
-    for line in _table(sums(found, len(wanted))):
-        typer.echo(line)
+        futures = [pool.submit(work, entry) for entry in wanted]
+        for number, (entry, future) in enumerate(zip(wanted, futures, strict=True), 1):
+            try:
+                found.append(future.result())
+                done(found[-1])
+                typer.echo(f"{entry.name} [{number} of {len(wanted)}]", err=True)
+            except Exception as error:  # of one image; the others go on
+                typer.echo(f"{entry.name}: failed: {error!r}", err=True)
+    return found
+
+
+def _tell(text: str) -> None:
+    if text:
+        typer.echo(text)
 
 
 def _lacks(entry: Entry, pairs: str, cache: Cache) -> list[Lack]:
@@ -86,15 +114,15 @@ def known_uses(entry: Entry, cache: Cache) -> list[Use]:
     return read_lines(path, Use)
 
 
-def _measured(entry: Entry, pairs: str, cache: Cache) -> list[Ablation]:
-    """In a process of its own: the selection is work for a processor."""
+def _measured(entry: Entry, pairs: str, cache: Cache) -> tuple[list[Ablation], list[Lacking]]:
+    """The rules of an image, in a process of its own, since the selection is work for a processor; and what its failed
+    steps lack."""
     known_uses(entry, cache)
     line = [*QUIETLY, sys.executable, "-m", "evaluation", "rules-of", entry.name, pairs, "--cache", cache.path]
     with open(cache.log(entry, "rules"), "wb") as log:
         done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, check=True)
     found = [msgspec.json.decode(each, type=Ablation) for each in done.stdout.splitlines()]
-    typer.echo(f"{entry.name}: {len(found)} rules", err=True)
-    return found
+    return found, [lacking(entry.name, lack) for lack in _lacks(entry, pairs, cache)]
 
 
 def rules_of(name: str, pairs: str, cache: Place = None) -> None:

@@ -14,8 +14,10 @@ from cntr_core.rules import Profile, Rule
 from evaluation.ablation import Ablation, gained, sums
 from evaluation.judged import Judged, lacking, lacks
 from evaluation.lines import read_lines, write_lines
+from evaluation.manifest import Entry, entries
 from evaluation.proof import compared
 from evaluation.results import Step
+from evaluation.rules_command import each_image
 from evaluation.uses import StepObserver, Use
 
 _REPORT = Report(
@@ -144,3 +146,14 @@ def test_what_two_steps_open_is_seen_in_both() -> None:
     used = observer.used()
     observer.release()
     assert used == {(0, b"/a b"): {"open"}, (1, b"/a b"): {"open", "read"}}
+
+
+def test_an_image_that_fails_is_named_and_stops_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(entry: Entry) -> str:
+        if entry.name == "bash":
+            raise OSError("no report")
+        return entry.name
+
+    done: list[str] = []
+    assert each_image(entries(["bash", "alpine"]), 2, work, done.append) == ["alpine"] == done
+    assert capsys.readouterr().err.splitlines() == ["bash: failed: OSError('no report')", "alpine [2 of 2]"]
