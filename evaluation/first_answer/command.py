@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -38,6 +39,7 @@ from .results import RESULTS, FirstAnswer, Taken, read_answers, write_answers
 
 # Whatever the process starts ends with it, and it with this one.
 _ALONE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+_PROGRAMS = ("docker", "dockerd", PROGRAM, "ip", "setpriv", "tc", "unshare")
 
 Pairs = Annotated[str, typer.Option("--pairs", metavar="DIR", help="Take the pairs that top50 --keep-pairs left here.")]
 Only = Annotated[
@@ -68,6 +70,9 @@ def first_answer(
     Needs root, docker's daemon and registry, tc and TUN devices. No daemon of this machine is asked for anything.
     Exit code: 0 where all were measured; 1 otherwise.
     """
+    if missing := [name for name in _PROGRAMS if not shutil.which(name)]:
+        typer.echo(f"there is no {missing[0]} on this machine: see evaluation/setup.sh", err=True)
+        raise typer.Exit(1)
     for name in swept():
         _remove_groups(name)  # of a run that was killed
     children = Children()
@@ -206,5 +211,5 @@ def told(found: FirstAnswer) -> str:
 def summary(found: Sequence[FirstAnswer]) -> str:
     """All results in a line."""
     ratios = [one.ratio for one in found if one.ratio is not None]
-    mean = f", to {statistics.mean(ratios):.1%} of the original's time in the mean" if ratios else ""
+    mean = f"; slim images take {statistics.mean(ratios):.1%} of the original's time in the mean" if ratios else ""
     return f"{len(ratios)} of {len(found)} images were measured{mean}"

@@ -300,10 +300,11 @@ ANSWERED = [_answer("one", 10.0, 4.0), _answer("two", 20.0, 4.0), _answer("three
 
 def test_the_first_answers_stand_in_the_page_the_shortest_first() -> None:
     text = pages([RUN], BOUNDS, answers=ANSWERED)["top50.md"]
-    assert "take 30.0% of the original's time in the mean of 2" in text
+    assert "In the mean of 2 images the slim one answers after 4.0 s, the original after 15.0 s (26.7 %)" in text
+    assert "Each slim image takes 30.0 % of its original's time in the mean" in text
     rows = [line for line in text.splitlines() if "http:80/" in line]
     assert [row.split()[1] for row in rows] == ["two", "one", "three"]
-    assert "| 20.0 s | 4.0 s | 20% | 18.0 + 1.5 + 0.5 | 2.0 + 1.5 + 0.5 |" in rows[0]
+    assert "| 20.0 s | 4.0 s | 20.0 % | 18.0 + 1.5 + 0.5 | 2.0 + 1.5 + 0.5 |" in rows[0]
     assert "failed" in rows[2] and "no answer" in rows[2]
     assert NOT_MEASURED in pages([RUN], BOUNDS)["top50.md"]
 
