@@ -30,9 +30,7 @@ _CONVENTIONS = frozenset((b"templates", b"locale", b"translations"))
 
 _LITERAL = re.compile(rb"""["']([\w./ -]{1,200})["']""")
 _SEPARATOR = re.compile(rb"[./]")
-_CODE = re.compile(
-    rb".+\.(?:py[a-z]?|pxd|pxi|typed|[cha]|cc|cu|cuh|[ch]pp|hh|f90|o|lib|dll|exe|md|rst|so(?:\.[\d.]+)?)"
-)
+_CODE = re.compile(rb".+\.(?:py[a-z]?|pxd|pxi|typed|[cha]|cc|cu|cuh|[ch]pp|hh|f90|o|lib|dll|exe|so(?:\.[\d.]+)?)")
 _NO_DATA = frozenset(b"__pycache__ bin tests test testing include examples doc docs src benchmarks".split())
 
 
@@ -120,7 +118,10 @@ class _Packages:
         """The file, or the data below the directory."""
         if path not in self._told:
             self._told.add(path)
-            yield from _limited(_below(self._image, path), because)
+            files = list(_below(self._image, path))
+            yield from _limited(files, because)
+            for directory in {posixpath.dirname(found.path) for found in files}:  # it may be named as a package
+                yield Keep(posixpath.join(directory, b"__init__.py"), because)
 
 
 def _words(image: ImageView, source: bytes) -> frozenset[bytes]:

@@ -21,6 +21,7 @@ LARGEST = 1 << 20
 _LOADS = re.compile(rb"\b(?:ctypes|cffi|CDLL|dlopen)\b")
 _FOUND = re.compile(rb"""\bfind_library\([ \t\n]*["']([\w+.-]{1,100})["']""")
 _FILE = re.compile(rb"""["'](?:[\w./+-]{0,100}/)?([\w+-]{1,100}\.so(?:\.\d{1,9}){0,4})["']""")
+_C_LIBRARY = {b"c"}  # found or not: CDLL(None) is the program with it
 _LDCONFIG = b"/sbin/ldconfig"
 
 
@@ -54,7 +55,7 @@ class _Libraries:
         for name in sorted(set(_FILE.findall(text))):
             for place in (beside, *self._places):
                 yield Keep(posixpath.join(place, name), because)
-        for name in sorted(set(_FOUND.findall(text))):
+        for name in sorted(set(_FOUND.findall(text)) - _C_LIBRARY):
             yield Keep(_LDCONFIG, f"{shown(source)} looks for libraries by it")
             for place in self._places:
                 yield from (Keep(path, because) for path in self._versions(place, name))

@@ -45,7 +45,11 @@ def test_a_directory_of_the_package_above_or_named_as_a_package(tmp_path: Path) 
         "p/sub/tables/t.json": "",
         "data/of-another.csv": "",
     }
-    assert _kept(tmp_path, files, "p/deep/er.py", "p/sub/load.py") == {"p/data/a.csv", "p/sub/tables/t.json"}
+    assert _kept(tmp_path, files, "p/deep/er.py", "p/sub/load.py") == {
+        "p/data/a.csv",
+        "p/data/__init__.py",
+        "p/sub/tables/t.json",
+    }
 
 
 def test_what_frameworks_look_for_themselves(tmp_path: Path) -> None:
@@ -59,7 +63,7 @@ def test_what_lies_beside_a_data_file_that_was_read(tmp_path: Path) -> None:
 
 
 def test_code_headers_and_tests_are_no_data(tmp_path: Path) -> None:
-    names = ("a.pyi", "b.h", "c.so", "d.so.1.2", "tests/e.json", "f.pyx", "include/Eigen", "g.md", "h.py")
+    names = ("a.pyi", "b.h", "c.so", "d.so.1.2", "tests/e.json", "f.pyx", "include/Eigen", "bin/g", "h.py")
     files = {f"p/data/{name}": "" for name in names} | {"p/load.py": "'data', 'tests', 'include'", "p/tests/x": ""}
     assert _kept(tmp_path, files, "p/load.py") == set()
 

@@ -44,4 +44,7 @@ def test_a_library_that_is_loaded_by_its_file(tmp_path: Path) -> None:
 
 
 def test_a_source_that_loads_nothing_only_talks_of_it(tmp_path: Path) -> None:
-    assert _kept(tmp_path, {f"{SITE}/talk.py": 'print("libvips.so.42")'}) == set()
+    assert (
+        _kept(tmp_path, {f"{SITE}/talk.py": 'print("libvips.so.42")', f"{SITE}/c.py": 'CDLL(find_library("c"))'})
+        == set()
+    )
