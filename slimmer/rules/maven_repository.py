@@ -55,13 +55,16 @@ class MavenRepository(Rule):
 
 def _roots(context: RuleContext) -> set[bytes]:
     """The repositories: where a used POM lies by its group, its name and its version."""
-    found: dict[bytes, bytes] = {}
-    for path in context.used:
-        if path.endswith(b".pom"):
-            place = posixpath.dirname(posixpath.dirname(posixpath.dirname(path)))
-            if not any(place.startswith(root + b"/") for root in found.values()):
-                found.setdefault(place, _root(context.image, path, place))
-    return set(filter(None, found.values()))
+    roots: set[bytes] = set()
+    places = {posixpath.dirname(posixpath.dirname(posixpath.dirname(pom))): pom for pom in _poms(context)}
+    for place, pom in sorted(places.items()):
+        if not any(place.startswith(root + b"/") for root in roots) and (root := _root(context.image, pom, place)):
+            roots.add(root)
+    return roots
+
+
+def _poms(context: RuleContext) -> list[bytes]:
+    return sorted(path for path in context.used if path.endswith(b".pom"))
 
 
 def _root(image: ImageView, pom: bytes, place: bytes) -> bytes:

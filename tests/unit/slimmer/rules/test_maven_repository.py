@@ -41,8 +41,9 @@ def test_the_plugins_of_mavens_other_phases(tmp_path: Path) -> None:
 def test_a_dependency_may_lie_in_another_group(tmp_path: Path) -> None:
     needs = "<dependency><groupId>a.b</groupId><artifactId>c</artifactId></dependency>"
     other = pom("a.b", "c")
-    plant(tmp_path, {**pom(PLUGINS, "x", extra=needs), **other})
-    kept = ask(tmp_path, [MavenRepository()], [f"/{REPOSITORY}/org/apache/maven/plugins/x/1/x-1.pom"])
+    plant(tmp_path, {**pom(PLUGINS, "x", extra=needs), **other, "a/b/c/elsewhere.pom": "<project/>"})
+    used = ["/a/b/c/elsewhere.pom", f"/{REPOSITORY}/org/apache/maven/plugins/x/1/x-1.pom"]
+    kept = ask(tmp_path, [MavenRepository()], used)
     assert {f"/{path}" for path in other if not path.endswith("-sources.jar")} <= set(kept)
 
 
