@@ -129,6 +129,7 @@ class Measuring:
             started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             digests=(self._source.digest(entry), _digest(self._slim(entry))),
             registry=_version(),
+            load=round(os.getloadavg()[0], 2),
         )
 
     def measured(self, entry: Entry) -> FirstAnswer:

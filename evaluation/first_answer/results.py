@@ -34,7 +34,8 @@ class Taken:
 @dataclass(frozen=True, slots=True)
 class FirstAnswer:
     """One image. `step` is what was asked, `digests` those of the manifests of the original and the slim image,
-    `engine` and `registry` versions. `error` says why one of both is missing."""
+    `engine` and `registry` versions, `load` the machine's load average at the start: others compete for processors and
+    disk. `error` says why one of both is missing."""
 
     name: str
     kind: str
@@ -47,6 +48,7 @@ class FirstAnswer:
     digests: tuple[str, str] = ("", "")
     engine: str = ""
     registry: str = ""
+    load: float | None = None
     original: Taken | None = None
     slim: Taken | None = None
     error: str = ""

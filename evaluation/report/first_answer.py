@@ -46,8 +46,15 @@ def _sentence(measured: Sequence[FirstAnswer]) -> str:
         f"registry ({first.registry}) behind a link of {first.mbit:g} Mbit/s and {first.milliseconds:g} ms, layers "
         f"compressed by gzip. In the mean of {len(ratios)} images the slim one answers after {slim:.1f} s, the "
         f"original after {original:.1f} s ({percent(slim / original)}). Each slim image takes {mean} of its original's "
-        f"time in the mean, {median} in the median, {best} at best."
+        f"time in the mean, {median} in the median, {best} at best.{_load(measured)}"
     )
+
+
+def _load(measured: Sequence[FirstAnswer]) -> str:
+    loads = [one.load for one in measured if one.load is not None]
+    if not loads:
+        return ""
+    return f" The machine ({measured[0].machine.cpus} processors) had load averages of up to {max(loads):.1f}."
 
 
 def _row(one: FirstAnswer) -> list[str]:
