@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from cntr_core.rules import Keep, Rule, RuleContext
 
 from .python_path import ModulePath
-from .python_source import Imported, attributes, imported, listed, named
+from .python_source import Imported, attributes, compiled_in, imported, listed, named
 from .reading import only_seen, regular, shown
 
 LARGEST = 1 << 22
@@ -67,9 +66,8 @@ def _of_compiled(context: RuleContext, paths: Iterable[bytes]) -> Iterator[Keep]
         match = _EXTENSION.search(path)
         found = regular(context.image, path)
         if match and found and found.size <= LARGEST_COMPILED:
-            names = re.compile(rb"\0(%s(?:\.\w{1,99}){1,9})\0" % re.escape(match["top"]))
-            for name in sorted(set(names.findall(context.image.read(path))))[:MOST_IMPORTS]:
-                for file in modules.find(Imported(0, os.fsdecode(name)), path):
+            for wanted in compiled_in(context.image.read(path), match["top"])[:MOST_IMPORTS]:
+                for file in modules.find(wanted, path):
                     yield Keep(file, f"{shown(path)} names it, and may import it later")
 
 

@@ -74,6 +74,15 @@ def listed(source: bytes) -> Imported:
     return Imported(1, "", tuple(words))
 
 
+def compiled_in(program: bytes, package: bytes) -> Sequence[Imported]:
+    """What may be modules that a compiled module of the package `package` imports: names with dots in the package, and
+    words, of modules beside it."""
+    names = set(re.findall(rb"\0(%s(?:\.\w{1,99}){1,9})(?=\0)" % re.escape(package), program))
+    words = set(re.findall(rb"\0([A-Za-z_]\w{0,99})(?=\0)", program))
+    beside = Imported(1, "", tuple(sorted(map(os.fsdecode, words))))
+    return [*(Imported(0, os.fsdecode(name)) for name in sorted(names)), beside]
+
+
 def attributes(source: bytes) -> Sequence[Imported]:
     """What a source takes of the modules that it imports by ``import module``: a package that loads late has modules as
     attributes that nobody has imported (PEP 562)."""

@@ -160,16 +160,16 @@ def test_a_compiled_module_imports_others_of_its_package(tmp_path: Path) -> None
         "srv/app.py": "def late(): import sp.opt._fast",
         f"{SITE}/sp/__init__.py": "",
         f"{SITE}/sp/opt/__init__.py": "",
-        compiled: "\x7fELF\0sp.lib.stream\0os.path\0sp.lib.streamer.x y\0",
+        compiled: "\x7fELF\0sp.lib.stream\0_groups\0os.path\0sp.lib.streamer.x y\0",
+        f"{SITE}/sp/opt/_groups.py": "",
         f"{SITE}/sp/lib/__init__.py": "",
         f"{SITE}/sp/lib/stream.py": "",
         f"{SITE}/sp/lib/streamer.py": "",
     }
-    wanted = {f"{SITE}/sp/{name}.py" for name in ("__init__", "opt/__init__", "lib/__init__", "lib/stream")}
-    assert _kept(tmp_path, files) == {*wanted, compiled}
-    assert _kept(tmp_path, files, (*USED, f"/{compiled}")) == wanted - {
-        f"{SITE}/sp/lib/{n}.py" for n in ("__init__", "stream")
-    }
+    loaded = {f"{SITE}/sp/{name}.py" for name in ("__init__", "opt/__init__")}
+    named = {f"{SITE}/sp/{name}.py" for name in ("opt/_groups", "lib/__init__", "lib/stream")}
+    assert _kept(tmp_path, files) == {*loaded, *named, compiled}
+    assert _kept(tmp_path, files, (*USED, f"/{compiled}")) == loaded
 
 
 def test_what_a_module_imports_in_a_function_that_it_calls_itself_and_a_package_in_any(tmp_path: Path) -> None:

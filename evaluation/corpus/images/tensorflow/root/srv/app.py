@@ -25,10 +25,10 @@ def batches():
 
 @app.post("/picture")
 def picture():
-    image = tf.image.convert_image_dtype(tf.io.decode_image(request.get_data(), channels=1), tf.float32)
+    image = tf.image.convert_image_dtype(tf.io.decode_image(request.get_data(), 1, expand_animations=False), tf.float32)
     small = tf.image.resize(image, (16, 16))[None]
     served = tf.saved_model.load("models/pictures").serve(small)
-    return {"shape": served.shape.as_list()}
+    return {"shape": list(served.shape)}
 
 
 @app.post("/train")
@@ -58,7 +58,7 @@ def gradient():
 @app.get("/sequence")
 def sequence():
     layer = tf.keras.layers.LSTM(4)
-    return {"shape": layer(tf.ones((1, 5, 2))).shape}
+    return {"shape": list(layer(tf.ones((1, 5, 2))).shape)}
 
 
 @app.get("/lite")
