@@ -25,7 +25,7 @@ from .results import Step
 from .rules_command import RULES
 from .sources import Local
 from .top50 import Evaluation, Way
-from .top50_command import interrupts
+from .work import interrupts, worked
 
 PROOFS = os.path.join(ROOT, "evaluation/results/proofs.jsonl")
 
@@ -82,7 +82,8 @@ def _proved(one: Ablation, pairs: str, cache: Cache, directory: str) -> Proof:
 def _steps(entry: Entry, rule: str, cache: Cache, directory: str) -> Sequence[Step]:
     children = Children()
     way = Way("broad", words=(f"--no-rule={rule}", "--no-verify"))
-    result = Evaluation(cache, Local(cache, children.run), way, children, directory, False).evaluate(entry)
+    evaluation = Evaluation(cache, Local(cache, children.run), way, children, directory, False)
+    (result,) = worked([entry], evaluation.evaluate, children, 1, lambda _: None)
     if result.error:
         raise typer.BadParameter(f"{entry.name}: {result.error}")
     return result.steps

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import statistics
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
@@ -104,16 +105,18 @@ def top50(
     file = results or os.path.join(ROOT, f"evaluation/results/top50/{keep or Keep.BALANCED}-{probe}.jsonl")
     with interrupts(), _directory(keep_pairs) as directory:
         evaluation = Evaluation(kept, origin, way, children, directory, keep_pairs is not None, peers)
+        done: list[Result] = []
         if resume:
             known = [result for result in read_results(file) if {one.name for one in peers} <= set(result.peers)]
-            wanted = _left(wanted, evaluation, known)
+            wanted, done = _left(wanted, evaluation, known)
+            print(f"{len(done)} are done already, {len(wanted)} are left", file=sys.stderr, flush=True)
         progress = Progress(len(wanted))
 
         def add(result: Result) -> None:
             write_results(file, with_result(read_results(file), result))
             progress.tell(told(result))
 
-        found = worked(wanted, evaluation.evaluate, children, jobs, add)
+        found = [*done, *worked(wanted, evaluation.evaluate, children, jobs, add)]
     typer.echo(_summary(found))
     raise typer.Exit(int(not all(result.ok for result in found)))
 
@@ -136,10 +139,12 @@ def _directory(keep_pairs: str | None) -> Iterator[str]:
         yield directory
 
 
-def _left(wanted: Sequence[Entry], evaluation: Evaluation, known: Sequence[Result]) -> list[Entry]:
-    """What is still to be done: all that was not done in the same way, with the same image, steps and code."""
-    done = {_same(result) for result in known if not result.error}
-    return [entry for entry in wanted if _same(evaluation.blank(entry)) not in done]
+def _left(wanted: Sequence[Entry], evaluation: Evaluation, known: Sequence[Result]) -> tuple[list[Entry], list[Result]]:
+    """What is still to be done, which is all that was not done in the same way, with the same image, steps and code;
+    and the results of the others."""
+    done = {_same(result): result for result in known if not result.error}
+    found = [(entry, done.get(_same(evaluation.blank(entry)))) for entry in wanted]
+    return [entry for entry, result in found if result is None], [result for _, result in found if result]
 
 
 def _same(result: Result) -> tuple[object, ...]:

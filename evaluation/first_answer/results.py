@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import msgspec
-
+from ..lines import read_lines, write_lines
 from ..machine import ROOT
 from ..results import Machine
 
@@ -61,17 +59,9 @@ class FirstAnswer:
 
 def read_answers(path: str) -> list[FirstAnswer]:
     """The results in a file, in its order; none where there is no file."""
-    if not os.path.exists(path):
-        return []
-    with open(path, encoding="utf-8") as file:
-        return [msgspec.json.decode(line, type=FirstAnswer) for line in file]
+    return read_lines(path, FirstAnswer)
 
 
 def write_answers(path: str, answers: Iterable[FirstAnswer]) -> None:
     """Write them at once, in the order of their names: whoever is interrupted leaves the old file."""
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    lines = [json.dumps(msgspec.to_builtins(one)) + "\n" for one in sorted(answers, key=lambda one: one.name)]
-    unfinished = f"{path}.{os.getpid()}"
-    with open(unfinished, "w", encoding="utf-8") as file:
-        file.writelines(lines)
-    os.replace(unfinished, path)
+    write_lines(path, sorted(answers, key=lambda one: one.name))
