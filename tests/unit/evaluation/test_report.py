@@ -150,7 +150,7 @@ def test_the_price_of_a_rule_is_what_it_alone_costs() -> None:
     text = document([RUN], {}, (), (), MEASURED_BESIDE).markdown()
     assert "| rule, of 2 images |" in text
     assert "| elf | minimal | 2 | 3 | 6.0 MB | 3.00 % | 2 | 3.00 |" in text
-    assert "they lose 1 checks, where 1 were said to be gained; 1 of 1 lose nothing else" in text
+    assert "they lose 1 checks, where 1 were said to be gained; 1 of 1 lose nothing else (" in text
     assert "| elf | one | 1 | 1 | exec:check |" in text
     assert "| gems | careful | 1 | 9 | 8.0 MB | 4.00 % | 0 | no gain |" in text
 
