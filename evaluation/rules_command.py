@@ -97,14 +97,18 @@ def _lacks(entry: Entry, pairs: str, cache: Cache) -> list[Lack]:
     return [] if all(step.ok for step in judged.steps) else list(lacks(judged, known_uses(entry, cache)))
 
 
+def _uses(entry: Entry, cache: Cache) -> str:
+    return f"{cache.image(entry)}.uses"
+
+
 def known_uses(entry: Entry, cache: Cache) -> list[Use]:
-    """What the steps of an image use: measured once, and kept beside the image.
+    """What the steps of an image use: measured until the original has passed them all, and kept beside the image.
 
     :raises subprocess.CalledProcessError: it cannot be measured; the image's log says why.
     """
-    path = f"{cache.image(entry)}.uses"
+    path = _uses(entry, cache)
     known = read_lines(path, Use)
-    if [use.step for use in known] == all_steps(entry):
+    if [use.step for use in known if use.ok] == all_steps(entry):
         return known
     unfinished = f"{path}.{os.getpid()}"
     with open(unfinished, "wb") as file, open(cache.log(entry, "uses"), "wb") as log:
@@ -117,12 +121,13 @@ def known_uses(entry: Entry, cache: Cache) -> list[Use]:
 def _measured(entry: Entry, pairs: str, cache: Cache) -> tuple[list[Ablation], list[Lacking]]:
     """The rules of an image, in a process of its own, since the selection is work for a processor; and what its failed
     steps lack."""
-    known_uses(entry, cache)
+    found_uses = known_uses(entry, cache)
     line = [*QUIETLY, sys.executable, "-m", "evaluation", "rules-of", entry.name, pairs, "--cache", cache.path]
     with open(cache.log(entry, "rules"), "wb") as log:
         done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, check=True)
     found = [msgspec.json.decode(each, type=Ablation) for each in done.stdout.splitlines()]
-    return found, [lacking(entry.name, lack) for lack in _lacks(entry, pairs, cache)]
+    judged = Judged.read(os.path.join(pairs, entry.name))
+    return found, [lacking(entry.name, lack) for lack in lacks(judged, found_uses)]
 
 
 def rules_of(name: str, pairs: str, cache: Place = None) -> None:
@@ -130,7 +135,7 @@ def rules_of(name: str, pairs: str, cache: Place = None) -> None:
     kept = Cache(cache)
     entry = entries([name])[0]
     place = os.path.join(pairs, name)
-    for one in ablations(name, kept.image(entry), place, known_uses(entry, kept)):
+    for one in ablations(name, kept.image(entry), place, read_lines(_uses(entry, kept), Use)):
         typer.echo(to_line(one), nl=False)
 
 
