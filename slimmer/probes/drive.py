@@ -32,6 +32,7 @@ _CLOCK = 1.1
 _END = 0.2
 """Seconds that a container's end may take."""
 _LAST_LINES = 20
+_PAGES = (Http, Crawl)
 _ONE_LOOK = (Tcp, Script, Quiet, Manual, Exit)
 _NO_COMMAND = (126, 127)
 _OVER = Attempt(False, "the container has ended", ready=False)
@@ -78,7 +79,7 @@ class _Run:
     def _probe(self, probe: Probe, original: Outcome | None) -> Outcome:
         self._progress(str(probe))
         start = time.monotonic()
-        attempt = self._until_ready(probe)
+        attempt = self._settled(probe)
         answered = time.monotonic()
         _log.debug("probe %s, ok %s: %.1f ms", probe, attempt.ok, 1000 * (answered - start))
         outcome = _outcome(probe, attempt, answered - start)
@@ -107,6 +108,15 @@ class _Run:
         if second.ok:
             return outcome
         return replace(outcome, ok=False, detail=f"the second time, {second.detail}", output=second.output)
+
+    def _settled(self, probe: Probe) -> Attempt:
+        """Try until the container is ready. A page that is not as wanted is asked for again after a second: a server
+        may listen before it has read its settings, and know no page until then."""
+        attempt = self._until_ready(probe)
+        if attempt.ok or not isinstance(probe, _PAGES) or self._left() < _CLOCK or self._ended() is not None:
+            return attempt
+        time.sleep(_CLOCK)
+        return self._until_ready(probe)
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()

@@ -88,6 +88,13 @@ def test_a_server_that_is_not_ready_yet_is_waited_for(status: int) -> None:
     assert never.ok
 
 
+def test_a_server_that_listens_before_it_knows_its_pages_is_asked_again() -> None:
+    with server() as running:
+        page, missing = probe(running, "http:8080/warming-404", "http:8080/nothing")
+    assert (page.ok, fact(page, "status")) == (True, 200)
+    assert (missing.ok, fact(missing, "status")) == (False, 404)
+
+
 @pytest.mark.parametrize(
     ("status", "ok"), [(400, True), (401, True), (403, True), (404, True), (405, True), (500, False), (501, True)]
 )
