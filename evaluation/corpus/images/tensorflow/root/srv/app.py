@@ -27,8 +27,8 @@ def batches():
 def picture():
     image = tf.image.convert_image_dtype(tf.io.decode_image(request.get_data(), 1, expand_animations=False), tf.float32)
     small = tf.image.resize(image, (16, 16))[None]
-    served = tf.saved_model.load("models/pictures").serve(small)
-    return {"shape": list(served.shape)}
+    loaded = tf.saved_model.load("models/pictures")  # its variables live as long as it does
+    return {"shape": list(loaded.serve(small).shape)}
 
 
 @app.post("/train")
