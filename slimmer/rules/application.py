@@ -15,6 +15,7 @@ from cntr_core.rules import Found, ImageView, Keep, LeftOut, Rule, RuleContext
 
 from .application_directories import directories
 from .package import read_packages
+from .reading import within
 
 LIMIT = 64 << 20
 """Bytes. The smallest files come first: code is small, and what is large is data."""
@@ -40,13 +41,9 @@ class Application(Rule):
     def keep(self, context: RuleContext) -> Iterable[Keep | LeftOut]:
         if not context.first or not (places := directories(context)):
             return
-        left = LIMIT
-        for found, because in sorted(_own(context, places), key=lambda each: (each[0].size, each[0].path)):
-            left -= found.size
-            if left >= 0:
-                yield Keep(found.path, because)
-            else:
-                yield LeftOut(found.path, f"{because}, but larger files are beyond {LIMIT / 1e6:.0f} MB in all")
+        own = sorted(_own(context, places), key=lambda each: (each[0].size, each[0].path))
+        files = ((found.path, found, because) for found, because in own)
+        yield from within(LIMIT, files, f"larger files are beyond {LIMIT / 1e6:.0f} MB in all")
 
 
 def _own(context: RuleContext, places: Mapping[bytes, str]) -> Iterator[tuple[Found, str]]:

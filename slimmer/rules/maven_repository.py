@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from cntr_core.rules import Found, ImageView, Keep, LeftOut, Rule, RuleContext
 
 from .globs import expand
-from .reading import regular
+from .reading import regular, within
 
 LIMIT = 24 << 20
 """Bytes. The smallest come first."""
@@ -45,12 +45,10 @@ class MavenRepository(Rule):
         found = {
             path: one for root in sorted(_roots(context)) for path, one in _Repository(context.image, root).files()
         }
-        left, counted = LIMIT, set(context.kept)
         because = "a plugin of Maven's for another phase, or what it depends on"
-        for path, one in sorted(found.items(), key=lambda each: (each[1].size, each[0])):
-            left -= 0 if one.path in counted else one.size
-            counted.add(one.path)
-            yield Keep(path, because) if left >= 0 else LeftOut(path, f"{because}, but it is large")
+        smallest_first = sorted(found.items(), key=lambda each: (each[1].size, each[0]))
+        files = ((path, one, because) for path, one in smallest_first)
+        yield from within(LIMIT, files, "it is large", context.kept)
 
 
 def _roots(context: RuleContext) -> set[bytes]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from cntr_core.rules import Found, Keep, LeftOut, Rule, RuleContext
 
 from .package import Package, read_packages
-from .reading import gives_rights, path_directories, regular, shown
+from .reading import gives_rights, path_directories, regular, shown, within
 from .shell_tools import COMMON, SHELL
 
 LIMIT = 2 << 20
@@ -46,12 +46,11 @@ class PackagePrograms(Rule):
     def keep(self, context: RuleContext) -> Iterable[Keep | LeftOut]:
         if not context.first:
             return
-        left, counted = LIMIT, set[bytes]()
-        for path, found, package in sorted(_companions(context), key=lambda each: (each[1].size, each[0])):
-            because = f"a program of the package {package}, which has the image's command, or is made with it"
-            left -= 0 if found.path in counted else found.size
-            counted.add(found.path)
-            yield Keep(path, because) if left >= 0 else LeftOut(path, f"{because}, but it is large")
+        programs = (
+            (path, found, f"a program of the package {package}, which has the image's command, or is made with it")
+            for path, found, package in sorted(_companions(context), key=lambda each: (each[1].size, each[0]))
+        )
+        yield from within(LIMIT, programs, "it is large")
 
 
 def _companions(context: RuleContext) -> Iterator[tuple[bytes, Found, str]]:

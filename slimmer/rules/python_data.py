@@ -17,7 +17,7 @@ from cntr_core.rules import Found, ImageView, Keep, LeftOut, Rule, RuleContext
 from .python import is_metadata
 from .python_path import SITES, ModulePath
 from .python_source import Imported, imported
-from .reading import regular, shown, was_read
+from .reading import regular, shown, was_read, within
 
 LIMIT = 32 << 20
 """Bytes of a directory. The smallest files come first."""
@@ -146,10 +146,6 @@ def _file(image: ImageView, path: bytes) -> Found | None:
 
 
 def _limited(files: Iterable[Found], because: str) -> Iterator[Keep | LeftOut]:
-    left = LIMIT
-    for found in sorted(files, key=lambda each: (each.size, each.path)):
-        left -= found.size
-        if left >= 0:
-            yield Keep(found.path, because)
-        else:
-            yield LeftOut(found.path, f"{because}, but larger files of its directory are beyond {LIMIT / 1e6:.0f} MB")
+    smallest_first = sorted(files, key=lambda each: (each.size, each.path))
+    wanted = ((found.path, found, because) for found in smallest_first)
+    return within(LIMIT, wanted, f"larger files of its directory are beyond {LIMIT / 1e6:.0f} MB")

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from cntr_core.kernel.process import DEFAULT_PATH
-from cntr_core.rules import Found, ImageView, Keep, RuleContext
+from cntr_core.rules import Found, ImageView, Keep, LeftOut, RuleContext
 
 from .globs import expand
 
@@ -64,6 +64,21 @@ def keep_all(image: ImageView, patterns: Iterable[bytes], because: str, below: b
     for pattern in patterns:
         for path in expand(image, pattern, below):
             yield Keep(path, because)
+
+
+def within(
+    limit: int, wanted: Iterable[tuple[bytes, Found, str]], beyond: str, kept: Iterable[bytes] = ()
+) -> Iterator[Keep | LeftOut]:
+    """What fits into `limit` bytes, in the order of `wanted`: a path, the file that is there, and why it is kept.
+
+    A file with several names counts once, and not at all where its real path is among `kept`. Of what is left out,
+    `beyond` says why.
+    """
+    left, counted = limit, set(kept)
+    for path, found, because in wanted:
+        left -= 0 if found.path in counted else found.size
+        counted.add(found.path)
+        yield Keep(path, because) if left >= 0 else LeftOut(path, f"{because}, but {beyond}")
 
 
 def shown(path: bytes) -> str:

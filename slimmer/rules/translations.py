@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from cntr_core.rules import Keep, LeftOut, Rule, RuleContext
+from cntr_core.rules import Found, Keep, LeftOut, Rule, RuleContext
 
-from .reading import regular, shown, was_read
+from .reading import regular, shown, was_read, within
 
 LIMIT = 4 << 20
 """Bytes. The languages come in the order of their list."""
@@ -42,18 +43,20 @@ class Translations(Rule):
     limit = LIMIT
 
     def keep(self, context: RuleContext) -> Iterable[Keep | LeftOut]:
-        left = LIMIT
-        for _, path, size, english in sorted(_texts(context)) if context.first else ():
-            left -= size
-            because = f"the same texts as {shown(english)}, which was read, in another language"
-            yield Keep(path, because) if left >= 0 else LeftOut(path, f"{because}, but it is beyond the limit")
+        if not context.first:
+            return
+        texts = (
+            (found.path, found, f"the same texts as {shown(english)}, which was read, in another language")
+            for _, found, english in sorted(_texts(context), key=lambda each: (each[0], each[1].path, each[2]))
+        )
+        yield from within(LIMIT, texts, "it is beyond the limit")
 
 
-def _texts(context: RuleContext) -> Iterator[tuple[int, bytes, int, bytes]]:
-    """The number of a text's language, its path and size, and the path of the English one."""
+def _texts(context: RuleContext) -> Iterator[tuple[int, Found, bytes]]:
+    """The number of a text's language, the text by the name that its language has, and the path of the English one."""
     for english, operations in context.used.items():
         if was_read(operations) and (match := _ENGLISH.fullmatch(english)):
             for number, names in enumerate(_LANGUAGES):
                 for path in (match["before"] + name + match["after"] for name in names):
                     if path not in context.used and (found := regular(context.image, path)):
-                        yield number, path, found.size, english
+                        yield number, replace(found, path=path), english

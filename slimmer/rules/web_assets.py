@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from cntr_core.rules import Found, ImageView, Keep, LeftOut, Rule, RuleContext
 
-from .reading import shown, was_read
+from .reading import shown, was_read, within
 
 LIMIT = 8 << 20
 """Bytes. Those that are named come first, then the smallest."""
@@ -45,16 +45,12 @@ class WebAssets(Rule):
         places = sorted({*filter(_is_served, context.used), *_beside_sources(context)})
         found = {one.path: (one, place) for place in places for one in _assets(context.image, place)}
         new = {path: each for path, each in found.items() if path not in context.kept}
-        left = LIMIT
-        named = _named(context, new) if sum(asset.size for asset, _ in new.values()) > left else set()
-        for path in sorted(new, key=lambda path: (path not in named, new[path][0].size, path)):
-            asset, place = new[path]
-            left -= asset.size
-            because = f"may be served as other files in {shown(place)} are"
-            if left >= 0:
-                yield Keep(path, because)
-            else:
-                yield LeftOut(path, f"{because}, but larger ones are beyond {LIMIT / 1e6:.0f} MB in all")
+        named = _named(context, new) if sum(asset.size for asset, _ in new.values()) > LIMIT else set()
+        assets = (
+            (path, new[path][0], f"may be served as other files in {shown(new[path][1])} are")
+            for path in sorted(new, key=lambda path: (path not in named, new[path][0].size, path))
+        )
+        yield from within(LIMIT, assets, f"larger ones are beyond {LIMIT / 1e6:.0f} MB in all")
 
 
 def _beside_sources(context: RuleContext) -> Iterator[bytes]:
