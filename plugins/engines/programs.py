@@ -16,7 +16,11 @@ _log = logging.getLogger(__name__)
 def check_installed(engine: str, program: str, absent: str) -> None:
     """Look whether a program is installed; `absent` as for :func:`printed`. :raises EngineAbsent: it is not."""
     if shutil.which(program) is None:
-        raise EngineAbsent(f"{engine} is not installed (no {program})", absent)
+        raise _absent(engine, program, absent)
+
+
+def _absent(engine: str, program: str, hint: str) -> EngineAbsent:
+    return EngineAbsent(f"{engine} is not installed (no {program})", hint)
 
 
 def printed(engine: str, *line: str, absent: str, may_find_nothing: bool = False) -> str:
@@ -34,7 +38,7 @@ def printed(engine: str, *line: str, absent: str, may_find_nothing: bool = False
         with timed(_log, "%s", " ".join(line)):
             run = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, env=environment, check=False)
     except FileNotFoundError:
-        raise EngineAbsent(f"{engine} is not installed (no {line[0]})", absent) from None
+        raise _absent(engine, line[0], absent) from None
     except OSError as error:
         raise EngineError(f"{line[0]} cannot be executed ({error.strerror})", "run it by hand") from None
     if run.returncode == 0 or (may_find_nothing and run.returncode == 1 and not run.stderr):

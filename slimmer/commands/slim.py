@@ -235,14 +235,14 @@ def _tell_probes(request: SlimRequest, image: Image, json: bool) -> None:
 def _must_be_fit(result: Slimmed, image: Image, target: _Target) -> None:
     """:raises CntrError: the slim image does not do what the original does, or is not what it must be; a report is
     written that tells more."""
-    from ..report.write import write_report
+    from ..report.write import render, write_report
 
     if not result.trouble and not target.gates:
         return
-    report, files = _explained(result, image, target, ())
+    report = _report(result, image, target, ())
     failed = [gate for gate in report.gates if not gate.passed]
     if result.trouble or failed:
-        write_report(files, result.trace, target.report)
+        write_report(render(report), result.trace, target.report)
         _write_junit(report, target)
     if result.trouble:
         hint = f"see {target.report}/report.html; keep more with --include or with wider probes"
@@ -294,16 +294,22 @@ def _packed(result: Slimmed, target: _Target, shown: TerminalDisplay) -> tuple[N
 def _explained(
     result: Slimmed, image: Image, target: _Target, packed: Sequence[Named]
 ) -> tuple[Report, Mapping[str, bytes]]:
-    """The report, and its files; `packed` is empty where nothing is saved."""
+    """The report, and its files."""
+    from ..report.write import render
+
+    report = _report(result, image, target, packed)
+    return report, render(report)
+
+
+def _report(result: Slimmed, image: Image, target: _Target, packed: Sequence[Named]) -> Report:
+    """The report with its gates; `packed` is empty where nothing is saved."""
     from msgspec.structs import replace as with_fields
 
     from ..gates import judged
     from ..report.data import collect
-    from ..report.write import render
 
     report = collect(result, image, packed, target.place if packed else "", target.fat_place if packed else "")
-    report = with_fields(report, gates=judged(target.gates, report))
-    return report, render(report)
+    return with_fields(report, gates=judged(target.gates, report))
 
 
 def _keep_report(result: Slimmed, report: Report, files: Mapping[str, bytes], target: _Target) -> None:
