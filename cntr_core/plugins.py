@@ -10,13 +10,13 @@ import functools
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from . import hookspecs
+from .dataclass import dataclass
 from .engine import Engine
 from .errors import EndedBySignal, PluginError
 from .filesystem import Filesystem

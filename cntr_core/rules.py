@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 from typing import ClassVar, Protocol
+
+from .dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

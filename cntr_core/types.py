@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from .dataclass import dataclass, field
 
 _REFERENCE = re.compile(r"(?P<engine>[a-z][a-z0-9_-]*)://(?P<name>.+)", re.DOTALL)
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..dataclass import replace
 from ..errors import UsageError
 from . import output
 from .backend import AUTO, chosen_backend

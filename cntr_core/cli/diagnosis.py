@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
+from ..dataclass import dataclass, replace
 from ..engine import statuses
 from ..kernel import probes
 from ..kernel.user_namespaces import lacking

@@ -13,9 +13,9 @@ import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
+from ..dataclass import dataclass
 from ..errors import AmbiguousContainer, ContainerNotFound, ContainerNotRunning, EngineError, UsageError
 from ..json_text import read_json
 from ..reasons import reason

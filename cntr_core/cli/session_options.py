@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..dataclass import dataclass
 from ..errors import UsageError
 from .backend import AUTO
 from .completion import complete_container, complete_filesystem

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
+from ..dataclass import dataclass
 from ..errors import UsageError
 
 Interactive = Annotated[

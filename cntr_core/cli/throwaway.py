@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..dataclass import replace
 from ..errors import UsageError
 from ..types import ContainerRef
 from . import end_by_signals

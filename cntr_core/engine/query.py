@@ -12,9 +12,9 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ..dataclass import dataclass
 from ..errors import CntrError, EngineAbsent, EngineError
 from ..kernel.child import ChildDied, ForkedCall, die_with
 

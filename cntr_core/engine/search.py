@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..errors import (
     MOST_TOLD,
     AmbiguousContainer,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ..dataclass import dataclass, field
 from ..errors import EngineError
 
 NEVER_ENDS = (

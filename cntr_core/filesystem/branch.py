@@ -9,8 +9,9 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
+
+from ..dataclass import dataclass
 
 NOW = -(1 << 63)
 """In :class:`Changes`, the time at which the change is made (UTIME_NOW of utimensat(2))."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from .mounts import CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC, statfs_type
 from .paths import relative
 from .procfs import CgroupLine, Mount, open_process, own_mounts, read_cgroup, read_mountinfo

@@ -8,10 +8,10 @@ from __future__ import annotations
 import array
 import json
 import socket
-from dataclasses import dataclass, field
 from typing import Any
 
 from .. import errors
+from ..dataclass import dataclass, field
 from ..errors import CntrError, SessionError
 from ..json_text import read_json
 

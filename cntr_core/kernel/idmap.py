@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
+
+from ..dataclass import dataclass
 
 MAX_EXTENTS = 340
 """Since Linux 4.15; five before."""

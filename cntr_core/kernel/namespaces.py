@@ -6,8 +6,8 @@ import fcntl
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from .syscall import Syscall, owned
 
 _ADMIN = "CAP_SYS_ADMIN in the namespace's user namespace and in one's own"

@@ -11,8 +11,8 @@ import errno
 import os
 import resource
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from . import capabilities, mounts, namespaces, paths, process
 from .syscall import Syscall
 

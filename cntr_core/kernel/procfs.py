@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NoReturn
 
+from ..dataclass import dataclass
 from ..reasons import reason
 from .syscall import owned
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from .syscall import Syscall
 
 # linux/seccomp.h

@@ -8,8 +8,8 @@ import re
 import signal
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from ..dataclass import dataclass, field
 from ..errors import ImageError, UsageError
 from ..images import ImageConfig
 from ..kernel import capabilities

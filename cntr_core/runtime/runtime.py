@@ -8,8 +8,8 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..errors import CntrError, CommandNotExecutable, CommandNotFound, EngineError
 from ..json_text import read_json
 from ..kernel.namespaces import is_initial_user_namespace

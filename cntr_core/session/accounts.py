@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
+from ..dataclass import dataclass, replace
 from ..errors import UsageError
 from ..kernel import paths
 from . import root_layout

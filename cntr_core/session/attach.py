@@ -6,8 +6,8 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
 
+from ..dataclass import dataclass, replace
 from ..engine import Engine
 from ..errors import KernelFeatureMissing, UsageError
 from ..filesystem import DirectoryTree, Filesystem, MountRequest, Part, PartialTree, ServedMount, Tree

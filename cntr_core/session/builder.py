@@ -10,10 +10,10 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from .. import debugging
+from ..dataclass import dataclass, replace
 from ..errors import SessionError
 from ..kernel import channel, child, paths, process, pty
 from ..kernel.syscall import owned

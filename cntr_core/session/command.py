@@ -13,10 +13,10 @@ import signal
 import socket
 import termios
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from .. import debugging
+from ..dataclass import dataclass
 from ..errors import CommandNotExecutable, CommandNotFound, SessionError
 from ..kernel import channel, mounts, process, pty
 from ..timing import timed

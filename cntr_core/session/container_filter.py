@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..dataclass import dataclass
 from ..errors import EngineError
 from ..kernel.seccomp import SyscallFilter
 from ..runtime.seccomp import compile_filter

@@ -7,8 +7,8 @@ import errno
 import os
 import resource
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
+from ..dataclass import dataclass, replace
 from ..errors import SessionError
 from ..kernel import capabilities, idmap, lsm, namespaces, process, seccomp
 from ..kernel.capabilities import CapabilitySet

@@ -8,8 +8,8 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..kernel import cgroups
 from ..kernel.procfs import ProcfsError, Stat, parse_stat, read, read_children
 from ..kernel.syscall import owned

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from ..dataclass import dataclass
 from ..json_text import read_json
 from ..kernel import paths, procfs
 from ..kernel.syscall import owned

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
+from ..dataclass import dataclass, field
 from ..kernel.syscall import owned
 from .command import Stdio
 

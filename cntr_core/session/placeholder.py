@@ -13,9 +13,9 @@ import socket
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NoReturn
 
+from ..dataclass import dataclass
 from ..kernel import capabilities, channel, child, mounts, namespaces, process, syscall
 from ..kernel.capabilities import CapabilitySet
 from ..kernel.mounts import DetachedMount

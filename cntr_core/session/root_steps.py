@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
 
+from ..dataclass import dataclass, field
 from ..kernel import mounts, paths
 from ..kernel.child import open_in_child
 from ..kernel.mounts import DetachedMount

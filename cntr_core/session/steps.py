@@ -14,8 +14,8 @@ import os
 import socket
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from dataclasses import dataclass, field
 
+from ..dataclass import dataclass, field
 from ..errors import SessionError
 from ..kernel import keyrings, mounts, namespaces, paths
 from ..kernel.mounts import DetachedMount

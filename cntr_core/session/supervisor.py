@@ -8,10 +8,10 @@ import signal
 import socket
 import termios
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 
 from .. import debugging
+from ..dataclass import replace
 from ..errors import CntrError, ContainerEnded, ContainerNotRunning, SessionError
 from ..filesystem import ServedMount
 from ..kernel import channel, child, process, pty

@@ -9,8 +9,8 @@ import os
 import select
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..engine import pin
 from ..errors import ContainerNotRunning, KernelFeatureMissing, PermissionMissing
 from ..kernel import capabilities, cgroups, idmap, limits, lsm, procfs

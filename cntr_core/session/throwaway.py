@@ -10,8 +10,8 @@ import select
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..engine import Engine
 from ..errors import SessionError
 from ..filesystem import DirectoryTree, Filesystem, MountRequest, Tree

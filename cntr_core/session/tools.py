@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..dataclass import dataclass
 from ..engine import Engine, resolve
 from ..errors import UsageError
 from ..filesystem import Branch, DirectoryTree, Filesystem, Part, PartialTree, Tree, find

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from cntr_core import Container, Engine, EngineStatus, hookimpl
+from cntr_core.dataclass import replace
 from cntr_core.errors import EngineAbsent, EngineError
 from cntr_core.reasons import reason
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import ClassVar
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus, hookimpl
+from cntr_core.dataclass import replace
 from cntr_core.engine import matching
 from cntr_core.errors import EngineError
 

@@ -15,6 +15,7 @@ _PACKAGES = {"cntr_core": "cntr_core", "cntr_plugins": "plugins", "cntr_slimmer"
 # A module imports from its own entry and from those above it here, so there is no circle. The longest prefix counts.
 _ORDER = (
     "cntr_core.lazily",
+    "cntr_core.dataclass",
     "cntr_core.errors",
     "cntr_core.reasons",
     "cntr_core.debugging",

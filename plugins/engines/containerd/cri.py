@@ -8,10 +8,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from cntr_core import ContainerState
+from cntr_core.dataclass import dataclass
 from cntr_core.errors import EngineAbsent, EngineError
 from cntr_core.json_text import read_json
 

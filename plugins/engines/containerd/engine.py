@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,6 +21,7 @@ from cntr_core import (
     TracedContainer,
     TracingEngine,
 )
+from cntr_core.dataclass import dataclass
 from cntr_core.engine import SILENCE
 from cntr_core.errors import EngineError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cntr_core import (
@@ -18,6 +17,7 @@ from cntr_core import (
     TracedContainer,
     TracingEngine,
 )
+from cntr_core.dataclass import replace
 from cntr_core.engine import matching
 from cntr_core.errors import EngineError
 

@@ -10,10 +10,10 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus
+from cntr_core.dataclass import replace
 from cntr_core.engine import SILENCE, matching
 from cntr_core.errors import EngineError
 from cntr_core.json_text import read_json

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cntr_core.dataclass import dataclass, field
 from cntr_core.engine import SILENCE
 from cntr_core.errors import EngineError
 from cntr_core.reasons import reason

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +14,7 @@ from cntr_core.cli.confinement import Memory, PidsLimit, SecurityOpt, confinemen
 from cntr_core.cli.expanded import expanded
 from cntr_core.cli.session_options import Env, EnvFile, seconds
 from cntr_core.cli.words import EndsAtName
+from cntr_core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from cntr_core.runtime import RuntimeOptions

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from cntr_core import Container, ContainerState, Engine, EngineStatus, StoppedRoot
+from cntr_core.dataclass import replace
 from cntr_core.errors import EngineError, PermissionMissing
 from cntr_core.json_text import read_json
 from cntr_core.kernel import namespaces

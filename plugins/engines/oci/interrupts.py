@@ -7,10 +7,10 @@ import select
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 
 from cntr_core import leftovers
+from cntr_core.dataclass import dataclass, field
 from cntr_core.errors import CntrError
 from cntr_core.images.temporary import remove_noted
 from cntr_core.kernel.child import ForkedCall, die_with

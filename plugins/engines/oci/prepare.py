@@ -8,8 +8,8 @@ import os
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from cntr_core.dataclass import dataclass, field
 from cntr_core.images import Image, ImageHolder, absolute, open_fat, open_image, unpack, unpacked
 from cntr_core.kernel.process import boot_id
 from cntr_core.kernel.syscall import owned

@@ -11,9 +11,9 @@ import re
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cntr_core.dataclass import dataclass, field
 from cntr_core.errors import ContainerNotFound, EngineError, UsageError
 from cntr_core.kernel.process import boot_id
 from cntr_core.kernel.procfs import living_thread, parse_stat

@@ -12,11 +12,11 @@ import resource
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from cntr_core import Container, StoppedRoot
+from cntr_core.dataclass import replace
 from cntr_core.errors import EngineError
 from cntr_core.kernel.capabilities import capget, names
 

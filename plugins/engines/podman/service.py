@@ -12,10 +12,10 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from cntr_core.dataclass import dataclass
 from cntr_core.errors import CntrError, EngineAbsent, EngineError
 from cntr_core.kernel.child import die_with, open_in_child
 from cntr_core.kernel.mounts import DetachedMount

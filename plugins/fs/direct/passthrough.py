@@ -7,7 +7,8 @@ with none.
 from __future__ import annotations
 
 import fcntl
-from dataclasses import dataclass
+
+from cntr_core.dataclass import dataclass
 
 from ..logic.caller import keeping_set_id
 from .protocol import BACKING_CLOSE, BACKING_ID, BACKING_MAP, BACKING_OPEN, Fopen

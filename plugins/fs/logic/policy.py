@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
+from cntr_core.dataclass import dataclass
 from cntr_core.filesystem import MountRequest
 
 _FOR_EVER = 365 * 86400
