@@ -20,9 +20,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
+
+from mount_helper import filesystem, layers
 
 from cntr_core import DirectoryTree, Filesystem, MountRequest
 from cntr_core.kernel.mounts import MNT_DETACH, move_mount, umount2
@@ -58,7 +59,7 @@ def _measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     runs = {"native": native | {"not_native": {}}}
     for name in options.fs or ["direct", "pyfuse3"]:
         for tree in options.tree or ["passthrough", "union"]:
-            with _mounted(_filesystem(name), tree, work / f"{name}-{tree}") as place:
+            with _mounted(filesystem(name), tree, work / f"{name}-{tree}") as place:
                 run = _run(suite, tests, place, options.jobs)
             runs[f"{name} {tree}"] = run | {"not_native": _beyond(run["failed"], native["failed"])}
     return _environment(options.source, work) | {"runs": runs}
@@ -87,24 +88,17 @@ def _directory(path: Path) -> Path:
     return path
 
 
-def _filesystem(name: str) -> Filesystem:
-    (entry,) = entry_points(group="cntr", name=name)
-    filesystem = entry.load().cntr_register_filesystem()
-    assert isinstance(filesystem, Filesystem)
-    return filesystem
-
-
 @contextlib.contextmanager
-def _mounted(filesystem: Filesystem, tree: str, work: Path) -> Iterator[Path]:
+def _mounted(backend: Filesystem, tree: str, work: Path) -> Iterator[Path]:
     """A writable mount of an empty directory, or of the union of two."""
     _directory(work)
     with contextlib.ExitStack() as stack:
         branches = []
-        for name in ["top", "lower"] if tree == "union" else ["top"]:
+        for name in layers(tree):
             fd = os.open(_directory(work / name), os.O_PATH)
             stack.callback(os.close, fd)
             branches.append(DirectoryTree(fd))
-        mount = stack.enter_context(filesystem.mount(MountRequest(branches, read_only=False)))
+        mount = stack.enter_context(backend.mount(MountRequest(branches, read_only=False)))
         place = _directory(work / "mount")
         move_mount(mount.fd, "", -100, place)
         stack.callback(umount2, place, MNT_DETACH)
