@@ -370,6 +370,14 @@ class Output:
             rich_help_panel=_OUTPUT,
         ),
     ] = None
+    sbom: Annotated[
+        bool,
+        typer.Option(
+            "--sbom",
+            help="Also write what is in both images, as CycloneDX, SPDX and OpenVEX, into the report's directory.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,8 @@ def _refuse(image: str | None, batch: groups.Batch) -> NoReturn:
 @dataclass(frozen=True, slots=True)
 class _Target:
     """Where both images go, as `place` and under which `names`, and the directory of the report; the fat one goes to
-    `fat_place`, if that is not empty. What they must be for it is `gates`; `junit` is a file, or empty."""
+    `fat_place`, if that is not empty. What they must be for it is `gates`; `junit` is a file, or empty; `sbom` tells
+    whether documents on what is in them are written."""
 
     place: str
     names: tuple[str, str]
@@ -125,6 +126,7 @@ class _Target:
     fat_compression: Compression
     gates: Gates
     junit: str
+    sbom: bool
 
 
 def _request(
@@ -178,7 +180,17 @@ def _target(image: str, output: groups.Output, demands: gates.Demands) -> _Targe
         compression or fat_destination.compression,
         demands.gates(),
         _junit(demands.junit),
+        _sbom(output.sbom),
     )
+
+
+def _sbom(wanted: bool) -> bool:
+    """:raises UsageError: the documents cannot be written here."""
+    from ..sbom.documents import check_library
+
+    if wanted:
+        check_library()
+    return wanted
 
 
 def _junit(file: str | None) -> str:
@@ -298,7 +310,14 @@ def _explained(
     from ..report.write import render
 
     report = _report(result, image, target, packed)
-    return report, render(report)
+    return report, {**render(report), **_documents(result, report, packed, target)}
+
+
+def _documents(result: Slimmed, report: Report, packed: Sequence[Named], target: _Target) -> Mapping[str, bytes]:
+    """The files of ``--sbom``."""
+    from ..sbom.documents import contents, documents
+
+    return contents(documents(report, result.layers.view, packed)) if target.sbom else {}
 
 
 def _report(result: Slimmed, image: Image, target: _Target, packed: Sequence[Named]) -> Report:

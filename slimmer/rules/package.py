@@ -33,6 +33,7 @@ class Package:
     version: str
     manager: str
     source: str = field(default="", compare=False)
+    architecture: str = field(default="", compare=False)
 
 
 class PackageDatabase:
@@ -162,14 +163,14 @@ def _apk(image: ImageView) -> Iterator[tuple[Package, Sequence[bytes]]]:
             else:
                 fields[key] = value
         if name := fields.get(b"P"):
-            said = {b"Version": fields.get(b"V", b""), b"Source": fields.get(b"o", b"")}
-            yield _package(name, said, "apk"), files
+            keys = {b"Version": b"V", b"Source": b"o", b"Architecture": b"A"}
+            yield _package(name, {word: fields.get(key, b"") for word, key in keys.items()}, "apk"), files
 
 
 def _package(name: bytes, fields: Mapping[bytes, bytes], manager: str) -> Package:
     source = (fields.get(b"Source", b"").split() or [name])[0]  # "redis (5:7.0)", where its version is another
-    words = (word.decode(errors="replace") for word in (name, fields.get(b"Version", b""), manager.encode(), source))
-    return Package(*words)
+    said = (name, fields.get(b"Version", b""), manager.encode(), source, fields.get(b"Architecture", b""))
+    return Package(*(word.decode(errors="replace") for word in said))
 
 
 def _paragraphs(image: ImageView, path: bytes) -> Iterator[Mapping[bytes, bytes]]:

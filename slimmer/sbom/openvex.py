@@ -1,0 +1,38 @@
+"""What the slim image has no file of, as OpenVEX 0.2.0: whatever a vulnerability there needs is not in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from cntr_core.version import version
+
+from .inventory import Part
+from .subject import Subject, purl
+
+MEDIA_TYPE = "application/vnd.openvex+json"
+_ANY = "*"
+"""OpenVEX asks for the name of a vulnerability, and has no word for all of them."""
+
+
+def openvex(slim: Subject, gone: Sequence[Part]) -> bytes:
+    """The document on the packages `gone` of the original."""
+    found = (purl(part, slim.distribution) for part in gone)
+    products = [{"@id": slim.purl, "subcomponents": [{"@id": str(one)} for one in found if one]}]
+    statement = {
+        "vulnerability": {"name": _ANY, "description": "any vulnerability of these packages"},
+        "products": products,
+        "status": "not_affected",
+        "justification": "component_not_present",
+        "impact_statement": "the image has no file of the package",
+    }
+    document = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": f"urn:uuid:{slim.identifier}",
+        "author": "cntr",
+        "tooling": f"cntr {version()}",
+        "timestamp": slim.created,
+        "version": 1,
+        "statements": [statement] if products[0]["subcomponents"] else [],
+    }
+    return json.dumps(document, indent=1).encode() + b"\n"
