@@ -28,6 +28,8 @@ _setfsuid = Syscall("setfsuid", 151, 122)
 _setfsgid = Syscall("setfsgid", 152, 123)
 _close_range = Syscall("close_range", 436, since="5.9")
 
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
+
 _CLOSE_RANGE_CLOEXEC = 4  # linux/close_range.h
 _LARGEST_FD = 0x7FFFFFFF
 
@@ -161,3 +163,9 @@ def close_others(kept: Collection[int]) -> None:
 def close_on_exec_from(first: int) -> None:
     """Set close-on-exec on every descriptor from `first` on (close_range(2), the flag since Linux 5.11)."""
     _close_range(first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC)
+
+
+def trim_heap() -> None:
+    """Give back to the kernel what the C library keeps of freed memory (malloc_trim(3)), where it can."""
+    if _malloc_trim is not None:
+        _malloc_trim(0)

@@ -127,6 +127,7 @@ REQUIREMENTS: dict[str, Probe] = {
     "x86_64": _machine("x86_64"),
     "linux-6.9": _linux(6, 9),
     "linux-6.13": _linux(6, 13),
+    "linux-6.18": _linux(6, 18),
     "btrfs": _program("btrfs", "btrfs-progs"),
     "busybox": _program("busybox", "busybox-static"),
     "catatonit": _program("catatonit"),

@@ -11,6 +11,7 @@ from cntr_core.kernel.mounts import OVERLAYFS_SUPER_MAGIC, statfs_type
 
 from ..logic.operations import Operations
 from ..logic.policy import Opening, Policy
+from ..logic.pruning import Pruner
 from ..logic.stop import Stopper
 from .passthrough import Backings
 from .protocol import (
@@ -61,6 +62,7 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
     if not _received(device, buffer, stopper) or not _agree(device, buffer, operations, policy, backings):
         return
     handlers = Requests(operations, policy, backings).handlers
+    operations.pruner = Pruner(device)
     while (size := _received(device, buffer, stopper)) is not None:
         if not size:
             continue

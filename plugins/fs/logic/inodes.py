@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from itertools import islice
 from typing import Generic
 
 from cntr_core.filesystem import N
@@ -91,6 +92,14 @@ class InodeTable(Generic[N]):
         """The inode that the kernel means, if it is known."""
         return self._numbered.get(number)
 
+    def oldest(self, count: int) -> list[int]:
+        """The numbers of the `count` that were entered first, what is in a directory before the directory. They count
+        as entered last from now on: some of them may be in use, and are not to be had next time."""
+        numbers = list(islice(self._numbered, 1, 1 + count))  # the first is the root
+        for number in numbers:
+            self._numbered[number] = self._numbered.pop(number)
+        return numbers[::-1]
+
     def forget(self, inode: Inode[N], lookups: int) -> bool:
         """Take back `lookups`; whether these were the last, and the inode is gone. The root never goes."""
         inode.lookups -= lookups
@@ -99,13 +108,15 @@ class InodeTable(Generic[N]):
         del self._numbered[inode.number]
         self.detach(inode)
         self._forgotten += 1
-        if self._forgotten > _MANY + 4 * len(self._numbered):
-            self._give_back()
         return True
 
-    def _give_back(self) -> None:
-        """Give back the memory of those that are gone: a dictionary never shrinks by itself."""
+    def shrink(self) -> bool:
+        """Give back the memory of those that are gone, for a dictionary never shrinks by itself; whether there were
+        many."""
+        if self._forgotten <= _MANY + 4 * len(self._numbered):
+            return False
         self._numbered, self._keyed, self._forgotten = dict(self._numbered), dict(self._keyed), 0
+        return True
 
     def detach(self, inode: Inode[N]) -> None:
         """The file has no name any more: whatever is looked up with its key from now on is another one."""

@@ -19,13 +19,18 @@ from . import syscalls
 from .caller import Caller, acting_as, keeping_set_id, writing_as
 from .handles import Handle, Handles, Listing
 from .inodes import Inode, InodeTable
+from .pruning import Pruner, give_back
 from .syscalls import RENAME_EXCHANGE
 
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _NO_CHANGES = Changes()
 MOST_LISTED = 50_000
-"""Files that may be known for having been listed: half a kilobyte to one of memory each, for as long as the kernel
-remembers them."""
+"""Files that may be known for having been listed, where the kernel cannot be told to forget them: half a kilobyte of
+memory each, for as long as it remembers them."""
+MOST_KNOWN = 150_000
+"""From this many on, it is told to forget those that it has known for longest."""
+_AT_ONCE = 4096
+"""Files more than before, after which it is told again; twice as many are to go."""
 _ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
 
 
@@ -39,12 +44,23 @@ class Operations(Generic[N]):
         self.read_only = read_only or not branch.writable
         self.inodes = InodeTable(branch.root, stat.S_IFDIR)
         self.handles = Handles(branch)
+        self.pruner: Pruner | None = None
+        """The way to have the kernel forget, which a transport may have."""
+        self._full = MOST_KNOWN
 
     def _enter(self, node: N, status: Stat) -> tuple[Inode[N], Stat]:
         inode = self.inodes.enter(node, stat.S_IFMT(status.st_mode))
         if inode.node is not node:
             self.branch.adopt(inode.node, node)
+        elif len(self.inodes) >= self._full:
+            self._make_room()
         return inode, status
+
+    def _make_room(self) -> None:
+        """Have the kernel forget some files, which it may take a while for."""
+        self._full = len(self.inodes) + _AT_ONCE
+        if self.pruner is not None and self.pruner.works:
+            self.pruner.prune(self.inodes.oldest(2 * _AT_ONCE))
 
     def _changeable(self, number: int) -> N:
         if self.read_only:
@@ -63,9 +79,12 @@ class Operations(Generic[N]):
     def listed_entry(self, parent: int, entry: DirEntry) -> tuple[Inode[N], Stat] | None:
         """As :meth:`listed`; None where so many files are known that no more shall be for a listing alone: the kernel
         asks for those that somebody wants to know of."""
-        if entry.kind != stat.S_IFDIR and len(self.inodes) >= MOST_LISTED:
+        if entry.kind != stat.S_IFDIR and len(self.inodes) >= MOST_LISTED and not self._prunes():
             return None
         return self.listed(parent, entry.name)
+
+    def _prunes(self) -> bool:
+        return self.pruner is not None and self.pruner.works
 
     def forget(self, forgotten: Iterable[tuple[int, int]]) -> None:
         """Take back counts: pairs of inode number and how many look-ups."""
@@ -74,6 +93,9 @@ class Operations(Generic[N]):
             if inode is not None and self.inodes.forget(inode, lookups):
                 self.handles.forget(inode)
                 self.branch.forget(inode.node)
+        if self.inodes.shrink():
+            give_back()
+        self._full = max(MOST_KNOWN, min(self._full, len(self.inodes) + _AT_ONCE))
 
     def getattr(self, number: int) -> tuple[Inode[N], Stat]:
         inode = self.inodes[number]

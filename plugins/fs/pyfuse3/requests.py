@@ -22,6 +22,7 @@ from ..logic.inodes import ROOT, Inode
 from ..logic.observed import ObservedOperations
 from ..logic.operations import Operations
 from ..logic.policy import Policy
+from ..logic.pruning import Pruner
 from ..logic.stop import Stopper
 from .loop import run
 
@@ -36,6 +37,7 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
     # libfuse takes a device with a mount under this name, and then neither mounts nor adds options (Linux:
     # mount.fuse3(8)).
     requests = Requests(operations, policy)
+    operations.pruner = Pruner(device)
     if isinstance(operations, ObservedOperations):
         _note_callers(requests, operations)
     pyfuse3.init(requests, f"/dev/fd/{device}", {"fsname=cntr"})
