@@ -19,6 +19,7 @@ import typer
 from cntr_core.errors import CntrError
 
 from .cache import QUIETLY, Cache
+from .filesystem.command import filesystem
 from .first_answer.command import first_answer, first_answer_of
 from .groups import Group
 from .lines import to_line
@@ -38,6 +39,7 @@ app.command("top50")(top50)
 app.command("first-answer")(first_answer)
 app.command("first-answer-of", hidden=True)(first_answer_of)
 app.command("report")(report)
+app.command("filesystem")(filesystem)
 app.command("reproduce")(reproduce)
 app.command("rules")(rules)
 app.command("prove")(prove)

@@ -1,7 +1,7 @@
 # Sourced by evaluation/demo.sh and tests/run.sh: installs what they need on Debian 12 or newer, or Ubuntu 24.04 or
 # newer, as root. What is there already is left alone, so a second run needs no network.
 #
-#   setup demo|tests|corpus     Debian packages, and the virtual environment .venv with cntr in it
+#   setup demo|tests|corpus|filesystem     Debian packages, and the virtual environment .venv with cntr in it
 
 # Each line: what tells that it is there (a command, or a file), and the package that brings it.
 PACKAGES_DEMO="
@@ -79,6 +79,19 @@ redis-cli                           redis-tools
 tc                                  iproute2
 unzip                               unzip
 "
+# What measures the filesystem.
+PACKAGES_FILESYSTEM="
+ab                                  apache2-utils
+dbench                              dbench
+fio                                 fio
+fs_mark                             fsmark
+gcc                                 gcc
+git                                 git
+mkfs.ext4                           e2fsprogs
+pgbench                             postgresql
+postmark                            postmark
+sqlite3                             sqlite3
+"
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -103,6 +116,10 @@ setup() {
             ;;
         corpus)
             install_packages "$PACKAGES_DEMO$PACKAGES_CORPUS"
+            make_environment "[dev]"
+            ;;
+        filesystem)
+            install_packages "$PACKAGES_DEMO$PACKAGES_FILESYSTEM"
             make_environment "[dev]"
             ;;
         *) die "unknown part $1" ;;

@@ -124,12 +124,19 @@ def _agree(device: int, buffer: bytearray, operations: Operations[Any], policy: 
     offered = flags
     if flags & Init.INIT_EXT:
         offered |= INIT_IN_FLAGS2.unpack_from(buffer, IN_HEADER.size + INIT_IN.size)[0] << 32
-    wanted = _WANTED | (Init.PASSTHROUGH if policy.opening is Opening.PASSTHROUGH else 0)
-    agreed = int(wanted) & offered
+    agreed = int(_wanted(policy)) & offered
     backings.enabled = bool(agreed & Init.PASSTHROUGH)
     depth = _stack_depth(operations) if backings.enabled else 0
     _answer(device, header.unique, 0, _init_reply(minor, readahead, agreed, depth))
     return True
+
+
+def _wanted(policy: Policy) -> Init:
+    """What the policy has of the kernel's features."""
+    wanted = _WANTED | (Init.PASSTHROUGH if policy.opening is Opening.PASSTHROUGH else Init(0))
+    if not policy.readdirplus:
+        wanted &= ~(Init.DO_READDIRPLUS | Init.READDIRPLUS_AUTO)
+    return wanted if policy.parallel_directories else wanted & ~Init.PARALLEL_DIROPS
 
 
 def _init_reply(minor: int, readahead: int, agreed: int, depth: int) -> bytes:

@@ -46,7 +46,7 @@ class Requests(Generic[N]):
         keep = Fopen.KEEP_CACHE if policy.stable_listings else 0
         self._file_flags = int(keep)
         self._dir_flags = int(keep | Fopen.CACHE_DIR)
-        self._no_entry = replies.no_entry(policy.timeout)
+        self._no_entry = replies.no_entry(policy.timeout if policy.absent_names else 0)
         self.handlers: dict[int, Handler] = {
             opcode: getattr(self, opcode.name.lower()) for opcode in Opcode if hasattr(self, opcode.name.lower())
         }
