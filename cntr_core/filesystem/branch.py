@@ -192,6 +192,13 @@ class Branch(ABC, Generic[N]):
         """When the file was made, in nanoseconds since the epoch; None when nobody knows."""
         return None
 
+    def ioctl(self, node: N, command: int, argument: bytes) -> bytes:
+        """Get or set the file's flags: FS_IOC_GETFLAGS, SETFLAGS, FSGETXATTR and FSSETXATTR of ioctl(2).
+
+        :raises OSError: ENOTTY where there are none.
+        """
+        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+
     def syncdir(self, node: N, data_only: bool) -> None:
         """fsync(2) or fdatasync(2) of a directory."""
 

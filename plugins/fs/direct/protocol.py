@@ -148,6 +148,8 @@ COPY_FILE_RANGE_IN = Struct("=QqQQqQQ")  # fh_in, off_in, nodeid_out, fh_out, of
 FORGET_IN = Struct("=Q")  # nlookup
 BATCH_FORGET_IN = Struct("=I4x")  # count
 FORGET_ONE = Struct("=QQ")  # nodeid, nlookup
+IOCTL_IN = Struct("=Q4xI8xII")  # fh, flags, cmd, arg, in_size, out_size; what is handed over follows
+IOCTL_OUT = Struct("=i12x")  # result, flags, in_iovs, out_iovs; what is handed back follows
 DIRENT = Struct("=QQII")  # ino, off, namelen, type; name follows, padded to 8
 STATX_OUT = Struct("=QI20x")  # attr_valid, attr_valid_nsec; statx follows
 # mask, blksize, attributes, nlink, uid, gid, mode, ino, size, blocks, attributes_mask, four times as seconds

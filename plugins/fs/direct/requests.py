@@ -207,8 +207,11 @@ class Requests(Generic[N]):
         )
         return protocol.WRITE_OUT.pack(copied)
 
-    def ioctl(self, header: Header, body: memoryview) -> bytes:  # noqa: ARG002
-        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+    def ioctl(self, header: Header, body: memoryview) -> bytes:
+        _, command, size, wanted = protocol.IOCTL_IN.unpack_from(body)
+        start = protocol.IOCTL_IN.size
+        answer = self._operations.ioctl(header.node, command, bytes(body[start : start + size]))
+        return protocol.IOCTL_OUT.pack(0) + answer[:wanted]
 
     # Directories
 

@@ -11,6 +11,7 @@ from cntr_core.kernel.capabilities import SECBIT_NO_SETUID_FIXUP, capget, capset
 from cntr_core.kernel.process import securebits, set_securebits, setfsgid, setfsuid
 
 _FSETID = mask(["FSETID"])
+_RESOURCE = mask(["SYS_RESOURCE"])
 
 
 class Caller(NamedTuple):
@@ -28,11 +29,13 @@ def prepare_credentials() -> None:
     It keeps its capabilities when its file-system uid changes: so a new file gets its owner from setfsuid(2)
     while the directories on the way stay accessible; the kernel has checked permissions with all groups of
     the caller, which a message does not carry. And it gives up CAP_FSETID, so that whatever is written loses
-    its set-ID bits, also by FUSE passthrough, which acts with these credentials; see :func:`keeping_set_id`.
+    its set-ID bits, also by FUSE passthrough, which acts with these credentials; see :func:`keeping_set_id`. So it
+    does CAP_SYS_RESOURCE, which would lift quotas, and let everybody have a file's data journaled (quotactl(2),
+    ext4's part in ioctl_iflags(2)).
     """
     set_securebits(securebits() | SECBIT_NO_SETUID_FIXUP)
     effective, permitted, inheritable = capget()
-    capset(effective & ~_FSETID, permitted, inheritable)
+    capset(effective & ~_FSETID & ~_RESOURCE, permitted & ~_RESOURCE, inheritable)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from cntr_core.filesystem import Branch, Changes, Node, OpenFile, Stat
 from .copyup import copy_directory, copy_file
 from .origins import Origins
 from .status import without_links
+from .syscalls import SETTING_FLAGS
 from .union import UnionBranch, UnionNode
 from .whiteouts import is_private
 
@@ -144,6 +145,11 @@ class CopyingUnion(UnionBranch):
             self._top_file(node)
         # What is below may be copied up while it is open.
         return super().backing(node, flags) if node.is_top else None
+
+    def ioctl(self, node: UnionNode, command: int, argument: bytes) -> bytes:
+        if command in SETTING_FLAGS:
+            self._changed(node)
+        return super().ioctl(node, command, argument)
 
     def syncdir(self, node: UnionNode, data_only: bool) -> None:
         if node.is_top:

@@ -119,8 +119,15 @@ class DirectoryBranch(Branch[FileNode]):
             return syscalls.statx(self._reach(node)).birth_time
         return syscalls.statx(self._reach(node.parent), node.name).birth_time
 
-    def backing(self, node: FileNode, flags: int) -> int | None:  # noqa: ARG002 - one file serves all
-        return self._reach(node)
+    def backing(self, node: FileNode, flags: int) -> int | None:
+        fd = self._reach(node)
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            syscalls.check_writable(fd, flags)  # the kernel opens a backing file without asking
+        return fd
+
+    def ioctl(self, node: FileNode, command: int, argument: bytes) -> bytes:
+        with owned(self._files.reopen(node, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as fd:
+            return syscalls.flags_ioctl(fd, command, argument)
 
     def syncdir(self, node: FileNode, data_only: bool) -> None:
         with owned(self._files.open(b".", _LISTED, directory=node)) as fd:

@@ -288,6 +288,18 @@ class Operations(Generic[N]):
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         return fd
 
+    def ioctl(self, number: int, command: int, argument: bytes) -> bytes:
+        """Attributes of chattr(1) and lsattr(1); what the call hands back (ioctl_iflags(2), ioctl_fsgetxattr(2)).
+
+        The kernel has checked who may set which (fs/file_attr.c). All other commands are refused: they would act on
+        whatever lies below.
+        """
+        if command in syscalls.SETTING_FLAGS:
+            return self.branch.ioctl(self._changeable(number), command, argument)
+        if command in syscalls.GETTING_FLAGS:
+            return self.branch.ioctl(self.inodes[number].node, command, argument)
+        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+
     # Directories
 
     def opendir(self, number: int) -> int:

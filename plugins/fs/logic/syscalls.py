@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import fcntl
 import os
 import struct
 from typing import NamedTuple
@@ -20,11 +22,19 @@ _utimensat = Syscall("utimensat", 88, 280)
 _fallocate = Syscall("fallocate", 47, 285)
 _getdents64 = Syscall("getdents64", 61, 217)
 
+# linux/fs.h: of the file's flags, and of its struct fsxattr, on machines where a long has 64 bits.
+_GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
+_FSGETXATTR, _FSSETXATTR = 0x801C581F, 0x401C5820
+GETTING_FLAGS = frozenset([_GETFLAGS, _FSGETXATTR])
+SETTING_FLAGS = frozenset([_SETFLAGS, _FSSETXATTR])
+_FSXATTR_SIZE = 28
+
 _UTIME_NOW = (1 << 30) - 1
 _UTIME_OMIT = (1 << 30) - 2
 _STATX_BTIME = 0x800
 _STATX_MNT_ID = 0x1000
-_BTIME_OFFSET, _MNT_ID_OFFSET = 0x50, 0x90  # in struct statx
+_ATTR_IMMUTABLE, _ATTR_APPEND = 0x10, 0x20
+_ATTRIBUTES_OFFSET, _BTIME_OFFSET, _MNT_ID_OFFSET = 0x08, 0x50, 0x90  # in struct statx
 
 _DIRENT = struct.Struct("=QqHB")
 _DIRENTS = ctypes.create_string_buffer(1 << 16)
@@ -76,6 +86,24 @@ def _timespec(value: int | None) -> bytes:
 def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
     """Allocate, punch, zero, collapse … (fallocate(2))."""
     _fallocate(fd, mode, offset, length)
+
+
+def flags_ioctl(fd: int, command: int, argument: bytes) -> bytes:
+    """One of GETTING_FLAGS and SETTING_FLAGS; `fd` is not O_PATH (ioctl_iflags(2), ioctl_fsgetxattr(2))."""
+    buffer = bytearray(argument.ljust(_FSXATTR_SIZE, b"\0"))
+    fcntl.ioctl(fd, command, buffer)
+    return bytes(buffer)
+
+
+def check_writable(fd: int, flags: int) -> None:
+    """Whether a file that is immutable or may only be appended to can be opened with `flags` (ioctl_iflags(2)).
+
+    :raises PermissionError: it cannot.
+    """
+    _statx(fd, b"", AT_EMPTY_PATH, 0, _STATX_BUFFER)
+    (attributes,) = struct.unpack_from("=Q", _STATX_BUFFER, _ATTRIBUTES_OFFSET)
+    if attributes & _ATTR_IMMUTABLE or (attributes & _ATTR_APPEND and not flags & os.O_APPEND):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def getdents(fd: int) -> list[DirEntry]:

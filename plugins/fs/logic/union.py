@@ -137,6 +137,10 @@ class UnionBranch(Branch[UnionNode]):
         branch, inner = self._where(node)
         return branch.birth_time(inner)
 
+    def ioctl(self, node: UnionNode, command: int, argument: bytes) -> bytes:
+        branch, inner = self._where(node)
+        return branch.ioctl(inner, command, argument)
+
     def backing(self, node: UnionNode, flags: int) -> int | None:
         branch, inner = self._where(node)
         return branch.backing(inner, flags)
