@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dataclasses import dataclass, field, replace
     from typing import Any
 
-__all__ = ["dataclass", "field", "replace"]
+__all__ = ["dataclass", "defaults", "field", "replace"]
 
 _REQUIRED = object()
 
@@ -61,6 +61,12 @@ if not TYPE_CHECKING:
     def replace(value, /, **changes):
         """:func:`dataclasses.replace`, for these alone."""
         return type(value)(**{**dict(zip(value.__cntr_fields__, _values(value), strict=True)), **changes})
+
+
+def defaults(cls: Any) -> dict[str, Any] | None:
+    """The fields of a dataclass of ours, each with its default; None for any other object."""
+    found: dict[str, Any] | None = getattr(cls, "__cntr_fields__", None)
+    return found
 
 
 def _made(cls: Any, frozen: bool) -> Any:

@@ -27,7 +27,7 @@ def main() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Python would show where it stands in its start
         run_read_only()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    from .app import main as run
+    from .program import main as run
 
     run()
 

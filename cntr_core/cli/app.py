@@ -1,19 +1,14 @@
-"""The ``cntr`` program: builds the command tree, runs it, and turns every error into one sentence and an exit code."""
+"""The command tree: built by typer, and run."""
 
 # ruff: noqa: ARG001 - --version and --debug act by their callbacks
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-from ..errors import CntrError
 from . import command_word, output
 from .completion import join_words
 
@@ -78,62 +73,15 @@ def _build_all() -> None:
     register_commands(app)
 
 
-def main() -> NoReturn:
-    """Entry point of the ``cntr`` program. Never returns: 0, the command's own code, or one of errors.py."""
-    _open_missing_streams()
+def run() -> object:
+    """What the command gives that the words of the call name, or an exit code.
+
+    :raises CntrError: as the command.
+    """
+    join_words()
     try:
-        if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # from here on there may be something to clean up
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        sys.unraisablehook = _interrupt_again
-        join_words()
-        code = build(command_word())(standalone_mode=False)
-        sys.stdout.flush()
-    except CntrError as error:
-        code = output.report(error)
+        return build(command_word())(standalone_mode=False)
     except TyperException as error:
-        code = output.report_usage(error)
-    except (typer.Abort, KeyboardInterrupt):
-        code = 130
-    except SystemExit as left:
-        if not isinstance(left.__context__, BrokenPipeError):
-            raise
-        code = 141  # typer has caught it, and exits with 1
-    except BrokenPipeError:
-        code = 141
-    except Exception as error:
-        code = output.report_unexpected(error)
-    _exit(code if isinstance(code, int) else 0)
-
-
-def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
-    """Python drops what a signal's handler raises while an object is finalised, or a process forked: let it come again,
-    a moment later."""
-    kind, code = lost.exc_type, getattr(lost.exc_value, "code", None)
-    if not issubclass(kind, (KeyboardInterrupt, SystemExit)):
-        sys.__unraisablehook__(lost)
-        return
-
-    def again(_number: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt if kind is KeyboardInterrupt else kind(code)
-
-    signal.signal(signal.SIGALRM, again)
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
-
-
-def _open_missing_streams() -> None:
-    """Without 0, 1 or 2 the next file that is opened would take its place, and Python has no stream for it."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open("/dev/null", os.O_RDWR)  # the lowest free descriptor: this one
-            os.set_inheritable(number, True)
-            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
-
-
-def _exit(code: int) -> NoReturn:
-    """Leave at once: threads that carry sockets may still be blocked, and there is nothing left to clean up."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
-    os._exit(code)
+        return output.report_usage(error)
+    except typer.Abort:
+        return 130

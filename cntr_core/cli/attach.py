@@ -6,44 +6,37 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from ..dataclass import replace
 from ..errors import UsageError
 from . import output
 from .backend import AUTO, chosen_backend
-from .expanded import expanded
-from .session_options import (
-    WORDS,
-    Command,
-    DryRun,
-    Inside,
-    InsideAlone,
-    Name,
-    Session,
-    Timeout,
-    Tools,
-    limit,
-)
+from .session_options import Inside, InsideAlone, Session, Tools, limit
 from .stream_options import Streams
 from .throwaway import in_throwaway
-from .waiting import MayWait, Wait, on_container
+from .waiting import on_container
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import typer
+
     from ..engine import Engine
     from ..session import SessionOptions
     from ..types import ContainerProcess
+    from .options import Command, DryRun, Name, Program, Timeout, Wait
 
 
 def register(app: typer.Typer, only: str = "") -> None:
     """Add the commands, or the one that is called `only`."""
+    from . import options
+    from .expanded import expanded
+    from .words import MayWait
+
     for name, function in (("attach", attach), ("exec", execute)):
         if only in ("", name):
-            app.command(name, cls=MayWait)(expanded(function))
+            app.command(name, cls=MayWait)(expanded(function, vars(options)))
 
 
 def attach(
@@ -158,7 +151,7 @@ def execute(
     container: Name,
     inside: InsideAlone,
     streams: Streams,
-    command: Annotated[list[str], typer.Argument(help="Run this program of the container.", **WORDS)],
+    command: Program,
     timeout: Timeout = None,
     dry_run: DryRun = False,
     wait: Wait = None,

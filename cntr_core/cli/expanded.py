@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
+from ..dataclass import defaults
 
-def expanded(command: Callable[..., int]) -> Callable[..., int]:
-    """`command` as typer takes it, with a parameter for each option in place of one for each group, a dataclass."""
-    hints = get_type_hints(command, include_extras=True)
-    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+
+def expanded(command: Callable[..., int], names: Mapping[str, Any] | None = None) -> Callable[..., int]:
+    """`command` as typer takes it, with a parameter for each option in place of one for each group, a dataclass.
+
+    `names` are those of the annotations that the modules of the command and its groups do not have.
+    """
+    hints = get_type_hints(command, localns=names, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if defaults(hint) is not None}
 
     @functools.wraps(command)
     def called(**values: Any) -> int:
         for name, group in groups.items():
-            values[name] = group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+            values[name] = group(**{field: values.pop(field) for field in defaults(group) or ()})
         return command(**values)
 
     parameters: list[inspect.Parameter] = []
     for one in inspect.signature(command).parameters.values():
-        parameters += _fields(groups[one.name]) if one.name in groups else [one.replace(annotation=hints[one.name])]
+        if one.name in groups:
+            parameters += _parameters(groups[one.name], names)
+        else:
+            parameters.append(one.replace(annotation=hints[one.name]))
     parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # which inspect looks for
     return called
 
 
-def _fields(group: Any) -> list[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
+def _parameters(group: Any, names: Mapping[str, Any] | None) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, localns=names, include_extras=True)
     return [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-        )
-        for field in dataclasses.fields(group)
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
+        for name, default in (defaults(group) or {}).items()
     ]

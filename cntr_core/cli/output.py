@@ -10,17 +10,20 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
-from typer.exceptions import TyperException
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CntrError, UsageError
+from ..lazily import lazily
 from ..room import NO_ROOM, refused
-from .usage import explained
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from typer.exceptions import TyperException
+
+    from .common_options import Debug as Debug
+    from .common_options import Json as Json
+
+__getattr__ = lazily("cntr_core.cli", {"common_options": "Debug Json"})
 
 _UNUSABLE = ("cannot use stdin, stdout or stderr", "look what cntr's streams are redirected to")
 _OF_STREAMS = {
@@ -30,30 +33,13 @@ _OF_STREAMS = {
 """Refusals without a path come from the streams that the caller gave: what to say, and the next step."""
 
 
-def _switch_debug(wanted: bool) -> bool:
-    if wanted:
-        os.environ["CNTR_DEBUG"] = "1"
-    if debugging():
-        from ..debugging import switch_on
-
-        switch_on()
-    return wanted
-
-
-Debug = Annotated[
-    bool,
-    typer.Option("--debug", callback=_switch_debug, help="Show tracebacks and internal steps (as with CNTR_DEBUG=1)."),
-]
-
-
-def _switch_json(wanted: bool) -> bool:
+def fail_as_json(wanted: bool) -> None:
+    """Whether errors are told as JSON, too."""
     global _fails_as_json
     _fails_as_json = wanted
-    return wanted
 
 
 _fails_as_json = False
-Json = Annotated[bool, typer.Option("--json", callback=_switch_json, help="Print JSON, for programs.")]
 
 FAILURE_SCHEMA = 1
 """The version of what ``--json`` prints where there is an error and no answer."""
@@ -117,8 +103,9 @@ def _shortened(text: str) -> str:
 
 def report_usage(error: TyperException) -> int:
     """Print what is wrong with the words of a call."""
-    global _fails_as_json
-    _fails_as_json = _fails_as_json or _asks_for_json(error)
+    from .usage import explained
+
+    fail_as_json(_fails_as_json or _asks_for_json(error))
     sentence, step = explained(error)
     return failed(UsageError.code, sentence, step) if sentence else 0
 

@@ -3,161 +3,46 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass
 from ..errors import UsageError
 from .backend import AUTO
-from .completion import complete_container, complete_filesystem
 from .env_file import variables
-from .throwaway import Image, Stopped
-from .waiting import Wait
 
 if TYPE_CHECKING:
     from ..session import SessionOptions
-
-WORDS = {"metavar": "[COMMAND [ARG]...]", "show_default": False}
-
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="CONTAINER",
-        autocompletion=complete_container,
-        help="Name the container: its name, its id or the beginning of one, or ENGINE://NAME.",
-    ),
-]
-User = Annotated[
-    str | None,
-    typer.Option("--user", "-u", metavar="USER[:GROUP]", help="Run as this user of the container instead of its own."),
-]
-ENV = typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Set a variable, or pass on the caller's. Repeatable.")
-ENV_FILE = typer.Option(
-    "--env-file", metavar="FILE", help="Set the variables in FILE: lines of NAME[=VALUE]. Repeatable."
-)
-Env = Annotated[list[str] | None, ENV]
-EnvFile = Annotated[list[str] | None, ENV_FILE]
-Workdir = Annotated[
-    str | None,
-    typer.Option("--workdir", "-w", metavar="PATH", help="Start in this directory of the container."),
-]
-Privileged = Annotated[
-    bool,
-    typer.Option(
-        "--privileged", help="Add all capabilities; take over neither no_new_privs, LSM label nor seccomp filter."
-    ),
-]
-CapAdd = Annotated[
-    list[str] | None,
-    typer.Option("--cap-add", metavar="CAP", help="Add a capability that the container lacks: SYS_PTRACE …, or ALL."),
-]
-Inherit = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LIST",
-        show_default="all but oom_score_adj",
-        help="Take only these over from the container's process: a comma-separated list of no_new_privs, umask, "
-        "rlimits, oom_score_adj, lsm and seccomp; or none.",
-    ),
-]
-NoSeccomp = Annotated[
-    bool,
-    typer.Option(
-        "--no-seccomp",
-        help="Leave out the container's filter of system calls, for tools that need more, such as perf.",
-    ),
-]
-NoCgroup = Annotated[bool, typer.Option("--no-cgroup", help="Stay in the caller's cgroups.")]
-Timeout = Annotated[
-    float | None,
-    typer.Option(min=0.01, metavar="SECONDS", help="End the session after this many seconds, with exit code 125."),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the steps; do nothing.")]
-
-Command = Annotated[list[str] | None, typer.Argument(help="Run this command; default: a shell.", **WORDS)]
-ToolsSource = Annotated[
-    str,
-    typer.Option(metavar="SOURCE", help="Take the tools from host, dir:PATH, container:NAME or image:REF."),
-]
-Backend = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        envvar="CNTR_FS",
-        autocompletion=complete_filesystem,
-        help="Use this filesystem backend, see cntr plugins; auto: the fastest that works and is safe.",
-    ),
-]
-Links = Annotated[
-    str,
-    typer.Option(
-        metavar="tools|container",
-        help="Let absolute links in /var/lib/cntr lead to the tools' files, as the kernel follows them, or to the "
-        "container's, by a filesystem server.",
-    ),
-]
-Tmp = Annotated[
-    str,
-    typer.Option(
-        metavar="private|container",
-        help="Show in /tmp and /var/tmp an empty directory of the session's own, or the container's: jcmd, tmux and "
-        "others look for the application's sockets there.",
-    ),
-]
-RwTools = Annotated[
-    bool,
-    typer.Option("--rw-tools", help="Let the session write to the tools' tree; default: read-only."),
-]
-ContainerEnv = Annotated[
-    bool,
-    typer.Option(
-        "--container-env",
-        help="Give the tools all of the container's variables; some can make them run the container's code.",
-    ),
-]
-Fat = Annotated[
-    bool,
-    typer.Option(
-        "--fat",
-        help="Show the whole image of a slim container as /: its live root on top of its fat image.",
-    ),
-]
-FatImage = Annotated[str | None, typer.Option("--fat-image", metavar="REF", help="Use this image for --fat.")]
-Scratch = Annotated[bool, typer.Option("--scratch", help="Discard what the session writes; only with --fat.")]
-Shell = Annotated[str | None, typer.Option(metavar="COMMAND", help="Start this shell when no COMMAND is given.")]
-Cwd = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH",
-        help="Start in this directory; 'target': the container's own.",
-        show_default="/var/lib/cntr",
-    ),
-]
-ForwardSocket = Annotated[
-    list[str] | None,
-    typer.Option(metavar="PATH[:PATH]", help="Forward a unix socket of the host into the session. Repeatable."),
-]
-OwnCwd = Annotated[
-    str | None,
-    typer.Option(metavar="PATH", help="Start in this directory.", show_default="the container's own"),
-]
-ViaKubectl = Annotated[
-    bool,
-    typer.Option(
-        "--via-kubectl",
-        help="Attach to a pod of a cluster by a privileged helper pod on the same node; CONTAINER is then POD or "
-        "NAMESPACE/POD/CONTAINER.",
-    ),
-]
-HelperImage = Annotated[
-    str,
-    typer.Option(
-        metavar="IMAGE",
-        envvar="CNTR_HELPER_IMAGE",
-        help="Use this image for the helper pod of --via-kubectl; it must have cntr and the tools.",
-    ),
-]
+    from .options import (
+        Backend,
+        CapAdd,
+        ContainerEnv,
+        Cwd,
+        DryRun,
+        Env,
+        EnvFile,
+        Fat,
+        FatImage,
+        ForwardSocket,
+        HelperImage,
+        Image,
+        Inherit,
+        Links,
+        NoCgroup,
+        NoSeccomp,
+        OwnCwd,
+        Privileged,
+        RwTools,
+        Scratch,
+        Shell,
+        Stopped,
+        Timeout,
+        Tmp,
+        ToolsSource,
+        User,
+        ViaKubectl,
+        Wait,
+        Workdir,
+    )
 
 _LONGEST = 2_000_000
 """Seconds: poll(2) counts milliseconds in an int."""

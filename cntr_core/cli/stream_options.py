@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from ..dataclass import dataclass
 from ..errors import UsageError
 
-Interactive = Annotated[
-    bool,
-    typer.Option(
-        "--interactive",
-        "-i",
-        help="Connect stdin without a terminal, or with -t: with one. Default: a terminal if stdin and stdout are one.",
-    ),
-]
-Tty = Annotated[bool, typer.Option("--tty", "-t", help="Give the command a terminal, even where stdout is none.")]
-NoStdin = Annotated[
-    bool,
-    typer.Option("--no-stdin", "-T", help="Leave stdin alone, as loops over its lines want; no terminal."),
-]
-Detach = Annotated[bool, typer.Option("--detach", "-d", hidden=True, help="Return at once: not supported.")]
-DetachKeys = Annotated[str | None, typer.Option(metavar="KEYS", hidden=True, help="Set detach keys: not supported.")]
+if TYPE_CHECKING:
+    from .options import Detach, DetachKeys, Interactive, NoStdin, Tty
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from ..dataclass import replace
 from ..errors import UsageError
@@ -23,21 +21,6 @@ if TYPE_CHECKING:
     from ..types import ContainerProcess
 
     Work = Callable[[ContainerProcess, SessionOptions, Sequence[Engine]], int]
-
-Image = Annotated[
-    bool,
-    typer.Option(
-        "--image",
-        help="Take CONTAINER as an image: attach to a throw-away container of it, in which nothing of it is started.",
-    ),
-]
-Stopped = Annotated[
-    bool,
-    typer.Option(
-        "--stopped",
-        help="Attach to a throw-away container with the files of a container that does not run; writes are discarded.",
-    ),
-]
 
 
 def in_throwaway(name: str, options: SessionOptions, work: Work, *, image: bool) -> int:

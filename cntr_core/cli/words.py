@@ -10,6 +10,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperOption
 
+from .waiting import DURATION
+
 
 class EndsAtCommand(TyperCommand):
     """A command whose words are a name and another command's words: our options end where those begin."""
@@ -30,6 +32,14 @@ class EndsAtName(EndsAtCommand):
     """As ``docker run``: all words after the image are the container's."""
 
     ends_at_name = True
+
+
+class MayWait(EndsAtCommand):
+    """A command of the kind whose ``--wait`` has a value only where the next word is a duration."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Called by typer with the words of the call."""
+        return super().parse_args(ctx, with_value(args, self._with_value() - {"--wait"}))
 
 
 def marked(words: Sequence[str], with_value: Collection[str], *, ends_at_name: bool = False) -> list[str]:
@@ -59,3 +69,24 @@ def takes_next(word: str, with_value: Collection[str]) -> bool:
         return word in with_value
     valued = next((place for place, letter in enumerate(word[1:], 1) if f"-{letter}" in with_value), None)
     return valued == len(word) - 1
+
+
+def with_value(words: Sequence[str], valued: Collection[str]) -> list[str]:
+    """`words` with a value for ``--wait``; `valued` are the other options that take the next word.
+
+    >>> with_value(["--wait", "web"], ())
+    ['--wait=', 'web']
+    >>> with_value(["--wait", "5s", "web", "sleep", "--wait"], ())
+    ['--wait=5s', 'web', 'sleep', '--wait']
+    """
+    done: list[str] = []
+    rest, is_named = list(words), False
+    while rest and rest[0] != "--" and (rest[0].startswith("-") or not is_named):
+        word = rest.pop(0)
+        if word == "--wait":
+            word += "=" + (rest.pop(0) if rest and DURATION.fullmatch(rest[0]) else "")
+        is_named = is_named or not word.startswith("-")
+        done.append(word)
+        if word.startswith("-") and takes_next(word, valued) and rest:
+            done.append(rest.pop(0))
+    return [*done, *rest]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 
 from ..dataclass import dataclass
@@ -173,6 +172,8 @@ def similar(name: str, engines: Sequence[Engine]) -> list[str]:
     """References of containers that run, and have nearly this name; the most similar first."""
     if not engines:
         return []
+    import difflib
+
     answers = query(engines, lambda engine: _checked(engine, engine.containers()), SUGGESTION_LIMIT)
     running = [c for answer in answers for c in answer.value or () if c.state is ContainerState.RUNNING]
     named = [(each, c) for c in running for each in {c.name, c.name.rpartition("/")[2]}]

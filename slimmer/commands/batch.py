@@ -7,7 +7,6 @@ import shlex
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from typer.exceptions import TyperException
@@ -17,6 +16,7 @@ from cntr_core.cli import output as console
 from cntr_core.cli.interrupts import undo_on_signals
 from cntr_core.cli.usage import explained
 from cntr_core.cli.words import takes_next
+from cntr_core.dataclass import dataclass
 from cntr_core.errors import CntrError, UsageError
 
 from . import groups, names, options

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cntr_core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from ..gates import Gates

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +10,9 @@ from cntr_core.cli import container_options
 from cntr_core.cli.confinement import MEMORY, PIDS_LIMIT, SECURITY_OPT, confinement, in_panel
 from cntr_core.cli.env_file import assigned, variables
 from cntr_core.cli.mounts import Mounted, own_mounts, read_mounts
-from cntr_core.cli.session_options import ENV, ENV_FILE, seconds
+from cntr_core.cli.options import ENV, ENV_FILE
+from cntr_core.cli.session_options import seconds
+from cntr_core.dataclass import dataclass
 
 from . import options
 

@@ -8,7 +8,7 @@ import pytest
 
 SCRIPT = """
 import os, signal, sys, time
-from cntr_core.cli import app, end_by_signals
+from cntr_core.cli import app, end_by_signals, program
 
 number = int(sys.argv[1])
 
@@ -34,7 +34,7 @@ def build(_):
     return command
 
 app.build = build
-app.main()
+program.main()
 """
 
 

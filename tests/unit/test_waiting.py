@@ -2,7 +2,7 @@
 
 import pytest
 
-from cntr_core.cli.waiting import with_value
+from cntr_core.cli.words import with_value
 
 
 @pytest.mark.parametrize(

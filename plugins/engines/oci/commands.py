@@ -12,7 +12,8 @@ import typer
 from cntr_core.cli import container_options
 from cntr_core.cli.confinement import Memory, PidsLimit, SecurityOpt, confinement
 from cntr_core.cli.expanded import expanded
-from cntr_core.cli.session_options import Env, EnvFile, seconds
+from cntr_core.cli.options import Env, EnvFile
+from cntr_core.cli.session_options import seconds
 from cntr_core.cli.words import EndsAtName
 from cntr_core.dataclass import dataclass
 
