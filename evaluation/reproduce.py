@@ -5,7 +5,6 @@ Verdicts come from committed results alone; an experiment without any is not yet
 
 from __future__ import annotations
 
-import enum
 import json
 import os
 import statistics
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .filesystem import claimed
 from .first_answer.results import RESULTS as ANSWERS
 from .first_answer.results import read_answers
 from .machine import ROOT
@@ -22,26 +22,10 @@ from .paper import PROVENANCE, PaperClaim, claims
 from .report.command import committed, read_runs
 from .report.document import Document, Section, Table
 from .report.numbers import Numbers, numbers
+from .verdict import Outcome, Verdict, compared
 
 RESULTS = os.path.join(ROOT, "evaluation/results")
 PAGE = os.path.join(ROOT, "docs/evaluation/paper.md")
-
-
-class Outcome(enum.StrEnum):
-    """What became of a claim."""
-
-    BEATEN = "beaten"
-    REPRODUCED = "reproduced"
-    NOT_REPRODUCED = "not reproduced"
-    NOT_RUN = "not yet run"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """An outcome, and the figures or the reason for it."""
-
-    outcome: Outcome
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +52,15 @@ def _top50(judge: Callable[[PaperClaim, Numbers], Verdict]) -> Callable[[PaperCl
 
 
 def _mean(claim: PaperClaim, found: Numbers) -> Verdict:
-    return _compared(100 * found.mean, claim.value or 0.0, f"{100 * found.mean:.1f} % in the mean of {found.images}")
+    return compared(100 * found.mean, claim.value or 0.0, f"{100 * found.mean:.1f} % in the mean of {found.images}")
 
 
 def _within(claim: PaperClaim, found: Numbers) -> Verdict:
-    return _compared(100 * found.within, claim.value or 0.0, f"{100 * found.within:.0f} % of {found.images} images")
+    return compared(100 * found.within, claim.value or 0.0, f"{100 * found.within:.0f} % of {found.images} images")
 
 
 def _little(claim: PaperClaim, found: Numbers) -> Verdict:
-    return _compared(-found.little, -(claim.value or 0.0), f"{found.little} of {found.images} images")
-
-
-def _compared(ours: float, paper: float, words: str) -> Verdict:
-    """More is better; one digit after the point, as the paper has it."""
-    ours = round(ours, 1)
-    if ours > paper:
-        return Verdict(Outcome.BEATEN, words)
-    return Verdict(Outcome.REPRODUCED if ours == paper else Outcome.NOT_REPRODUCED, words)
+    return compared(-found.little, -(claim.value or 0.0), f"{found.little} of {found.images} images")
 
 
 def _filesystem(_claim: PaperClaim, results: Any) -> Verdict:
@@ -122,13 +98,14 @@ def _first_answer(claim: PaperClaim, _results: Any) -> Verdict:
     shorter = 100 * (1 - min(ratios))
     mean = f"{100 * (1 - statistics.mean(ratios)):.1f} % in the mean of {len(ratios)}"
     words = f"from the pull to the first answer up to {shorter:.1f} % shorter, {mean}"
-    return _compared(shorter, claim.value or 0.0, words)
+    return compared(shorter, claim.value or 0.0, words)
 
 
 def _unjudged(_claim: PaperClaim, _results: Any) -> Verdict:
     return Verdict(Outcome.NOT_RUN, "there are results, and nobody has said how to judge them")
 
 
+_MOUNTS, _TURNS, _MESSAGES = "python -m evaluation filesystem", "filesystem.jsonl", "fuse_messages.json"
 _TOP50, _SESSIONS = "python -m evaluation top50", "python -m tests.docs.generators.engines"
 REGISTRY = (
     Experiment("mean-reduction", _TOP50, "top50", _top50(_mean)),
@@ -139,14 +116,14 @@ REGISTRY = (
     Experiment("filesystem-api", "python evaluation/conformance/run.py", "pjdfstest.json", _filesystem),
     Experiment("cold-start", "python -m evaluation first-answer", "first_answer.jsonl", _first_answer),
     Experiment("xfstests", "", "xfstests.json", _unjudged),
-    Experiment("overhead", "", "disk_workloads.json", _unjudged),
-    Experiment("compilebench-read", "", "disk_workloads.json", _unjudged),
-    Experiment("read-cache", "", "optimisations.json", _unjudged),
-    Experiment("writeback", "", "optimisations.json", _unjudged),
-    Experiment("parallel-directories", "", "optimisations.json", _unjudged),
-    Experiment("batched-forgets", "", "optimisations.json", _unjudged),
-    Experiment("threads", "", "optimisations.json", _unjudged),
-    Experiment("splice", "", "optimisations.json", _unjudged),
+    Experiment("overhead", _MOUNTS, _TURNS, claimed.overhead),
+    Experiment("compilebench-read", _MOUNTS, _TURNS, claimed.worst),
+    Experiment("read-cache", _MOUNTS, _TURNS, claimed.read_cache),
+    Experiment("writeback", _MOUNTS, _TURNS, claimed.writeback),
+    Experiment("parallel-directories", _MOUNTS, _TURNS, claimed.parallel_directories),
+    Experiment("batched-forgets", "python evaluation/experiments/fuse_messages.py", _MESSAGES, claimed.batched_forgets),
+    Experiment("threads", _MOUNTS, _TURNS, claimed.threads),
+    Experiment("splice", _MOUNTS, _TURNS, claimed.splice),
 )
 
 

@@ -25,9 +25,10 @@ from .ways import Way, by
 from .workloads import COMMON, Part, Workload
 
 ALL_LEVERS = "all levers"
+BY_MESSAGES = "passthrough, and opening without a message"
 _OFF: Mapping[str, Mapping[str, Any]] = {
     "timeouts": {"timeout": 0, "listed_timeout": 0},
-    "passthrough, and opening without a message": {"opening": Opening.HANDLES},
+    BY_MESSAGES: {"opening": Opening.HANDLES},
 }
 _MEASURED = (
     "find, cold",

@@ -39,6 +39,7 @@ def mounted(way: Way, source: str, place: str) -> Iterator[str]:
         return
     os.makedirs(place, exist_ok=True)
     with way.mount(source, place):
+        os.statvfs(place)  # whoever serves has started then, and has told the kernel nothing that it keeps
         yield place
 
 

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from ..filesystem.results import RESULTS as TURNS
+from ..filesystem.results import read_turns
 from ..first_answer.results import RESULTS as ANSWERS
 from ..first_answer.results import FirstAnswer, read_answers
 from ..groups import BEYOND, Group
@@ -17,6 +19,7 @@ from ..machine import ROOT
 from ..pages import Bound, read_bounds
 from ..results import Result, read_results
 from .document import Document
+from .filesystem import write_filesystem_pages
 from .measured import NOTHING, Measured, read_measured
 from .numbers import Run
 from .page import document, headline
@@ -36,7 +39,7 @@ Output = Annotated[str, typer.Option("--output", metavar="DIR", help="Write the 
 
 
 def report(results: Files = None, output: Output = PLACE) -> None:
-    """Write the page of the evaluation, as Markdown, as one file of HTML, and as pictures."""
+    """Write the pages of the evaluation, as Markdown, as one file of HTML, and as pictures."""
     files = results or committed()
     runs = read_runs(files)
     os.makedirs(output, exist_ok=True)
@@ -45,6 +48,8 @@ def report(results: Files = None, output: Output = PLACE) -> None:
         with open(os.path.join(output, name), "w", encoding="utf-8") as file:
             file.write(content)
         typer.echo(os.path.join(output, name))
+    for path in write_filesystem_pages(read_turns(TURNS), output):
+        typer.echo(path)
     if output == PLACE:
         _write_readme(sentence(runs))
 

@@ -6,6 +6,7 @@ image of another.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -36,6 +37,28 @@ def bars(rows: Sequence[tuple[str, float, bool]], title: str) -> str:
         parts.append(_text(_LABEL - 6, y + 11, label, "end"))
         parts.append(f'<rect x="{_LABEL}" y="{y + 2}" width="{share * _BAR:.1f}" height="{_ROW - 4}" fill="{colour}"/>')
         parts.append(_text(_LABEL + share * _BAR + 4, y + 11, f"{100 * share:.1f}", muted=True))
+    return _picture(_LABEL + _BAR + 50, height, parts, title)
+
+
+def ratio_bars(rows: Sequence[tuple[str, float, float | None]], title: str) -> str:
+    """Two bars for each row, of its label, its ratio, and another's, if there is one: from 1 on, each doubling of the
+    ratio is as long as the one before."""
+    top, most = _TOP, max([2.0, *(ratio for _, *both in rows for ratio in both if ratio)])
+    height, ends = top + _ROW * len(rows) + 20, math.ceil(math.log2(most))
+    step, one = _BAR / (ends + 1), _LABEL + _BAR / (ends + 1)
+    parts = [_text(0, 14, title)]
+    for power in range(-1, ends + 1):
+        x = one + power * step
+        parts.append(f'<path d="M{x:.1f} {top}V{height - 18}" stroke="{_LINE}"/>')
+        parts.append(_text(x, height - 6, f"{2.0**power:g}", "middle", muted=True))
+    for number, (label, *both) in enumerate(rows):
+        y = top + _ROW * number
+        parts.append(_text(_LABEL - 6, y + 11, label, "end"))
+        for ratio, colour, lower in zip(both, (_DOT, "var(--other)"), (2, 8), strict=True):
+            if ratio:
+                left, right = sorted((one, max(_LABEL, one + math.log2(ratio) * step)))
+                size = f'width="{max(right - left, 1):.1f}" height="5"'
+                parts.append(f'<rect x="{left:.1f}" y="{y + lower}" {size} fill="{colour}"/>')
     return _picture(_LABEL + _BAR + 50, height, parts, title)
 
 

@@ -26,9 +26,10 @@ from evaluation.report.first_answer import NOT_MEASURED
 from evaluation.report.measured import Measured, read_measured
 from evaluation.report.numbers import Run, numbers
 from evaluation.report.page import document
-from evaluation.reproduce import PAGE, REGISTRY, Outcome, verdicts
+from evaluation.reproduce import PAGE, REGISTRY, verdicts
 from evaluation.reproduce import document as paper_document
 from evaluation.results import Kept, Machine, PeerResult, Pieces, Result, Rule, Step, write_results
+from evaluation.verdict import Outcome
 
 MACHINE = Machine("Debian 12", "6.18", 2, 8 << 30, "3.11", "0.1.0", "c0de", "abc", "runc 1.1")
 
