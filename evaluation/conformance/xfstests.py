@@ -143,6 +143,7 @@ def _note(run: dict[str, Any], outcome: Outcome) -> None:
 def _prepare(stack: ExitStack, work: Path, run: str, size: str) -> dict[str, str]:
     """Make users, helper and filesystems; the environment of the suite."""
     backend, _, tree = run.partition("-")
+    work.chmod(0o755)  # the suite's users have to get there
     devices = {name: stack.enter_context(_ext4(work / f"{name}.img", size)) for name in _PLACES}
     environment = os.environ | {"FSTYP": "fuse", "FUSE_SUBTYP": ".cntr", "RESULT_BASE": str(work / "results")}
     for name, variable, place in (("test", "TEST_DEV", "TEST_DIR"), ("scratch", "SCRATCH_DEV", "SCRATCH_MNT")):
@@ -191,11 +192,12 @@ def _script(command: Sequence[object]) -> str:
 
 def _accounts() -> dict[str, str]:
     """The users that the suite wants, beside those of this machine."""
-    users, groups = Path("/etc/passwd").read_text(), Path("/etc/group").read_text()
+    users, groups, shadow = (Path("/etc", name).read_text() for name in ("passwd", "group", "shadow"))
     for number, name in enumerate(_USERS, 31415):
         users += f"{name}:x:{number}:{number}::/tmp:/bin/bash\n"
         groups += f"{name}:x:{number}:\n"
-    return {"passwd": users, "group": groups}
+        shadow += f"{name}:!:19000::::::\n"
+    return {"passwd": users, "group": groups, "shadow": shadow}
 
 
 def _overlaid(stack: ExitStack, layer: Path, place: str, files: Mapping[str, str]) -> None:

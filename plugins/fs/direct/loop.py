@@ -37,6 +37,7 @@ _GONE = (errno.ENODEV, errno.ECONNABORTED)  # unmounted; aborted
 
 _WANTED = (
     Init.ASYNC_READ
+    | Init.EXPORT_SUPPORT
     | Init.BIG_WRITES
     | Init.DONT_MASK
     | Init.AUTO_INVAL_DATA

@@ -58,6 +58,7 @@ class Init(enum.IntFlag):
     """Features, offered by the kernel and answered by us (FUSE_* in INIT's flags and flags2)."""
 
     ASYNC_READ = 1 << 0
+    EXPORT_SUPPORT = 1 << 4
     BIG_WRITES = 1 << 5
     DONT_MASK = 1 << 6
     AUTO_INVAL_DATA = 1 << 12

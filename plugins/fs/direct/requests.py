@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple
 
 from cntr_core.filesystem import NOW, Changes, N, Stat
 
+from ..logic import recall
 from ..logic.caller import Caller
 from ..logic.inodes import Inode
 from ..logic.observed import ObservedOperations
@@ -56,8 +57,11 @@ class Requests(Generic[N]):
     # Names and attributes
 
     def lookup(self, header: Header, body: memoryview) -> bytes:
+        name = bytes(body[:-1])
         try:
-            inode, status = self._operations.lookup(header.node, bytes(body[:-1]))
+            if name in recall.DOTS:
+                return self._entry(recall.find(self._operations, header.node, name))
+            inode, status = self._operations.lookup(header.node, name)
         except FileNotFoundError:
             return self._no_entry
         return replies.entry(inode, status, self._timeout)

@@ -8,6 +8,8 @@ from typing import Generic
 
 from cntr_core.filesystem import N
 
+from .forgotten import Forgotten, Place
+
 ROOT = 1
 """The root's number in the kernel's protocol (FUSE_ROOT_ID)."""
 
@@ -44,6 +46,8 @@ class InodeTable(Generic[N]):
         self._collisions = 0
         self._forgotten = 0
         self._kinds: dict[int, int] = {}
+        self.forgotten = Forgotten()
+        self._generation = 0
 
     def __getitem__(self, number: int) -> Inode[N]:
         """The inode that the kernel means.
@@ -73,9 +77,12 @@ class InodeTable(Generic[N]):
         if inode is None:
             inode = Inode(self._number(node), node, self._kinds.setdefault(kind, kind))  # one object for all
             self._keyed[node.key] = self._numbered[inode.number] = inode
+            before = self.forgotten.generation(inode.number, node.key)
+            inode.generation = self._generation if before is None else before
         elif inode.kind != kind:
             inode.node, inode.kind = node, kind
-            inode.generation += 1
+            self._generation += 1
+            inode.generation = self._generation
         inode.lookups += 1
         return inode
 
@@ -106,9 +113,19 @@ class InodeTable(Generic[N]):
         if inode.lookups > 0 or inode is self.root:
             return False
         del self._numbered[inode.number]
-        self.detach(inode)
+        if self._keyed.get(inode.node.key) is inode:
+            del self._keyed[inode.node.key]
+            self._remember(inode)
         self._forgotten += 1
         return True
+
+    def _remember(self, inode: Inode[N]) -> None:
+        """For a file handle that somebody may have of it."""
+        node, directory = inode.node, inode.node.parent
+        if directory is not None:
+            known = self._keyed.get(directory.key)
+            number = directory.ino if known is None else known.number
+            self.forgotten.remember(inode.number, Place(number, node.name, node.key, inode.generation))
 
     def shrink(self) -> bool:
         """Give back the memory of those that are gone, for a dictionary never shrinks by itself; whether there were
@@ -119,6 +136,8 @@ class InodeTable(Generic[N]):
         return True
 
     def detach(self, inode: Inode[N]) -> None:
-        """The file has no name any more: whatever is looked up with its key from now on is another one."""
+        """The file has no name any more: whatever is looked up with its key from now on is another one, also if the
+        kernel forgets this one first."""
+        self._generation += 1
         if self._keyed.get(inode.node.key) is inode:
             del self._keyed[inode.node.key]

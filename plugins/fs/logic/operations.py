@@ -48,7 +48,8 @@ class Operations(Generic[N]):
         """The way to have the kernel forget, which a transport may have."""
         self._full = MOST_KNOWN
 
-    def _enter(self, node: N, status: Stat) -> tuple[Inode[N], Stat]:
+    def entered(self, node: N, status: Stat) -> tuple[Inode[N], Stat]:
+        """The inode of a file that was found, counted as looked up."""
         inode = self.inodes.enter(node, stat.S_IFMT(status.st_mode))
         if inode.node is not node:
             self.branch.adopt(inode.node, node)
@@ -74,7 +75,7 @@ class Operations(Generic[N]):
 
     def listed(self, parent: int, name: bytes) -> tuple[Inode[N], Stat]:
         """A look-up that only fills in a listing: nobody has asked for this name."""
-        return self._enter(*self.branch.lookup(self.inodes[parent].node, name))
+        return self.entered(*self.branch.lookup(self.inodes[parent].node, name))
 
     def listed_entry(self, parent: int, entry: DirEntry) -> tuple[Inode[N], Stat] | None:
         """As :meth:`listed`; None where so many files are known that no more shall be for a listing alone: the kernel
@@ -135,19 +136,19 @@ class Operations(Generic[N]):
 
     def mknod(self, parent: int, name: bytes, mode: int, rdev: int, caller: Caller) -> tuple[Inode[N], Stat]:
         with acting_as(caller), keeping_set_id(bool(mode & stat.S_ISGID)):
-            return self._enter(*self.branch.mknod(self._changeable(parent), name, mode, rdev))
+            return self.entered(*self.branch.mknod(self._changeable(parent), name, mode, rdev))
 
     def mkdir(self, parent: int, name: bytes, mode: int, caller: Caller) -> tuple[Inode[N], Stat]:
         with acting_as(caller), keeping_set_id(bool(mode & stat.S_ISGID)):
-            return self._enter(*self.branch.mkdir(self._changeable(parent), name, mode))
+            return self.entered(*self.branch.mkdir(self._changeable(parent), name, mode))
 
     def symlink(self, parent: int, name: bytes, target: bytes, caller: Caller) -> tuple[Inode[N], Stat]:
         with acting_as(caller):
-            return self._enter(*self.branch.symlink(self._changeable(parent), name, target))
+            return self.entered(*self.branch.symlink(self._changeable(parent), name, target))
 
     def link(self, number: int, parent: int, name: bytes) -> tuple[Inode[N], Stat]:
         node, directory = self._changeable(number), self.inodes[parent].node
-        return self._enter(*self.branch.link(node, directory, name))
+        return self.entered(*self.branch.link(node, directory, name))
 
     def unlink(self, parent: int, name: bytes) -> None:
         directory = self._changeable(parent)
@@ -216,14 +217,14 @@ class Operations(Generic[N]):
             if flags & os.O_TRUNC:
                 _, status = self.setattr(inode.number, Changes(size=0), caller, kill_set_id=bool(caller.uid))
             return inode, status, self.open(inode.number, flags)
-        inode, status = self._enter(node, status)
+        inode, status = self.entered(node, status)
         return inode, status, self.handles.add(Handle(self.branch, inode, flags, file))
 
     def tmpfile(self, parent: int, flags: int, mode: int, caller: Caller) -> tuple[Inode[N], Stat, int]:
         self.handles.check_room()
         with acting_as(caller), keeping_set_id(bool(mode & stat.S_ISGID)):
             node, status, file = self.branch.tmpfile(self._changeable(parent), flags, mode)
-        inode, status = self._enter(node, status)
+        inode, status = self.entered(node, status)
         return inode, status, self.handles.add(Handle(self.branch, inode, flags, file))
 
     def read(self, number: int, handle: int, size: int, offset: int) -> bytes:

@@ -17,6 +17,7 @@ from pyfuse3 import EntryAttributes, FileInfo, FUSEError, ReaddirToken, RequestC
 
 from cntr_core.filesystem import Changes, Stat
 
+from ..logic import recall
 from ..logic.caller import Caller
 from ..logic.inodes import ROOT, Inode
 from ..logic.observed import ObservedOperations
@@ -65,7 +66,7 @@ def _answered(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corou
 class Requests(pyfuse3.Operations):
     """One method a request. Numbers of inodes are the ones users see: libfuse makes no difference."""
 
-    supports_dot_lookup = False
+    supports_dot_lookup = True
     enable_acl = True
 
     def __init__(self, operations: Operations[Any], policy: Policy) -> None:
@@ -103,6 +104,8 @@ class Requests(pyfuse3.Operations):
     @_answered
     async def lookup(self, parent_inode: int, name: bytes, ctx: RequestContext) -> EntryAttributes:
         try:
+            if name in recall.DOTS:
+                return self._filled(recall.find(self._operations, parent_inode, name))
             return self._filled(self._operations.lookup(parent_inode, name))
         except FileNotFoundError:
             return self._no_entry
