@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from cntr_core.rules import Keep, Profile, Rule, RuleContext
 
+from .package import Package, read_packages
 from .reading import keep_all
 
 _DATABASES = (
@@ -29,10 +30,27 @@ _RELEASES = (
 
 class PackageDatabases(Rule):
     name = "package-databases"
-    description = "The lists of installed packages and the name of the distribution, so that scanners go on working."
+    description = (
+        "The lists of installed packages, dpkg's lists of the files of those that keep one, and the name of the "
+        "distribution, so that scanners go on working."
+    )
     profile = Profile.MINIMAL
 
     def keep(self, context: RuleContext) -> Iterable[Keep]:
+        packages = read_packages(context.image)
+        owners = {owner for path in context.fresh if (owner := packages.owner_of(path))}
+        for package in owners:
+            yield from _lists(package)
         if context.first:
             yield from keep_all(context.image, _DATABASES, "scanners learn from it which packages are installed")
             yield from keep_all(context.image, _RELEASES, "it names the distribution")
+
+
+def _lists(package: Package) -> Iterator[Keep]:
+    """The lists that dpkg has of a package's files: without them scanners count a program a second time, as one that no
+    package brought."""
+    if package.manager == "dpkg":
+        because = f"scanners learn from it which files the package {package.name} has brought"
+        for name in (package.name, f"{package.name}:{package.architecture}"):
+            for kind in ("list", "md5sums"):
+                yield Keep(f"/var/lib/dpkg/info/{name}.{kind}".encode(), because)

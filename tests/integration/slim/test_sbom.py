@@ -52,6 +52,12 @@ def test_each_image_has_documents_with_its_packages_and_its_digest(slim: Slim, a
     ]
 
 
+def test_dpkgs_lists_are_kept_of_packages_that_keep_a_file(slim: Slim, app: MakeApp) -> None:
+    result = slim.made(app("cat /data/used /data/kept", *_DPKG), "--probe", "exit")
+    lists = {path for path in result.paths() if path.endswith(".list")}
+    assert lists == {"/var/lib/dpkg/info/used.list", "/var/lib/dpkg/info/both.list"}
+
+
 def test_without_the_option_there_are_no_documents(slim: Slim, app: MakeApp) -> None:
     slim.made(app("cat /data/used", *_DPKG), "--probe", "exit")
     assert sorted(path.name for path in (slim.place / "report").iterdir()) == [

@@ -246,6 +246,22 @@ def test_scanners_find_the_packages(tmp_path: Path) -> None:
     assert set(ask(tmp_path, [PackageDatabases()], [])) == {f"/{path}" for path in kept}
 
 
+def test_dpkgs_lists_stay_of_packages_that_keep_a_file(tmp_path: Path) -> None:
+    paragraph = "Package: {0}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"
+    status = "\n".join(map(paragraph.format, ("bash", "libc6", "gone")))
+    lists = {
+        "var/lib/dpkg/info/bash.list": "/bin/bash\n",
+        "var/lib/dpkg/info/bash.md5sums": "",
+        "var/lib/dpkg/info/libc6:amd64.list": "/lib/libc.so.6\n",
+        "var/lib/dpkg/info/libc6:amd64.md5sums": "",
+    }
+    others = {"var/lib/dpkg/info/gone.list": "/bin/gone\n", "var/lib/dpkg/info/bash.postinst": "", "bin/gone": ""}
+    files = {"var/lib/dpkg/status": status, "usr/bin/bash": "", "bin": "->usr/bin", "lib/libc.so.6": ""}
+    plant(tmp_path, {**files, **lists, **others})
+    kept = ask(tmp_path, [PackageDatabases()], ["/usr/bin/bash", "/lib/libc.so.6"])
+    assert set(kept) == {"/var/lib/dpkg/status", *(f"/{path}" for path in lists)}
+
+
 def _listed(root: Path) -> set[str]:
     return set(ask(root, [SmallDirectories()], {"/plugins": ["lookup", "readdir"], "/other": ["lookup"]}))
 
