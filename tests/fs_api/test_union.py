@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,27 @@ def test_changing_copies_up_and_keeps_the_number(union: Union) -> None:
     handle = union.filesystem.opendir(union.find("dir").number)
     listed = {entry.name: entry.ino for entry in union.filesystem.readdir(0, handle, 0)}
     assert listed[b"one"] == before
+
+
+def test_what_lies_very_deep_is_copied_up(union: Union) -> None:
+    """Deeper than Python may recurse."""
+    here, depth = os.open(union.lower, os.O_PATH), 1500
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_PATH, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    number = ROOT
+    for _ in range(depth):
+        number = union.filesystem.lookup(number, b"d")[0].number
+    file = union.filesystem.lookup(number, b"file")[0].number
+    union.filesystem.setattr(file, Changes(mode=0o600), ME)
+    found = union.filesystem.getattr(file)[1]
+    assert stat.S_IMODE(found.st_mode) == 0o600
+    os.close(here)
+    for tree in (union.top, union.lower):
+        subprocess.run(["rm", "-rf", tree / "d"], check=True)
 
 
 def test_truncating_to_nothing_copies_nothing(union: Union) -> None:

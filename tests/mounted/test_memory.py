@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cntr_plugins.fs.logic import operations as operations_module
+from cntr_plugins.fs.logic import pruning
 
 from cntr_core.kernel.mounts import AT_FDCWD, MNT_DETACH, DetachedMount, move_mount, umount2
 from tests.mounted.mounting import mounted
@@ -80,8 +80,8 @@ def test_a_path_costs_little_and_is_given_back(
 def test_the_kernel_forgets_what_is_too_much_and_keeps_what_is_used(
     transport: str, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operations_module, "MOST_KNOWN", KNOWN)
-    monkeypatch.setattr(operations_module, "_AT_ONCE", AT_ONCE)
+    monkeypatch.setattr(pruning, "MOST_KNOWN", KNOWN)
+    monkeypatch.setattr(pruning, "_AT_ONCE", AT_ONCE)
     place = tmp_path / "mount"
     (tree / "directory-0/file-0").write_text("")
     with mounted(transport, place, tree, read_only=False) as mount:

@@ -63,7 +63,7 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
     if not _received(device, buffer, stopper) or not _agree(device, buffer, operations, policy, backings):
         return
     handlers = Requests(operations, policy, backings).handlers
-    operations.pruner = Pruner(device)
+    operations.known.pruner = Pruner(device)
     while (size := _received(device, buffer, stopper)) is not None:
         if not size:
             continue

@@ -87,14 +87,22 @@ class CopyingUnion(UnionBranch):
     # Copying up
 
     def _top_directory(self, node: UnionNode) -> Any:
-        """The directory on the topmost branch, made if need be."""
-        if node.is_top:
-            return node.layers[0][1]
+        """The directory on the topmost branch, made if need be, and those above: thousands, so not by recursion."""
+        missing: dict[UnionNode, None] = {}
+        above: UnionNode | None = node
+        while above is not None and not above.is_top and above not in missing:
+            missing[above] = None
+            above = above.parent
+        for each in reversed(missing):
+            self._copy_directory(each)
+        return node.layers[0][1]
+
+    def _copy_directory(self, node: UnionNode) -> None:
+        """Copy an empty directory up, whose parent is on top."""
         source, status = self._where(node), super().stat(node)
         inner = self._copied(node, lambda parent, name: copy_directory(source, status, (self._top, parent), name))
         node.layers.insert(0, (0, inner))
         self._origins.remember(node, inner)
-        return inner
 
     def _top_file(self, node: UnionNode, size: int | None = None) -> Any:
         """The file on the topmost branch, copied if need be, at most `size` bytes of it."""

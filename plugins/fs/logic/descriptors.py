@@ -72,6 +72,12 @@ class Descriptors:
             if not node.holds:
                 self._idle.move_to_end(node)
             return node.fd
+        for each in reversed(_closed(node)):  # not by recursion: a tree may be thousands of directories deep
+            self._open_by_name(each)
+        return node.fd
+
+    def _open_by_name(self, node: FileNode) -> None:
+        """Open `node`, whose parent is open."""
         if node.parent is None or node.nameless:
             raise stale(node)
         flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -81,7 +87,6 @@ class Descriptors:
             os.close(fd)
             raise stale(node)
         self.keep(node, fd)
-        return fd
 
     def keep(self, node: FileNode, fd: int) -> None:
         """Take over `fd`, an O_PATH descriptor of the node."""
@@ -176,6 +181,21 @@ class Descriptors:
         for node in victims[: (len(victims) + 1) // 2]:
             self.drop(node)
         return bool(victims)
+
+
+def _closed(node: FileNode) -> list[FileNode]:
+    """The node and the directories above, up to the first that is open.
+
+    :raises OSError: ESTALE when they were moved into each other behind our back.
+    """
+    found = {node: None}
+    above = node.parent
+    while above is not None and above.fd < 0:
+        if above in found:
+            raise stale(node)
+        found[above] = None
+        above = above.parent
+    return list(found)
 
 
 def stale(node: Node) -> OSError:

@@ -122,6 +122,10 @@ class Handles(Generic[N]):
             self._borrowed.popitem(last=False)[1].close()
         return handle
 
+    def is_open(self, inode: Inode[N]) -> bool:
+        """Whether the file or directory is open."""
+        return any(handle.inode is inode for handle in self._open.values())
+
     def is_written(self, inode: Inode[N]) -> bool:
         """Whether the file is open for writing."""
         return any(

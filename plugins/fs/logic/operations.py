@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic
 
 from cntr_core.filesystem import Branch, Changes, DirEntry, N, Node, Stat
@@ -19,18 +19,11 @@ from . import syscalls
 from .caller import Caller, acting_as, keeping_set_id, writing_as
 from .handles import Handle, Handles, Listing
 from .inodes import Inode, InodeTable
-from .pruning import Pruner, give_back
+from .pruning import Known
 from .syscalls import RENAME_EXCHANGE
 
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _NO_CHANGES = Changes()
-MOST_LISTED = 50_000
-"""Files that may be known for having been listed, where the kernel cannot be told to forget them: half a kilobyte of
-memory each, for as long as it remembers them."""
-MOST_KNOWN = 150_000
-"""From this many on, it is told to forget those that it has known for longest."""
-_AT_ONCE = 4096
-"""Files more than before, after which it is told again; twice as many are to go."""
 _ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
 
 
@@ -44,24 +37,16 @@ class Operations(Generic[N]):
         self.read_only = read_only or not branch.writable
         self.inodes = InodeTable(branch.root, stat.S_IFDIR)
         self.handles = Handles(branch)
-        self.pruner: Pruner | None = None
-        """The way to have the kernel forget, which a transport may have."""
-        self._full = MOST_KNOWN
+        self.known = Known(self.inodes)
 
     def entered(self, node: N, status: Stat) -> tuple[Inode[N], Stat]:
         """The inode of a file that was found, counted as looked up."""
         inode = self.inodes.enter(node, stat.S_IFMT(status.st_mode))
         if inode.node is not node:
             self.branch.adopt(inode.node, node)
-        elif len(self.inodes) >= self._full:
-            self._make_room()
+        else:
+            self.known.entered()
         return inode, status
-
-    def _make_room(self) -> None:
-        """Have the kernel forget some files, which it may take a while for."""
-        self._full = len(self.inodes) + _AT_ONCE
-        if self.pruner is not None and self.pruner.works:
-            self.pruner.prune(self.inodes.oldest(2 * _AT_ONCE))
 
     def _changeable(self, number: int) -> N:
         if self.read_only:
@@ -80,12 +65,7 @@ class Operations(Generic[N]):
     def listed_entry(self, parent: int, entry: DirEntry) -> tuple[Inode[N], Stat] | None:
         """As :meth:`listed`; None where so many files are known that no more shall be for a listing alone: the kernel
         asks for those that somebody wants to know of."""
-        if entry.kind != stat.S_IFDIR and len(self.inodes) >= MOST_LISTED and not self._prunes():
-            return None
-        return self.listed(parent, entry.name)
-
-    def _prunes(self) -> bool:
-        return self.pruner is not None and self.pruner.works
+        return self.listed(parent, entry.name) if entry.kind == stat.S_IFDIR or self.known.has_room() else None
 
     def forget(self, forgotten: Iterable[tuple[int, int]]) -> None:
         """Take back counts: pairs of inode number and how many look-ups."""
@@ -94,9 +74,7 @@ class Operations(Generic[N]):
             if inode is not None and self.inodes.forget(inode, lookups):
                 self.handles.forget(inode)
                 self.branch.forget(inode.node)
-        if self.inodes.shrink():
-            give_back()
-        self._full = max(MOST_KNOWN, min(self._full, len(self.inodes) + _AT_ONCE))
+        self.known.forgotten()
 
     def getattr(self, number: int) -> tuple[Inode[N], Stat]:
         inode = self.inodes[number]
@@ -153,13 +131,13 @@ class Operations(Generic[N]):
     def unlink(self, parent: int, name: bytes) -> None:
         directory = self._changeable(parent)
         victim = self._kept(directory, name)
-        self.branch.unlink(directory, name, victim.node if victim else None)
+        self._keeping(victim, lambda node: self.branch.unlink(directory, name, node))
         self._removed(victim)
 
     def rmdir(self, parent: int, name: bytes) -> None:
         directory = self._changeable(parent)
         victim = self._kept(directory, name)
-        self.branch.rmdir(directory, name, victim.node if victim else None)
+        self._keeping(victim, lambda node: self.branch.rmdir(directory, name, node))
         self._removed(victim)
 
     def rename(self, old: tuple[int, bytes], new: tuple[int, bytes], flags: int) -> None:
@@ -167,9 +145,27 @@ class Operations(Generic[N]):
         source = self._changeable(old[0]), old[1]
         target = self._changeable(new[0]), new[1]
         moved, replaced = self._kept(*source), self._kept(*target)
-        self.branch.rename(source, target, flags, moved.node if moved else None, replaced.node if replaced else None)
+        node = moved.node if moved else None
+        self._keeping(replaced, lambda lost: self.branch.rename(source, target, flags, node, lost))
         if moved is not replaced and not flags & RENAME_EXCHANGE:
             self._removed(replaced)
+
+    def _keeping(self, victim: Inode[N] | None, change: Callable[[N | None], None]) -> None:
+        """Make a change that takes a name from `victim`, which stays reachable.
+
+        Where others have left no descriptor for that, a file need not that nobody has open: whoever removes files is
+        not to suffer from those who keep them.
+        """
+        try:
+            change(victim.node if victim else None)
+        except OSError as error:
+            if error.errno != errno.EMFILE or victim is None or not self._is_spent(victim):
+                raise
+            change(None)
+
+    def _is_spent(self, victim: Inode[N]) -> bool:
+        """Whether nobody needs the file when its name is gone."""
+        return not self.handles.is_open(victim) and (victim.kind == stat.S_IFDIR or self._links(victim) == 1)
 
     def _kept(self, directory: N, name: bytes) -> Inode[N] | None:
         """The inode that the kernel still refers to by this name."""
@@ -182,8 +178,15 @@ class Operations(Generic[N]):
 
     def _removed(self, victim: Inode[N] | None) -> None:
         """One name of the file is gone. Were it the last, the next file with the same key is another one."""
-        if victim is not None and (victim.kind == stat.S_IFDIR or not self.branch.stat(victim.node).st_nlink):
+        if victim is not None and (victim.kind == stat.S_IFDIR or not self._links(victim)):
             self.inodes.detach(victim)
+
+    def _links(self, inode: Inode[N]) -> int:
+        """How many names the file has; 0 where it cannot be reached."""
+        try:
+            return self.branch.stat(inode.node).st_nlink
+        except OSError:
+            return 0
 
     # Contents
 

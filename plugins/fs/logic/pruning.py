@@ -13,12 +13,22 @@ import threading
 from collections.abc import Sequence
 from functools import cached_property
 from queue import SimpleQueue
+from typing import Any
 
 from cntr_core.kernel.process import trim_heap
+
+from .inodes import InodeTable
 
 _log = logging.getLogger(__name__)
 
 _NOTIFY_PRUNE = 9  # FUSE_NOTIFY_PRUNE of linux/fuse.h 7.45, Linux 6.18
+MOST_LISTED = 50_000
+"""Files that may be known for having been listed, where the kernel cannot be told to forget them: half a kilobyte of
+memory each, for as long as it remembers them."""
+MOST_KNOWN = 150_000
+"""From this many on, it is told to forget those that it has known for longest."""
+_AT_ONCE = 4096
+"""Files more than before, after which it is told again; twice as many are to go."""
 _HEADER = struct.Struct("=IiQ")  # struct fuse_out_header; unique is 0, so `error` is the kind of notification
 _PRUNE = struct.Struct("=I4xQ")  # struct fuse_notify_prune_out: count; the numbers follow
 
@@ -67,10 +77,35 @@ class Pruner:
         os.write(self._device, _HEADER.pack(_HEADER.size + len(body), _NOTIFY_PRUNE, 0) + body)
 
 
-def give_back() -> None:
-    """Give the kernel the memory that is free.
+class Known:
+    """How many files the kernel knows, and that they do not become too many.
 
-    Python keeps some of the tuples that it has freed, and so whole blocks of memory, until it looks for garbage.
+    `pruner` is the way to have it forget some, which a transport may have.
     """
-    gc.collect()
-    trim_heap()
+
+    def __init__(self, inodes: InodeTable[Any]) -> None:
+        self._inodes = inodes
+        self._full = MOST_KNOWN
+        self.pruner: Pruner | None = None
+
+    def has_room(self) -> bool:
+        """Whether one more may be known for a listing alone."""
+        return len(self._inodes) < MOST_LISTED or (self.pruner is not None and self.pruner.works)
+
+    def entered(self) -> None:
+        """One more is known: have the kernel forget some, which it may take a while for."""
+        if len(self._inodes) < self._full:
+            return
+        self._full = len(self._inodes) + _AT_ONCE
+        if self.pruner is not None and self.pruner.works:
+            self.pruner.prune(self._inodes.oldest(2 * _AT_ONCE))
+
+    def forgotten(self) -> None:
+        """The kernel has forgotten some: where they were many, give back the memory.
+
+        Python keeps some of the tuples that it has freed, and so whole blocks of memory, until it looks for garbage.
+        """
+        self._full = max(MOST_KNOWN, min(self._full, len(self._inodes) + _AT_ONCE))
+        if self._inodes.shrink():
+            gc.collect()
+            trim_heap()

@@ -38,7 +38,7 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
     # libfuse takes a device with a mount under this name, and then neither mounts nor adds options (Linux:
     # mount.fuse3(8)).
     requests = Requests(operations, policy)
-    operations.pruner = Pruner(device)
+    operations.known.pruner = Pruner(device)
     if isinstance(operations, ObservedOperations):
         _note_callers(requests, operations)
     pyfuse3.init(requests, f"/dev/fd/{device}", {"fsname=cntr"})
