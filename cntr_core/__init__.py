@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         PartialTree,
         ServedMount,
     )
-    from .hookspecs import hookimpl
+    from .marks import hookimpl
     from .rules import Found, ImageView, Keep, LeftOut, Profile, Rule, RuleContext
     from .types import Container, ContainerProcess, ContainerRef, ContainerState, EngineStatus, Missing, StoppedRoot
 
@@ -73,7 +73,7 @@ __getattr__ = lazily(
         "engine.tracing": "ShimEntry TracedContainer TracingEngine TracingOptions",
         "errors": "CntrError EngineAbsent EngineError",
         "filesystem": "AccessEvent Branch DirectoryTree Filesystem MountRequest Observer Part PartialTree ServedMount",
-        "hookspecs": "hookimpl",
+        "marks": "hookimpl",
         "rules": "Found ImageView Keep LeftOut Profile Rule RuleContext",
         "types": "Container ContainerProcess ContainerRef ContainerState EngineStatus Missing StoppedRoot",
     },

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 PROJECT = "cntr"
 hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec

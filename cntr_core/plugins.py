@@ -10,18 +10,17 @@ import functools
 import os
 import re
 from collections.abc import Callable, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
-from . import hookspecs
 from .dataclass import dataclass
 from .engine import Engine
+from .entry_points import EntryPoint, entry_points
 from .errors import EndedBySignal, PluginError
 from .filesystem import Filesystem
 
 if TYPE_CHECKING:
+    import pluggy
     import typer
 
     from .rules import Rule
@@ -98,7 +97,7 @@ class _Plugin:
 
     def __init__(self, manager: pluggy.PluginManager, entry: EntryPoint) -> None:
         self.entry = entry
-        self.is_ours = entry.module.partition(".")[0] in _OURS  # a distribution's name is slow to find out
+        self.is_ours = _is_ours(entry)
         self.offers: list[str] = []
         self.failure = ""
         self._manager = manager
@@ -156,11 +155,25 @@ def _several(hook: str, answer: Any) -> Sequence[Any]:
 
 @functools.cache
 def _plugins() -> tuple[_Plugin, ...]:
+    import pluggy
+
+    from . import hookspecs
+
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
-    found = [_Plugin(manager, entry) for entry in entry_points(group=GROUP) if entry.name not in disabled]
+    found = [_Plugin(manager, entry) for entry in _entries()]
     return tuple(sorted(found, key=lambda plugin: (not plugin.is_ours, plugin.entry.name)))
+
+
+@functools.cache
+def _entries() -> list[EntryPoint]:
+    """Of all plugins but those that the user has switched off."""
+    disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
+    return [entry for entry in entry_points(GROUP) if entry.name not in disabled]
+
+
+def _is_ours(entry: EntryPoint) -> bool:
+    return entry.module.partition(".")[0] in _OURS  # a distribution's name is slow to find out
 
 
 def _unknown_hooks(manager: pluggy.PluginManager, module: object) -> str:
@@ -180,19 +193,25 @@ def _all_offered(hook: str, kind: type[Any], word: str) -> dict[str, Any]:
     return known
 
 
+@functools.cache
 def _built_in(name: str, hook: str) -> Any:
     """What the built-in plugin called `name` answers to `hook`, where it has that name itself: it would come before
-    whatever another plugin calls so. None where there is none."""
-    own = [plugin for plugin in _plugins() if plugin.is_ours and plugin.entry.name == name]
-    return next((offer for plugin in own for offer in plugin.offered(hook) if offer.name == name), None)
+    whatever another plugin calls so. None where there is none, or it fails, which is told where all are asked."""
+    for entry in _entries():
+        if entry.name == name and _is_ours(entry):
+            with suppress(ImportError):
+                answer = getattr(entry.load(), hook, None)
+                offer = answer() if answer is not None else None
+                return offer if offer is not None and offer.name == name else None
+    return None
 
 
 def _info(plugin: _Plugin) -> PluginInfo:
-    distribution = plugin.entry.dist
+    metadata = plugin.entry.distribution().metadata
     return PluginInfo(
         name=plugin.entry.name,
-        distribution=distribution.name if distribution else "unknown",
-        version=distribution.version if distribution else "",
+        distribution=metadata["Name"] or "unknown",
+        version=metadata["Version"] or "",
         offers=(*plugin.offers, *(("commands",) if plugin.implementations(_COMMANDS) else ())),
         failure=plugin.failure,
     )

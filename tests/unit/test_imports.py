@@ -36,6 +36,8 @@ _ORDER = (
     "cntr_core.engine",
     "cntr_core.filesystem",
     "cntr_core.rules",
+    "cntr_core.entry_points",
+    "cntr_core.marks",
     "cntr_core.hookspecs",
     "cntr_core.plugins",
     "cntr_core.images",

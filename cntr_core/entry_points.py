@@ -1,0 +1,78 @@
+"""Entry points as importlib.metadata finds them, which takes 15 ms to import: it can read archives and mails, too."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+
+class EntryPoint(NamedTuple):
+    """A name that a distribution gives to one of its objects, ``MODULE`` or ``MODULE:ATTRIBUTE``; `place` has the
+    distribution's metadata."""
+
+    name: str
+    value: str
+    place: str
+
+    @property
+    def module(self) -> str:
+        return self.value.partition(":")[0].strip()
+
+    def load(self) -> Any:
+        """The object; whatever its module raises is raised here."""
+        found: Any = import_module(self.module)
+        for attribute in filter(None, self.value.partition(":")[2].partition("[")[0].strip().split(".")):
+            found = getattr(found, attribute)
+        return found
+
+    def distribution(self) -> Distribution:
+        """Who has it."""
+        from importlib.metadata import Distribution
+
+        return Distribution.at(self.place)
+
+
+def entry_points(group: str) -> list[EntryPoint]:
+    """Those of a group, of all distributions; of two that have one name, the first on the path counts."""
+    names: set[str] = set()
+    found: list[EntryPoint] = []
+    for name, place in _distributions():
+        if name not in names:
+            names.add(name)
+            found += _of(place, group)
+    return found
+
+
+def _distributions() -> Iterator[tuple[str, str]]:
+    """The name of each distribution, and the directory of its metadata (PEP 376; egg-info is setuptools' own)."""
+    for directory in sys.path:
+        try:
+            entries = os.listdir(directory or ".")
+        except OSError:
+            continue
+        for entry in sorted(entries):
+            stem, _, kind = entry.rpartition(".")
+            if kind in ("dist-info", "egg-info"):
+                yield stem.partition("-")[0].lower().replace(".", "_"), os.path.join(directory, entry)
+
+
+def _of(place: str, group: str) -> Iterator[EntryPoint]:
+    """Of one distribution (PyPA specification "Entry points": an INI file)."""
+    try:
+        with open(os.path.join(place, "entry_points.txt"), encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, ValueError):
+        return
+    is_in_group = False
+    for line in map(str.strip, text.splitlines() if f"[{group}]" in text else ()):
+        if line.startswith("["):
+            is_in_group = line == f"[{group}]"
+        elif is_in_group and "=" in line and line[0] not in "#;":
+            name, _, value = line.partition("=")
+            yield EntryPoint(name.strip(), value.strip(), place)
