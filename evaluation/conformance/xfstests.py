@@ -43,6 +43,7 @@ _WORK = re.compile(r"\S*/xfstests-\w+/(mounted|results)/")
 _DF = """#!/bin/sh
 /bin/df "$@" | sed -E 's/ ({type}) / fuse /'
 """  # the suite asks for FSTYP alone
+_NOTHING = "#!/bin/sh\n"  # it wipes a device, and makes no filesystem for FSTYP=fuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,12 @@ def _prepare(stack: ExitStack, work: Path, run: str, size: str) -> dict[str, str
         stack.enter_context(_mounted(["-t", "ext4", devices[name]], below))
     kind = "ext4" if run == "native" else "fuse.cntr"
     helper = [sys.executable, HERE / "mount_helper.py", backend, tree or "-", work / "below"]
-    _overlaid(stack, work / "sbin", "/usr/sbin", {"mount.fuse.cntr": _script(helper), "df": _DF.format(type=kind)})
+    _overlaid(
+        stack,
+        work / "sbin",
+        "/usr/sbin",
+        {"mount.fuse.cntr": _script(helper), "df": _DF.format(type=kind), "wipefs": _NOTHING},
+    )
     _overlaid(stack, work / "etc", "/etc", _accounts())
     config = work / "config"
     config.touch()
