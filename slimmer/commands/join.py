@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +48,15 @@ Name = Annotated[
         "--name",
         metavar="NAME",
         help="Name the image; default: the name in DEST, or joined:latest.",
+        show_default=False,
+    ),
+]
+Sbom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sbom",
+        metavar="FILE",
+        help="Also verify that this document of cntr slim --sbom is about one of both images. Repeatable.",
         show_default=False,
     ),
 ]
@@ -100,20 +109,50 @@ def _save(opened: AbstractContextManager[OpenPair], name: str, destination: Dest
 def verify(
     slim: Slim,
     fat: Fat = None,
+    sbom: Sbom = None,
     platform: options.ForPlatform = None,
     json: output.Json = False,
     debug: output.Debug = False,
 ) -> int:
-    """Verify that a slim and a fat image rebuild their original: compute every layer's digest, write nothing."""
+    """Verify that a slim and a fat image rebuild their original: compute every layer's digest, write nothing.
+
+    Of images in a registry, the documents that [bold]cntr slim --sbom[/] has attached must be about them, too.
+    """
     undo_on_signals()
     from .progress import display
 
     with display() as shown, _opened(slim, fat, platform) as pair:
+        documents = [*_documents(pair, sbom or ()), *_attached(pair)]
         pair.check(shown.counting("joining", pair.split_map.size))
         layers = [layer.diff_id for layer in pair.split_map.layers]
-    said = f"{len(layers)} layer{'s' * (len(layers) != 1)} verified: both images rebuild the original"
-    output.print_answer(json, {"ok": True, "layers": layers}, [said])
+    said = [f"{_count(len(layers), 'layer')} verified: both images rebuild the original"]
+    if documents:
+        said.append(f"{_count(len(documents), 'document')} verified: they are about these images")
+    output.print_answer(json, {"ok": True, "layers": layers, "documents": documents}, said)
     return 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _documents(pair: OpenPair, files: Sequence[str]) -> Iterator[str]:
+    """The names of these files; :raises ImageError: one is about none of both images."""
+    from ..sbom.check import check_document, read_document
+
+    digests = {image.digest: image.reference for image in (pair.slim, pair.fat)}
+    for path in files:
+        check_document(path, read_document(path), digests)
+        yield path
+
+
+def _attached(pair: OpenPair) -> Iterator[str]:
+    """The names of the documents that a registry has about both images; :raises ImageError: one is about another."""
+    from ..sbom.check import check_attached
+
+    for image in (pair.slim, pair.fat):
+        if image.reference.startswith("registry://"):
+            yield from check_attached(image.reference, image.digest)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..pipeline import Slimmed
     from ..report.schema import Report
     from ..request import SlimRequest
+    from ..sbom.documents import Documents
     from .next_steps import Step
     from .progress import TerminalDisplay
 
@@ -288,7 +289,12 @@ def _saved(
         if target.fat_place:  # first: a slim image without it is worse than nothing
             target.fat_destination.save(packed[1:], shown.moved)
         target.destination.save(packed[:1] if target.fat_place else packed, shown.moved)
-        return explaining.result()
+        report, files, documents = explaining.result()
+    places = target.destination, target.fat_destination
+    for (_, half), place, own in zip(packed, places, documents, strict=False):
+        place.attach(half, own)
+        files |= {document.name: document.content for document in own}
+    return report, files
 
 
 def _packed(result: Slimmed, target: _Target, shown: TerminalDisplay) -> tuple[Named, ...]:
@@ -305,19 +311,13 @@ def _packed(result: Slimmed, target: _Target, shown: TerminalDisplay) -> tuple[N
 
 def _explained(
     result: Slimmed, image: Image, target: _Target, packed: Sequence[Named]
-) -> tuple[Report, Mapping[str, bytes]]:
-    """The report, and its files."""
+) -> tuple[Report, dict[str, bytes], Sequence[Documents]]:
+    """The report, its files, and the documents on the slim and on the fat image, if they are wanted."""
     from ..report.write import render
+    from ..sbom.documents import documents
 
     report = _report(result, image, target, packed)
-    return report, {**render(report), **_documents(result, report, packed, target)}
-
-
-def _documents(result: Slimmed, report: Report, packed: Sequence[Named], target: _Target) -> Mapping[str, bytes]:
-    """The files of ``--sbom``."""
-    from ..sbom.documents import contents, documents
-
-    return contents(documents(report, result.layers.view, packed)) if target.sbom else {}
+    return report, render(report), documents(report, result.layers.view, packed) if target.sbom else ()
 
 
 def _report(result: Slimmed, image: Image, target: _Target, packed: Sequence[Named]) -> Report:

@@ -24,7 +24,7 @@ _LARGEST = 1 << 28
 JSON, HTML, TRACE = "report.json", "report.html", "trace.jsonl.zst"
 
 
-def render(report: Report) -> Mapping[str, bytes]:
+def render(report: Report) -> dict[str, bytes]:
     """The contents of report.json and report.html, by these names."""
     return {JSON: msgspec.json.encode(report) + b"\n", HTML: html.render(report).encode()}
 

@@ -16,7 +16,7 @@ _ANY = "*"
 
 
 def openvex(slim: Subject, gone: Sequence[Part]) -> bytes:
-    """The document on the packages `gone` of the original."""
+    """The document on the packages `gone` of the original, at least one."""
     found = (purl(part, slim.distribution) for part in gone)
     products = [{"@id": slim.purl, "subcomponents": [{"@id": str(one)} for one in found if one]}]
     statement = {
@@ -33,6 +33,6 @@ def openvex(slim: Subject, gone: Sequence[Part]) -> bytes:
         "tooling": f"cntr {version()}",
         "timestamp": slim.created,
         "version": 1,
-        "statements": [statement] if products[0]["subcomponents"] else [],
+        "statements": [statement],
     }
     return json.dumps(document, indent=1).encode() + b"\n"

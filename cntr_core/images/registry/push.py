@@ -10,14 +10,14 @@ from dataclasses import replace
 import httpx
 
 from ..streams import Checked
-from ..values import INDEXES, MANIFESTS, Descriptor
+from ..values import EMPTY, INDEXES, MANIFEST, MANIFESTS, Descriptor
 from ..write import index
-from ..write.documents import describe
-from ..write.new_image import Blob, Named, PackedImage, Progress, silent
+from ..write.documents import artifact, describe, dump
+from ..write.new_image import Attachment, Blob, Named, PackedImage, Progress, silent
 from .client import DELAYS, Answer, NotFound, RegistryError, Repository, pause
 from .pull import fetch_manifest
 from .reference import RegistryReference
-from .referrers import add_referrer
+from .referrers import TITLE, add_referrer
 
 _CHUNK = 16 << 20
 _NEW = "blobs/uploads/"
@@ -44,6 +44,22 @@ def push(
             _put_image(repository, replace(reference, tag=name, digest="") if name else reference, image)
 
 
+def attach(reference: RegistryReference, subject: Descriptor, documents: Sequence[Attachment]) -> None:
+    """Send `documents` to the repository of `reference`, as referrers of its manifest `subject`.
+
+    :raises ImageError: the registry cannot be reached, or refuses.
+    """
+    config = Blob.of_bytes(b"{}", EMPTY)
+    with Repository(reference, "pull,push") as repository:
+        _upload(repository, config, silent, ())
+        for document in documents:
+            content = Blob.of_bytes(document.content, document.media_type, annotations={TITLE: document.name})
+            _upload(repository, content, silent, ())
+            made = artifact(document.media_type, config.descriptor, content.descriptor, subject)
+            manifest = Blob.of_bytes(dump(made), MANIFEST)
+            _put_referrer(repository, PackedImage(manifest, config, (content,), subject))
+
+
 def check_push(reference: RegistryReference) -> None:
     """Begin to send something, and leave it at that; :raises ImageError: the registry cannot be reached, or refuses."""
     with Repository(reference, "pull,push") as repository:
@@ -59,7 +75,16 @@ def _put_image(repository: Repository, reference: RegistryReference, image: Pack
     *below, top = documents
     answers = [_put(repository, blob, blob.descriptor.digest) for blob in below]
     answers.append(_put(repository, top, reference.target))
-    if image.subject and "OCI-Subject" not in answers[0].headers:
+    _refer(repository, image, answers[0])
+
+
+def _put_referrer(repository: Repository, image: PackedImage) -> None:
+    _refer(repository, image, _put(repository, image.manifest, image.descriptor.digest))
+
+
+def _refer(repository: Repository, image: PackedImage, answer: Answer) -> None:
+    """Note the image's subject where the registry's `answer` to its manifest does not say that it has."""
+    if image.subject and "OCI-Subject" not in answer.headers:
         add_referrer(repository, image)
 
 

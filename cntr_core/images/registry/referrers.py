@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Collection, Iterator, Sequence
 
 from ... import labels
+from ..streams import Checked
 from ..values import INDEX, Descriptor, Record
 from ..write import documents, index
-from ..write.new_image import PackedImage
+from ..write.new_image import Attachment, PackedImage
 from .client import NotFound, Repository
 from .pull import fetch_manifest
 from .reference import RegistryReference
+
+TITLE = "org.opencontainers.image.title"
+"""The annotation of a document with the name of its file."""
 
 
 def referrers(repository: Repository, digest: str) -> Sequence[Descriptor]:
@@ -38,6 +43,21 @@ def fat_references(image: str) -> Sequence[str]:
     return [f"registry://{reference.host}/{reference.name}@{one.digest}" for one in fat]
 
 
+def attached(image: str, digest: str, kinds: Collection[str]) -> Iterator[Attachment]:
+    """The documents of these media types about the manifest `digest` of ``[registry://]HOST/NAME[:TAG|@DIGEST]``.
+
+    :raises ImageError: the registry cannot be reached, refuses, or has a document that is not what its digest says.
+    """
+    with Repository(RegistryReference.parse(image)) as repository:
+        for one in referrers(repository, digest):
+            manifest = Record.parse(fetch_manifest(repository, one.digest).read(), f"manifest {one.digest}")
+            found = Descriptor.read_all(manifest, "layers")
+            if len(found) == 1 and found[0].media_type in kinds:
+                content = repository.request("GET", f"blobs/{found[0].digest}").content
+                Checked(io.BytesIO(content), f"blob {found[0].digest}", found[0].digest).finish()
+                yield Attachment(found[0].annotations.get(TITLE, one.digest), found[0].media_type, content)
+
+
 def add_referrer(repository: Repository, image: PackedImage) -> None:
     """Note `image` with its subject, for a registry that does not do so itself.
 
@@ -46,7 +66,8 @@ def add_referrer(repository: Repository, image: PackedImage) -> None:
     assert image.subject is not None
     present = index.parse(_noted(repository, image.subject.digest), "the list of referrers")
     manifest = Record.parse(image.manifest.read(), "the manifest").values
-    entry = documents.describe(image.descriptor) | {"artifactType": image.config.descriptor.media_type}
+    kind = manifest.get("artifactType") or image.config.descriptor.media_type
+    entry = documents.describe(image.descriptor) | {"artifactType": kind}
     if "annotations" in manifest:
         entry["annotations"] = manifest["annotations"]
     others = [one for one in present.get("manifests") or [] if one["digest"] != image.descriptor.digest]

@@ -17,7 +17,7 @@ from .archive import archive, write_archive
 from .atomic import writing
 from .compress import Compression
 from .layout import write_layout
-from .new_image import Named, Progress, silent
+from .new_image import Attachment, Named, PackedImage, Progress, silent
 
 _FORMS = "PATH.tar, a directory, registry://HOST/NAME:TAG or ENGINE://NAME:TAG"
 
@@ -55,6 +55,13 @@ class Destination(ABC):
 
         :raises ImageError: it cannot be written, or reached, or refuses; a file or directory is then as before.
         :raises EngineError: the engine does not take it.
+        """
+
+    def attach(self, image: PackedImage, documents: Sequence[Attachment]) -> None:  # noqa: B027 - most places have no room
+        """Put `documents` about `image`, which was saved here, where they are found by it; nothing where there is no
+        such place.
+
+        :raises ImageError: it cannot be reached, or refuses.
         """
 
 
@@ -182,3 +189,8 @@ class RegistryDestination(Destination):
 
         tagged = [(name.rpartition(":")[2], image) for name, image in images]
         push(self.reference, tagged, progress, self.mount_from)
+
+    def attach(self, image: PackedImage, documents: Sequence[Attachment]) -> None:
+        from ..registry.push import attach
+
+        attach(self.reference, image.descriptor, documents)

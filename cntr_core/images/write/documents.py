@@ -50,6 +50,13 @@ def manifest(
     return document
 
 
+def artifact(kind: str, config: Descriptor, content: Descriptor, subject: Descriptor) -> Document:
+    """The manifest of a document about `subject`, of the media type `kind` (image-spec, "Guidelines for Artifact
+    Usage")."""
+    document = manifest(config, [content], {}, subject)
+    return {**document, "artifactType": kind}
+
+
 def index(manifests: Sequence[Document] = ()) -> Document:
     """An index (image-spec, image-index.md)."""
     return {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(manifests)}

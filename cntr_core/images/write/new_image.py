@@ -118,6 +118,15 @@ class PackedImage:
         return self.descriptor.platform
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A document about an image, that is to be found by it: its file's `name`, its media type, its `content`."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
 Named = tuple[str, PackedImage]
 """An image, and what it is to be called at its destination."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration.images.conftest import serving
 from tests.integration.slim.conftest import MakeApp, Slim
 from tests.support.schemas import check_cyclonedx
 from tests.unit.images.layouts import file
@@ -50,6 +52,34 @@ def test_each_image_has_documents_with_its_packages_and_its_digest(slim: Slim, a
     assert [one["@id"] for one in product["subcomponents"]] == [
         f"pkg:deb/debian/{name}@1.0-1?arch=amd64&distro=debian-12" for name in ("empty", "gone")
     ]
+
+
+@pytest.mark.requires("docker-registry")
+def test_a_registry_has_the_documents_of_its_images(slim: Slim, app: MakeApp, tmp_path: Path) -> None:
+    with serving(tmp_path) as registry:
+        words = ("--probe", "exit", "--sbom", "--report", "report")
+        for _ in range(2):
+            place = registry.name("shop/app:slim")
+            done = slim.cntr("slim", app("cat /data/used /data/kept", *_DPKG), "-o", place, *words)
+            assert done.returncode == 0, done.stderr
+        files = [str(slim.place / "report" / name) for name in ("slim.cdx.json", "fat.spdx.json", "slim.openvex.json")]
+        fat = registry.name("shop/app:fat")
+        done = slim.cntr("verify", place, fat, "--json", *(f"--sbom={file}" for file in files))
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)["documents"]
+        assert found[:3] == files
+        names = {"slim.cdx.json", "slim.spdx.json", "slim.openvex.json", "fat.cdx.json", "fat.spdx.json"}
+        assert set(found[3:]) == names
+        other = slim.cntr("verify", place, fat, "--sbom", _about_another(Path(files[0])))
+        assert other.returncode == 125
+        assert "is about another image, sha256:0000" in other.stderr
+
+
+def _about_another(document: Path) -> str:
+    changed = json.loads(document.read_text())
+    changed["metadata"]["component"]["version"] = f"sha256:{'0' * 64}"
+    document.write_text(json.dumps(changed))
+    return str(document)
 
 
 def test_dpkgs_lists_are_kept_of_packages_that_keep_a_file(slim: Slim, app: MakeApp) -> None:
