@@ -11,10 +11,16 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 
-def hookimpl(function: F) -> F:
-    """Mark `function` as a plugin's answer to the hook of its name, as ``pluggy.HookimplMarker("cntr")`` does.
+def hookimpl(function: F | None = None, **options: Any) -> Any:
+    """Mark `function` as a plugin's answer to the hook of its name: ``pluggy.HookimplMarker("cntr")``, whose options it
+    takes.
 
-    A plugin that is asked for by its name needs no pluggy, whose import takes 5 ms.
+    A plugin that is asked for by its name, and marks its answers without options, needs no pluggy, whose import takes
+    5 ms.
     """
+    if function is None or options:
+        from pluggy import HookimplMarker
+
+        return HookimplMarker("cntr")(function, **options)
     function.cntr_impl = {}  # type: ignore[attr-defined]  # pluggy: PluginManager.parse_hookimpl_opts
     return function

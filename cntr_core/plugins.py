@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .dataclass import dataclass
 from .engine import Engine
-from .entry_points import EntryPoint, entry_points
+from .entry_points import entry_points
 from .errors import EndedBySignal, PluginError
 from .filesystem import Filesystem
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pluggy
     import typer
 
+    from .entry_points import AnyEntryPoint
     from .rules import Rule
 
 GROUP = "cntr"
@@ -95,7 +96,7 @@ def load() -> Plugins:
 class _Plugin:
     """One plugin: loaded when it is first asked for something, and asked for each thing once."""
 
-    def __init__(self, manager: pluggy.PluginManager, entry: EntryPoint) -> None:
+    def __init__(self, manager: pluggy.PluginManager, entry: AnyEntryPoint) -> None:
         self.entry = entry
         self.is_ours = _is_ours(entry)
         self.offers: list[str] = []
@@ -166,13 +167,13 @@ def _plugins() -> tuple[_Plugin, ...]:
 
 
 @functools.cache
-def _entries() -> list[EntryPoint]:
+def _entries() -> list[AnyEntryPoint]:
     """Of all plugins but those that the user has switched off."""
     disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     return [entry for entry in entry_points(GROUP) if entry.name not in disabled]
 
 
-def _is_ours(entry: EntryPoint) -> bool:
+def _is_ours(entry: AnyEntryPoint) -> bool:
     return entry.module.partition(".")[0] in _OURS  # a distribution's name is slow to find out
 
 
@@ -207,11 +208,11 @@ def _built_in(name: str, hook: str) -> Any:
 
 
 def _info(plugin: _Plugin) -> PluginInfo:
-    metadata = plugin.entry.distribution().metadata
+    distribution = plugin.entry.dist
     return PluginInfo(
         name=plugin.entry.name,
-        distribution=metadata["Name"] or "unknown",
-        version=metadata["Version"] or "",
+        distribution=distribution.name if distribution else "unknown",
+        version=distribution.version if distribution else "",
         offers=(*plugin.offers, *(("commands",) if plugin.implementations(_COMMANDS) else ())),
         failure=plugin.failure,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,19 @@ def test_a_strangers_engine_is_listed_and_named_like_any_other(site: Site) -> No
     attach = site.cntr("attach", "mine://web")
     assert attach.returncode == 125
     assert "mine://web is not running (exited)" in attach.stderr
+
+
+def test_a_plugin_may_mark_its_answers_with_pluggys_options(site: Site) -> None:
+    marked = '@hookimpl(tryfirst=True, specname="cntr_register_engine")'
+    source = ENGINE.replace("@hookimpl", marked).replace("def cntr_register_engine", "def offered")
+    site.install("stranger", source.replace("NAME", "mine"))
+    assert site.engines()["mine"] == "here I am"
+
+
+def test_a_plugin_may_lie_in_an_archive(site: Site) -> None:
+    site.install("stranger", ENGINE.replace("NAME", "mine"))
+    archive = shutil.make_archive(f"{site.path}/archive", "zip", site.path)
+    assert Site(archive).engines()["mine"] == "here I am"
 
 
 @pytest.mark.parametrize(
