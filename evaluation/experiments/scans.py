@@ -70,7 +70,7 @@ def main() -> None:
     measured = [measure(recipe, arguments.syft) for recipe in IMAGES]
     for row in measured:
         counts = "  ".join(f"{name} {row[name]['packages']:4}" for name in ("original", "slim", "sbom"))
-        print(f"{row['image']:8} {counts}  doubled {row['slim']['doubled']}  without a file {row['without_a_file_left']}")
+        print(f"{row['image']:8} {counts}  doubled {row['slim']['doubled']}  gone {row['without_a_file_left']}")
     version = json.loads(said.stdout)["version"]
     write("scans", arguments.output, {"syft": version, "images": measured})
 

@@ -1,23 +1,23 @@
 """``cntr slim``: an image becomes a slim and a fat image, verified and explained."""
 
-# ruff: noqa: ARG001 - --debug acts by its callback; typer reads the annotations
+# ruff: noqa: ARG001 - --debug acts by its callback, --config before the call; typer reads the annotations
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from cntr_core.cli import output as console
 from cntr_core.cli.expanded import expanded
 from cntr_core.cli.interrupts import undo_on_signals
-from cntr_core.cli.words import EndsAtCommand
+from cntr_core.cli.words import EndsAtCommand, marked
 from cntr_core.errors import CntrError, GateFailed, UsageError
 
-from . import gates, groups, names, options
+from . import config_file, gates, groups, names, options
 
 if TYPE_CHECKING:
     from cntr_core.images import Image
@@ -43,10 +43,14 @@ def register(app: typer.Typer) -> None:
 
 
 class _KeepsWords(EndsAtCommand):
-    """Notes the words of the call for ``--batch``, which hands them on."""
+    """Adds the words of ``--config``, and notes those of the call for ``--batch``, which hands them on."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         ctx.meta.setdefault("words", tuple(args))  # the first call's: those of a batch are parsed below it
+        if not ctx.resilient_parsing:  # which completion does
+            valued = self._with_value()
+            flags = {name for each in self.params for name in each.opts} - valued
+            args = config_file.with_config(marked(args, valued), valued, flags)
         return super().parse_args(ctx, args)
 
 
@@ -62,6 +66,10 @@ def slim(
     batch: groups.Batch,
     command: options.Words = None,
     platform: options.ForPlatform = None,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="FILE", help="Read options from this YAML or TOML file, by their names."),
+    ] = None,
     json: console.Json = False,
     debug: console.Debug = False,
 ) -> int:
