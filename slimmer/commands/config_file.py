@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from cntr_core.cli.words import takes_next
+import typer
+
+from cntr_core.cli.words import EndsAtCommand, marked, takes_next
 from cntr_core.errors import UsageError
 from cntr_core.reasons import reason
 
@@ -14,6 +16,24 @@ OPTION = "--config"
 _NOT_HERE = (OPTION, "--help", "--batch", "--index")
 """They say what a call is, and not how an image is slimmed."""
 _HINT = "write one option on each line: name: value, or a list of values"
+
+Config = Annotated[
+    str | None,
+    typer.Option(OPTION, metavar="FILE", help="Read options from this YAML or TOML file, by their names."),
+]
+
+
+class SlimCommand(EndsAtCommand):
+    """Adds the words of ``--config``, and notes those of the call for ``--batch``, which hands them on."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Called by typer with the words of the call."""
+        ctx.meta.setdefault("words", tuple(args))  # the first call's: those of a batch are parsed below it
+        if not ctx.resilient_parsing:  # which completion does
+            valued = self._with_value()
+            flags = {name for each in self.params for name in each.opts} - valued
+            args = with_config(marked(args, valued), valued, flags)
+        return super().parse_args(ctx, args)
 
 
 def with_config(words: Sequence[str], valued: Collection[str], flags: Collection[str]) -> list[str]:

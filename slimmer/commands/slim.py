@@ -7,17 +7,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from cntr_core.cli import output as console
 from cntr_core.cli.expanded import expanded
 from cntr_core.cli.interrupts import undo_on_signals
-from cntr_core.cli.words import EndsAtCommand, marked
 from cntr_core.errors import CntrError, GateFailed, UsageError
 
-from . import config_file, gates, groups, names, options
+from . import gates, groups, names, options
+from .config_file import Config, SlimCommand
 
 if TYPE_CHECKING:
     from cntr_core.images import Image
@@ -39,19 +39,7 @@ _PLAIN_WIDTH = 100
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("slim", cls=_KeepsWords)(expanded(slim))
-
-
-class _KeepsWords(EndsAtCommand):
-    """Adds the words of ``--config``, and notes those of the call for ``--batch``, which hands them on."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        ctx.meta.setdefault("words", tuple(args))  # the first call's: those of a batch are parsed below it
-        if not ctx.resilient_parsing:  # which completion does
-            valued = self._with_value()
-            flags = {name for each in self.params for name in each.opts} - valued
-            args = config_file.with_config(marked(args, valued), valued, flags)
-        return super().parse_args(ctx, args)
+    app.command("slim", cls=SlimCommand)(expanded(slim))
 
 
 def slim(
@@ -66,10 +54,7 @@ def slim(
     batch: groups.Batch,
     command: options.Words = None,
     platform: options.ForPlatform = None,
-    config: Annotated[
-        str | None,
-        typer.Option("--config", metavar="FILE", help="Read options from this YAML or TOML file, by their names."),
-    ] = None,
+    config: Config = None,
     json: console.Json = False,
     debug: console.Debug = False,
 ) -> int:
