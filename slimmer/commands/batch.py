@@ -32,7 +32,7 @@ _OWN = ("--batch", "--jobs", "--scheduler", "--resume", "--index", "--job-manife
 _OWN_FLAGS = ("--resume", "--json", "--debug")
 _OF_THE_CALL = ("batch", "jobs", "scheduler", "resume", "index", "job_manifest", "target", "report", "json")
 """Parameters that a line of the batch has not."""
-_OF_A_LINE = ("slim_name", "fat_name", "fat_target", "junit")
+_OF_A_LINE = ("slim_name", "fat_name", "fat_target", "junit", "sarif")
 """Those that only a line can have: they are of one image."""
 
 

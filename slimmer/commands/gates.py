@@ -59,6 +59,16 @@ class Demands:
         ),
     ] = None
 
+    sarif: Annotated[
+        str | None,
+        typer.Option(
+            "--sarif",
+            metavar="FILE",
+            help="Also write what is wrong for code hosts, as SARIF 2.1.0.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+
     def gates(self) -> Gates:
         """The same for the report.
 

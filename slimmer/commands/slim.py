@@ -89,7 +89,7 @@ def slim(
             _must_be_fit(result, opened, target)
             report, files = _saved(result, opened, target, shown)
     _keep_report(result, report, files, target)
-    _write_junit(report, target)
+    _write_results(report, target)
     if json:
         console.print_json(report.to_json())
     else:
@@ -107,8 +107,8 @@ def _refuse(image: str | None, batch: groups.Batch) -> NoReturn:
 @dataclass(frozen=True, slots=True)
 class _Target:
     """Where both images go, as `place` and under which `names`, and the directory of the report; the fat one goes to
-    `fat_place`, if that is not empty. What they must be for it is `gates`; `junit` is a file, or empty; `sbom` tells
-    whether documents on what is in them are written."""
+    `fat_place`, if that is not empty. What they must be for it is `gates`; `junit` and `sarif` are files, or empty;
+    `sbom` tells whether documents on what is in them are written."""
 
     place: str
     names: tuple[str, str]
@@ -120,6 +120,7 @@ class _Target:
     fat_compression: Compression
     gates: Gates
     junit: str
+    sarif: str
     sbom: bool
 
 
@@ -173,7 +174,8 @@ def _target(image: str, output: groups.Output, demands: gates.Demands) -> _Targe
         fat_destination,
         compression or fat_destination.compression,
         demands.gates(),
-        _junit(demands.junit),
+        _result_file(demands.junit, "--junit"),
+        _result_file(demands.sarif, "--sarif"),
         _sbom(output.sbom),
     )
 
@@ -187,11 +189,11 @@ def _sbom(wanted: bool) -> bool:
     return wanted
 
 
-def _junit(file: str | None) -> str:
+def _result_file(file: str | None, option: str) -> str:
     """:raises UsageError: the file can never be written."""
     directory = os.path.dirname(file or "") or "."
     if file is not None and (os.path.isdir(file) or not os.path.isdir(directory)):
-        raise UsageError(f"--junit: {file} cannot be a file", "name a file in a directory that exists")
+        raise UsageError(f"{option}: {file} cannot be a file", "name a file in a directory that exists")
     return file or ""
 
 
@@ -249,7 +251,7 @@ def _must_be_fit(result: Slimmed, image: Image, target: _Target) -> None:
     failed = [gate for gate in report.gates if not gate.passed]
     if result.trouble or failed:
         write_report(render(report), result.trace, target.report)
-        _write_junit(report, target)
+        _write_results(report, target)
     if result.trouble:
         hint = f"see {target.report}/report.html; keep more with --include or with wider probes"
         raise CntrError(result.trouble, hint)
@@ -258,16 +260,18 @@ def _must_be_fit(result: Slimmed, image: Image, target: _Target) -> None:
         raise GateFailed(f"the slim image is not what it must be: {told}", f"see {target.report}/report.html")
 
 
-def _write_junit(report: Report, target: _Target) -> None:
-    """:raises CntrError: it cannot be written."""
+def _write_results(report: Report, target: _Target) -> None:
+    """:raises CntrError: one cannot be written."""
     from ..report.junit import junit
+    from ..report.sarif import sarif
 
-    if target.junit:
+    for place, option, made in ((target.junit, "--junit", junit), (target.sarif, "--sarif", sarif)):
         try:
-            with open(target.junit, "wb") as file:
-                file.write(junit(report))
+            if place:
+                with open(place, "wb") as file:
+                    file.write(made(report))
         except OSError as error:
-            raise CntrError(f"cannot write {target.junit}: {error.strerror}", "give --junit another FILE") from error
+            raise CntrError(f"cannot write {place}: {error.strerror}", f"give {option} another FILE") from error
 
 
 def _saved(

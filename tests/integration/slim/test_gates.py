@@ -21,10 +21,21 @@ def _cases(slim: Slim) -> dict[str, str]:
     return found
 
 
+def _wrong(slim: Slim) -> dict[str, str]:
+    """What SARIF's document has results of, each of a rule that it names and with the image as its place."""
+    (run,) = json.loads((slim.place / "s.json").read_text())["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    found = {one["ruleId"]: one["message"]["text"] for one in run["results"]}
+    assert all(rules[one["ruleIndex"]] == one["ruleId"] for one in run["results"])
+    assert all(one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in run["results"])
+    return found
+
+
 def test_an_image_that_is_not_what_it_must_be_is_not_written(slim: Slim, app: MakeApp) -> None:
     image = app("cat /data/used", file("data/used", b"u"), file("data/large", b"l" * 5_000_000))
     words = ("slim", image, "-o", "pair.tar", "--report", "report", "--probe", "exit", "--no-rule", "application")
-    wanted = ("--min-saving", "50", "--fail-on", "shell", "--fail-on", "setuid", "--junit", "junit.xml")
+    files = ("--junit", "junit.xml", "--sarif", "s.json")
+    wanted = ("--min-saving", "50", "--fail-on", "shell", "--fail-on", "setuid", *files)
     done = slim.cntr(*words, *wanted, "--max-size", "10k")
     assert done.returncode == 125
     assert "the slim image is not what it must be: --max-size: " in done.stderr
@@ -37,15 +48,18 @@ def test_an_image_that_is_not_what_it_must_be_is_not_written(slim: Slim, app: Ma
         "--fail-on shell": False,
         "--fail-on setuid": True,
     }
+    assert set(_wrong(slim)) == {"--max-size", "--fail-on shell"}
+    assert _wrong(slim)["--max-size"].endswith("wanted at most 10.0 kB")
     cases = _cases(slim)
     assert {name for name, trouble in cases.items() if trouble} == {"--max-size", "--fail-on shell"}
     assert cases["probe exit"] == cases["the slim image does what the original does"] == ""
 
-    done = slim.cntr(*words, "--min-saving", "50", "--max-size", "4.5MB", "--junit", "junit.xml")
+    done = slim.cntr(*words, "--min-saving", "50", "--max-size", "4.5MB", *files)
     assert done.returncode == 0, done.stderr
     assert (slim.place / "pair.tar").exists()
     assert ", wanted at most 4.5 MB\n" in done.stdout
     assert not any(_cases(slim).values())
+    assert _wrong(slim) == {}
 
 
 def test_a_pipeline_sees_which_probe_failed(slim: Slim, app: MakeApp) -> None:

@@ -1,0 +1,41 @@
+"""The schemas below docs/reference/schemas: what the program writes as JSON, from the types that it writes.
+
+python -m tests.docs.generators.schemas     writes them again
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import msgspec
+from cntr_slimmer.batch import summary
+from cntr_slimmer.report import schema as report
+
+from tests.docs.generators import hooks
+
+PLACE = os.path.join(hooks.ROOT, "docs/reference/schemas")
+FORMATS = {report.SCHEMA: report.Report, summary.SCHEMA: summary.Summary}
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def file_of(form: str) -> str:
+    """The file of the format ``NAME/VERSION``."""
+    return os.path.join(PLACE, f"{form.replace('/', '-')}.json")
+
+
+def schema_of(form: str) -> str:
+    """The schema of a format, as its file has it. A field that is not named there may come later."""
+    kind = FORMATS[form]
+    found = msgspec.json.schema(kind)
+    fields = found["$defs"][kind.__name__]
+    fields["properties"]["schema"] = {"const": form}
+    fields["required"] = sorted({*fields["required"], "schema"})
+    return json.dumps({"$schema": _DIALECT, "title": form, **found}, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    os.makedirs(PLACE, exist_ok=True)
+    for each in FORMATS:
+        with open(file_of(each), "w") as target:
+            target.write(schema_of(each))
