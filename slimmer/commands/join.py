@@ -140,9 +140,8 @@ def _documents(pair: OpenPair, files: Sequence[str]) -> Iterator[str]:
     """The names of these files; :raises ImageError: one is about none of both images."""
     from ..sbom.check import check_document, read_document
 
-    digests = {image.digest: image.reference for image in (pair.slim, pair.fat)}
     for path in files:
-        check_document(path, read_document(path), digests)
+        check_document(path, read_document(path), pair.slim, pair.fat)
         yield path
 
 
@@ -152,7 +151,7 @@ def _attached(pair: OpenPair) -> Iterator[str]:
 
     for image in (pair.slim, pair.fat):
         if image.reference.startswith("registry://"):
-            yield from check_attached(image.reference, image.digest)
+            yield from check_attached(image)
 
 
 @contextmanager

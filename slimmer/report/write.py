@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -12,6 +13,7 @@ from cntr_core.errors import ImageError
 from cntr_core.images.write.atomic import replacing, writing
 from cntr_core.reasons import reason
 
+from ..sbom import NAMES
 from ..trace import file as traces
 from ..trace.record import AccessTrace
 from . import html
@@ -41,6 +43,15 @@ def write_report(files: Mapping[str, bytes], trace: AccessTrace, directory: str)
         with replacing(os.path.join(directory, name)) as file:
             file.write(content)
     traces.write(trace, os.path.join(directory, TRACE))
+    with writing(directory):
+        _remove(directory, set(NAMES) - files.keys())
+
+
+def _remove(directory: str, names: Iterable[str]) -> None:
+    """Documents that an earlier call has left are about other images."""
+    for name in names:
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(directory, name))
 
 
 def read_report(path: str) -> Report:

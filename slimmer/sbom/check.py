@@ -1,60 +1,71 @@
-"""Whether a document is about an image: by the digest of the image's manifest, which it names."""
+"""Whether a document is about an image: by the digest of the image's manifest, or of its configuration, which an engine
+keeps where it makes a manifest of its own."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 from cntr_core.errors import ImageError
+from cntr_core.images import Image
 from cntr_core.json_text import read_json
 
 from ..report.text import words
+from . import CONFIG, NAMES
 
 LARGEST = 1 << 26
 """Bytes of a document: of 100,000 packages."""
-NAMES = ("slim.cdx.json", "slim.spdx.json", "slim.openvex.json", "fat.cdx.json", "fat.spdx.json")
-"""What ``--sbom`` writes."""
 _HINT = "make new ones with cntr slim --sbom"
 _KINDS = ("application/vnd.cyclonedx+json", "application/spdx+json", "application/vnd.openvex+json")
 
 
-def check_document(name: str, content: bytes, digests: dict[str, str]) -> str:
-    """The name of the image that the document `name` is about, of those that `digests` has by their digests.
+def check_document(name: str, content: bytes, *images: Image) -> None:
+    """Prove that the document `name` is about one of these images.
 
     :raises ImageError: it is no document of ours, or about another image.
     """
     try:
-        digest = _digest(read_json(content))
+        digests = list(_digests(read_json(content)))
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ImageError(f"{name} is no document of CycloneDX, SPDX or OpenVEX on an image", _HINT) from None
-    if digest not in digests:
-        raise ImageError(f"{name} is about another image, {words(digest)}", _HINT)
-    return digests[digest]
+    known = {digest for image in images for digest in (image.digest, _config_digest(image)) if digest}
+    if known.isdisjoint(digests):
+        raise ImageError(f"{name} is about another image, {words(digests[0])}", _HINT)
 
 
-def _digest(document: Any) -> str:
-    """The digest that the document has of its image."""
+def _config_digest(image: Image) -> str:
+    return f"sha256:{hashlib.sha256(image.config.raw).hexdigest()}"
+
+
+def _digests(document: Any) -> Iterator[str]:
+    """The digests that the document has of its image: of the manifest, and of the configuration."""
     if "bomFormat" in document:
-        found = document["metadata"]["component"]["version"]
+        image = document["metadata"]["component"]
+        yield str(image["version"])
+        yield from (str(one["value"]) for one in image["properties"] if one["name"] == CONFIG)
     elif "spdxVersion" in document:
-        found = document["packages"][0]["versionInfo"]
+        image = document["packages"][0]
+        yield str(image["versionInfo"])
+        yield str(image["comment"]).removeprefix(f"{CONFIG}=")
     else:
-        identifier = document["statements"][0]["products"][0]["@id"]
-        found = identifier.partition("@")[2].partition("?")[0].replace("%3A", ":")
-    if not isinstance(found, str):
-        raise TypeError
-    return found
+        statement = document["statements"][0]
+        identifier = str(statement["products"][0]["@id"])
+        yield identifier.partition("@")[2].partition("?")[0].replace("%3A", ":")
+        yield str(statement["status_notes"]).removeprefix(f"{CONFIG}=")
 
 
-def check_attached(image: str, digest: str) -> list[str]:
-    """The names of the documents that the registry of `image`, whose manifest is `digest`, has about it.
+def check_attached(image: Image) -> list[str]:
+    """The names of the documents that the registry of `image` has about it.
 
     :raises ImageError: the registry cannot be asked, or one of them is about another image.
     """
     from cntr_core.images.registry.referrers import attached
 
-    found = [one for one in attached(image, digest, _KINDS) if one.name in NAMES]  # others attach theirs
+    # Others attach theirs.
+    found = [one for one in attached(image.reference, image.digest, _KINDS) if one.name in NAMES]
     for document in found:
-        check_document(document.name, document.content, {digest: image})
+        check_document(document.name, document.content, image)
     return [document.name for document in found]
 
 

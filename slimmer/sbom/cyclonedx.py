@@ -14,6 +14,7 @@ from packageurl import PackageURL
 
 from cntr_core.version import version
 
+from . import CONFIG
 from .inventory import Distribution, Part
 from .subject import Subject, purl
 
@@ -41,7 +42,7 @@ def cyclonedx(subject: Subject) -> bytes:
 
 
 def _image(subject: Subject) -> Component:
-    said = {"io.cntr.role": subject.role, "io.cntr.config": subject.config}
+    said = {"io.cntr.role": subject.role, CONFIG: subject.config}
     if subject.unread:
         said["io.cntr.unread-packages"] = subject.unread
     return Component(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cntr_core.version import version
 
+from . import CONFIG
 from .inventory import Part
 from .subject import Subject, purl
 
@@ -24,6 +25,7 @@ def openvex(slim: Subject, gone: Sequence[Part]) -> bytes:
         "products": products,
         "status": "not_affected",
         "justification": "component_not_present",
+        "status_notes": f"{CONFIG}={slim.config}",
         "impact_statement": "the image has no file of the package",
     }
     document = {

@@ -7,6 +7,7 @@ from typing import Any
 
 from cntr_core.version import version
 
+from . import CONFIG
 from .inventory import Distribution, Part
 from .subject import Subject, purl
 
@@ -37,7 +38,8 @@ def spdx(subject: Subject) -> bytes:
 def _image(subject: Subject) -> dict[str, Any]:
     checksum = {"algorithm": "SHA256", "checksumValue": subject.digest.removeprefix("sha256:")}
     image = _described(_IMAGE, subject.name, subject.digest, subject.purl)
-    return {**image, "primaryPackagePurpose": "CONTAINER", "checksums": [checksum]}
+    comment = f"{CONFIG}={subject.config}"
+    return {**image, "primaryPackagePurpose": "CONTAINER", "checksums": [checksum], "comment": comment}
 
 
 def _package(part: Part, distribution: Distribution, number: int) -> dict[str, Any]:

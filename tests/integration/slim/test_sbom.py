@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,24 @@ def test_a_registry_has_the_documents_of_its_images(slim: Slim, app: MakeApp, tm
         assert "is about another image, sha256:0000" in other.stderr
 
 
+@pytest.mark.requires("docker")
+def test_an_engine_keeps_the_digest_of_the_configuration_alone(slim: Slim, app: MakeApp) -> None:
+    pair = ("docker://cntr-test/sbom:slim", "docker://cntr-test/sbom:fat")
+    names = [f"--{role}-name=cntr-test/sbom:{role}" for role in ("slim", "fat")]
+    words = ("-o", pair[0], *names, "--probe", "exit", "--sbom", "--report", "report")
+    try:
+        assert slim.cntr("slim", app("cat /data/used /data/kept", *_DPKG), *words).returncode == 0
+        files = [f"--sbom={path}" for path in sorted(slim.place.glob("report/*.json")) if path.name != "report.json"]
+        done = slim.cntr("verify", *pair, *files)
+        assert (done.returncode, len(files)) == (0, 5), done.stderr
+    finally:
+        subprocess.run(["docker", "rmi", *(name.removeprefix("docker://") for name in pair)], capture_output=True)
+
+
 def _about_another(document: Path) -> str:
     changed = json.loads(document.read_text())
     changed["metadata"]["component"]["version"] = f"sha256:{'0' * 64}"
+    changed["metadata"]["component"]["properties"] = []
     document.write_text(json.dumps(changed))
     return str(document)
 
@@ -89,7 +105,9 @@ def test_dpkgs_lists_are_kept_of_packages_that_keep_a_file(slim: Slim, app: Make
 
 
 def test_without_the_option_there_are_no_documents(slim: Slim, app: MakeApp) -> None:
-    slim.made(app("cat /data/used", *_DPKG), "--probe", "exit")
+    image = app("cat /data/used", *_DPKG)
+    slim.made(image, "--probe", "exit", "--sbom")
+    slim.made(image, "--probe", "exit")
     assert sorted(path.name for path in (slim.place / "report").iterdir()) == [
         "report.html",
         "report.json",
