@@ -120,10 +120,10 @@ class DirectoryBranch(Branch[FileNode]):
         return syscalls.statx(self._reach(node.parent), node.name).birth_time
 
     def backing(self, node: FileNode, flags: int) -> int | None:
-        fd = self._reach(node)
         if flags & os.O_ACCMODE != os.O_RDONLY:
-            syscalls.check_writable(fd, flags)  # the kernel opens a backing file without asking
-        return fd
+            # Whatever hinders the kernel (immutable, read-only, a program that runs …), it says EIO.
+            os.close(self._files.reopen(node, flags & ~_STRIPPED | os.O_CLOEXEC))
+        return self._reach(node)
 
     def ioctl(self, node: FileNode, command: int, argument: bytes) -> bytes:
         with owned(self._files.reopen(node, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as fd:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import fcntl
 import os
 import struct
@@ -33,8 +32,7 @@ _UTIME_NOW = (1 << 30) - 1
 _UTIME_OMIT = (1 << 30) - 2
 _STATX_BTIME = 0x800
 _STATX_MNT_ID = 0x1000
-_ATTR_IMMUTABLE, _ATTR_APPEND = 0x10, 0x20
-_ATTRIBUTES_OFFSET, _BTIME_OFFSET, _MNT_ID_OFFSET = 0x08, 0x50, 0x90  # in struct statx
+_BTIME_OFFSET, _MNT_ID_OFFSET = 0x50, 0x90  # in struct statx
 
 _DIRENT = struct.Struct("=QqHB")
 _DIRENTS = ctypes.create_string_buffer(1 << 16)
@@ -93,17 +91,6 @@ def flags_ioctl(fd: int, command: int, argument: bytes) -> bytes:
     buffer = bytearray(argument.ljust(_FSXATTR_SIZE, b"\0"))
     fcntl.ioctl(fd, command, buffer)
     return bytes(buffer)
-
-
-def check_writable(fd: int, flags: int) -> None:
-    """Whether a file that is immutable or may only be appended to can be opened with `flags` (ioctl_iflags(2)).
-
-    :raises PermissionError: it cannot.
-    """
-    _statx(fd, b"", AT_EMPTY_PATH, 0, _STATX_BUFFER)
-    (attributes,) = struct.unpack_from("=Q", _STATX_BUFFER, _ATTRIBUTES_OFFSET)
-    if attributes & _ATTR_IMMUTABLE or (attributes & _ATTR_APPEND and not flags & os.O_APPEND):
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def getdents(fd: int) -> list[DirEntry]:
