@@ -64,7 +64,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="run also what has an outcome")
     parser.add_argument("--limit", type=int, default=300, help="seconds that a test may take")
     parser.add_argument("--size", default="3G", help="of each of the two filesystems below")
-    parser.add_argument("--work", type=Path, default=Path("/var/tmp"), help="where they are made")
+    parser.add_argument("--work", type=Path, default=Path("/var/tmp"), help="where they are made; not /tmp")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     become_private()
@@ -165,6 +165,10 @@ def _prepare(stack: ExitStack, work: Path, run: str, size: str) -> dict[str, str
         {"mount.fuse.cntr": _script(helper), "df": _DF.format(type=kind), "wipefs": _NOTHING},
     )
     _overlaid(stack, work / "etc", "/etc", _accounts())
+    (work / "tmp").mkdir()
+    (work / "tmp").chmod(0o1777)
+    # The suite names its files there after process ids, which are the same in each PID namespace.
+    stack.enter_context(_mounted(["--bind", work / "tmp"], "/tmp"))
     config = work / "config"
     config.touch()
     return environment | {"HOST_OPTIONS": str(config), "PATH": f"{work / 'sbin'}:{os.environ['PATH']}"}

@@ -94,6 +94,18 @@ def test_a_renamed_file_is_opened_by_its_handle(place: Path) -> None:
         assert file.read() == "moved"
 
 
+def test_a_file_is_opened_by_its_handle_after_the_name_is_gone_by_which_it_was_seen_last(place: Path) -> None:
+    (place / "one").write_text("linked")
+    os.link(place / "one", place / "two")
+    make_forget(place)
+    handle = handle_of(place / "one")
+    (place / "one").unlink()
+    make_forget(place)
+    with open(opened(place, handle)) as file:
+        assert file.read() == "linked"
+    (place / "two").unlink()
+
+
 @pytest.mark.parametrize("successor", [False, True])
 def test_the_handle_of_a_removed_file_is_stale(place: Path, successor: bool) -> None:
     """Also where the next file has its inode number, as it is with ext4."""

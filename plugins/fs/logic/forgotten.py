@@ -8,36 +8,41 @@ from typing import NamedTuple
 
 MOST = 10_000
 """So many are remembered, in 4 MB."""
+_NAMES = 4
+
+Name = tuple[int, bytes]
+"""The number of a directory's inode, and a name in it."""
 
 
-class Place(NamedTuple):
-    """Where a file was, and which it was: `directory` is the number of an inode."""
+class Memory(NamedTuple):
+    """Which file it was, and where it was seen, the latest name first: it may have several."""
 
-    directory: int
-    name: bytes
     key: Hashable
     generation: int
+    names: tuple[Name, ...]
 
 
 class Forgotten:
-    """The places of those that were forgotten last, by their numbers."""
+    """Those that were forgotten last, by their numbers."""
 
     def __init__(self, limit: int = MOST) -> None:
-        self._places: OrderedDict[int, Place] = OrderedDict()
+        self._files: OrderedDict[int, Memory] = OrderedDict()
         self._limit = limit
 
-    def remember(self, number: int, place: Place) -> None:
-        """The kernel forgot the inode."""
-        self._places[number] = place
-        self._places.move_to_end(number)
-        if len(self._places) > self._limit:
-            self._places.popitem(last=False)
+    def remember(self, number: int, key: Hashable, generation: int, name: Name) -> None:
+        """The kernel forgot the inode, which had this name."""
+        known = self.get(number, key)
+        others = () if known is None else tuple(other for other in known.names if other != name)
+        self._files[number] = Memory(key, generation, (name, *others)[:_NAMES])
+        self._files.move_to_end(number)
+        if len(self._files) > self._limit:
+            self._files.popitem(last=False)
 
-    def place(self, number: int) -> Place | None:
-        """Where the file was, if that is still remembered."""
-        return self._places.get(number)
+    def get(self, number: int, key: Hashable | None = None) -> Memory | None:
+        """What is remembered of the number, if it is of the file with this key."""
+        memory = self._files.get(number)
+        return None if memory is None or key not in (None, memory.key) else memory
 
-    def generation(self, number: int, key: Hashable) -> int | None:
-        """The file is known again: its generation, if it is the same file."""
-        place = self._places.pop(number, None)
-        return place.generation if place is not None and place.key == key else None
+    def removed(self, number: int) -> None:
+        """The file has no name any more."""
+        self._files.pop(number, None)

@@ -8,7 +8,7 @@ from typing import Generic
 
 from cntr_core.filesystem import N
 
-from .forgotten import Forgotten, Place
+from .forgotten import Forgotten
 
 ROOT = 1
 """The root's number in the kernel's protocol (FUSE_ROOT_ID)."""
@@ -77,8 +77,8 @@ class InodeTable(Generic[N]):
         if inode is None:
             inode = Inode(self._number(node), node, self._kinds.setdefault(kind, kind))  # one object for all
             self._keyed[node.key] = self._numbered[inode.number] = inode
-            before = self.forgotten.generation(inode.number, node.key)
-            inode.generation = self._generation if before is None else before
+            before = self.forgotten.get(inode.number, node.key)
+            inode.generation = self._generation if before is None else before.generation
         elif inode.kind != kind:
             inode.node, inode.kind = node, kind
             self._generation += 1
@@ -125,7 +125,7 @@ class InodeTable(Generic[N]):
         if directory is not None:
             known = self._keyed.get(directory.key)
             number = directory.ino if known is None else known.number
-            self.forgotten.remember(inode.number, Place(number, node.name, node.key, inode.generation))
+            self.forgotten.remember(inode.number, node.key, inode.generation, (number, node.name))
 
     def shrink(self) -> bool:
         """Give back the memory of those that are gone, for a dictionary never shrinks by itself; whether there were
@@ -139,5 +139,6 @@ class InodeTable(Generic[N]):
         """The file has no name any more: whatever is looked up with its key from now on is another one, also if the
         kernel forgets this one first."""
         self._generation += 1
+        self.forgotten.removed(inode.number)
         if self._keyed.get(inode.node.key) is inode:
             del self._keyed[inode.node.key]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Hashable
 from typing import Any
 
 from cntr_core.filesystem import N, Stat
 
+from .forgotten import Name
 from .inodes import Inode
 from .operations import Operations
 
@@ -30,18 +32,29 @@ def _itself(operations: Operations[N], number: int) -> tuple[Inode[N], Stat]:
     inode = operations.inodes.get(number)
     if inode is not None:
         return operations.entered(inode.node, operations.branch.stat(inode.node))
-    place = operations.inodes.forgotten.place(number)
-    if place is None:
+    memory = operations.inodes.forgotten.get(number)
+    if memory is None:
         raise _stale()
-    directory, _ = _itself(operations, place.directory)
+    for name in memory.names:
+        found = _named(operations, name, memory.key)
+        if found is not None:
+            return found
+    raise _stale()
+
+
+def _named(operations: Operations[N], place: Name, key: Hashable) -> tuple[Inode[N], Stat] | None:
+    """The file with this key, if it still has the name."""
+    directory, _ = _itself(operations, place[0])
     try:
-        node, status = operations.branch.lookup(directory.node, place.name)
-        if node.key != place.key:
-            operations.branch.forget(node)
-            raise _stale()
-        return operations.entered(node, status)
+        node, status = operations.branch.lookup(directory.node, place[1])
+        if node.key == key:
+            return operations.entered(node, status)
+        operations.branch.forget(node)
+    except FileNotFoundError:
+        pass
     finally:
         operations.forget([(directory.number, 1)])
+    return None
 
 
 def _above(operations: Operations[N], number: int) -> tuple[Inode[N], Stat]:
