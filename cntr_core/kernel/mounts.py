@@ -10,9 +10,10 @@ import ctypes
 import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from .syscall import AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW, Syscall, encode, owned
+
+TYPE_CHECKING = False  # as in cntr_core/__init__.py
 
 if TYPE_CHECKING:
     from .syscall import Path

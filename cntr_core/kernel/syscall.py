@@ -17,7 +17,8 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # as in cntr_core/__init__.py
 
 if TYPE_CHECKING:
     from typing import Any

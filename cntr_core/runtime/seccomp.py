@@ -3,9 +3,12 @@ it: by libseccomp, and with ENOSYS for system calls that are newer than the whol
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import struct
+import sys
+import types
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -38,13 +41,29 @@ def compile_filter(profile: Mapping[str, Any]) -> SyscallFilter:
     :raises EngineError: libseccomp is missing, or the profile is no profile.
     """
     try:
-        import pyseccomp  # loads libseccomp
+        pyseccomp = _library()
     except (ImportError, RuntimeError, OSError) as error:  # pragma: no cover - a machine without it
         raise EngineError(f"libseccomp cannot be loaded ({reason(error)})", "install libseccomp2") from None
     try:
         return _Compiler(profile, pyseccomp).compile()
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise EngineError(f"its seccomp profile makes no filter ({reason(error)})", "check linux.seccomp") from None
+
+
+def _library() -> Any:
+    """pyseccomp, which loads libseccomp. By ctypes.util, where it looks for that and for libc, ldconfig(8) would be run
+    twice, which takes as long as the filter."""
+    before = sys.modules.get("ctypes.util")
+    names = types.ModuleType("ctypes.util")
+    names.find_library = {"seccomp": "libseccomp.so.2"}.get  # type: ignore[attr-defined]  # libc: what this process has
+    sys.modules["ctypes.util"] = ctypes.util = names  # type: ignore[attr-defined]
+    try:
+        import pyseccomp
+    finally:
+        del sys.modules["ctypes.util"], ctypes.util  # type: ignore[attr-defined]
+        if before is not None:
+            sys.modules["ctypes.util"] = ctypes.util = before  # type: ignore[attr-defined]
+    return pyseccomp
 
 
 class _Compiler:
