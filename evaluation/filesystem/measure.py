@@ -83,6 +83,18 @@ def _settle(workload: Workload, way: Way, ground: Ground) -> None:
     os.sync()
     if workload.state is State.BACKING and not workload.writes:
         workload.run(_place(ground.path, way, ground))
+    elif workload.writes:
+        _read_all(os.path.join(ground.path, "tree"), "source", "source.tar")
+
+
+def _read_all(top: str, folder: str, file: str) -> None:
+    """Have what is copied, searched or unpacked in the page cache."""
+    paths = [
+        os.path.join(directory, name) for directory, _, names in os.walk(os.path.join(top, folder)) for name in names
+    ]
+    for path in [*paths, os.path.join(top, file)]:
+        with open(path, "rb") as content:
+            content.read()
 
 
 def _place(root: str, way: Way, ground: Ground) -> Place:
