@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .conformance import page as conformance
 from .filesystem import claimed
 from .first_answer.results import RESULTS as ANSWERS
 from .first_answer.results import read_answers
@@ -24,7 +25,9 @@ from .report.document import Document, Section, Table
 from .report.numbers import Numbers, numbers
 from .verdict import Outcome, Verdict, compared
 
+_PAPERS_TESTS = 94
 RESULTS = os.path.join(ROOT, "evaluation/results")
+CONFORMANCE = os.path.join(ROOT, "docs/evaluation/conformance.md")
 PAGE = os.path.join(ROOT, "docs/evaluation/paper.md")
 
 
@@ -72,6 +75,15 @@ def _filesystem(_claim: PaperClaim, results: Any) -> Verdict:
     return Verdict(Outcome.REPRODUCED, f"{words}, in {len(runs) - 1} ways to mount")
 
 
+def _xfstests(claim: PaperClaim, results: Any) -> Verdict:
+    native, ours = results["runs"]["native"], results["runs"]["direct-passthrough"]
+    failed = conformance.new_failures(ours, native)
+    passed = len(native["passed"]) - len(failed)
+    asked = len(native["passed"])
+    words = f"{passed} of the {asked} that ext4 passes pass by direct, of the group quick; not {', '.join(failed)}"
+    return compared(100 * passed / asked, 100 * (claim.value or 0.0) / _PAPERS_TESTS, words)
+
+
 def _engines(_claim: PaperClaim, results: Any) -> Verdict:
     kinds = {name.partition(",")[0] for name in results["containers"]}
     failed = [name for name, features in results["containers"].items() if "failed" in features.values()]
@@ -115,7 +127,7 @@ REGISTRY = (
     Experiment("engines", _SESSIONS, "engines.json", _engines),
     Experiment("filesystem-api", "python evaluation/conformance/run.py", "pjdfstest.json", _filesystem),
     Experiment("cold-start", "python -m evaluation first-answer", "first_answer.jsonl", _first_answer),
-    Experiment("xfstests", "", "xfstests.json", _unjudged),
+    Experiment("xfstests", "python evaluation/conformance/xfstests.py", "xfstests.json", _xfstests),
     Experiment("overhead", _MOUNTS, _TURNS, claimed.overhead),
     Experiment("compilebench-read", _MOUNTS, _TURNS, claimed.worst),
     Experiment("read-cache", _MOUNTS, _TURNS, claimed.read_cache),
@@ -163,6 +175,15 @@ def document() -> Document:
     return Document("The paper's claims", note, [Section("Verdicts", [table])])
 
 
+def conformance_page() -> Document:
+    """The page of the filesystem's suites."""
+    with (
+        open(os.path.join(RESULTS, "pjdfstest.json"), encoding="utf-8") as pjdfstest,
+        open(os.path.join(RESULTS, "xfstests.json"), encoding="utf-8") as xfstests,
+    ):
+        return conformance.document(json.load(pjdfstest), json.load(xfstests))
+
+
 def reproduce(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     write: Annotated[bool, typer.Option("--write", help="Write the page of the documentation.")] = False,
@@ -172,6 +193,8 @@ def reproduce(
         os.makedirs(os.path.dirname(PAGE), exist_ok=True)
         with open(PAGE, "w", encoding="utf-8") as file:
             file.write(document().markdown())
+        with open(CONFORMANCE, "w", encoding="utf-8") as file:
+            file.write(conformance_page().markdown())
     known, found = claims(), verdicts()
     if as_json:
         told = [{**asdict(known[name]), **asdict(verdict)} for name, verdict in found.items()]

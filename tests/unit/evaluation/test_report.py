@@ -26,7 +26,7 @@ from evaluation.report.first_answer import NOT_MEASURED
 from evaluation.report.measured import Measured, read_measured
 from evaluation.report.numbers import Run, numbers
 from evaluation.report.page import document
-from evaluation.reproduce import PAGE, REGISTRY, verdicts
+from evaluation.reproduce import CONFORMANCE, PAGE, REGISTRY, conformance_page, verdicts
 from evaluation.reproduce import document as paper_document
 from evaluation.results import Kept, Machine, PeerResult, Pieces, Result, Rule, Step, write_results
 from evaluation.verdict import Outcome
@@ -254,6 +254,8 @@ def test_what_is_committed_is_made_of_the_committed_results() -> None:
 def test_the_page_of_claims_is_made_of_the_committed_results() -> None:
     with open(PAGE, encoding="utf-8") as file:
         assert file.read() == paper_document().markdown(), "python -m evaluation reproduce --write"
+    with open(CONFORMANCE, encoding="utf-8") as file:
+        assert file.read() == conformance_page().markdown(), "python -m evaluation reproduce --write"
 
 
 def test_each_claim_has_an_experiment_and_a_verdict() -> None:
