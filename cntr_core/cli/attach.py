@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..dataclass import replace
 from ..errors import UsageError
 from . import output
-from .backend import AUTO, chosen_backend
+from .backend import AUTO, chosen_backend, why_chosen
 from .session_options import Inside, InsideAlone, Session, Tools, limit
 from .stream_options import Streams
 from .throwaway import in_throwaway
@@ -94,6 +94,7 @@ def _attach(process: ContainerProcess, options: SessionOptions, dry_run: bool) -
     engines = () if options.tools == "host" and options.fat is None else plugins.engines
     if dry_run:
         output.print_lines(describe_attach(process, options, engines, backend))
+        output.say(why_chosen(plugins, options, backend))
         return 0
     if not options.command:
         _greet(process, options)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 FASTEST_FIRST = ("direct", "pyfuse3")
 """What :data:`AUTO` takes, if it works."""
+WHY_FASTEST = "the fastest of those whose mounts end with the session"
 _INSTEAD = {"pyfuse3": "direct"}
 """What serves the same files where the library of the other, which is optional, is not installed."""
 _OUTLIVING = "kernel"
@@ -34,19 +35,35 @@ def chosen_backend(plugins: Plugins, options: SessionOptions) -> Filesystem:
     """
     if options.filesystem != AUTO:
         return named_backend(plugins, options.filesystem)
+    backend, lacking = _first_that_works(plugins, options)
+    if lacking and not backend.missing():
+        output.say(f"using the filesystem backend {backend.name}, for {' and '.join(lacking)}")
+    return backend
+
+
+def why_chosen(plugins: Plugins, options: SessionOptions, backend: Filesystem) -> str:
+    """A line that says which backend serves the files, and why it."""
+    if options.filesystem == backend.name:
+        return f"filesystem backend {backend.name}: as asked for"
+    if options.filesystem != AUTO:
+        return f"filesystem backend {backend.name}: {options.filesystem} does not work here"
+    _, lacking = _first_that_works(plugins, options)
+    return f"filesystem backend {backend.name}: {' and '.join(lacking) or WHY_FASTEST}"
+
+
+def _first_that_works(plugins: Plugins, options: SessionOptions) -> tuple[Filesystem, list[str]]:
+    """The fastest that lacks nothing, and what those before it lack; else the fastest."""
     fastest: Filesystem | None = None
     lacking: list[str] = []
     for backend in _candidates(plugins, options):
         fastest = fastest or backend
         missing = backend.missing()
         if not missing:
-            if lacking:
-                output.say(f"using the filesystem backend {backend.name}, for {' and '.join(lacking)}")
-            return backend
+            return backend, lacking
         lacking.append(f"{backend.name} lacks {missing[0].what}")
     if fastest is None:
         raise KernelFeatureMissing("no filesystem backend is installed", "run cntr plugins")
-    return fastest
+    return fastest, lacking
 
 
 def named_backend(plugins: Plugins, name: str) -> Filesystem:

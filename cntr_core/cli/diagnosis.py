@@ -11,7 +11,7 @@ from ..kernel import probes
 from ..kernel.user_namespaces import lacking
 from ..plugins import Plugins, load
 from ..types import Missing
-from .backend import FASTEST_FIRST
+from .backend import FASTEST_FIRST, WHY_FASTEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ def verdict(findings: Sequence[Check]) -> str:
     if lacking:
         return f"attach cannot work here, for want of: {', '.join(lacking)}"
     backends, engines = ([f.name for f in findings if f.ok and f.area == area] for area in ("filesystem", "engine"))
-    backend = next((name for name in FASTEST_FIRST if name in backends), f"--fs {backends[0]} alone")
+    first = next((name for name in FASTEST_FIRST if name in backends), "")
+    backend = f"{first}, {WHY_FASTEST}" if first else f"--fs {backends[0]} alone"
     return f"attach works here: files by {backend}; containers of {', '.join(engines)}"
 
 

@@ -33,7 +33,11 @@ def _type_of_root(container: str, *options: str) -> str:
 
 def test_a_server_of_ours_shows_the_hosts_tree(debian: Running) -> None:
     assert _type_of_root(debian.name) == _type_of_root(debian.name, "--fs", "auto") == "fuseblk"
-    assert "by direct" in output("attach", debian.name, "--dry-run", "--", "true")
+    told = cntr("attach", debian.name, "--dry-run", "--", "true")
+    assert b"by direct" in told.stdout
+    assert told.stderr == b"cntr: filesystem backend direct: the fastest of those whose mounts end with the session\n"
+    asked = cntr("attach", debian.name, "--fs", "pyfuse3", "--dry-run", "--", "true")
+    assert asked.stderr == b"cntr: filesystem backend pyfuse3: as asked for\n"
 
 
 def test_what_outlives_a_session_is_said_and_never_a_default(debian: Running) -> None:
