@@ -115,7 +115,7 @@ def messages(only: str) -> dict[str, dict[str, int]]:
             for _ in os.walk(mount):
                 pass
             counts.clear()
-            drop_caches()
+            drop_caches(place.path)
             os.statvfs(mount)
             found[FORGOTTEN] = counts.read()
     return found

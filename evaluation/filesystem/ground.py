@@ -81,9 +81,14 @@ def _ext4(place: str, path: str, bytes_of_disk: int) -> str:
     return "ext4 with journal, on a loop device over a file in memory"
 
 
-def drop_caches() -> None:
-    """Write back and forget all pages, names and inodes (drop_caches in proc(5))."""
-    os.sync()
+def write_back(path: str) -> None:
+    """Write back the filesystem of `path` alone (syncfs(2)): others on the machine have disks that take long."""
+    subprocess.run(["sync", "--file-system", path], check=True)
+
+
+def drop_caches(path: str) -> None:
+    """Write back the filesystem of `path`, and forget all pages, names and inodes (drop_caches in proc(5))."""
+    write_back(path)
     with open("/proc/sys/vm/drop_caches", "w") as file:
         file.write("3\n")
 

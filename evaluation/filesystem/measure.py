@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from cntr_core.errors import CntrError
 
 from ..machine import machine
-from .ground import Ground, drop_caches
+from .ground import Ground, drop_caches, write_back
 from .results import Turn
 from .ways import Way, mounted
 from .workloads import Place, State, Workload
@@ -78,9 +78,9 @@ def _once(workload: Workload, way: Way, ground: Ground) -> float:
 def _settle(workload: Workload, way: Way, ground: Ground) -> None:
     """Have the kernel's caches in the workload's state; the mount comes after this, and knows nothing."""
     if workload.state is State.COLD:
-        drop_caches()
+        drop_caches(ground.path)
         return
-    os.sync()
+    write_back(ground.path)
     if workload.state is State.BACKING and not workload.writes:
         workload.run(_place(ground.path, way, ground))
     elif workload.writes:
