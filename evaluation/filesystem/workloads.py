@@ -167,7 +167,8 @@ def fio(place: Place, *words: str) -> float:
 
     :raises ValueError: nothing was done.
     """
-    line = ["fio", "--name=job", f"--directory={place.work()}", "--output-format=json", "--fallocate=none", *words]
+    line = ["fio", "--name=job", f"--directory={place.work()}", "--output-format=json", "--fallocate=none"]
+    line += ["--invalidate=0", *words]  # it would empty the cache natively, and not that of the file below a mount
     job = json.loads(run(*line))["jobs"][0]
     rate = (job["read"]["bw_bytes"] + job["write"]["bw_bytes"]) / 1e6
     if not rate:
