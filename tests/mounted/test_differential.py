@@ -74,6 +74,7 @@ class Differential(RuleBasedStateMachine):
         self.roots = list(next(self.places))
         self.actors = {name: Actor(*ids, self.roots) for name, ids in USERS.items()}
         self.open: set[tuple[str, int]] = set()
+        self.directories: set[tuple[str, int]] = set()
 
     def teardown(self) -> None:
         try:
@@ -96,8 +97,12 @@ class Differential(RuleBasedStateMachine):
         if (user, handle) in self.open:
             self.same(user, "close", handle)
             self.open.discard((user, handle))
-        if self.same(user, "open", handle, path, flags, mode)[0] == "ok":
+        answer, status = self.same(user, "open", handle, path, flags, mode)
+        if answer == "ok":
             self.open.add((user, handle))
+            self.directories.discard((user, handle))
+            if stat.S_ISDIR(status[0]):
+                self.directories.add((user, handle))
 
     @rule(user=users, handle=handles, directory=directories, mode=modes)
     def open_nameless(self, user: str, handle: int, directory: str, mode: int) -> None:
@@ -246,7 +251,7 @@ class Differential(RuleBasedStateMachine):
 
     @rule(user=users, handle=handles, offset=offsets, whence=st.sampled_from([os.SEEK_DATA, os.SEEK_HOLE]))
     def seek(self, user: str, handle: int, offset: int, whence: int) -> None:
-        if self.can_everything:
+        if self.can_everything and (user, handle) not in self.directories:
             self.on_open(user, handle, "seek", offset, whence)
 
     @rule(user=users, handle=handles)

@@ -17,7 +17,7 @@ from .syscalls import RENAME_EXCHANGE, descriptor_path, renameat2
 
 # The kernel has applied these already, or does so itself (O_DIRECT wants aligned buffers, which messages are
 # not).
-_STRIPPED = os.O_CREAT | os.O_EXCL | os.O_TRUNC | os.O_NOFOLLOW | os.O_NOCTTY | os.O_DIRECT
+_STRIPPED = os.O_CREAT | os.O_EXCL | os.O_TRUNC | os.O_TMPFILE | os.O_NOFOLLOW | os.O_NOCTTY | os.O_DIRECT
 _NO_CHANGES = Changes()
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
