@@ -22,6 +22,8 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 MACHINES = ("x86_64", "aarch64")
 _COMPILED = "pyfuse3"
 """The one package without a wheel in the index. It is built by the Python that builds, for that version alone."""
+EXTRAS = (_COMPILED, "sbom")
+"""The optional parts that the released files have."""
 _GLIBC = range(28, 16, -1)
 _HEADER = """\
 # What the released files carry, with the checksums of its wheels. Made by `packaging/build --lock`.
@@ -67,7 +69,7 @@ def write_lock(cache: str) -> None:
     """Resolve cntr's needs anew, and write the lock."""
     with tempfile.TemporaryDirectory(dir=cache) as place:
         report = os.path.join(place, "report.json")
-        _pip("install", "--dry-run", "--ignore-installed", "--report", report, f"{ROOT}[{_COMPILED}]")
+        _pip("install", "--dry-run", "--ignore-installed", "--report", report, f"{ROOT}[{','.join(EXTRAS)}]")
         with open(report) as file:
             needed = [item["metadata"] for item in json.load(file)["install"]]
         pins = {_plain(item["name"]): item["version"] for item in needed}

@@ -97,7 +97,7 @@ def test_what_is_said_of_the_files_is_true(released: Path) -> None:
     assert checked.returncode == 0 and "cntr-x86_64.pyz: OK" in checked.stdout
     bom = json.loads((released / "sbom.cdx.json").read_text())
     named = {component["name"].lower() for component in bom["components"]}
-    assert {"rich", "pyfuse3", "zstandard", "libseccomp.so.2"} <= named
+    assert {"rich", "pyfuse3", "cyclonedx-python-lib", "zstandard", "libseccomp.so.2"} <= named
     statement = json.loads((released / "provenance.json").read_text())
     for subject in statement["subject"]:
         assert subject["digest"]["sha256"] in (released / "SHA256SUMS").read_text()
