@@ -28,7 +28,7 @@ def files(result: Slimmed, packages: PackageDatabase) -> Iterator[schema.File]:
             path=shown(path),
             type=_type(name),
             bytes=0 if _is_further(name) else name.file.entry.size,
-            package=words(package.name) if package else "",
+            package=words(packages.name_of(package)) if package else "",
             target=_target(name),
             rule=words(reason.rule) if reason else "",
             because=words(reason.because) if reason else _why_not(path, used, result.selection),

@@ -70,10 +70,12 @@ class Directory(Share, frozen=True, kw_only=True):
 
 
 class Package(Share, frozen=True, kw_only=True):
-    """An installed package; `manager` is ``dpkg`` or ``apk``."""
+    """An installed package; `manager` is ``dpkg`` or ``apk``. The name has the architecture after a colon where the
+    package is installed for several."""
 
     name: str
     version: str = ""
+    architecture: str = ""
     manager: str
 
     @property

@@ -94,9 +94,15 @@ def by_package(files: Iterable[schema.File], packages: PackageDatabase) -> tuple
     for file in files:
         if file.counts and file.package:
             sums[file.package].add(file.bytes, file.kept)
-    known = {words(package.name): package for package in packages}
+    known = {words(packages.name_of(package)): package for package in packages}
     return tuple(
-        schema.Package(name=name, version=words(package.version), manager=package.manager, **sums[name].numbers())
+        schema.Package(
+            name=name,
+            version=words(package.version),
+            architecture=words(package.architecture),
+            manager=package.manager,
+            **sums[name].numbers(),
+        )
         for name, package in sorted(known.items())
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
@@ -33,7 +34,7 @@ class Package:
     version: str
     manager: str
     source: str = field(default="", compare=False)
-    architecture: str = field(default="", compare=False)
+    architecture: str = ""
 
 
 class PackageDatabase:
@@ -44,6 +45,7 @@ class PackageDatabase:
         self._owners = {path: package for package, paths in files.items() for path in paths}
         self.unreadable = unreadable
         """The package manager whose database is there and cannot be read; empty where there is none."""
+        self._number = Counter(package.name for package in files)
 
     def __iter__(self) -> Iterator[Package]:
         return iter(self._files)
@@ -56,9 +58,17 @@ class PackageDatabase:
         """The files of the package that are there, without directories."""
         return self._files[package]
 
+    def name_of(self, package: Package) -> str:
+        """The name, with the architecture where several are installed: ``libc6:i386``, as dpkg(1) writes it."""
+        return _qualified(package) if self._number[package.name] > 1 else package.name
+
     def find(self, name: str) -> Package | None:
-        """The installed package called `name`."""
-        return next((package for package in self._files if package.name == name), None)
+        """The installed package called `name`, which may have its architecture."""
+        return next((package for package in self._files if name in (package.name, _qualified(package))), None)
+
+
+def _qualified(package: Package) -> str:
+    return f"{package.name}:{package.architecture}"
 
 
 def read_packages(image: ImageView) -> PackageDatabase:

@@ -93,6 +93,21 @@ def test_sums_by_directory_package_and_layer(tmp_path: Path) -> None:
     assert lower.slim_compressed and lower.slim_compressed < lower.slim_tar < lower.tar
 
 
+def test_two_architectures_of_a_package_are_counted_by_themselves(tmp_path: Path) -> None:
+    of_one = "Package: lib\nStatus: install ok installed\nVersion: 1\nMulti-Arch: same\nArchitecture: {}\n\n"
+    status = "".join(map(of_one.format, ("amd64", "i386"))).encode()
+    lists = [
+        file(f"var/lib/dpkg/info/lib:{one}.list", f"/usr/lib/{one}/lib.so\n".encode()) for one in ("amd64", "i386")
+    ]
+    libraries = (file("usr/lib/amd64/lib.so", b"l" * 7), file("usr/lib/i386/lib.so", b"l" * 5))
+    layer = tar(file("var/lib/dpkg/status", status), *lists, *libraries)
+    with slimmed(tmp_path, (layer,), used=(b"/usr/lib/amd64/lib.so",)) as (result, image):
+        made = collect(result, image, (), "")
+    found = [(each.name, each.version, each.architecture, each.bytes, each.kept_bytes) for each in made.packages]
+    assert found == [("lib:amd64", "1", "amd64", 7, 7), ("lib:i386", "1", "i386", 5, 0)]
+    assert {each.package for each in made.files} == {"", "lib:amd64", "lib:i386"}
+
+
 @pytest.mark.parametrize(
     ("history", "expected"),
     [

@@ -41,12 +41,13 @@ DPKG = {
     "bin": "->usr/bin",
     "lib": "->usr/lib",
 }
+_INSTALLED = (("bash", "5.2-1"), ("libc6", "2.36"))
 
 
 def test_dpkg_means_real_paths_though_it_lists_others(tmp_path: Path) -> None:
     plant(tmp_path, DPKG)
     packages = read_packages(DirectoryView(tmp_path))
-    bash, libc = Package("bash", "5.2-1", "dpkg"), Package("libc6", "2.36", "dpkg")
+    bash, libc = (Package(name, version, "dpkg", architecture="amd64") for name, version in _INSTALLED)
     assert list(packages) == [bash, libc]
     assert (packages.owner_of(b"/usr/bin/bash"), packages.owner_of(b"/usr/lib/x86/libc.so.6")) == (bash, libc)
     assert packages.owner_of(b"/etc/gone") is None
@@ -55,6 +56,18 @@ def test_dpkg_means_real_paths_though_it_lists_others(tmp_path: Path) -> None:
     assert packages.find("libc6") == libc
     assert packages.find("gone") is None
     assert packages.unreadable == ""
+
+
+def test_two_architectures_of_a_package_are_two(tmp_path: Path) -> None:
+    status = STATUS + "\nPackage: libc6\nStatus: install ok installed\nArchitecture: i386\nVersion: 2.36\n"
+    other = {"var/lib/dpkg/info/libc6:i386.list": "/lib/i386/libc.so.6\n", "usr/lib/i386/libc.so.6": ""}
+    plant(tmp_path, {**DPKG, **other, "var/lib/dpkg/status": status})
+    packages = read_packages(DirectoryView(tmp_path))
+    assert [packages.name_of(each) for each in packages] == ["bash", "libc6:amd64", "libc6:i386"]
+    for architecture, path in (("amd64", b"/usr/lib/x86/libc.so.6"), ("i386", b"/usr/lib/i386/libc.so.6")):
+        found = packages.find(f"libc6:{architecture}")
+        assert found is not None and packages.files_of(found) == [path] and packages.owner_of(path) == found
+    assert packages.find("libc6") == packages.find("libc6:amd64") and packages.find("libc6:arm64") is None
 
 
 def test_a_package_is_kept_whole_by_its_name_or_a_file_of_it(tmp_path: Path) -> None:
