@@ -15,6 +15,8 @@ from cntr_core.reasons import reason
 OPTION = "--config"
 _NOT_HERE = (OPTION, "--help", "--batch", "--index")
 """They say what a call is, and not how an image is slimmed."""
+_REQUEST = {"probe", "method", "headers", "headers-file", "body", "body-file", "user-file"}
+"""What a probe may say that is a mapping."""
 _HINT = "write one option on each line: name: value, or a list of values"
 
 Config = Annotated[
@@ -100,9 +102,26 @@ def _flag(path: str, option: str, value: Any) -> Iterator[str]:
 
 def _values(path: str, option: str, value: Any) -> Iterator[str]:
     for one in value if isinstance(value, list) else [value]:
+        if option == "--probe" and isinstance(one, dict):
+            one = _request(path, one)
         if isinstance(one, bool) or not isinstance(one, str | int | float):
             raise UsageError(f"{path}: '{option[2:]}' takes a text or a list of texts", _HINT)
         yield f"{option}={one}"
+
+
+def _request(path: str, said: Mapping[str, Any]) -> str:
+    """A probe that is written as a mapping, in one line: what is long about a request."""
+    from ..probes.message import Message
+
+    headers = said.get("headers", {})
+    if not {"probe"} <= set(said) <= _REQUEST or not isinstance(headers, dict):
+        raise UsageError(f"{path}: 'probe' is a text, or has probe and some of {', '.join(sorted(_REQUEST))}", _HINT)
+    texts = {key: str(value) for key, value in said.items()}
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"@{texts['headers-file']}"] if "headers-file" in texts else []
+    body = f"@{texts['body-file']}" if "body-file" in texts else texts.get("body")
+    user = f"@{texts['user-file']}" if "user-file" in texts else ""
+    return f"{texts['probe']} {Message(texts.get('method', ''), tuple(lines), body, user)}".rstrip(" ")
 
 
 def _nearest(key: str, options: Collection[str]) -> str:

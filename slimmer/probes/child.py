@@ -12,15 +12,17 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cntr_core.json_text import read_json
 from cntr_core.kernel.namespaces import CLONE_NEWNET, same_namespace, setns
 from cntr_core.kernel.process import set_child_subreaper, set_pdeathsig
 from cntr_core.kernel.syscall import owned
+from cntr_core.reasons import reason
 
 from .attempt import Attempt, NoAnswer, NotReady
 from .listening import addresses, listeners
+from .message import Contents, Message, contents
 from .network import Endpoint, Network
 from .result import Observation
 from .spec import ANSWERED
@@ -119,18 +121,42 @@ class _Server:
             raise NoAnswer(error.strerror) from error
         return Attempt(True, "")
 
-    def _http(self, ports: list[int], path: str, statuses: list[list[int]], secure: bool, seconds: float) -> Attempt:
-        from .web import accepted, entrance
+    def _http(self, message: Mapping[str, Any], **values: Any) -> Attempt:
+        """One request, whose secrets nobody hears of, also where the server sends them back."""
+        said = Message(**{**message, "headers": tuple(message["headers"])})
+        try:
+            read = contents(said)
+        except (OSError, ValueError) as error:
+            raise NoAnswer(f"a file of the probe cannot be used: {reason(error)}") from error
+        try:
+            return self._request(said, read, **values)
+        except NoAnswer as error:
+            raise NoAnswer(read.hidden(str(error))) from None
+
+    def _request(
+        self,
+        said: Message,
+        read: Contents,
+        ports: list[int],
+        path: str,
+        statuses: list[list[int]],
+        secure: bool,
+        seconds: float,
+    ) -> Attempt:
+        from .web import Request, accepted, entrance
 
         target = self._network.http_target(ports, secure, seconds)
         try:
-            page = entrance(self._web, target, path, statuses, seconds)
+            page = entrance(self._web, target, Request(path, said.verb, read.headers, read.body), statuses, seconds)
         except NotReady as error:
             if other := self._network.speaks_otherwise(target, seconds):
                 raise NoAnswer(f"port {target.port} speaks {other.upper()}, and not {target.scheme.upper()}") from error
             raise
-        seen = Observation(target.name(path), page.facts(), shown=page.excerpt())
-        return Attempt(accepted(page.status, statuses), f"{target.name(path)} answered {page.status}", [seen])
+        name = f"{said.verb} " * (said.verb != "GET") + target.name(path)
+        facts = {key: read.hidden(value) if isinstance(value, str) else value for key, value in page.facts().items()}
+        shown = {} if read.secrets else page.excerpt()  # who is known is shown what is not for all
+        seen = Observation(name, facts, once=said.writes, shown=shown)
+        return Attempt(accepted(page.status, statuses), f"{name} answered {page.status}", [seen])
 
     def _tcp(self, port: int, seconds: float) -> Attempt:
         self._network.connect(port, seconds)

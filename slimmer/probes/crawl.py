@@ -29,7 +29,7 @@ def crawl(web: Web, target: Endpoint, path: str, seconds: float, statuses: Statu
     :raises NoAnswer: it will not.
     """
     end = time.monotonic() + seconds
-    page = entrance(web, target, path, statuses, seconds)
+    page = entrance(web, target, Request(path), statuses, seconds)
     crawler = _Crawler(web, target, end)
     crawler.record(path, page)
     if not accepted(page.status, statuses):

@@ -9,7 +9,7 @@ import select
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from cntr_core.errors import CntrError, PermissionMissing
@@ -103,6 +103,8 @@ class _Run:
             case OpenApi(port, path, True):
                 seen = self._try(OpenApi(port, path)).observations
                 return replace(outcome, observations=merge(outcome.observations, seen))
+            case Http() if probe.message.writes:
+                return outcome
         second = self._until_ready(probe)
         outcome = replace(outcome, observations=merge(outcome.observations, second.observations))
         if second.ok:
@@ -246,8 +248,9 @@ def _outcome(probe: Probe, attempt: Attempt, seconds: float) -> Outcome:
 def _question(probe: Probe, pid: int, exposed: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
     """What the probing process is asked for a probe."""
     match probe:
-        case Http(port, path, statuses, secure):
-            return "http", {"ports": _ports(port, exposed), "path": path, "statuses": statuses, "secure": secure}
+        case Http(port, path, statuses, secure, message):
+            place = {"ports": _ports(port, exposed), "path": path, "secure": secure}
+            return "http", {**place, "statuses": statuses, "message": asdict(message)}
         case Tcp(port):
             return "tcp", {"port": port}
         case Crawl(port, path):

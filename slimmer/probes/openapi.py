@@ -31,7 +31,7 @@ def call_all(web: Web, target: Endpoint, path: str, write: bool, seconds: float)
     :raises NoAnswer: it cannot be had, or is none.
     """
     end = time.monotonic() + seconds
-    page = entrance(web, target, path, SUCCESS, seconds)
+    page = entrance(web, target, Request(path), SUCCESS, seconds)
     found = _read(target.name(path), page, write)
     called = list(_called(web, target, found, end))
     observations = [Observation(target.name(path), page.facts()), *(_observed(target, *one) for one in called)]

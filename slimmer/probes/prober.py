@@ -17,9 +17,11 @@ from cntr_core.json_text import read_json
 from cntr_core.kernel.child import fork
 from cntr_core.kernel.process import pidfd_open
 from cntr_core.kernel.syscall import owned
+from cntr_core.reasons import reason
 
 from .attempt import Attempt
 from .child import serve
+from .message import contents
 from .spec import Crawl, Http, Manual, OpenApi, Ports, Probe, Script, Tcp
 
 _WEB = (Http, Crawl, OpenApi, Ports)
@@ -104,5 +106,17 @@ def check(probe: Probe) -> None:
         raise UsageError(f"{probe} is not a file", "name a program of this machine")
     if isinstance(probe, Script) and not os.access(probe.file, os.X_OK):
         raise UsageError(f"{probe.file} is not executable", f"chmod +x {probe.file}")
+    if isinstance(probe, Http):
+        _check_files(probe)
     if isinstance(probe, Manual) and not os.isatty(0):
         raise UsageError("the probe manual needs a terminal", "name another probe, such as quiet:10s")
+
+
+def _check_files(probe: Http) -> None:
+    try:
+        contents(probe.message)
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be read: {error.strerror}", "name a file behind @") from None
+    except ValueError as error:
+        hint = "the file of -H has lines NAME: VALUE, that of -u one line NAME:PASSWORD"
+        raise UsageError(f"a file of the probe cannot be used: {reason(error)}", hint) from None

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from cntr_core.errors import UsageError
 from cntr_core.reasons import reason
 
+from .message import PLAIN, Message, parse_message
+
 Statuses = tuple[tuple[int, int], ...]
 """Ranges of HTTP statuses, both ends included."""
 
@@ -31,18 +33,19 @@ _ASSERTED = re.compile(rf"(?P<rest>.*)=(?P<statuses>{_STATUSES})")
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """One GET request. No port: the first that answers of the image's own."""
+    """One request. No port: the first that answers of the image's own."""
 
     port: int | None = None
     path: str = "/"
     statuses: Statuses = SUCCESS
     secure: bool = False
+    message: Message = PLAIN
 
     def __str__(self) -> str:
         text = ("https" if self.secure else "http") + _place(self.port, self.path)
         if self.statuses != SUCCESS or _is_ambiguous(self.path) or _ASSERTED.fullmatch(text):
             text += "=" + ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in self.statuses)
-        return text
+        return text if self.message == PLAIN else f"{text} {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +158,23 @@ def parse(text: str) -> Probe:
 
     :raises UsageError: it is none; the hint shows how it is written.
     """
-    name = re.split("[:/=+]", text, maxsplit=1)[0]
+    name = re.split("[:/=+ ]", text, maxsplit=1)[0]
     kind = KINDS.get(name)
     if kind is None:
         raise UsageError(f"{text!r} is not a probe", f"write one of: {', '.join(KINDS)}")
     match = kind.pattern.fullmatch(text)
+    told = re.split(" +-", text, maxsplit=1)[0] if kind.make is _http else text  # what follows may be secret
     if match is None:
-        raise UsageError(f"{text!r} is not a valid {name} probe", f"write {kind.syntax}")
+        raise UsageError(f"{told!r} is not a valid {name} probe", f"write {kind.syntax}")
     try:
         return kind.make(match)
     except ValueError as error:
-        raise UsageError(f"{text!r} is not a valid {name} probe: {reason(error)}", f"write {kind.syntax}") from error
+        raise UsageError(f"{told!r} is not a valid {name} probe: {reason(error)}", f"write {kind.syntax}") from error
 
 
 def _http(match: re.Match[str]) -> Http:
     rest, statuses = match["rest"], SUCCESS
+    message = parse_message(match["message"] or "")
     asserted = _ASSERTED.fullmatch(rest)
     if asserted:
         rest, statuses = asserted["rest"], _ranges(asserted["statuses"])
@@ -178,7 +183,7 @@ def _http(match: re.Match[str]) -> Http:
         raise ValueError("it does not have the form of a port, path or status")
     if not asserted and _is_ambiguous(place["path"] or ""):
         raise ValueError("what follows = is no status from 100 to 599; write = in a path as %3D")
-    return Http(_optional_port(place), _path(place), statuses, match["scheme"] == "https")
+    return Http(_optional_port(place), _path(place), statuses, match["scheme"] == "https", message)
 
 
 def _is_ambiguous(path: str) -> bool:
@@ -258,10 +263,11 @@ def _code(code: int) -> str:
 
 
 _CODE = "(?:=(?P<code>[0-9]{1,3}))?"
-_HTTP = r"(?P<scheme>https?)(?P<rest>(?:[:/=].*)?)"
+_HTTP = re.compile(r"(?P<scheme>https?)(?P<rest>(?:[:/=].*?)?)(?: +(?P<message>-.*))?", re.DOTALL)
+_HTTP_SYNTAX = "[:PORT][/PATH][=STATUS,…] [-X METHOD] [-H HEADER] [-d BODY] [-u @FILE]"
 KINDS = {
-    "http": _Kind(re.compile(_HTTP), "http[:PORT][/PATH][=STATUS,…], for example http:8080/missing=404", _http),
-    "https": _Kind(re.compile(_HTTP), "https[:PORT][/PATH][=STATUS,…], for example https:8443/", _http),
+    "http": _Kind(_HTTP, f"http{_HTTP_SYNTAX}, for example http:8080/missing=404", _http),
+    "https": _Kind(_HTTP, f"https{_HTTP_SYNTAX}, for example https:8443/", _http),
     "tcp": _Kind(re.compile("tcp:([0-9]{1,5})"), "tcp:PORT, for example tcp:6379", lambda m: Tcp(_port(m[1]))),
     "exec": _Kind(
         re.compile(f"exec{_CODE}:(?P<command>.*)", re.DOTALL),

@@ -84,7 +84,8 @@ class Web:
         :raises NoAnswer: it takes longer than `seconds` (at most 30), or what comes is not HTTP.
         """
         limit = min(seconds, _LIMIT)
-        headers = {"Host": target.host, "Accept-Encoding": "gzip, deflate", **request.headers}
+        headers = httpx.Headers({"Host": target.host, "Accept-Encoding": "gzip, deflate"}, encoding="utf-8")
+        headers.update(httpx.Headers(dict(request.headers), encoding="utf-8"))
         url = target.url + request.path
         try:
             with self._client.stream(
@@ -153,13 +154,13 @@ def accepted(status: int, statuses: Iterable[Sequence[int]]) -> bool:
     return any(low <= status <= high for low, high in statuses)
 
 
-def entrance(web: Web, target: Endpoint, path: str, statuses: Iterable[Sequence[int]], seconds: float) -> Page:
+def entrance(web: Web, target: Endpoint, request: Request, statuses: Iterable[Sequence[int]], seconds: float) -> Page:
     """A probe's first page.
 
     :raises NotReady: nobody answers, or the server or one behind it is not ready yet (RFC 9110, 15.6.3 to 15.6.5).
     :raises NoAnswer: see :meth:`Web.fetch`.
     """
-    page = web.fetch(target, Request(path), seconds)
+    page = web.fetch(target, request, seconds)
     if page.status in _NOT_READY and not accepted(page.status, statuses):
-        raise NotReady(f"{target.name(path)} answers {page.status}, {HTTPStatus(page.status).phrase.lower()}")
+        raise NotReady(f"{target.name(request.path)} answers {page.status}, {HTTPStatus(page.status).phrase.lower()}")
     return page

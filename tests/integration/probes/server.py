@@ -22,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 HTML = "text/html; charset=utf-8"
 COUNT = itertools.count()
+ACCOUNT = "Basic bWU6aHVudGVyMg=="  # me:hunter2
 STARTED = time.monotonic()
 
 INDEX = """<html><head><link rel=stylesheet href="/style.css"><style>body { background: url(/bg.png) }</style></head>
@@ -72,6 +73,7 @@ class Handler(BaseHTTPRequestHandler):
             "/clock": (200, "text/plain", f"second {int(time.monotonic() - STARTED)}"),
             "/pid": (200, "text/plain", f"process {os.getpid()}"),
             "/echo": (200, "text/plain", str(self.headers)),
+            "/private": (200 if self.headers.get("Authorization") == ACCOUNT else 401, "text/plain", ACCOUNT),
             "/cookie": (200, "text/plain", f"had {self.headers.get('Cookie')}"),
             "/openapi.json": (200, "application/json", json.dumps(OPENAPI)),
             "/broken.json": (200, "application/json", json.dumps(BROKEN_API)),
@@ -102,8 +104,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        print(f"POST {self.path} {body}", flush=True)
-        self.answer(201, "application/json", json.dumps({"id": next(COUNT)}))
+        print(f"{self.command} {self.path} {body}", flush=True)
+        if self.path == "/away":
+            self.answer(
+                307, "text/plain", str(self.headers), Location=f"//127.0.0.2:8080/?{self.headers['Authorization']}"
+            )
+        elif self.path == "/no-http":
+            self.wfile.write(f"HTTP/1.1 {self.headers['Authorization']}\r\n\r\n".encode())
+        else:
+            told = {"id": next(COUNT), "type": self.headers["Content-Type"]}
+            self.answer(201, "application/json", json.dumps(told))
+
+    do_PUT = do_POST
 
     def answer(self, status: int, kind: str, text: str, **headers: str) -> None:
         body = text.encode()

@@ -72,6 +72,68 @@ def test_a_redirect_is_told_and_not_followed() -> None:
     assert fact(outcome, "location") == "/target"
 
 
+def test_a_request_has_a_method_headers_and_a_body(tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(b"a\nb")
+    with server() as running:
+        sent, plain, echo = probe(
+            running,
+            f"http:8080/x -X PUT -H 'content-type: text/html' -d @{tmp_path}/body",
+            "http:8080/y -d 'c d'",
+            "http:8080/echo -H 'Host: app.example' -H 'X-A: ä'",
+        )
+        assert running.log().count(b"PUT /x a\nb") == 1  # what writes is asked once
+        assert b"POST /y c d" in running.log()
+    assert subjects(sent) == ["PUT http:8080/x"] and sent.observations[0].once
+    assert fact(sent, "status") == 201 and '"type": "text/html"' in sent.observations[0].shown["body"]
+    assert "x-www-form-urlencoded" in plain.observations[0].shown["body"]
+    assert (
+        "Host: app.example" in echo.observations[0].shown["body"]
+        and "localhost" not in echo.observations[0].shown["body"]
+    )
+    assert not compare([sent, plain], [sent, plain])
+
+
+@pytest.mark.parametrize(
+    ("option", "text"), [("-u", "me:hunter2\n"), ("-H", "\nAuthorization: Basic bWU6aHVudGVyMg==\n")]
+)
+def test_credentials_come_from_a_file_and_nobody_sees_them(tmp_path: Path, option: str, text: str) -> None:
+    (tmp_path / "account").write_text(text)
+    words = f"{option} @{tmp_path}/account"
+    with server() as running:
+        outcomes = probe(
+            running,
+            f"http:8080/private {words}",
+            f"http:8080/echo {words}",
+            f"http:8080/away -X POST -d x {words}",
+            f"http:8080/no-http -X POST -d x {words}",
+            "http:8080/private=401",
+        )
+        assert b"/?" not in running.log()  # a redirect leads no credentials to another host
+    assert [outcome.ok for outcome in outcomes] == [True, True, True, False, True]
+    assert str(fact(outcomes[2], "location")).endswith("***")
+    told = json.dumps([outcome.to_json() for outcome in outcomes[:4]])
+    assert "hunter2" not in told and "bWU6" not in told
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("-u", "hunter2", "has not one line NAME:PASSWORD"),
+        ("-u", "me:hunter2\nyou:too", "has not one line NAME:PASSWORD"),
+        ("-H", "Authorization hunter2", "a line of {} is no header"),
+        ("-H", "A: b\nA: hunter2", "the header a is said twice"),
+        ("-u", None, "{} cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_of_credentials_is_checked_before(tmp_path: Path, option: str, text: str | None, message: str) -> None:
+    place = tmp_path / "account"
+    if text is not None:
+        place.write_text(text)
+    with pytest.raises(UsageError, match=message.format(place)) as caught:
+        Prober([parse(f"http:80/ {option} @{place}")])
+    assert "hunter2" not in caught.value.message + caught.value.hint
+
+
 def test_a_server_that_starts_late_is_waited_for() -> None:
     with server("http 8080 0.7") as running:
         [outcome] = probe(running, "http:8080/")

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from cntr_slimmer.commands.config_file import with_config
+from cntr_slimmer.probes import parse
+from cntr_slimmer.probes.message import Message
+from cntr_slimmer.probes.spec import Http
 
 from cntr_core.errors import UsageError
 
@@ -46,7 +49,8 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
         ("help: true", "'help' is no option", ""),
         ("- probe", "has no options by their names", "one option on each line"),
         ("squash: maybe", "'squash' is true or false, not 'maybe'", ""),
-        ("probe: {a: b}", "'probe' takes a text or a list of texts", ""),
+        ("probe: {a: b}", "'probe' is a text, or has probe and some of body", ""),
+        ("env: {a: b}", "'env' takes a text or a list of texts", ""),
         ("probe: [[a]]", "'probe' takes a text or a list of texts", ""),
     ],
 )
@@ -65,3 +69,22 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_damaged_toml_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no TOML"):
         _words(tmp_path, "probe = [", name="slim.toml")
+
+
+def test_a_request_is_a_mapping(tmp_path: Path) -> None:
+    text = """
+probe:
+- http:80/
+- probe: http:80/login=303
+  method: PUT
+  headers: {Accept: text/html, X-Two: a b}
+  body: '{"a": 1}'
+  user-file: account
+- {probe: "http:80/", headers-file: token, body-file: a b.json}
+"""
+    first, *requests = [word for word in _words(tmp_path, text) if word.startswith("--probe=")]
+    assert first == "--probe=http:80/"
+    found = [parse(one.partition("=")[2]) for one in requests]
+    put = Message("PUT", ("Accept: text/html", "X-Two: a b"), '{"a": 1}', "@account")
+    post = Message("", ("@token",), "@a b.json")
+    assert found == [Http(80, "/login", ((303, 303),), message=put), Http(80, message=post)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 import pytest
 from cntr_slimmer.probes import Probe, parse
+from cntr_slimmer.probes.message import Message
 from cntr_slimmer.probes.spec import SUCCESS, Crawl, Exec, Exit, Http, Manual, OpenApi, Ports, Quiet, Script, Tcp
 from hypothesis import example, given
 
@@ -20,8 +21,16 @@ _statuses = st.just(SUCCESS) | st.lists(_range, min_size=1, max_size=3).map(tupl
 _words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=10)
 _commands = st.builds(lambda first, rest: (first, *rest), _words.filter(bool), st.lists(_words, max_size=3))
 _codes = st.integers(0, 255)
+_lines = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), max_size=10).map("X-A: {}".format)
+_messages = st.builds(
+    Message,
+    st.sampled_from(["", "GET", "PATCH"]),
+    st.just(()) | st.tuples(_lines) | st.just(("@a file",)),
+    st.none() | _words.filter(lambda text: text != "@"),
+    st.sampled_from(["", "@account"]),
+)
 PROBES = st.one_of(
-    st.builds(Http, _some_port, _paths, _statuses, st.booleans()),
+    st.builds(Http, _some_port, _paths, _statuses, st.booleans(), _messages),
     st.builds(Tcp, _ports),
     st.builds(Exec, _commands, _codes),
     st.builds(Script, st.text(st.characters(codec="utf-8", exclude_characters="\0\n"), min_size=1)),
@@ -56,6 +65,13 @@ def test_a_probe_is_read_as_it_was_written(probe: Probe) -> None:
         ("http/gone=404", Http(None, "/gone", ((404, 404),))),
         ("http:80=200,500-503", Http(80, "/", ((200, 200), (500, 503)))),
         ("https:8443/x", Http(8443, "/x", secure=True)),
+        ("http -X POST", Http(message=Message("POST"))),
+        (
+            "http:80/a=201  -XPUT --data=x -H'A: b'",
+            Http(80, "/a", ((201, 201),), message=Message("PUT", ("A: b",), "x")),
+        ),
+        ("http:80 -d @login.json -u @me", Http(80, message=Message("", (), "@login.json", "@me"))),
+        ("http:80/?a=-X -d ''", Http(80, "/?a=-X", message=Message("", (), ""))),
         ("exec:sh -c 'exit 1'", Exec(("sh", "-c", "exit 1"))),
         ("exec=1:false", Exec(("false",), 1)),
         ("exec:test a = b", Exec(("test", "a", "=", "b"))),
@@ -110,6 +126,35 @@ def test_a_misspelt_probe_is_refused_and_the_hint_spells_it(text: str, hint: str
         parse(text)
     assert repr(text) in caught.value.message
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-u me:hunter2",
+        "-u @",
+        "-H 'Authorization: Bearer hunter2'",
+        "-H 'authorization: hunter2'",
+        "-H 'Cookie: hunter2'",
+        "-H 'Authorization Bearer hunter2'",
+        "-H 'A: hunter2\nB: c'",
+        "-H 'Content-Length: 3'",
+        "-H 'A: b' -H 'a: hunter2'",
+        "-d hunter2 -d b",
+        "-d",
+        "-d @",
+        "-X post",
+        "-X 'GET / HTTP/1.1'",
+        "--hunter2 x",
+        "-d a hunter2",
+        "-d 'hunter2",
+    ],
+)
+def test_what_a_request_cannot_say_is_refused_without_its_secrets(words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(f"http:80/ {words}")
+    assert caught.value.message.startswith("'http:80/' is not a valid http probe: ")
+    assert "hunter2" not in caught.value.message + caught.value.hint or words.startswith("--")
 
 
 @given(
