@@ -19,6 +19,8 @@ def make_deb(tree: str, machine: str, output: str, work: str) -> None:
     root = os.path.join(work, "root")
     shutil.copytree(tree, os.path.join(root, "usr/lib/cntr"))
     _install("cntr", os.path.join(root, "usr/bin/cntr"), 0o755)
+    _link("cntr", os.path.join(root, "usr/bin/kubectl-cntr"))
+    _link("../../../bin/cntr", os.path.join(root, "usr/libexec/docker/cli-plugins/docker-cntr"))
     _install("copyright", os.path.join(root, "usr/share/doc/cntr/copyright"), 0o644)
     control = os.path.join(root, "DEBIAN")
     os.mkdir(control)
@@ -55,7 +57,7 @@ def _sums(root: str) -> str:
 
 def _files(root: str) -> list[str]:
     found = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
-    return sorted(os.path.relpath(path, root) for path in found if "/DEBIAN/" not in path)
+    return sorted(os.path.relpath(path, root) for path in found if "/DEBIAN/" not in path and not os.path.islink(path))
 
 
 def _size(root: str) -> int:
@@ -69,6 +71,11 @@ def _install(name: str, target: str, mode: int) -> None:
     os.chmod(target, mode)
 
 
+def _link(place: str, target: str) -> None:
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    os.symlink(place, target)
+
+
 def _write(path: str, text: str) -> None:
     with open(path, "w") as file:
         file.write(text)
@@ -79,4 +86,4 @@ def _set_times(root: str) -> None:
     """dpkg-deb takes later times than $SOURCE_DATE_EPOCH for that, and leaves earlier ones."""
     for folder, _, names in os.walk(root):
         for path in (folder, *(os.path.join(folder, name) for name in names)):
-            os.utime(path, (int(os.environ["SOURCE_DATE_EPOCH"]),) * 2)
+            os.utime(path, (int(os.environ["SOURCE_DATE_EPOCH"]),) * 2, follow_symlinks=False)

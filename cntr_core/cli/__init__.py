@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _ENTERING = ("attach", "exec", "cp")
 """The commands that enter containers, and so must not run from an interpreter that one could write to."""
 
+_OF_OTHERS = ("docker-cntr", "kubectl-cntr")
+"""What other programs call this one that take it for a part of theirs."""
+
 _MANY_OBJECTS = 50_000
 """So many new ones before Python looks for circles of garbage: 60 searches took 5 % of a short call."""
 
@@ -21,6 +24,10 @@ def main() -> None:
     """Entry point of the ``cntr`` program. Does not return."""
     _reset_signals()
     gc.set_threshold(_MANY_OBJECTS)
+    if "cntr" in sys.argv[1:] or sys.argv[0].endswith(_OF_OTHERS):
+        from .plugin_of import words_of
+
+        sys.argv[:] = ["cntr", *words_of(sys.argv[0], sys.argv[1:])]
     if command_word() in _ENTERING:
         from .protect import run_read_only
 

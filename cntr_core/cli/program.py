@@ -37,6 +37,11 @@ def main() -> NoReturn:
 
 
 def _run() -> object:
+    if sys.argv[1:2] == ["docker-cli-plugin-metadata"]:
+        from .plugin_of import metadata
+
+        print(metadata())
+        return 0
     call = plain.read(sys.argv[1:], os.environ)
     if call is not None:
         return plain.run(call)

@@ -19,7 +19,7 @@ def main():
     if tree is None:
         fail("cannot unpack cntr.pyz (%s)" % "; ".join(reasons), "set CNTR_CACHE_DIR to a directory of your own")
     sys.path.insert(0, tree)
-    sys.argv[0] = "cntr"
+    sys.argv[0] = os.path.basename(sys.argv[0]) if sys.argv[0].endswith("-cntr") else "cntr"
     from cntr_core.cli import main as run
 
     run()

@@ -61,6 +61,8 @@ def test_the_package_is_installed_and_goes_without_a_trace(root: CleanRoot, dock
     _follow(root, "Debian package")
     _attaches(root, docker_run("busybox"))
     _follow(root, "Try it")
+    for link in ("kubectl-cntr", "/usr/libexec/docker/cli-plugins/docker-cntr"):
+        assert root.run(link, "--version").stdout == root.run("cntr", "--version").stdout
     differing = root.run("dpkg", "--verify", "cntr").stdout.splitlines()
     assert [line for line in differing if "/usr/share/doc/" not in line] == []  # the image keeps no documentation
     assert root.run("apt-get", "purge", "--yes", "cntr").returncode == 0
