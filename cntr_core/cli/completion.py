@@ -1,4 +1,4 @@
-"""What the shell completes: live containers and filesystem backends. Never an error, never more than 2 s."""
+"""What the shell completes: live containers, engines and filesystem backends. Never an error, never more than 2 s."""
 
 from __future__ import annotations
 
@@ -95,3 +95,10 @@ def complete_filesystem(incomplete: str) -> list[str]:
 
     names = (AUTO, *(filesystem.name for filesystem in load().filesystems))
     return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_engine(incomplete: str) -> list[str]:
+    """The engines that are installed."""
+    from ..plugins import load
+
+    return [engine.name for engine in load().engines if engine.name.startswith(incomplete)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import output
+from .completion import complete_engine
 
 if TYPE_CHECKING:
     from ..types import Container
@@ -24,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 def list_containers(
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also list stopped containers.")] = False,
-    engine: Annotated[str | None, typer.Option(metavar="NAME", help="Ask only this engine.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(metavar="NAME", autocompletion=complete_engine, help="Ask only this engine.")
+    ] = None,
     json: output.Json = False,
     debug: output.Debug = False,
 ) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cntr_core.cli import container_options
+from cntr_core.cli.completion import complete_filesystem
 from cntr_core.cli.confinement import MEMORY, PIDS_LIMIT, SECURITY_OPT, confinement, in_panel
 from cntr_core.cli.env_file import assigned, variables
 from cntr_core.cli.mounts import Mounted, own_mounts, read_mounts
@@ -15,6 +16,7 @@ from cntr_core.cli.session_options import seconds
 from cntr_core.dataclass import dataclass
 
 from . import options
+from .completion import complete_probe, complete_profile, complete_rule, complete_tracing_engine
 
 if TYPE_CHECKING:
     from cntr_core import Filesystem
@@ -37,6 +39,7 @@ class Run:
         typer.Option(
             "--probe",
             metavar="SPEC",
+            autocompletion=complete_probe,
             help="Drive the container with this probe: http\\[:PORT]\\[/PATH]\\[=STATUS], tcp:PORT, exec:CMD, "
             "script:FILE, crawl, openapi:PATH, quiet:10s, exit, manual. Repeatable, in order.",
             rich_help_panel=_RUN,
@@ -47,6 +50,7 @@ class Run:
         typer.Option(
             "--until",
             metavar="SPEC",
+            autocompletion=complete_probe,
             help="Add one more probe after the others, or after the default, such as quiet:10s.",
             rich_help_panel=_RUN,
         ),
@@ -91,6 +95,7 @@ class Run:
         typer.Option(
             "--engine",
             metavar="NAME",
+            autocompletion=complete_tracing_engine,
             help="Run the image in docker, podman or containerd; default: cntr's own runc or crun container.",
             rich_help_panel=_RUN,
         ),
@@ -115,7 +120,11 @@ class Run:
     fs: Annotated[
         str,
         typer.Option(
-            "--fs", metavar="NAME", help="Record accesses with this filesystem backend.", rich_help_panel=_RUN
+            "--fs",
+            metavar="NAME",
+            autocompletion=complete_filesystem,
+            help="Record accesses with this filesystem backend.",
+            rich_help_panel=_RUN,
         ),
     ] = "direct"
 
@@ -210,6 +219,7 @@ class Verification:
         typer.Option(
             "--verify-probe",
             metavar="SPEC",
+            autocompletion=complete_probe,
             help="Also check the slim image with this probe, which is not traced. Repeatable.",
             rich_help_panel=_RUN,
         ),
@@ -266,6 +276,7 @@ class Keep:
         typer.Option(
             "--keep",
             metavar="PROFILE",
+            autocompletion=complete_profile,
             help="Keep minimal (what was used and what must be), balanced (also what is commonly needed next) or "
             "careful (also whole packages of the languages in use).",
             rich_help_panel=_KEEP,
@@ -273,11 +284,19 @@ class Keep:
     ] = "balanced"
     rule: Annotated[
         list[str] | None,
-        typer.Option("--rule", metavar="NAME", help="Also apply this rule.", rich_help_panel=_KEEP),
+        typer.Option(
+            "--rule", metavar="NAME", autocompletion=complete_rule, help="Also apply this rule.", rich_help_panel=_KEEP
+        ),
     ] = None
     no_rule: Annotated[
         list[str] | None,
-        typer.Option("--no-rule", metavar="NAME", help="Do not apply this rule.", rich_help_panel=_KEEP),
+        typer.Option(
+            "--no-rule",
+            metavar="NAME",
+            autocompletion=complete_rule,
+            help="Do not apply this rule.",
+            rich_help_panel=_KEEP,
+        ),
     ] = None
 
     def options(self) -> SelectionOptions:

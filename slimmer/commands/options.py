@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .completion import complete_image
+
 if TYPE_CHECKING:
     from cntr_core import Engine
     from cntr_core.images import Image as OpenImage
@@ -20,6 +22,7 @@ Image = Annotated[
     str,
     typer.Argument(
         metavar="IMAGE",
+        autocompletion=complete_image,
         help="Read this image: path of an OCI layout, an OCI or docker archive (PATH:NAME if it holds several), or a "
         "tar of a root directory; ENGINE://NAME; registry://HOST/NAME:TAG; or a name that an engine knows.",
         show_default=False,

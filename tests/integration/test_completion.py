@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -85,6 +86,29 @@ def test_a_reference_is_completed_although_words_break_at_colons(shell: Shell, d
     name = docker_run("busybox")
     assert shell.completed(f"cntr exec docker://{name[:-3]}") == f"cntr exec docker://{name}"
     assert shell.completed(f"cntr exec {name[:-3]}") == f"cntr exec {name}"
+
+
+def test_whatever_has_a_list_is_completed(shell: Shell, docker_run: DockerRun) -> None:
+    docker_run("busybox")  # so that docker has a container of an image
+    for typed, whole in (
+        ("cntr list --engine dock", "cntr list --engine docker"),
+        ("cntr slim x --engine podm", "cntr slim x --engine podman"),
+        ("cntr slim x --rule python-imp", "cntr slim x --rule python-imports"),
+        ("cntr slim x --no-rule package-dat", "cntr slim x --no-rule package-databases"),
+        ("cntr slim x --keep bal", "cntr slim x --keep balanced"),
+        ("cntr slim x --probe craw", "cntr slim x --probe crawl"),
+        ("cntr slim x --fs dir", "cntr slim x --fs direct"),
+    ):
+        assert shell.completed(typed) == whole
+    assert shell.completed("cntr slim docker://").startswith("cntr slim docker://")
+
+
+def test_an_image_of_a_container_is_completed(docker_run: DockerRun) -> None:
+    name = docker_run("busybox")
+    listed = json.loads(output("list", "--engine", "docker", "--json"))
+    [used] = {one["image"] for one in listed if one["name"] == name}
+    line = {"_CNTR_COMPLETE": "complete_bash", "COMP_WORDS": "cntr slim docker://", "COMP_CWORD": "2"}
+    assert f"docker://{used}" in output(env=line).split()
 
 
 def test_a_name_that_two_engines_hold_is_completed_to_both_references(docker_run: DockerRun, tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""What the shell completes of the slimmer's options: whatever has a list. Never an error."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+from cntr_core.cli.completion import offer
+
+
+def complete_rule(incomplete: str) -> list[tuple[str, str]]:
+    """The rules, each with its description."""
+    from cntr_core.plugins import load
+
+    return [
+        (rule.name, rule.description.replace("[", "\\[")) for rule in load().rules if rule.name.startswith(incomplete)
+    ]
+
+
+def complete_profile(incomplete: str) -> list[str]:
+    """How much is to be kept."""
+    from cntr_core.rules import Profile
+
+    return _begun([str(profile) for profile in Profile], incomplete)
+
+
+def complete_probe(incomplete: str) -> list[str]:
+    """The kinds of probes."""
+    from ..probes.spec import KINDS
+
+    return _begun(KINDS, incomplete)
+
+
+def complete_tracing_engine(incomplete: str) -> list[str]:
+    """The engines in which an image can run while it is observed."""
+    from cntr_core.engine.tracing import TracingEngine
+
+    from .options import engines
+
+    return _begun([each.name for each in engines() if isinstance(each, TracingEngine)], incomplete)
+
+
+def complete_image(incomplete: str) -> list[str]:
+    """The images of the containers that engines have, ``ENGINE://NAME``; of files the shell knows."""
+    from cntr_core.engine import list_containers
+    from cntr_core.errors import CntrError
+
+    from .options import engines
+
+    with contextlib.suppress(CntrError, OSError):
+        found = {f"{one.engine}://{one.image}" for one in list_containers(engines()).containers if one.image}
+        return [offer(text) for text in _begun(sorted(found), incomplete)]
+    return []
+
+
+def _begun(words: Iterable[str], incomplete: str) -> list[str]:
+    return [word for word in words if word.startswith(incomplete)]
