@@ -13,6 +13,7 @@ from .completion import complete_engine
 
 if TYPE_CHECKING:
     from ..types import Container
+    from .answers import Checked, ListedContainer, ListedEngine, ListedPlugin
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +37,15 @@ def list_containers(
     Engines that do not answer are left out; [bold]cntr engines[/] shows why.
     """
     shown = _listed(everything, engine)
-    values = [
-        _fields(c, "engine", "id", "name", "state", "image") | {"state": c.state.value, "labels": dict(c.labels)}
+    values: list[ListedContainer] = [
+        {
+            "engine": c.engine,
+            "id": c.id,
+            "name": c.name,
+            "state": c.state.value,
+            "image": c.image,
+            "labels": dict(c.labels),
+        }
         for c in shown
     ]
     rows = [(c.engine, c.name or "-", c.id[:12], c.state.value, c.image or "-") for c in shown]
@@ -59,18 +67,16 @@ def _listed(everything: bool, engine: str | None) -> list[Container]:
     return [c for c in listing.containers if everything or c.state in (ContainerState.RUNNING, ContainerState.PAUSED)]
 
 
-def _fields(value: object, *names: str) -> dict[str, object]:
-    """Fields of a value, for JSON."""
-    return {name: getattr(value, name) for name in names}
-
-
 def engines(json: output.Json = False, debug: output.Debug = False) -> int:
     """Show which container engines are available, and what each one answered."""
     from ..engine import statuses as ask_engines
     from ..plugins import load
 
     statuses = dict(ask_engines(load().engines))
-    values = [{"engine": n, **_fields(s, "available", "detail", "hint", "endpoint")} for n, s in statuses.items()]
+    values: list[ListedEngine] = [
+        {"engine": name, "available": s.available, "detail": s.detail, "hint": s.hint, "endpoint": s.endpoint}
+        for name, s in statuses.items()
+    ]
     rows = [
         (name, "yes" if s.available else "no", s.detail, s.hint if not s.available else s.endpoint)
         for name, s in statuses.items()
@@ -85,7 +91,16 @@ def plugins(json: output.Json = False, debug: output.Debug = False) -> int:
     from ..plugins import load
 
     infos = load().infos
-    values = [{"plugin": i.name, **_fields(i, "distribution", "version", "offers", "failure")} for i in infos]
+    values: list[ListedPlugin] = [
+        {
+            "plugin": i.name,
+            "distribution": i.distribution,
+            "version": i.version,
+            "offers": list(i.offers),
+            "failure": i.failure,
+        }
+        for i in infos
+    ]
     rows = [(i.name, f"{i.distribution} {i.version}", ", ".join(i.offers) or "-", i.failure or "-") for i in infos]
     output.print_list(json, values, ("plugin", "from", "offers", "failure"), rows, "no plugin is installed")
     return 0
@@ -101,7 +116,17 @@ def doctor(json: output.Json = False, debug: output.Debug = False) -> int:
     from .diagnosis import diagnose, verdict
 
     findings = diagnose()
-    values = [_fields(f, "area", "name", "ok", "needed", "detail", "remedy") for f in findings]
+    values: list[Checked] = [
+        {
+            "area": f.area,
+            "name": f.name,
+            "ok": f.ok,
+            "needed": f.needed,
+            "detail": f.detail,
+            "remedy": f.remedy,
+        }
+        for f in findings
+    ]
     rows = [(f.area, f.name, _mark(f.ok, f.needed), f.detail, "" if f.ok else f.remedy) for f in findings]
     output.print_list(json, values, ("area", "what", "ok", "detail", "what to do"), rows, "nothing to check")
     output.say(verdict(findings))

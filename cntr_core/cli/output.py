@@ -10,7 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import CntrError, UsageError
 from ..lazily import lazily
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from typer.exceptions import TyperException
 
+    from .answers import Error, Failure
     from .common_options import Debug as Debug
     from .common_options import Json as Json
 
@@ -41,7 +42,7 @@ def fail_as_json(wanted: bool) -> None:
 
 _fails_as_json = False
 
-FAILURE_SCHEMA = 1
+FAILURE_SCHEMA: Literal[1] = 1
 """The version of what ``--json`` prints where there is an error and no answer."""
 
 _LONGEST_WORD, _LONGEST_SENTENCE = 200, 2000
@@ -88,9 +89,10 @@ def failed(code: str, message: str, step: str, exit_code: int = CntrError.exit_c
     if step:
         hint(step)
     if _fails_as_json:
-        error = {"code": code, "message": plain(message), "hint": plain(step), "exit_code": exit_code}
+        error: Error = {"code": code, "message": plain(message), "hint": plain(step), "exit_code": exit_code}
+        failure: Failure = {"schema": FAILURE_SCHEMA, "error": error}
         with contextlib.suppress(OSError):  # what could not be written may be what is told
-            print_json({"schema": FAILURE_SCHEMA, "error": error})
+            print_json(failure)
             sys.stdout.flush()
     return exit_code
 

@@ -18,6 +18,8 @@ from . import options
 if TYPE_CHECKING:
     from cntr_core.images.tree.diff import Change
 
+    from .answers import Changed
+
 Other = Annotated[str, typer.Argument(metavar="IMAGE", help="Compare with this image.", show_default=False)]
 NoTimes = Annotated[bool, typer.Option("--no-times", help="Ignore modification times.")]
 
@@ -43,7 +45,7 @@ def diff(
     """
     undo_on_signals()
     changes = _changes(one, other, platform, times=not no_times)
-    values = [{"path": os.fsdecode(c.path), "kind": c.kind, "what": list(c.what)} for c in changes]
+    values: list[Changed] = [{"path": os.fsdecode(c.path), "kind": c.kind, "what": list(c.what)} for c in changes]
     output.print_answer(json, values, map(_line, changes))
     return 1 if changes else 0
 

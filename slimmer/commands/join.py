@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cntr_core.images.write.destination import Destination
 
     from ..split.joined import OpenPair
+    from .answers import Verified
 
 Slim = Annotated[
     str, typer.Argument(metavar="SLIM", help="Read this slim image; forms as for cntr slim.", show_default=False)
@@ -128,7 +129,8 @@ def verify(
     said = [f"{_count(len(layers), 'layer')} verified: both images rebuild the original"]
     if documents:
         said.append(f"{_count(len(documents), 'document')} verified: they are about these images")
-    output.print_answer(json, {"ok": True, "layers": layers, "documents": documents}, said)
+    answer: Verified = {"ok": True, "layers": layers, "documents": documents}
+    output.print_answer(json, answer, said)
     return 0
 
 

@@ -18,6 +18,7 @@ from . import groups, options
 
 if TYPE_CHECKING:
     from ..trace.record import Access, AccessTrace
+    from .answers import Used, UsedByOne
 
 TraceFile = Annotated[str, typer.Argument(metavar="TRACE", help="Read this trace file.", show_default=False)]
 TraceFiles = Annotated[
@@ -86,7 +87,10 @@ def show(
     below = os.fsencode(path.rstrip("/")) if path else b""
     rows = [_row(access, loaded) for access in loaded.accesses if _is_wanted(access, below, absent)]
     columns = ("seconds", "phase", "operation", "path", "program", "error")
-    table = ([f"{row['seconds']:.3f}", *(str(row[name]) for name in columns[1:])] for row in rows)
+    table = (
+        (f"{row['seconds']:.3f}", row["phase"], row["operation"], row["path"], row["program"], row["error"])
+        for row in rows
+    )
     output.print_list(json, rows, columns, table, "nothing was used there")
     return 0
 
@@ -95,7 +99,7 @@ def _is_wanted(access: Access, below: bytes, absent: bool) -> bool:
     return (absent or not access.errno) and (access.path == below or access.path.startswith(below + b"/"))
 
 
-def _row(access: Access, trace: AccessTrace) -> dict[str, object]:
+def _row(access: Access, trace: AccessTrace) -> Used:
     return {
         "seconds": access.time,
         "phase": access.phase.name.lower(),
@@ -135,5 +139,6 @@ def diff(one: TraceFile, other: TraceFile, json: output.Json = False, debug: out
     left, right = difference(read(one), read(other))
     removed, added = list(map(os.fsdecode, left)), list(map(os.fsdecode, right))
     lines = [*(f"- {path}" for path in removed), *(f"+ {path}" for path in added)]
-    output.print_answer(json, {"removed": removed, "added": added}, lines)
+    answer: UsedByOne = {"removed": removed, "added": added}
+    output.print_answer(json, answer, lines)
     return 1 if lines else 0

@@ -7,13 +7,39 @@ import posixpath
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from . import schema
 from .text import shown
 
 _MOST_LINKS = 40  # links that path_resolution(7) follows
 State = Literal["kept", "gone", "missing"]
+
+
+class Link(TypedDict):
+    """A link on the way, and whether the slim half has it."""
+
+    path: str
+    target: str
+    kept: bool
+
+
+class Explained(TypedDict):
+    """``cntr why``: an :class:`Explanation`; of a directory also how many files are below it."""
+
+    asked: str
+    path: str
+    state: State
+    because: str
+    rule: str
+    profile: str
+    type: str
+    bytes: int
+    package: str
+    hint: str
+    links: list[Link]
+    files: int
+    kept_files: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +79,19 @@ class Explanation:
             return ""
         return f" (rule {self.rule}, profile {self.profile})" if self.profile else f" (rule {self.rule})"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Explained:
         """The answer as JSON's own types."""
         return {
-            **{name: getattr(self, name) for name in self.__slots__ if name not in ("links", "share")},
+            "asked": self.asked,
+            "path": self.path,
+            "state": self.state,
+            "because": self.because,
+            "rule": self.rule,
+            "profile": self.profile,
+            "type": self.type,
+            "bytes": self.bytes,
+            "package": self.package,
+            "hint": self.hint,
             "links": [{"path": each.path, "target": each.target, "kept": each.kept} for each in self.links],
             "files": self.share.files,
             "kept_files": self.share.kept_files,

@@ -6,10 +6,15 @@ import json
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
+from cntr_slimmer.report.lookup import why
+from cntr_slimmer.trace.file import write
 
 from tests.docs.generators.schemas import FORMATS, PLACE, file_of, schema_of
-from tests.unit.slimmer.report.making import report
+from tests.support.cntr import cntr, output
+from tests.unit.images.layouts import file, layout, tar
+from tests.unit.slimmer.report.making import report, slimmed
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -31,3 +36,45 @@ def test_a_report_is_as_its_schema_says(tmp_path: Path) -> None:
     for damaged in ({**written, "schema": "cntr-report/0"}, {**written, "files": [{"bytes": 1}]}):
         with pytest.raises(ValidationError):
             validate(damaged, schema)
+
+
+def _holds(form: str, printed: str) -> object:
+    """What a call printed, which must be as its schema says, and have no field more than that."""
+    from jsonschema import ValidationError, validate
+
+    found = json.loads(printed)
+    validate(found, json.loads(schema_of(form)))
+    assert msgspec.convert(found, FORMATS[form], strict=True) == found
+    with pytest.raises(ValidationError):
+        validate([{}] if isinstance(found, list) else {}, json.loads(schema_of(form)))
+    return found
+
+
+@pytest.mark.parametrize("command", ["list", "engines", "plugins", "doctor"])
+def test_what_is_listed_is_as_its_schema_says(command: str) -> None:
+    result = cntr(command, "--json", *(["--all"] if command == "list" else []))
+    found = _holds(f"cntr-{command}/1", result.stdout.decode())
+    assert found or command == "list"
+
+
+def test_an_error_is_as_its_schema_says() -> None:
+    result = cntr("list", "--engine", "none", "--json")
+    assert result.returncode == 125
+    _holds("cntr-error/1", result.stdout.decode())
+
+
+def test_an_explanation_is_as_its_schema_says(tmp_path: Path) -> None:
+    made = report(tmp_path)
+    for path in ("/usr/bin/app", "/usr/share", "/nowhere", "/bin/sh"):
+        _holds("cntr-why/1", json.dumps(why(made, path).to_json()))
+
+
+def test_images_and_traces_are_compared_as_the_schemas_say(tmp_path: Path) -> None:
+    one = layout(tmp_path / "one", tar(file("a", b"a"), file("b", b"b")))
+    other = layout(tmp_path / "other", tar(file("a", b"c")))
+    differing = cntr("diff", one, other, "--json")
+    assert _holds("cntr-diff/1", differing.stdout.decode())
+    with slimmed(tmp_path / "slim") as (result, _):
+        write(result.trace, str(tmp_path / "trace"))
+    assert _holds("cntr-trace-show/1", output("trace", "show", str(tmp_path / "trace"), "--json"))
+    _holds("cntr-trace-diff/1", output("trace", "diff", str(tmp_path / "trace"), str(tmp_path / "trace"), "--json"))

@@ -1,0 +1,66 @@
+"""What ``--json`` prints, as types. A field may be added; where another changes, the version of its schema does.
+
+docs/reference/schemas has a JSON Schema of each, which is made from these.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class ListedContainer(TypedDict):
+    """``cntr list``: a container; `image` is its name, empty where the engine knows none."""
+
+    engine: str
+    id: str
+    name: str
+    state: str
+    image: str
+    labels: dict[str, str]
+
+
+class ListedEngine(TypedDict):
+    """``cntr engines``: an engine, and what it answered."""
+
+    engine: str
+    available: bool
+    detail: str
+    hint: str
+    endpoint: str
+
+
+class ListedPlugin(TypedDict):
+    """``cntr plugins``: a plugin; `failure` says why it does not work."""
+
+    plugin: str
+    distribution: str
+    version: str
+    offers: list[str]
+    failure: str
+
+
+class Checked(TypedDict):
+    """``cntr doctor``: what was looked at; attach cannot work without what is `needed`."""
+
+    area: str
+    name: str
+    ok: bool
+    needed: bool
+    detail: str
+    remedy: str
+
+
+class Error(TypedDict):
+    """An error; `code` is its name, which does not change."""
+
+    code: str
+    message: str
+    hint: str
+    exit_code: int
+
+
+class Failure(TypedDict):
+    """What every command prints where it has no answer."""
+
+    schema: Literal[1]
+    error: Error
