@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from typer.exceptions import TyperException
 
 from . import command_word, output
 from .completion import join_words
+from .rich_parts import ask_for_help, import_for_help
 
 _EPILOG = "Exit codes: the command's own; 125 for errors of cntr, 126 and 127 as in shells, 128+n for signal n."
 
@@ -79,6 +81,8 @@ def run() -> object:
     :raises CntrError: as the command.
     """
     join_words()
+    if ask_for_help(sys.argv[1:]):
+        import_for_help()
     try:
         return build(command_word())(standalone_mode=False)
     except TyperException as error:
