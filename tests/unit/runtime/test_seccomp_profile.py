@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +86,42 @@ def test_what_libseccomp_cannot_compile_is_told(profile: dict[str, Any]) -> None
 def test_the_default_profile_compiles_on_this_machine() -> None:
     made = compile_filter(for_container(default_profile(), ("CAP_CHOWN",), os.uname()))
     assert 0 < len(made.instructions) // 8 <= 4096
+
+
+def _run(script: str) -> None:
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+
+
+_COMPILE = """
+from cntr_core.runtime.seccomp import compile_filter
+assert compile_filter({"defaultAction": "SCMP_ACT_ALLOW"}).instructions
+"""
+
+
+def test_the_library_is_found_without_another_program() -> None:
+    _run(
+        f"""
+import subprocess
+def refused(*words, **named): raise AssertionError(words)
+subprocess.Popen = refused
+{_COMPILE}"""
+    )
+
+
+def test_ctypes_is_left_as_it_was() -> None:
+    _run(
+        f"""
+import ctypes.util, sys
+own = ctypes.util
+{_COMPILE}
+assert sys.modules["ctypes.util"] is ctypes.util is own
+"""
+    )
+    _run(
+        f"""
+{_COMPILE}
+import ctypes.util
+assert ctypes.util.find_library("c")
+"""
+    )
