@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,27 @@ def test_a_help_page_is_what_typer_alone_would_print(words: str) -> None:
 
     import_first = f"import sys, typer.rich_utils, rich.markdown; sys.argv[0] = {PROGRAM!r}; "
     assert printed(PROGRAM) == printed("-c", f"{import_first}from cntr_core.cli import main; main()") != b""
+
+
+_MANY_HOMES = """
+mount -t tmpfs none "$1" && cp /etc/passwd "$1" && cd "$1" || exit 3
+for i in $(seq "$2"); do echo "user$i:x:$((20000 + i)):20000::$1/user$i:/bin/sh"; done >> passwd
+seq "$2" | sed s/^/user/ | xargs --no-run-if-empty mkdir
+mount --bind passwd /etc/passwd
+shift 2
+exec strace --follow-forks --quiet=all --seccomp-bpf -e trace=openat2,openat,open -o /dev/stdout "$@" 2>&1
+"""
+
+
+@pytest.mark.requires("strace")
+def test_no_more_is_opened_where_the_host_has_more_users(containers: Containers, tmp_path: Path) -> None:
+    def opened(homes: int) -> int:
+        session = [PROGRAM, "attach", f"docker://{containers.get('debian').name}", "--fs", "direct", "--", "true"]
+        line = ["unshare", "--mount", "sh", "-c", _MANY_HOMES, "sh", tmp_path, str(homes), *session]
+        env = environment(UNMEASURED)
+        run = subprocess.run(line, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=env, timeout=60)
+        return run.stdout.count(b"open")
+
+    few, many = opened(0), opened(1000)
+    assert few > 100, "it is counted"
+    assert many < few + 100
