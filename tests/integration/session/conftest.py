@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import uuid
@@ -155,3 +156,12 @@ def state_of(pid: int) -> State:
         container_fds=sorted(os.listdir(f"/proc/{pid}/fd")),
         container_processes=living_in(pid),
     )
+
+
+def comes_back(pid: int, before: State) -> None:
+    """Wait until all is as `before`; says what is not."""
+    from tests.support.cntr import wait_until
+
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: state_of(pid) == before, "the container and the host are as before")
+    assert state_of(pid) == before

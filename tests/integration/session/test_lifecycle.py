@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from cntr_core.session.supervisor import TERM_GRACE
-from tests.integration.session.conftest import Running, state_of
+from tests.integration.session.conftest import Running, comes_back, state_of
 from tests.support.cntr import (
     PROGRAM,
     children,
@@ -85,7 +85,7 @@ def _in_disk_sleep() -> list[str]:
 def test_a_normal_end_leaves_everything_as_it_was(container: Running, fs: str) -> None:
     before = state_of(container.pid)
     assert cntr("attach", container.name, "--fs", fs, "--", "sh", "-c", "sleep 1000 & exit 3").returncode == 3
-    wait_until(lambda: state_of(container.pid) == before, "the container and the host are as before")
+    comes_back(container.pid, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -98,7 +98,7 @@ def test_signals_that_end_cntr_end_the_session(debian: Running, fs: str, number:
         session.send_signal(number)
         assert session.wait(10) == 128 + number
     wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")
-    wait_until(lambda: state_of(debian.pid) == before, "the container and the host are as before")
+    comes_back(debian.pid, before)
 
 
 def test_the_command_sees_the_signal_and_may_end_by_itself(debian: Running) -> None:
@@ -145,7 +145,7 @@ def test_killing_any_of_our_processes_leaves_nothing_behind(debian: Running, fs:
         code = session.wait(10)
     assert code == {"cntr": -9, "command": 137}.get(victim, 125)
     wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")
-    wait_until(lambda: state_of(debian.pid) == before, "the container and the host are as before")
+    comes_back(debian.pid, before)
 
 
 def test_a_session_ends_while_its_container_is_paused(docker_run: DockerRun) -> None:
@@ -163,7 +163,7 @@ def test_a_session_ends_while_its_container_is_paused(docker_run: DockerRun) -> 
     assert "paused" in cntr("attach", name, "true").stderr.decode()
     assert cntr("attach", name, "--no-cgroup", "--", "echo", "inside").stdout == b"inside\n"
     subprocess.run(["docker", "unpause", name], check=True, capture_output=True, timeout=60)
-    wait_until(lambda: state_of(pid) == before, "the container and the host are as before")
+    comes_back(pid, before)
 
 
 _DOWN = ("cntr", "server", "monitor", "builder", "reaper")
@@ -182,7 +182,7 @@ def test_killing_all_of_our_processes_at_once_leaves_nothing_behind(debian: Runn
                 with contextlib.suppress(ProcessLookupError):  # it followed another one already
                     os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")  # noqa: B023 - at once
-    wait_until(lambda: state_of(debian.pid) == before, "the container and the host are as before")
+    comes_back(debian.pid, before)
 
 
 _OF_EXEC = ("cntr", "monitor", "builder", "reaper")
@@ -202,7 +202,7 @@ def test_killing_all_of_our_processes_of_exec_leaves_nothing_behind(debian: Runn
                 with contextlib.suppress(ProcessLookupError):  # it followed another one already
                     os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")  # noqa: B023 - at once
-    wait_until(lambda: state_of(debian.pid) == before, "the container and the host are as before")
+    comes_back(debian.pid, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -258,7 +258,7 @@ def test_processes_that_leave_the_mount_namespace_end_with_the_session(debian: R
     before = state_of(debian.pid)
     script = "setsid unshare --user --map-root-user --mount sleep 1004 & sleep 0.5; exit 6"
     assert cntr("attach", debian.name, "--", "sh", "-c", script).returncode == 6
-    wait_until(lambda: state_of(debian.pid) == before, "the container is as before")
+    comes_back(debian.pid, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
