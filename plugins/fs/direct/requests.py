@@ -158,16 +158,16 @@ class Requests(Generic[N]):
     def create(self, header: Header, body: memoryview) -> bytes:
         flags, mode, umask, _ = protocol.CREATE_IN.unpack_from(body)
         name = bytes(body[protocol.CREATE_IN.size : -1])
-        return self._created(flags, self._operations.create(header.node, name, flags, mode, _caller(header, umask)))
+        return self._created(self._operations.create(header.node, name, flags, mode, _caller(header, umask)))
 
     def tmpfile(self, header: Header, body: memoryview) -> bytes:
         flags, mode, umask, _ = protocol.CREATE_IN.unpack_from(body)
-        return self._created(flags, self._operations.tmpfile(header.node, flags, mode, _caller(header, umask)))
+        return self._created(self._operations.tmpfile(header.node, flags, mode, _caller(header, umask)))
 
-    def _created(self, flags: int, made: tuple[Inode[N], Stat, int]) -> bytes:
+    def _created(self, made: tuple[Inode[N], Stat, int]) -> bytes:
         inode, status, handle = made
-        backing = self._operations.backing(inode.number, flags)
-        how, backing_id = self._backings.prepare(inode.number, backing)
+        # It is open for writing already: nothing hinders the kernel, and nobody need look.
+        how, backing_id = self._backings.prepare(inode.number, self._operations.backing(inode.number, os.O_RDONLY))
         self._backings.opened(inode.number, handle)
         return replies.entry(inode, status, self._timeout) + protocol.OPEN_OUT.pack(handle, how, backing_id)
 
