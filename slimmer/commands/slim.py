@@ -182,9 +182,9 @@ def _target(image: str, output: groups.Output, demands: gates.Demands) -> _Targe
 
 def _sbom(wanted: bool) -> bool:
     """:raises UsageError: the documents cannot be written here."""
-    from ..sbom.documents import check_library
-
     if wanted:
+        from ..sbom.documents import check_library
+
         check_library()
     return wanted
 
