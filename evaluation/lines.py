@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+
+class Keyed(Protocol):
+    """What has something that tells it from the others of a file."""
+
+    @property
+    def key(self) -> object: ...
+
+
+K = TypeVar("K", bound=Keyed)
 
 
 def read_lines(path: str, kind: type[T]) -> list[T]:
@@ -30,6 +40,11 @@ def write_lines(path: str, values: Iterable[Any]) -> None:
     with open(unfinished, "w", encoding="utf-8") as file:
         file.writelines(map(to_line, values))
     os.replace(unfinished, path)
+
+
+def replaced(values: Iterable[K], new: K) -> list[K]:
+    """`values`, and `new` behind them in place of what has its key."""
+    return [*(value for value in values if value.key != new.key), new]
 
 
 def to_line(value: Any) -> str:

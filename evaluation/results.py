@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .groups import Group, group_of
-from .lines import read_lines, write_lines
+from .lines import read_lines, replaced, write_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,5 +164,4 @@ def write_results(path: str, results: Iterable[Result]) -> None:
 
 def with_result(results: Iterable[Result], new: Result) -> list[Result]:
     """`results` with `new` in place of what it repeats, by name."""
-    others = [result for result in results if result.key != new.key]
-    return sorted([*others, new], key=lambda result: result.key)
+    return sorted(replaced(results, new), key=lambda result: result.key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .backend import AUTO
@@ -89,16 +89,20 @@ def offer(text: str) -> str:
     return _Offer(text.removeprefix(os.environ.get(_KEPT, "")))
 
 
+def begun(words: Iterable[str], incomplete: str) -> list[str]:
+    """The words that begin like `incomplete`."""
+    return [word for word in words if word.startswith(incomplete)]
+
+
 def complete_filesystem(incomplete: str) -> list[str]:
     """The backends that are installed."""
     from ..plugins import load
 
-    names = (AUTO, *(filesystem.name for filesystem in load().filesystems))
-    return [name for name in names if name.startswith(incomplete)]
+    return begun((AUTO, *(filesystem.name for filesystem in load().filesystems)), incomplete)
 
 
 def complete_engine(incomplete: str) -> list[str]:
     """The engines that are installed."""
     from ..plugins import load
 
-    return [engine.name for engine in load().engines if engine.name.startswith(incomplete)]
+    return begun((engine.name for engine in load().engines), incomplete)

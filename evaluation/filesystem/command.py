@@ -12,12 +12,13 @@ from typing import Annotated
 import typer
 from cntr_slimmer.runs.embedded import become_private
 
+from ..lines import replaced
 from ..machine import machine
 from .disk_suite import DISK
 from .ground import FULL, QUICK, Ground, Size, ground
 from .levers import LEVERS, lever_ways
 from .measure import lacking, turn
-from .results import RESULTS, Turn, mean_ratio, ratios, read_turns, with_turn, write_turns
+from .results import RESULTS, Turn, mean_ratio, ratios, read_turns, write_turns
 from .ways import NATIVE, PEER, Way, ways
 from .workloads import COMMON, Part, Workload
 
@@ -66,7 +67,7 @@ def filesystem(
             for workload in wanted:
                 if (old := _same(done, workload, number, size)) is None:
                     found = _turn(workload, number, common, place)
-                    done = with_turn(done, found)
+                    done = replaced(done, found)
                     write_turns(results, done)
                     _tell(found)
                 else:

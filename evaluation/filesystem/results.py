@@ -51,11 +51,6 @@ def write_turns(path: str, turns: Iterable[Turn]) -> None:
     write_lines(path, turns)
 
 
-def with_turn(turns: Iterable[Turn], new: Turn) -> list[Turn]:
-    """`turns`, and `new` in place of what it repeats."""
-    return [*(turn for turn in turns if turn.key != new.key), new]
-
-
 def medians(turns: Iterable[Turn], workload: str) -> dict[str, float]:
     """The median seconds of each way over the rounds of one workload."""
     found: dict[str, list[float]] = {}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 
-from cntr_core.cli.completion import offer
+from cntr_core.cli.completion import begun, offer
 
 
 def complete_rule(incomplete: str) -> list[tuple[str, str]]:
@@ -21,14 +20,14 @@ def complete_profile(incomplete: str) -> list[str]:
     """How much is to be kept."""
     from cntr_core.rules import Profile
 
-    return _begun([str(profile) for profile in Profile], incomplete)
+    return begun([str(profile) for profile in Profile], incomplete)
 
 
 def complete_probe(incomplete: str) -> list[str]:
     """The kinds of probes."""
     from ..probes.spec import KINDS
 
-    return _begun(KINDS, incomplete)
+    return begun(KINDS, incomplete)
 
 
 def complete_tracing_engine(incomplete: str) -> list[str]:
@@ -37,7 +36,7 @@ def complete_tracing_engine(incomplete: str) -> list[str]:
 
     from .options import engines
 
-    return _begun([each.name for each in engines() if isinstance(each, TracingEngine)], incomplete)
+    return begun([each.name for each in engines() if isinstance(each, TracingEngine)], incomplete)
 
 
 def complete_image(incomplete: str) -> list[str]:
@@ -49,9 +48,5 @@ def complete_image(incomplete: str) -> list[str]:
 
     with contextlib.suppress(CntrError, OSError):
         found = {f"{one.engine}://{one.image}" for one in list_containers(engines()).containers if one.image}
-        return [offer(text) for text in _begun(sorted(found), incomplete)]
+        return [offer(text) for text in begun(sorted(found), incomplete)]
     return []
-
-
-def _begun(words: Iterable[str], incomplete: str) -> list[str]:
-    return [word for word in words if word.startswith(incomplete)]

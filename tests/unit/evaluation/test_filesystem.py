@@ -24,11 +24,11 @@ from evaluation.filesystem.results import (
     medians,
     ratios,
     read_turns,
-    with_turn,
     write_turns,
 )
 from evaluation.filesystem.ways import DEFAULT, PEER
 from evaluation.filesystem.workloads import COMMON, Part, State, Workload
+from evaluation.lines import replaced
 from evaluation.paper import PaperClaim
 from evaluation.report.command import PLACE
 from evaluation.report.filesystem import filesystem_pages
@@ -74,7 +74,7 @@ def test_a_turn_takes_the_place_of_what_it_repeats(tmp_path: Path) -> None:
     file = str(tmp_path / "turns.jsonl")
     write_turns(file, TURNS)
     assert read_turns(file) == TURNS
-    again = with_turn(TURNS, _turn("tar", 0, {"native": 3.0}))
+    again = replaced(TURNS, _turn("tar", 0, {"native": 3.0}))
     assert len(again) == len(TURNS) and again[-1].seconds == {"native": 3.0}
     assert again[-2].part == Part.DISK, "the same name in another part is another workload"
 
