@@ -84,10 +84,9 @@ class Web:
         :raises NoAnswer: it takes longer than `seconds` (at most 30), or what comes is not HTTP.
         """
         limit = min(seconds, _LIMIT)
-        headers = httpx.Headers({"Host": target.host, "Accept-Encoding": "gzip, deflate"}, encoding="utf-8")
-        headers.update(httpx.Headers(dict(request.headers), encoding="utf-8"))
         url = target.url + request.path
         try:
+            headers = _headers(target, request)
             with self._client.stream(
                 request.method, url, headers=headers, content=request.content, timeout=max(limit, 0.001)
             ) as response:
@@ -98,6 +97,13 @@ class Web:
             raise _refusal(error, target, request) from error
         finally:
             self._client.cookies.clear()  # every request is like the first, so that all can be repeated
+
+
+def _headers(target: Endpoint, request: Request) -> httpx.Headers:
+    """:raises UnicodeError: a name or a value is no text, as in a hostile document."""
+    headers = httpx.Headers({"Host": target.host, "Accept-Encoding": "gzip, deflate"}, encoding="utf-8")
+    headers.update(httpx.Headers(dict(request.headers), encoding="utf-8"))
+    return headers
 
 
 def _refusal(error: Exception, target: Endpoint, request: Request) -> Exception:
