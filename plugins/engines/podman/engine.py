@@ -23,6 +23,7 @@ from cntr_core.kernel.capabilities import capget, names
 from ..docker.api import ApiEngine
 from ..sockets import LOCAL
 from .service import Owner, answers, invoking_user, ourselves, service
+from .storage import is_listed
 
 if TYPE_CHECKING:
     from ..docker.questions import Questions
@@ -52,11 +53,12 @@ class PodmanEngine(ApiEngine):
                 yield endpoint()
 
     def containers(self) -> Iterable[Container]:
-        return self._of(_owners(), self.listed)
+        owners = [owner for owner in _owners() if _may_have(owner)]
+        return self._of(owners, self.listed) if owners else []
 
     def find(self, name: str) -> Sequence[Container]:
         prefix, _, plain = name.rpartition("/")
-        owners = [owner for owner in _owners() if prefix in ("", owner.name)]
+        owners = [owner for owner in _owners() if prefix in ("", owner.name) and _may_have(owner, plain)]
         found = self._of(owners, lambda questions: self.found(questions, plain)) if owners else []
         return [replace(container, name=f"{prefix}/{container.name}") for container in found] if prefix else found
 
@@ -101,6 +103,11 @@ def _owners() -> list[Owner]:
     """Whose containers we tell of: those of whoever runs us, and of a user who did so by sudo and ever used podman."""
     user = None if os.environ.get(PodmanEngine.variable) else invoking_user()
     return [ourselves(), *([user] if user is not None and user.has_storage else [])]
+
+
+def _may_have(owner: Owner, name: str = "") -> bool:
+    """Whether to ask for containers of that name, or for any: not where a look says that there is none."""
+    return not owner.is_us or bool(os.environ.get(PodmanEngine.variable)) or is_listed(owner, name)
 
 
 @contextmanager

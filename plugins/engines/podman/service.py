@@ -56,10 +56,15 @@ class Owner:
         return "/run/podman/podman.sock" if self.uid == 0 else f"{self.runtime_directory}/podman/podman.sock"
 
     @property
+    def data_directory(self) -> str:
+        """Where programs keep what lasts."""
+        own = os.environ.get("XDG_DATA_HOME", "") if self.is_us else ""
+        return own or f"{self.home}/.local/share"
+
+    @property
     def has_storage(self) -> bool:
         """Whether it ever used podman, which makes directories in the home of whoever asks it."""
-        data = os.environ.get("XDG_DATA_HOME", "") if self.is_us else ""
-        places = (f"{data or self.home + '/.local/share'}/containers/storage", f"{self.home}/.config/containers")
+        places = (f"{self.data_directory}/containers/storage", f"{self.home}/.config/containers")
         return self.uid == 0 or any(map(os.path.isdir, places))
 
     def environment(self) -> Mapping[str, str]:
