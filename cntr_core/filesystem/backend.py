@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ..dataclass import dataclass
 from ..types import Missing
@@ -36,8 +36,7 @@ Tree = DirectoryTree | PartialTree | Branch[Any]
 """What can be shown. A backend refuses what it cannot show: of a :class:`PartialTree`, above all, not the rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessEvent:
+class AccessEvent(NamedTuple):
     """One access that the filesystem saw: `operation` in FUSE's words (lookup, getattr, open, read …), `path` as
     bytes from the root of the mount, `pid` as the server's PID namespace sees it, `errno` 0 on success."""
 

@@ -11,8 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Sequence
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
-from ..dataclass import dataclass
-
 NOW = -(1 << 63)
 """In :class:`Changes`, the time at which the change is made (UTIME_NOW of utimensat(2))."""
 
@@ -91,8 +89,7 @@ class DirEntry(NamedTuple):
     kind: int
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """What setattr shall change; None leaves a thing as it is. Times are nanoseconds since the epoch, or
     :data:`NOW`.
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ..dataclass import dataclass
 from .procfs import ProcessStatus
@@ -100,6 +101,8 @@ class _Header(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
 
+_SELF = ctypes.byref(_Header(_VERSION_3, 0))
+
 # struct __user_cap_data_struct, twice: the low words of effective, permitted, inheritable, then their high
 # words.
 _Data = ctypes.c_uint32 * 6
@@ -107,17 +110,21 @@ _Data = ctypes.c_uint32 * 6
 
 def capget() -> tuple[int, int, int]:
     """The effective, permitted and inheritable sets of the calling thread."""
-    header, data = _Header(_VERSION_3, 0), _Data()
-    _capget(ctypes.byref(header), data)
+    data = _Data()
+    _capget(_SELF, data)
     effective, permitted, inheritable = (data[i] | data[i + 3] << 32 for i in range(3))
     return effective, permitted, inheritable
 
 
 def capset(effective: int, permitted: int, inheritable: int) -> None:
     """Set the three sets of the calling thread. Nothing can be added to permitted."""
-    header, sets = _Header(_VERSION_3, 0), (effective, permitted, inheritable)
-    data = _Data(*(word & 0xFFFFFFFF for word in sets), *(word >> 32 for word in sets))
-    _capset(ctypes.byref(header), data)
+    _capset(_SELF, _data(effective, permitted, inheritable))
+
+
+@lru_cache(maxsize=8)
+def _data(*sets: int) -> ctypes.Array[ctypes.c_uint32]:
+    """As capset(2) reads them. A filesystem's server goes to and fro between two, for each file that is made."""
+    return _Data(*(word & 0xFFFFFFFF for word in sets), *(word >> 32 for word in sets))
 
 
 def bounding(last: int) -> int:

@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Generic
 
 from cntr_core.filesystem import Branch, Changes, DirEntry, N, Node, Stat
@@ -245,16 +246,14 @@ class Operations(Generic[N]):
     ) -> int:
         """How much was written. With O_APPEND it goes to the end, whatever `offset` says (pwrite(2))."""
         fd = self._descriptor(number, handle)
-        if os.fstat(fd).st_mode & _SET_ID:
-            with writing_as(caller, keep=not kill_set_id):
-                return os.pwrite(fd, data, offset)
-        return os.pwrite(fd, data, offset)
+        with _writing_to(fd, caller, keep=not kill_set_id):
+            return os.pwrite(fd, data, offset)
 
     # No flag tells of these two whether set-ID bits are to go, as it does of writes: uid 0 stands for CAP_FSETID.
 
     def fallocate(self, number: int, handle: int, mode: int, offset: int, length: int, caller: Caller) -> None:
         fd = self._descriptor(number, handle)
-        with writing_as(caller, keep=not caller.uid):
+        with _writing_to(fd, caller, keep=not caller.uid):
             syscalls.fallocate(fd, mode, offset, length)
 
     def copy_file_range(
@@ -262,7 +261,7 @@ class Operations(Generic[N]):
     ) -> int:
         """Copy between two open files, each given as inode, handle, offset; how much was copied."""
         fd_in, fd_out = self._descriptor(*source[:2]), self._descriptor(*target[:2])
-        with writing_as(caller, keep=not caller.uid):
+        with _writing_to(fd_out, caller, keep=not caller.uid):
             return os.copy_file_range(fd_in, fd_out, length, source[2], target[2])
 
     def lseek(self, number: int, handle: int, offset: int, whence: int) -> int:
@@ -354,6 +353,11 @@ class Operations(Generic[N]):
 
     def removexattr(self, number: int, name: bytes) -> None:
         self.branch.removexattr(self._changeable(number), name)
+
+
+def _writing_to(fd: int, caller: Caller, *, keep: bool) -> AbstractContextManager[None]:
+    """:func:`writing_as` for an open file, which costs more than the write itself: few files have set-ID bits."""
+    return writing_as(caller, keep=keep) if os.fstat(fd).st_mode & _SET_ID else nullcontext()
 
 
 def _relative(link: Node, target: bytes) -> bytes:
