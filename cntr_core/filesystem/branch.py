@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 NOW = -(1 << 63)
@@ -124,6 +124,14 @@ def _read_only(*names: object) -> OSError:
     return OSError(errno.EROFS, os.strerror(errno.EROFS), *names)
 
 
+class Watcher(Protocol):
+    """Tells the mount of changes that others make."""
+
+    def add(self, directory: int, name: bytes) -> bool:
+        """Watch the whole filesystem of `name`, which is in the directory with this descriptor, or is ".": whether that
+        is possible."""
+
+
 class Branch(ABC, Generic[N]):
     """One tree of files.
 
@@ -204,6 +212,21 @@ class Branch(ABC, Generic[N]):
         read and write directly; it is about to be opened with `flags`. Owned by the branch, valid until the
         next call. None when there is none."""
         return None
+
+    # Coherence: changes that are made behind the mount, where somebody can tell of them.
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have what the branch meets from now on watched, before the first request."""
+
+    def is_watched(self, node: N) -> bool:
+        """Whether each change of the file's attributes and content, and of the names in it, will be told of. False
+        where nobody can tell: the kernel then keeps them for a second."""
+        return False
+
+    def keys(self, device: int, number: int, is_directory: bool) -> Iterable[Hashable]:
+        """The keys that nodes for this file below (st_dev and st_ino of stat(2)) may have. Called by another
+        thread."""
+        return ()
 
     def adopt(self, node: N, again: N) -> None:
         """`again`, found just now, is `node`, found earlier: note what is newer, above all its name."""

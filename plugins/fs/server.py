@@ -23,6 +23,7 @@ from cntr_core.reasons import reason
 from cntr_core.types import Missing
 
 from .branches import branch_of
+from .logic import notices
 from .logic.caller import prepare_credentials
 from .logic.observed import operations
 from .logic.operations import Operations
@@ -154,7 +155,15 @@ def _child(serve: Serve, device: int, filesystem: Operations[Any], request: Moun
     finally:
         if request.observer is not None:
             request.observer.close()
+        _revoke(device, filesystem)
         os._exit(status)
+
+
+def _revoke(device: int, filesystem: Operations[Any]) -> None:
+    """Have the kernel ask for what it kept of each file: who has one open cannot read of it any longer."""
+    for inode in filesystem.inodes.all():
+        if not notices.send(device, notices.attributes(inode.number)):
+            return
 
 
 def _become_server(kept: list[int], parent: int) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 from cntr_core.kernel.mounts import OVERLAYFS_SUPER_MAGIC, statfs_type
 
+from ..logic.listener import listen
 from ..logic.operations import Operations
 from ..logic.policy import Opening, Policy
 from ..logic.pruning import Pruner
 from ..logic.stop import Stopper
+from ..logic.timeouts import Timeouts
 from .passthrough import Backings
 from .protocol import (
     IN_HEADER,
@@ -62,7 +64,9 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
     backings = Backings(device)
     if not _received(device, buffer, stopper) or not _agree(device, buffer, operations, policy, backings):
         return
-    handlers = Requests(operations, policy, backings).handlers
+    timeouts = Timeouts(operations, policy)
+    listen(device, operations, timeouts, stopper)
+    handlers = Requests(operations, timeouts, backings).handlers
     operations.known.pruner = Pruner(device)
     while (size := _received(device, buffer, stopper)) is not None:
         if not size:

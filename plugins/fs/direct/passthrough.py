@@ -10,6 +10,7 @@ import fcntl
 
 from cntr_core.dataclass import dataclass
 
+from ..logic import notices
 from ..logic.caller import keeping_set_id
 from .protocol import BACKING_CLOSE, BACKING_ID, BACKING_MAP, BACKING_OPEN, Fopen
 
@@ -55,6 +56,10 @@ class Backings:
         """The file is open under `handle`."""
         self._inodes[number].opens += 1
         self._handles[handle] = number
+
+    def written(self, number: int) -> None:
+        """The file is about to be opened for writing: what the kernel knows of its times holds no longer."""
+        notices.send(self._device, notices.attributes(number))
 
     def released(self, handle: int) -> None:
         """The handle is closed."""

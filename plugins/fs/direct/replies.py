@@ -56,9 +56,9 @@ def attributes(inode: Inode[N], status: Stat, timeout: int) -> bytes:
     return ATTR_OUT.pack(timeout, 0) + attr(inode.node.ino, status)
 
 
-def entry(inode: Inode[N], status: Stat, timeout: int) -> bytes:
-    """struct fuse_entry_out."""
-    head = ENTRY_OUT.pack(inode.number, inode.generation, timeout, timeout, 0, 0)
+def entry(inode: Inode[N], status: Stat, timeouts: tuple[int, int]) -> bytes:
+    """struct fuse_entry_out; `timeouts` are those of the name and of the attributes."""
+    head = ENTRY_OUT.pack(inode.number, inode.generation, *timeouts, 0, 0)
     return head + attr(inode.node.ino, status)
 
 
@@ -110,6 +110,7 @@ def statx(inode: Inode[N], status: Stat, born: int | None, timeout: int) -> byte
 
 
 Lookup = Callable[[DirEntry], tuple[Inode[N], Stat] | None]
+Timeouts = Callable[[Inode[N], Stat], tuple[int, int]]
 
 
 def listing(entries: Sequence[DirEntry], offset: int, size: int) -> bytes:
@@ -125,12 +126,12 @@ def listing(entries: Sequence[DirEntry], offset: int, size: int) -> bytes:
 
 
 def listing_plus(
-    entries: Sequence[DirEntry], offset: int, size: int, lookup: Lookup[N], timeouts: tuple[int, int]
+    entries: Sequence[DirEntry], offset: int, size: int, lookup: Lookup[N], timeouts: Timeouts[N]
 ) -> bytes:
     """The same with attributes. A name that is gone by now comes without them, and one that `lookup` has nothing for:
     the kernel will ask.
 
-    `timeouts` are those of names and of attributes.
+    `timeouts` tells those of a name and its attributes.
     """
     parts: list[bytes] = []
     for position in range(offset, len(entries)):
@@ -143,7 +144,7 @@ def listing_plus(
             parts.append(no_entry(0) + dirent(entry, position + 1))
             continue
         inode, status = found
-        head = ENTRY_OUT.pack(inode.number, inode.generation, *timeouts, 0, 0)
+        head = ENTRY_OUT.pack(inode.number, inode.generation, *timeouts(inode, status), 0, 0)
         ino, kind = inode.node.ino, stat.S_IFMT(status.st_mode)
         parts.append(head + attr(ino, status) + dirent(entry._replace(kind=kind), position + 1, ino))
     return b"".join(parts)

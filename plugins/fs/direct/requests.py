@@ -14,7 +14,8 @@ from ..logic.caller import Caller
 from ..logic.inodes import Inode
 from ..logic.observed import ObservedOperations
 from ..logic.operations import Operations
-from ..logic.policy import Opening, Policy
+from ..logic.policy import Opening
+from ..logic.timeouts import Timeouts
 from . import protocol, replies
 from .passthrough import Backings
 from .protocol import Fattr, Fopen, Opcode
@@ -39,15 +40,13 @@ Handler = Callable[[Header, memoryview], bytes | None]
 class Requests(Generic[N]):
     """One method an opcode: header and body in, body of the answer out; None where no answer is wanted."""
 
-    def __init__(self, operations: Operations[N], policy: Policy, backings: Backings) -> None:
+    def __init__(self, operations: Operations[N], timeouts: Timeouts[N], backings: Backings) -> None:
         self._operations = operations
-        self._policy = policy
+        self._policy = timeouts.policy
+        self._timeouts = timeouts
         self._backings = backings
-        self._timeout = policy.timeout
-        keep = Fopen.KEEP_CACHE if policy.stable_listings else 0
-        self._file_flags = int(keep)
-        self._dir_flags = int(keep | Fopen.CACHE_DIR)
-        self._no_entry = replies.no_entry(policy.timeout if policy.absent_names else 0)
+        if backings.enabled:
+            timeouts.written = 0
         self.handlers: dict[int, Handler] = {
             opcode: getattr(self, opcode.name.lower()) for opcode in Opcode if hasattr(self, opcode.name.lower())
         }
@@ -61,10 +60,9 @@ class Requests(Generic[N]):
         try:
             if name in recall.DOTS:
                 return self._entry(recall.find(self._operations, header.node, name))
-            inode, status = self._operations.lookup(header.node, name)
+            return self._entry(self._operations.lookup(header.node, name))
         except FileNotFoundError:
-            return self._no_entry
-        return replies.entry(inode, status, self._timeout)
+            return replies.no_entry(self._timeouts.absent(header.node, name))
 
     def forget(self, header: Header, body: memoryview) -> None:
         self._operations.forget([(header.node, protocol.FORGET_IN.unpack_from(body)[0])])
@@ -75,17 +73,20 @@ class Requests(Generic[N]):
         self._operations.forget(protocol.FORGET_ONE.iter_unpack(body[start : start + count * size]))
 
     def getattr(self, header: Header, body: memoryview) -> bytes:  # noqa: ARG002
-        return replies.attributes(*self._operations.getattr(header.node), self._timeout)
+        return self._attributes(*self._operations.getattr(header.node))
 
     def statx(self, header: Header, body: memoryview) -> bytes:  # noqa: ARG002
         inode, status = self._operations.getattr(header.node)
-        return replies.statx(inode, status, self._operations.birth_time(header.node), self._timeout)
+        timeout = self._timeouts.of(inode, status)[1]
+        return replies.statx(inode, status, self._operations.birth_time(header.node), timeout)
+
+    def _attributes(self, inode: Inode[N], status: Stat) -> bytes:
+        return replies.attributes(inode, status, self._timeouts.of(inode, status)[1])
 
     def setattr(self, header: Header, body: memoryview) -> bytes:
         valid, changes = _changes(body)
         kill = bool(valid & Fattr.KILL_SUIDGID)
-        inode, status = self._operations.setattr(header.node, changes, _caller(header), kill_set_id=kill)
-        return replies.attributes(inode, status, self._timeout)
+        return self._attributes(*self._operations.setattr(header.node, changes, _caller(header), kill_set_id=kill))
 
     def readlink(self, header: Header, body: memoryview) -> bytes:  # noqa: ARG002
         return self._operations.readlink(header.node)
@@ -116,7 +117,7 @@ class Requests(Generic[N]):
         return self._entry(self._operations.link(number, header.node, name))
 
     def _entry(self, found: tuple[Inode[N], Stat]) -> bytes:
-        return replies.entry(*found, self._timeout)
+        return replies.entry(*found, self._timeouts.of(*found))
 
     def unlink(self, header: Header, body: memoryview) -> bytes:
         self._operations.unlink(header.node, bytes(body[:-1]))
@@ -153,7 +154,10 @@ class Requests(Generic[N]):
             self._backings.settle(header.node)
             raise
         self._backings.opened(header.node, handle)
-        return protocol.OPEN_OUT.pack(handle, how or self._file_flags, backing_id)
+        if backing_id and flags & os.O_ACCMODE != os.O_RDONLY:
+            self._backings.written(header.node)
+        keep = Fopen.KEEP_CACHE if not how and self._timeouts.keeps_content(header.node) else 0
+        return protocol.OPEN_OUT.pack(handle, how | keep, backing_id)
 
     def create(self, header: Header, body: memoryview) -> bytes:
         flags, mode, umask, _ = protocol.CREATE_IN.unpack_from(body)
@@ -169,7 +173,7 @@ class Requests(Generic[N]):
         # It is open for writing already: nothing hinders the kernel, and nobody need look.
         how, backing_id = self._backings.prepare(inode.number, self._operations.backing(inode.number, os.O_RDONLY))
         self._backings.opened(inode.number, handle)
-        return replies.entry(inode, status, self._timeout) + protocol.OPEN_OUT.pack(handle, how, backing_id)
+        return self._entry((inode, status)) + protocol.OPEN_OUT.pack(handle, how, backing_id)
 
     def read(self, header: Header, body: memoryview) -> bytes:
         handle, offset, size = protocol.READ_IN.unpack_from(body)
@@ -222,7 +226,8 @@ class Requests(Generic[N]):
     def opendir(self, header: Header, body: memoryview) -> bytes:  # noqa: ARG002
         if self._policy.stable_listings:
             raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))  # the kernel will not ask again
-        return protocol.OPEN_OUT.pack(self._operations.opendir(header.node), self._dir_flags, 0)
+        keep = Fopen.KEEP_CACHE if self._timeouts.keeps_content(header.node) else 0
+        return protocol.OPEN_OUT.pack(self._operations.opendir(header.node), keep | Fopen.CACHE_DIR, 0)
 
     def readdir(self, header: Header, body: memoryview) -> bytes:
         handle, offset, size = protocol.READ_IN.unpack_from(body)
@@ -232,9 +237,12 @@ class Requests(Generic[N]):
     def readdirplus(self, header: Header, body: memoryview) -> bytes:
         handle, offset, size = protocol.READ_IN.unpack_from(body)
         entries = self._operations.readdir(header.node, handle, offset)
-        timeouts = self._policy.listed_timeout, self._timeout
         return replies.listing_plus(
-            entries, offset, size, lambda entry: self._operations.listed_entry(header.node, entry), timeouts
+            entries,
+            offset,
+            size,
+            lambda entry: self._operations.listed_entry(header.node, entry),
+            self._timeouts.of_listed,
         )
 
     def releasedir(self, header: Header, body: memoryview) -> bytes:

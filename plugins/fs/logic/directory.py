@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from contextlib import ExitStack
 
-from cntr_core.filesystem import Branch, Changes, DirEntry, OpenFile, Stat
+from cntr_core.filesystem import Branch, Changes, DirEntry, OpenFile, Stat, Watcher
 from cntr_core.kernel.syscall import owned
 
 from . import syscalls
@@ -60,6 +60,10 @@ class DirectoryBranch(Branch[FileNode]):
         status = os.fstat(fd)
         ino = self._numbers.number(status.st_dev, status.st_ino)
         key = (status.st_dev, status.st_ino, syscalls.statx(fd).mount_id)
+        self._mounts = {key[2]}
+        self._watcher: Watcher | None = None
+        self._met = {status.st_dev}
+        self._watched: set[int] = set()
         self._root = FileNode(key, ino, None, b"")
         self._files.own(self._root, fd)
 
@@ -77,6 +81,9 @@ class DirectoryBranch(Branch[FileNode]):
         key: tuple[int, ...] = (device, number)
         if stat.S_ISDIR(status.st_mode):
             key = (device, number, syscalls.statx(directory, name).mount_id)
+            self._mounts.add(key[2])
+        if device not in self._met:
+            self._meet(device, directory, name)
         return FileNode(key, self._numbers.number(device, number), parent, name), status
 
     def stat(self, node: FileNode) -> os.stat_result:
@@ -132,6 +139,22 @@ class DirectoryBranch(Branch[FileNode]):
     def syncdir(self, node: FileNode, data_only: bool) -> None:
         with owned(self._files.open(b".", _LISTED, directory=node)) as fd:
             syscalls.sync_file(fd, data_only)
+
+    def watch(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._meet(self._root.key[0], self._root.fd, b".")
+
+    def _meet(self, device: int, directory: int, name: bytes) -> None:
+        """A filesystem that is new to us."""
+        self._met.add(device)
+        if self._watcher is not None and self._watcher.add(directory, name):
+            self._watched.add(device)
+
+    def is_watched(self, node: FileNode) -> bool:
+        return node.key[0] in self._watched
+
+    def keys(self, device: int, number: int, is_directory: bool) -> Iterable[Hashable]:
+        return [(device, number, mount) for mount in tuple(self._mounts)] if is_directory else [(device, number)]
 
     def adopt(self, node: FileNode, again: FileNode) -> None:
         if again.parent is not None:

@@ -60,6 +60,7 @@ class Handles(Generic[N]):
         self._branch = branch
         self._limit = limit
         self._files = 0
+        self._written: dict[int, int] = {}  # inode numbers, and how often they are open for writing
         self._open: dict[int, Handle[N] | Listing[N]] = {}
         self._borrowed: OrderedDict[tuple[int, type], Handle[N] | Listing[N]] = OrderedDict()
         self._last = 0
@@ -85,7 +86,8 @@ class Handles(Generic[N]):
     def add(self, handle: Handle[N] | Listing[N]) -> int:
         """The number of a newly opened file or directory."""
         self._last += 1
-        self._files += isinstance(handle, Handle)
+        if isinstance(handle, Handle):
+            self._count(handle, 1)
         self._open[self._last] = handle
         return self._last
 
@@ -128,16 +130,24 @@ class Handles(Generic[N]):
 
     def is_written(self, inode: Inode[N]) -> bool:
         """Whether the file is open for writing."""
-        return any(
-            isinstance(handle, Handle) and handle.inode is inode and handle.flags & os.O_ACCMODE != os.O_RDONLY
-            for handle in self._open.values()
-        )
+        return inode.number in self._written
+
+    def _count(self, handle: Handle[N], opens: int) -> None:
+        """The file was opened (1) or closed (-1)."""
+        self._files += opens
+        if handle.flags & os.O_ACCMODE == os.O_RDONLY:
+            return
+        number = handle.inode.number
+        self._written[number] = self._written.get(number, 0) + opens
+        if not self._written[number]:
+            del self._written[number]
 
     def close(self, number: int) -> None:
         """The kernel closed it."""
         handle = self._open.pop(number, None)
         if handle is not None:
-            self._files -= isinstance(handle, Handle)
+            if isinstance(handle, Handle):
+                self._count(handle, -1)
             handle.close()
 
     def forget(self, inode: Inode[N]) -> None:

@@ -66,6 +66,14 @@ class InodeTable(Generic[N]):
         """The inode that is kept for the same file as `node`."""
         return self._keyed.get(node.key)
 
+    def known(self, key: Hashable) -> Inode[N] | None:
+        """The inode of the file with this key. Other threads may ask."""
+        return self._keyed.get(key)
+
+    def all(self) -> list[Inode[N]]:
+        """All at this moment, for another thread."""
+        return list(self._numbered.values())
+
     def enter(self, node: N, kind: int) -> Inode[N]:
         """Count one look-up of `node`, whose file type is `kind` (the S_IFMT bits).
 

@@ -20,11 +20,13 @@ from cntr_core.filesystem import Changes, Stat
 from ..logic import recall
 from ..logic.caller import Caller
 from ..logic.inodes import ROOT, Inode
+from ..logic.listener import listen
 from ..logic.observed import ObservedOperations
 from ..logic.operations import Operations
 from ..logic.policy import Policy
 from ..logic.pruning import Pruner
 from ..logic.stop import Stopper
+from ..logic.timeouts import Timeouts
 from .loop import run
 
 _log = logging.getLogger(__name__)
@@ -37,7 +39,9 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
     """Answer what comes from `device`, an open /dev/fuse with a mount, until the mount is gone."""
     # libfuse takes a device with a mount under this name, and then neither mounts nor adds options (Linux:
     # mount.fuse3(8)).
-    requests = Requests(operations, policy)
+    timeouts = Timeouts(operations, policy)
+    listen(device, operations, timeouts, stopper)
+    requests = Requests(operations, timeouts)
     operations.known.pruner = Pruner(device)
     if isinstance(operations, ObservedOperations):
         _note_callers(requests, operations)
@@ -69,23 +73,22 @@ class Requests(pyfuse3.Operations):
     supports_dot_lookup = True
     enable_acl = True
 
-    def __init__(self, operations: Operations[Any], policy: Policy) -> None:
+    def __init__(self, operations: Operations[Any], timeouts: Timeouts[Any]) -> None:
         super().__init__()
         self._operations = operations
-        self._policy = policy
+        self._timeouts = timeouts
         self._entry = EntryAttributes()  # one for all: each is sent before the next request is read
         self._no_entry = EntryAttributes()
         self._no_entry.st_ino = 0  # no such name, which may be kept for a while
-        self._no_entry.entry_timeout = policy.timeout
         self._openers: dict[int, Caller] = {}
 
-    def _filled(self, found: tuple[Inode[Any], Stat], entry_timeout: int | None = None) -> EntryAttributes:
+    def _filled(self, found: tuple[Inode[Any], Stat], *, listed: bool = False) -> EntryAttributes:
         inode, status = found
         entry: Any = self._entry
         entry.st_ino = inode.number
         entry.generation = inode.generation
-        entry.entry_timeout = self._policy.timeout if entry_timeout is None else entry_timeout
-        entry.attr_timeout = self._policy.timeout
+        timeouts = self._timeouts.of_listed if listed else self._timeouts.of
+        entry.entry_timeout, entry.attr_timeout = timeouts(inode, status)
         entry.st_mode = status.st_mode
         entry.st_nlink = status.st_nlink
         entry.st_uid = status.st_uid
@@ -108,6 +111,7 @@ class Requests(pyfuse3.Operations):
                 return self._filled(recall.find(self._operations, parent_inode, name))
             return self._filled(self._operations.lookup(parent_inode, name))
         except FileNotFoundError:
+            self._no_entry.entry_timeout = self._timeouts.absent(parent_inode, name)
             return self._no_entry
 
     async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
@@ -186,18 +190,18 @@ class Requests(pyfuse3.Operations):
     async def open(self, inode: int, flags: int, ctx: RequestContext) -> FileInfo:
         if flags & os.O_TRUNC:
             self._operations.setattr(inode, Changes(size=0), _caller(ctx), kill_set_id=bool(ctx.uid))
-        return self._opened(self._operations.open(inode, flags), ctx)
+        return self._opened(inode, self._operations.open(inode, flags), ctx)
 
     @_answered
     async def create(
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: RequestContext
     ) -> tuple[FileInfo, EntryAttributes]:
         inode, status, handle = self._operations.create(parent_inode, name, flags, mode, _caller(ctx))
-        return self._opened(handle, ctx), self._filled((inode, status))
+        return self._opened(inode.number, handle, ctx), self._filled((inode, status))
 
-    def _opened(self, handle: int, ctx: RequestContext) -> FileInfo:
+    def _opened(self, inode: int, handle: int, ctx: RequestContext) -> FileInfo:
         self._openers[handle] = _caller(ctx)
-        return FileInfo(fh=handle, keep_cache=self._policy.stable_listings)
+        return FileInfo(fh=handle, keep_cache=self._timeouts.keeps_content(inode))
 
     @_answered
     async def read(self, fh: int, off: int, size: int) -> bytes:
@@ -238,7 +242,7 @@ class Requests(pyfuse3.Operations):
                 found = operations.getattr(directory.number) if dots else operations.listed(directory.number, name)
             except OSError:
                 continue  # removed since, by somebody else
-            entry: Any = self._filled(found, self._policy.listed_timeout)
+            entry: Any = self._filled(found, listed=True)
             if not pyfuse3.readdir_reply(token, name, entry, position + 1):
                 if not dots:
                     operations.forget([(found[0].number, 1)])

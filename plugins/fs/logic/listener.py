@@ -1,0 +1,180 @@
+"""Telling the kernel of what others change behind the mount.
+
+A thread of its own: a notice may wait for a request that is not answered yet (see notices.py), and so must not be
+written by who answers. Each change is told of twice, at once and a little later: an answer that was made before the
+change may reach the kernel after the first notice.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from cntr_core.kernel import fanotify
+from cntr_core.kernel.fanotify import FileEvent, FileHandle
+
+from . import notices
+from .inodes import Inode
+from .operations import Operations
+from .stop import Stopper
+from .timeouts import Timeouts
+from .watch import NAMES, Watch
+
+_log = logging.getLogger(__name__)
+
+_PAUSE = 0.005  # seconds between two looks at the queue, in which the kernel merges what is alike
+_AGAIN = 0.5  # seconds until the second notice, at least
+_BYTES = 1 << 16
+_OF_FILES = NAMES | fanotify.FAN_ATTRIB | fanotify.FAN_MODIFY | fanotify.FAN_CLOSE_WRITE
+
+
+class _Change(NamedTuple):
+    """A file below (st_dev and st_ino) has other attributes, and content with `content`; or `name` in it stands for
+    something else."""
+
+    device: int
+    number: int
+    is_directory: bool
+    content: bool
+    name: bytes
+
+
+def listen(device: int, operations: Operations[Any], timeouts: Timeouts[Any], stopper: Stopper) -> None:
+    """Watch what the branch shows, where that is possible, and have the kernel keep it for ever. `device` is the
+    mount's. The calling thread is the one to be stopped."""
+    policy = timeouts.policy
+    wanted = policy.watched and policy.timeout and not policy.unchanging
+    watch = Watch.start() if wanted else None
+    if watch is None:
+        return
+    operations.branch.watch(watch)
+    timeouts.watching = True
+    listener = _Listener(device, watch, operations, timeouts)
+    stopper.before = listener.end
+    threading.Thread(target=listener.run, name="listener", daemon=True).start()
+
+
+class _Listener:
+    def __init__(self, device: int, watch: Watch, operations: Operations[Any], timeouts: Timeouts[Any]) -> None:
+        self._device = device
+        self._watch = watch
+        self._operations = operations
+        self._timeouts = timeouts
+        self._pid = os.getpid()
+        self._recent: dict[_Change, None] = {}
+        self._older: dict[_Change, None] = {}
+        self._due = 0.0
+        self._overflown = False
+        self._alive = True
+        self._ended = os.eventfd(0, os.EFD_CLOEXEC)
+        self._server = threading.get_ident()
+
+    def end(self) -> None:
+        """Stop, and then have the server stop. Were it to go while a notice waits for an answer, that would wait for
+        ever, and so would who asks: the device stays open as long as somebody writes to it."""
+        os.eventfd_write(self._ended, 1)
+
+    def run(self) -> None:
+        """Until the mount is gone, or :meth:`end`."""
+        try:
+            self._listen()
+        except Exception:
+            _log.exception("changes from outside are no longer told of")
+            self._timeouts.watching = False
+            self._flush()
+        os.eventfd_read(self._ended)
+        signal.pthread_kill(self._server, signal.SIGTERM)
+
+    def _listen(self) -> None:
+        poll = select.poll()
+        poll.register(self._watch.group, select.POLLIN)
+        poll.register(self._ended, select.POLLIN)
+        while self._alive:
+            pending = self._recent or self._older or self._overflown
+            ready = dict(poll.poll(1000 * _AGAIN if pending else None))
+            if self._ended in ready:
+                return
+            if ready:
+                self._read()
+            if time.monotonic() >= self._due:
+                self._repeat()
+            time.sleep(_PAUSE)
+
+    def _repeat(self) -> None:
+        """Tell of older changes again."""
+        if self._overflown:
+            self._flush()
+            self._overflown = False
+        for change in self._older:
+            self._tell(change)
+        self._older, self._recent = self._recent, {}
+        self._due = time.monotonic() + _AGAIN
+
+    def _read(self) -> None:
+        """Tell of what is in the queue."""
+        changes: dict[_Change, None] = {}
+        found: dict[FileHandle, os.stat_result | None] = {}
+        try:
+            while True:
+                for event in fanotify.file_events(os.read(self._watch.group, _BYTES)):
+                    if event.mask & fanotify.FAN_Q_OVERFLOW:
+                        self._overflown = True
+                        self._flush()
+                    elif event.pid != self._pid:
+                        changes.update(dict.fromkeys(self._changes(event, found)))
+        except BlockingIOError:
+            pass
+        for change in changes:
+            self._tell(change)
+        self._recent |= changes
+
+    def _changes(self, event: FileEvent, found: dict[FileHandle, os.stat_result | None]) -> Iterator[_Change]:
+        """What an event stands for. A file that is gone has nothing to be told."""
+        places = [(event.file, b"")]
+        if event.mask & NAMES:
+            places += [(event.directory, b""), (event.directory, event.name)]
+        elif event.file is None:
+            places = [(event.directory, b"")]
+        content = event.mask & _OF_FILES != fanotify.FAN_ATTRIB
+        for handle, name in places:
+            if handle is None:
+                continue
+            if handle not in found:
+                found[handle] = self._watch.find(handle)
+            status = found[handle]
+            if status is not None:
+                yield _Change(status.st_dev, status.st_ino, stat.S_ISDIR(status.st_mode), content, name)
+
+    def _tell(self, change: _Change) -> None:
+        for key in self._operations.branch.keys(change.device, change.number, change.is_directory):
+            inode = self._operations.inodes.known(key)
+            if inode is None:
+                continue
+            if change.name:
+                self._send(notices.name(inode.number, change.name))
+            else:
+                self._send((notices.content if change.content else notices.attributes)(inode.number))
+
+    def _send(self, message: bytes) -> None:
+        self._alive = self._alive and notices.send(self._device, message)
+
+    def _flush(self) -> None:
+        """Nobody knows what has changed: everything is to be asked for again."""
+        for directory, name in self._timeouts.absent_names.copy():
+            self._send(notices.name(directory, name))
+        for inode in self._operations.inodes.all():
+            self._send(notices.content(inode.number))
+            self._expire_name(inode)
+
+    def _expire_name(self, inode: Inode[Any]) -> None:
+        node = inode.node
+        above = None if node.parent is None else self._operations.inodes.known(node.parent.key)
+        if above is not None:
+            self._send(notices.name(above.number, node.name))

@@ -1,0 +1,69 @@
+"""How long the kernel may keep each answer."""
+
+from __future__ import annotations
+
+import stat
+from typing import Generic
+
+from cntr_core.filesystem import N, Node, Stat
+
+from .inodes import ROOT, Inode
+from .operations import Operations
+from .policy import FOR_EVER, NOT_LONG, Policy
+
+_MOST_ABSENT = 20_000
+
+
+class Timeouts(Generic[N]):
+    """The policy's, but for ever where changes are told of, and not at all where the kernel writes without us.
+
+    `written` is for the attributes of files that are open for writing: by FUSE passthrough a mapping changes their
+    times without a word. `absent_names` are those that the kernel keeps as absent, by the directory's inode number: no
+    inode tells of them when everything has to be asked for again.
+    """
+
+    def __init__(self, operations: Operations[N], policy: Policy) -> None:
+        self.policy = policy
+        self.written = NOT_LONG
+        self.watching = False
+        self.absent_names: dict[tuple[int, bytes], None] = {}
+        self._operations = operations
+        self._is_written = operations.handles.is_written
+
+    def of(self, inode: Inode[N], status: Stat) -> tuple[int, int]:
+        """Seconds for the name by which the file was found, and for its attributes."""
+        names = attributes = self.policy.timeout
+        if self.watching and self.is_watched(inode.node):
+            # The root is on everybody's way: where it has to be asked for, a server that was killed is noticed.
+            attributes = FOR_EVER if status.st_nlink and inode.number != ROOT else NOT_LONG
+            # Of several names we know one: another could not be told of when the queue of events has overflown.
+            names = FOR_EVER if status.st_nlink == 1 or inode.kind == stat.S_IFDIR else NOT_LONG
+        return names, min(attributes, self.written) if self._is_written(inode) else attributes
+
+    def of_listed(self, inode: Inode[N], status: Stat) -> tuple[int, int]:
+        """The same for what a listing told."""
+        names, attributes = self.of(inode, status)
+        return names if self.policy.listed_timeout else 0, attributes
+
+    def is_watched(self, node: Node) -> bool:
+        """Whether changes of the file and its name are told of."""
+        branch = self._operations.branch
+        return branch.is_watched(node) and (node.parent is None or branch.is_watched(node.parent))  # type: ignore[arg-type]
+
+    def absent(self, directory: int, name: bytes) -> int:
+        """Seconds for the absence of a name in an inode."""
+        known = self.absent_names
+        if not self.policy.absent_names:
+            return 0
+        if not self.watching or len(known) >= _MOST_ABSENT:
+            return self.policy.timeout
+        if not self._operations.branch.is_watched(self._operations.inodes[directory].node):
+            return self.policy.timeout
+        known[directory, name] = None
+        return FOR_EVER
+
+    def keeps_content(self, number: int) -> bool:
+        """Whether data or a listing may be kept from one opening to the next."""
+        if self.policy.stable_listings:
+            return True
+        return self.watching and self.is_watched(self._operations.inodes[number].node)

@@ -1,0 +1,183 @@
+"""What others change behind a mount shows in it, whatever the kernel was told and keeps."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.mounted.mounting import mounted
+
+pytestmark = pytest.mark.requires("root", "fuse")
+
+_PATIENCE = 10.0  # seconds: names and attributes are kept for a second, or for ever until told otherwise
+
+
+def _state(root: Path) -> dict[str, object]:
+    """All that a user sees of a tree."""
+    state: dict[str, object] = {}
+    for directory, _, names in os.walk(root):
+        for path in [Path(directory), *(Path(directory) / name for name in names)]:
+            status = path.lstat()
+            content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+            xattrs = {name: os.getxattr(path, name, follow_symlinks=False) for name in _xattrs(path)}
+            key = str(path.relative_to(root))
+            links = None if path.is_dir() else status.st_nlink
+            state[key] = status.st_mode, status.st_uid, links, status.st_mtime_ns, content, xattrs
+    return state
+
+
+def _state_meanwhile(place: Path) -> dict[str, object]:
+    """The same while changes arrive: a name may be listed already and not be found yet."""
+    try:
+        return _state(place)
+    except OSError as error:
+        return {"error": str(error)}
+
+
+def _xattrs(path: Path) -> list[str]:
+    return [name for name in os.listxattr(path, follow_symlinks=False) if name.startswith("user.")]
+
+
+def _write(path: Path, content: str, how: str = "w") -> None:
+    with path.open(how) as file:
+        file.write(content)
+
+
+def _replace(tree: Path) -> None:
+    _write(tree / "d/new", "replaced")
+    (tree / "d/new").rename(tree / "d/file")
+
+
+def _change_link(tree: Path) -> None:
+    (tree / "link").unlink()
+    (tree / "link").symlink_to("elsewhere")
+
+
+_CHANGES: dict[str, Callable[[Path], object]] = {
+    "create": lambda tree: _write(tree / "d/absent", "here"),
+    "remove": lambda tree: (tree / "d/file").unlink(),
+    "rename": lambda tree: (tree / "d/file").rename(tree / "absent"),
+    "replace": _replace,
+    "truncate": lambda tree: os.truncate(tree / "d/file", 3),
+    "append": lambda tree: _write(tree / "d/file", "and more", "a"),
+    "overwrite": lambda tree: _write(tree / "d/file", "CONTENT", "r+"),
+    "chmod": lambda tree: (tree / "d/file").chmod(0o4711),
+    "chown": lambda tree: os.chown(tree / "d/file", 5, 6),
+    "xattr": lambda tree: os.setxattr(tree / "d/file", "user.test", b"value"),
+    "link": lambda tree: os.link(tree / "d/file", tree / "absent"),
+    "write by another name": lambda tree: _write(tree / "e/twin", "by the other name"),
+    "mkdir": lambda tree: (tree / "d/absent").mkdir(),
+    "rmdir": lambda tree: (tree / "e/empty").rmdir(),
+    "rename a directory": lambda tree: (tree / "e").rename(tree / "d/absent"),
+    "exchange by a new directory": lambda tree: ((tree / "e").rename(tree / "old"), (tree / "e").mkdir()),
+    "symlink": _change_link,
+}
+
+
+def _fill(tree: Path) -> None:
+    for name in ("d", "e", "e/empty"):
+        (tree / name).mkdir(parents=True)
+    _write(tree / "d/file", "content")
+    _write(tree / "d/other", "other")
+    os.link(tree / "d/other", tree / "e/twin")
+    (tree / "link").symlink_to("d/file")
+
+
+def _look(place: Path) -> None:
+    """Have the kernel keep all there is, and that some names are absent."""
+    for _ in range(2):
+        _state(place)
+        for name in ("absent", "d/absent", "d/new", "old"):
+            assert not os.path.lexists(place / name)
+
+
+def _wait_until_same(place: Path, tree: Path, names: str) -> None:
+    end = time.monotonic() + _PATIENCE
+    while (seen := _state_meanwhile(place)) != (wanted := _state(tree)):
+        different = [key for key in {**seen, **wanted} if seen.get(key) != wanted.get(key)]
+        assert time.monotonic() < end, f"{names}: {different}"
+        time.sleep(0.01)
+    for name in ("absent", "d/absent", "d/new", "old"):
+        assert os.path.lexists(place / name) == os.path.lexists(tree / name), name
+
+
+@contextmanager
+def _shown(backend: str, kind: str, writable: bool, directory: Path) -> Iterator[tuple[Path, Path]]:
+    """A tree, and the place where it is mounted, alone or as the upper half of a union."""
+    tree, below, place = directory / "tree", directory / "below", directory / "place"
+    _fill(tree)
+    below.mkdir()
+    with mounted(backend, place, tree, *([below] if kind == "union" else []), read_only=not writable):
+        yield tree, place
+
+
+_MODES = [
+    (backend, kind, writable)
+    for backend in ("direct", "pyfuse3")
+    for kind in ("passthrough", "union")
+    for writable in (False, True)
+]
+
+
+_LIMIT = Path("/proc/sys/fs/fanotify/max_queued_events")
+
+
+@pytest.fixture
+def short_queue() -> Iterator[None]:
+    """Few events wait for those that listen from now on: the others are lost."""
+    before = _LIMIT.read_text()
+    _LIMIT.write_text("8")
+    yield
+    _LIMIT.write_text(before)
+
+
+@pytest.mark.usefixtures("short_queue")
+@pytest.mark.parametrize("backend", ["direct", "pyfuse3"])
+def test_more_changes_than_the_queue_of_events_holds_are_all_seen(backend: str, tmp_path: Path) -> None:
+    with _shown(backend, "passthrough", True, tmp_path) as (tree, place):
+        for number in range(100):
+            _write(tree / f"e/{number}", "before")
+        _look(place)
+        for number in range(100):
+            assert not (place / f"d/{number}").exists()
+        for number in range(100):
+            _write(tree / f"d/{number}", "new")
+            _write(tree / f"e/{number}", "changed")
+        _wait_until_same(place, tree, "a flood")
+        for number in range(100):
+            assert (place / f"d/{number}").read_text() == "new"
+
+
+@pytest.mark.parametrize("backend", ["direct", "pyfuse3"])
+def test_what_is_kept_of_an_open_file_ends_with_the_server(backend: str, tmp_path: Path) -> None:
+    """Names and contents are kept for ever; a container's process that holds them is to read no more of the host."""
+    tree = tmp_path / "tree"
+    _fill(tree)
+    with mounted(backend, tmp_path / "place", tree):
+        _look(tmp_path / "place")
+        file = os.open(tmp_path / "place/d/file", os.O_RDONLY)
+        directory = os.open(tmp_path / "place/d", os.O_RDONLY)
+        assert os.pread(file, 9, 0) == b"content"
+    for access in (lambda: os.pread(file, 9, 0), lambda: os.stat("other", dir_fd=directory)):
+        with pytest.raises(OSError) as caught:
+            access()
+        assert caught.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
+    os.close(file)
+    os.close(directory)
+
+
+@pytest.mark.parametrize(("backend", "kind", "writable"), _MODES)
+def test_each_change_behind_the_mount_is_seen(backend: str, kind: str, writable: bool, tmp_path: Path) -> None:
+    for number, (what, change) in enumerate(_CHANGES.items()):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        with _shown(backend, kind, writable, directory) as (tree, place):
+            _look(place)
+            change(tree)
+            _wait_until_same(place, tree, what)
