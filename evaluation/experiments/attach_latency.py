@@ -116,7 +116,7 @@ def _sizes(before: set[str]) -> Iterator[tuple[str, float]]:
                 sizes = [int(line.split()[1]) for line in file if line.startswith("Pss:")]
         except (OSError, IndexError):
             continue
-        if sizes and name in ("cntr", "cntr-fs", "session-guard", "python3", "docker"):
+        if sizes and name in ("cntr", "cntr-fs", "cntr-fs-notices", "session-guard", "python3", "docker"):
             yield f"{name}[{pid}]", round(sizes[0] / 1024, 2)
 
 

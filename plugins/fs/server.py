@@ -8,6 +8,7 @@ import os
 import resource
 import select
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,12 +20,15 @@ from cntr_core.filesystem import MountRequest, ServedMount
 from cntr_core.kernel.child import fork
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
 from cntr_core.kernel.process import close_others, pidfd_open, set_name
+from cntr_core.kernel.syscall import owned
 from cntr_core.reasons import reason
 from cntr_core.types import Missing
 
 from .branches import branch_of
 from .logic import notices
+from .logic import notifier as notifiers
 from .logic.caller import prepare_credentials
+from .logic.notifier import Notifier
 from .logic.observed import operations
 from .logic.operations import Operations
 from .logic.policy import Policy
@@ -35,7 +39,7 @@ _log = logging.getLogger(__name__)
 DEVICE = "/dev/fuse"
 _PATIENCE = 10.0  # seconds that a server may take to end: on a busy machine, with a trace to write, two were too few
 
-Serve = Callable[[int, Operations[Any], Policy, Stopper], None]
+Serve = Callable[[int, Operations[Any], Policy, Stopper, Notifier], None]
 """A transport: answers what comes from the device (first argument), until the mount is gone or it is stopped."""
 
 
@@ -97,9 +101,10 @@ def served(request: MountRequest, serve: Serve, mounter: Mounter = fuse_mount) -
             filesystem = operations(branch, request)
             parent = pidfd_open(os.getpid())
             servers.callback(os.close, parent)
+            connection = servers.enter_context(_notifier(device, stack))
             # No handler of ours may run in the server before it has its own.
             _log.debug("serve %s by a process of its own, read-only: %s", request.source, request.read_only)
-            pid = fork(lambda: _child(serve, device, filesystem, request, parent), block_signals=True)
+            pid = fork(lambda: _child(serve, device, filesystem, request, parent, connection), block_signals=True)
         pidfd = pidfd_open(pid)
         stack.callback(os.close, pidfd)
         stack.callback(_end, pid, pidfd)
@@ -126,6 +131,33 @@ def _mount(request: MountRequest, device: int, mounter: Mounter) -> DetachedMoun
         raise KernelFeatureMissing(f"cannot mount a FUSE filesystem: {reason(error)}", "run `cntr doctor`") from error
 
 
+def _notifier(device: int, stack: ExitStack) -> socket.socket:
+    """The server's connection to a process that writes its notices, and ends with it."""
+    ours, theirs = notifiers.pair()
+    with theirs, owned(notifiers.cloned(device)) as clone:
+        pid = fork(lambda: _notify(theirs, clone), block_signals=True)
+    pidfd = pidfd_open(pid)
+    stack.callback(os.close, pidfd)
+    stack.callback(_reap, pid, pidfd)
+    return ours
+
+
+def _notify(connection: socket.socket, device: int) -> None:
+    """The notifier's life, from fork to exit. A signal must not end it before the server."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _leave_parent([connection.fileno(), device])
+    set_name("cntr-fs-notices")
+    notifiers.write_notices(connection, device)
+
+
+def _reap(pid: int, pidfd: int) -> None:
+    """Wait for the end of a process that ends by itself."""
+    if select.select([pidfd], [], [], _PATIENCE)[0]:
+        os.waitpid(pid, 0)
+        return
+    _log.error("the process %d does not end, which writes a filesystem server's notices", pid)
+
+
 def _end(pid: int, pidfd: int) -> None:
     """End the server, by force if need be, and reap it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -136,17 +168,24 @@ def _end(pid: int, pidfd: int) -> None:
     _log.error("the filesystem server %d does not end", pid)
 
 
-def _child(serve: Serve, device: int, filesystem: Operations[Any], request: MountRequest, parent: int) -> NoReturn:
+def _child(
+    serve: Serve,
+    device: int,
+    filesystem: Operations[Any],
+    request: MountRequest,
+    parent: int,
+    connection: socket.socket,
+) -> NoReturn:
     """The server's life, from fork to exit."""
     status = 1
     try:
         observed = request.observer.descriptors() if request.observer is not None else ()
-        kept = [device, parent, *filesystem.branch.descriptors(), *observed]
+        kept = [device, parent, connection.fileno(), *filesystem.branch.descriptors(), *observed]
         stopper = Stopper()
         signal.signal(signal.SIGTERM, stopper.stop)
         _become_server(kept, parent)
         _log.debug("serving %s", request.source)
-        serve(device, filesystem, Policy.of(request), stopper)
+        serve(device, filesystem, Policy.of(request), stopper, Notifier(connection))
         status = 0
     except Stop:
         status = 0
@@ -167,6 +206,18 @@ def _revoke(device: int, filesystem: Operations[Any]) -> None:
 
 
 def _become_server(kept: list[int], parent: int) -> None:
+    _leave_parent(kept)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    prepare_credentials()
+    os.umask(0)
+    set_name("cntr-fs")
+    debugging.call_process("fs")
+    gc.freeze()
+    threading.Thread(target=_end_with, args=(parent, threading.get_ident()), daemon=True).start()
+
+
+def _leave_parent(kept: list[int]) -> None:
     """Leave behind what belongs to the parent: its terminal, signals and descriptors, but not stderr."""
     os.setsid()
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGWINCH, signal.SIGTSTP):
@@ -177,15 +228,7 @@ def _become_server(kept: list[int], parent: int) -> None:
     os.dup2(null, 0)
     os.dup2(null, 1)
     close_others({0, 1, 2, *debugging.descriptors(), *kept})
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    prepare_credentials()
-    os.umask(0)
     os.chdir("/")
-    set_name("cntr-fs")
-    debugging.call_process("fs")
-    gc.freeze()
-    threading.Thread(target=_end_with, args=(parent, threading.get_ident()), daemon=True).start()
 
 
 def _end_with(parent: int, server: int) -> None:

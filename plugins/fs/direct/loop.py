@@ -10,6 +10,7 @@ from typing import Any
 from cntr_core.kernel.mounts import OVERLAYFS_SUPER_MAGIC, statfs_type
 
 from ..logic.listener import listen
+from ..logic.notifier import Notifier
 from ..logic.operations import Operations
 from ..logic.policy import Opening, Policy
 from ..logic.pruning import Pruner
@@ -57,7 +58,7 @@ _WANTED = (
 )
 
 
-def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper) -> None:
+def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper, notifier: Notifier) -> None:
     """Answer what comes from `device`, an open /dev/fuse with a mount, until the mount is gone."""
     buffer = bytearray(_MAX_WRITE + 4096)
     body = memoryview(buffer)
@@ -65,9 +66,9 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
     if not _received(device, buffer, stopper) or not _agree(device, buffer, operations, policy, backings):
         return
     timeouts = Timeouts(operations, policy)
-    listen(device, operations, timeouts, stopper)
+    listen(notifier, operations, timeouts)
     handlers = Requests(operations, timeouts, backings).handlers
-    operations.known.pruner = Pruner(device)
+    operations.known.pruner = Pruner(device, notifier)
     while (size := _received(device, buffer, stopper)) is not None:
         if not size:
             continue

@@ -1,8 +1,7 @@
 """Telling the kernel of what others change behind the mount.
 
-A thread of its own: a notice may wait for a request that is not answered yet (see notices.py), and so must not be
-written by who answers. Each change is told of twice, at once and a little later: an answer that was made before the
-change may reach the kernel after the first notice.
+By a thread, which the notifier may hold up (notifier.py). Each change is told of twice, at once and a little later: an
+answer that was made before the change may reach the kernel after the first notice.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from cntr_core.kernel.fanotify import FileEvent, FileHandle
 
 from . import notices
 from .inodes import Inode
+from .notifier import Notifier
 from .operations import Operations
-from .stop import Stopper
 from .timeouts import Timeouts
 from .watch import NAMES, Watch
 
@@ -46,9 +45,9 @@ class _Change(NamedTuple):
     name: bytes
 
 
-def listen(device: int, operations: Operations[Any], timeouts: Timeouts[Any], stopper: Stopper) -> None:
-    """Watch what the branch shows, where that is possible, and have the kernel keep it for ever. `device` is the
-    mount's. The calling thread is the one to be stopped."""
+def listen(notifier: Notifier, operations: Operations[Any], timeouts: Timeouts[Any]) -> None:
+    """Watch what the branch shows, where that is possible, and have the kernel keep it for ever. The calling thread is
+    the one that serves."""
     policy = timeouts.policy
     wanted = policy.watched and policy.timeout and not policy.unchanging
     watch = Watch.start() if wanted else None
@@ -56,14 +55,13 @@ def listen(device: int, operations: Operations[Any], timeouts: Timeouts[Any], st
         return
     operations.branch.watch(watch)
     timeouts.watching = True
-    listener = _Listener(device, watch, operations, timeouts)
-    stopper.before = listener.end
+    listener = _Listener(notifier, watch, operations, timeouts)
     threading.Thread(target=listener.run, name="listener", daemon=True).start()
 
 
 class _Listener:
-    def __init__(self, device: int, watch: Watch, operations: Operations[Any], timeouts: Timeouts[Any]) -> None:
-        self._device = device
+    def __init__(self, notifier: Notifier, watch: Watch, operations: Operations[Any], timeouts: Timeouts[Any]) -> None:
+        self._notifier = notifier
         self._watch = watch
         self._operations = operations
         self._timeouts = timeouts
@@ -73,35 +71,26 @@ class _Listener:
         self._due = 0.0
         self._overflown = False
         self._alive = True
-        self._ended = os.eventfd(0, os.EFD_CLOEXEC)
         self._server = threading.get_ident()
 
-    def end(self) -> None:
-        """Stop, and then have the server stop. Were it to go while a notice waits for an answer, that would wait for
-        ever, and so would who asks: the device stays open as long as somebody writes to it."""
-        os.eventfd_write(self._ended, 1)
-
     def run(self) -> None:
-        """Until the mount is gone, or :meth:`end`."""
+        """Until the mount is gone. The server ends as well, where nobody is left to write notices: what the kernel
+        keeps for ever would be wrong sooner or later."""
         try:
             self._listen()
         except Exception:
             _log.exception("changes from outside are no longer told of")
             self._timeouts.watching = False
             self._flush()
-        os.eventfd_read(self._ended)
-        signal.pthread_kill(self._server, signal.SIGTERM)
+        if not self._alive:
+            signal.pthread_kill(self._server, signal.SIGTERM)
 
     def _listen(self) -> None:
         poll = select.poll()
         poll.register(self._watch.group, select.POLLIN)
-        poll.register(self._ended, select.POLLIN)
         while self._alive:
             pending = self._recent or self._older or self._overflown
-            ready = dict(poll.poll(1000 * _AGAIN if pending else None))
-            if self._ended in ready:
-                return
-            if ready:
+            if poll.poll(1000 * _AGAIN if pending else None):
                 self._read()
             if time.monotonic() >= self._due:
                 self._repeat()
@@ -163,7 +152,7 @@ class _Listener:
                 self._send((notices.content if change.content else notices.attributes)(inode.number))
 
     def _send(self, message: bytes) -> None:
-        self._alive = self._alive and notices.send(self._device, message)
+        self._alive = self._alive and self._notifier.tell(message)
 
     def _flush(self) -> None:
         """Nobody knows what has changed: everything is to be asked for again."""

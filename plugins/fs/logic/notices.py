@@ -1,8 +1,8 @@
 """What a FUSE server tells the kernel unasked: that something it keeps is no longer true (linux/fuse.h).
 
 A notice is a message on the device like an answer, whichever library answers the requests. Writing one waits for
-requests in progress: the kernel takes the directory's lock, or those of the file's pages. So it is for a thread that
-answers none, but for a notice on attributes alone, which takes no lock.
+requests in progress: the kernel takes the directory's lock, or those of the file's pages. So it is for a process that
+answers none (notifier.py), but for a notice on attributes alone, which takes no lock.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ def content(number: int) -> bytes:
 def name(directory: int, name: bytes) -> bytes:
     """What a name in a directory stands for, or that it is absent, is to be asked for again."""
     return _message(_INVAL_ENTRY, _ENTRY.pack(directory, len(name), _EXPIRE_ONLY) + name + b"\0")
+
+
+def failure(unique: int) -> bytes:
+    """An answer: nobody serves this request any more."""
+    return _HEADER.pack(_HEADER.size, -errno.ENOTCONN, unique)
 
 
 def _message(code: int, body: bytes) -> bytes:

@@ -9,15 +9,14 @@ import gc
 import logging
 import os
 import struct
-import threading
 from collections.abc import Sequence
 from functools import cached_property
-from queue import SimpleQueue
 from typing import Any
 
 from cntr_core.kernel.process import trim_heap
 
 from .inodes import InodeTable
+from .notifier import Notifier
 
 _log = logging.getLogger(__name__)
 
@@ -39,42 +38,28 @@ class Pruner:
     Those in use, and directories with a known file below, it keeps; of the others come FORGET messages.
     """
 
-    def __init__(self, device: int) -> None:
+    def __init__(self, device: int, notifier: Notifier) -> None:
         self._device = device
-        self._wanted: SimpleQueue[Sequence[int]] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._notifier = notifier
 
     @cached_property
     def works(self) -> bool:
         """Whether the kernel can be told so."""
         try:
-            self._tell(())
+            os.write(self._device, _notice(()))
         except OSError as error:
             _log.debug("the kernel forgets by itself alone: %s", error)
             return False
         return True
 
     def prune(self, numbers: Sequence[int]) -> None:
-        """Tell it to forget these, soon.
+        """Tell it to forget these, soon. Where the notifier is held up it does not, until the next time."""
+        self._notifier.offer(_notice(numbers))
 
-        A thread does so: forgetting may wait for the answer to a request, which only the caller's thread can give.
-        """
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="prune", daemon=True)
-            self._thread.start()
-        self._wanted.put(numbers)
 
-    def _work(self) -> None:
-        while True:
-            numbers = self._wanted.get()
-            try:
-                self._tell(numbers)
-            except OSError as error:
-                _log.debug("the kernel does not forget %d files: %s", len(numbers), error)
-
-    def _tell(self, numbers: Sequence[int]) -> None:
-        body = _PRUNE.pack(len(numbers), 0) + struct.pack(f"={len(numbers)}Q", *numbers)
-        os.write(self._device, _HEADER.pack(_HEADER.size + len(body), _NOTIFY_PRUNE, 0) + body)
+def _notice(numbers: Sequence[int]) -> bytes:
+    body = _PRUNE.pack(len(numbers), 0) + struct.pack(f"={len(numbers)}Q", *numbers)
+    return _HEADER.pack(_HEADER.size + len(body), _NOTIFY_PRUNE, 0) + body
 
 
 class Known:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 
 class Stop(BaseException):
     """The server shall end. Raised only while it waits for a request."""
@@ -16,20 +14,14 @@ class Stopper:
     would be lost.
     """
 
-    __slots__ = ("_waiting", "_wanted", "before")
+    __slots__ = ("_waiting", "_wanted")
 
     def __init__(self) -> None:
-        self.before: Callable[[], None] | None = None
-        """What has to end while requests are still answered. It sends the signal again when it has."""
         self._waiting = False
         self._wanted = False
 
     def stop(self, *_: object) -> None:
         """The signal handler."""
-        before, self.before = self.before, None
-        if before is not None:
-            before()
-            return
         self._wanted = True
         if self._waiting:
             raise Stop

@@ -11,6 +11,7 @@ from cntr_core.filesystem import Filesystem, MountRequest, ServedMount
 from cntr_core.types import Missing
 
 if TYPE_CHECKING:
+    from ..logic.notifier import Notifier
     from ..logic.operations import Operations
     from ..logic.policy import Policy
     from ..logic.stop import Stopper
@@ -34,14 +35,14 @@ class Pyfuse3Filesystem(Filesystem):
         return served(request, _serve, mount)
 
 
-def _serve(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper) -> None:
+def _serve(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper, notifier: Notifier) -> None:
     # Imported by the server only, and by no session.
     from .library import import_pyfuse3
 
     import_pyfuse3()
     from .requests import serve
 
-    serve(device, operations, policy, stopper)
+    serve(device, operations, policy, stopper, notifier)
 
 
 @hookimpl

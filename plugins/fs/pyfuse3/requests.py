@@ -21,6 +21,7 @@ from ..logic import recall
 from ..logic.caller import Caller
 from ..logic.inodes import ROOT, Inode
 from ..logic.listener import listen
+from ..logic.notifier import Notifier
 from ..logic.observed import ObservedOperations
 from ..logic.operations import Operations
 from ..logic.policy import Policy
@@ -35,14 +36,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper) -> None:
+def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper, notifier: Notifier) -> None:
     """Answer what comes from `device`, an open /dev/fuse with a mount, until the mount is gone."""
     # libfuse takes a device with a mount under this name, and then neither mounts nor adds options (Linux:
     # mount.fuse3(8)).
     timeouts = Timeouts(operations, policy)
-    listen(device, operations, timeouts, stopper)
+    listen(notifier, operations, timeouts)
     requests = Requests(operations, timeouts)
-    operations.known.pruner = Pruner(device)
+    operations.known.pruner = Pruner(device, notifier)
     if isinstance(operations, ObservedOperations):
         _note_callers(requests, operations)
     pyfuse3.init(requests, f"/dev/fd/{device}", {"fsname=cntr"})
