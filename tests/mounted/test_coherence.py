@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cntr_plugins.fs.logic import timeouts
 
 from tests.mounted.mounting import mounted
 
@@ -139,7 +140,11 @@ def short_queue() -> Iterator[None]:
 
 @pytest.mark.usefixtures("short_queue")
 @pytest.mark.parametrize("backend", ["direct", "pyfuse3"])
-def test_more_changes_than_the_queue_of_events_holds_are_all_seen(backend: str, tmp_path: Path) -> None:
+def test_more_changes_than_the_queue_of_events_holds_are_all_seen(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among them names that were absent, of which few are remembered."""
+    monkeypatch.setattr(timeouts, "_MOST_ABSENT", 20)
     with _shown(backend, "passthrough", True, tmp_path) as (tree, place):
         for number in range(100):
             _write(tree / f"e/{number}", "before")

@@ -65,7 +65,7 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
     backings = Backings(device)
     if not _received(device, buffer, stopper) or not _agree(device, buffer, operations, policy, backings):
         return
-    timeouts = Timeouts(operations, policy)
+    timeouts = Timeouts(operations, policy, notifier)
     listen(notifier, operations, timeouts)
     handlers = Requests(operations, timeouts, backings).handlers
     operations.known.pruner = Pruner(device, notifier)

@@ -2,6 +2,9 @@
 
 By a thread, which the notifier may hold up (notifier.py). Each change is told of twice, at once and a little later: an
 answer that was made before the change may reach the kernel after the first notice.
+
+The whole filesystem is heard, so others may keep it busy. A fifth of a processor is what they get: the listener rests
+after its work, and where the queue overflows meanwhile it lets the kernel ask anew each second, until that is over.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from cntr_core.kernel import fanotify
@@ -30,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 _PAUSE = 0.005  # seconds between two looks at the queue, in which the kernel merges what is alike
 _AGAIN = 0.5  # seconds until the second notice, at least
+_CALM = 1.0  # seconds in which the queue must not overflow
+_REST = 4  # times as long as the thread has worked
 _BYTES = 1 << 16
 _OF_FILES = NAMES | fanotify.FAN_ATTRIB | fanotify.FAN_MODIFY | fanotify.FAN_CLOSE_WRITE
 
@@ -90,11 +96,13 @@ class _Listener:
         poll.register(self._watch.group, select.POLLIN)
         while self._alive:
             pending = self._recent or self._older or self._overflown
-            if poll.poll(1000 * _AGAIN if pending else None):
+            ready = poll.poll(1000 * _AGAIN if pending else None)
+            began = time.thread_time()
+            if ready:
                 self._read()
             if time.monotonic() >= self._due:
                 self._repeat()
-            time.sleep(_PAUSE)
+            _rest(_PAUSE, time.thread_time() - began)
 
     def _repeat(self) -> None:
         """Tell of older changes again."""
@@ -110,19 +118,35 @@ class _Listener:
         """Tell of what is in the queue."""
         changes: dict[_Change, None] = {}
         found: dict[FileHandle, os.stat_result | None] = {}
-        try:
-            while True:
-                for event in fanotify.file_events(os.read(self._watch.group, _BYTES)):
-                    if event.mask & fanotify.FAN_Q_OVERFLOW:
-                        self._overflown = True
-                        self._flush()
-                    elif event.pid != self._pid:
-                        changes.update(dict.fromkeys(self._changes(event, found)))
-        except BlockingIOError:
-            pass
+        for event in self._events():
+            if event.mask & fanotify.FAN_Q_OVERFLOW:
+                self._wait_for_calm()
+            elif event.pid != self._pid:
+                changes.update(dict.fromkeys(self._changes(event, found)))
         for change in changes:
             self._tell(change)
         self._recent |= changes
+
+    def _events(self) -> Iterator[FileEvent]:
+        """Those in the queue."""
+        with suppress(BlockingIOError):
+            while True:
+                yield from fanotify.file_events(os.read(self._watch.group, _BYTES))
+
+    def _wait_for_calm(self) -> None:
+        """Nobody knows what has changed: all is to be asked for again, and nothing is kept for long while there is more
+        than the queue holds."""
+        _log.debug("too many changes from outside: the kernel asks anew each second")
+        self._timeouts.watching = False
+        began = time.thread_time()
+        self._flush()
+        worked = time.thread_time() - began
+        lost = True
+        while lost:
+            _rest(_CALM, worked)
+            lost = sum(event.mask & fanotify.FAN_Q_OVERFLOW for event in self._events()) > 0
+        self._timeouts.watching = True
+        self._overflown, self._due = True, time.monotonic() + _AGAIN
 
     def _changes(self, event: FileEvent, found: dict[FileHandle, os.stat_result | None]) -> Iterator[_Change]:
         """What an event stands for. A file that is gone has nothing to be told."""
@@ -155,9 +179,10 @@ class _Listener:
         self._alive = self._alive and self._notifier.tell(message)
 
     def _flush(self) -> None:
-        """Nobody knows what has changed: everything is to be asked for again."""
-        for directory, name in self._timeouts.absent_names.copy():
-            self._send(notices.name(directory, name))
+        """Everything is to be asked for again."""
+        for absent in self._timeouts.absent_names.copy():
+            self._timeouts.absent_names.pop(absent, None)
+            self._send(notices.name(*absent))
         for inode in self._operations.inodes.all():
             self._send(notices.content(inode.number))
             self._expire_name(inode)
@@ -167,3 +192,8 @@ class _Listener:
         above = None if node.parent is None else self._operations.inodes.known(node.parent.key)
         if above is not None:
             self._send(notices.name(above.number, node.name))
+
+
+def _rest(seconds: float, worked: float) -> None:
+    """Sleep so long at least, and in proportion to the work done."""
+    time.sleep(max(seconds, _REST * worked))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import stat
+from collections import OrderedDict
 from typing import Generic
 
 from cntr_core.filesystem import N, Node, Stat
 
+from . import notices
 from .inodes import ROOT, Inode
+from .notifier import Notifier
 from .operations import Operations
 from .policy import FOR_EVER, NOT_LONG, Policy
 
@@ -19,14 +22,16 @@ class Timeouts(Generic[N]):
 
     `written` is for the attributes of files that are open for writing: by FUSE passthrough a mapping changes their
     times without a word. `absent_names` are those that the kernel keeps as absent, by the directory's inode number: no
-    inode tells of them when everything has to be asked for again.
+    inode tells of them when everything has to be asked for again. From 20,000 on, one more has the kernel ask again for
+    the one that it knew first.
     """
 
-    def __init__(self, operations: Operations[N], policy: Policy) -> None:
+    def __init__(self, operations: Operations[N], policy: Policy, notifier: Notifier) -> None:
         self.policy = policy
         self.written = NOT_LONG
         self.watching = False
-        self.absent_names: dict[tuple[int, bytes], None] = {}
+        self.absent_names: OrderedDict[tuple[int, bytes], None] = OrderedDict()
+        self._notifier = notifier
         self._operations = operations
         self._is_written = operations.handles.is_written
 
@@ -52,15 +57,22 @@ class Timeouts(Generic[N]):
 
     def absent(self, directory: int, name: bytes) -> int:
         """Seconds for the absence of a name in an inode."""
-        known = self.absent_names
         if not self.policy.absent_names:
             return 0
-        if not self.watching or len(known) >= _MOST_ABSENT:
+        if not self.watching or not self._operations.branch.is_watched(self._operations.inodes[directory].node):
             return self.policy.timeout
-        if not self._operations.branch.is_watched(self._operations.inodes[directory].node):
-            return self.policy.timeout
-        known[directory, name] = None
-        return FOR_EVER
+        return FOR_EVER if self._note_absent((directory, name)) else self.policy.timeout
+
+    def _note_absent(self, absent: tuple[int, bytes]) -> bool:
+        """Remember one; False where there is no room, and the notifier is held up."""
+        known = self.absent_names
+        if absent not in known and len(known) >= _MOST_ABSENT:
+            oldest, _ = known.popitem(last=False)
+            if not self._notifier.offer(notices.name(*oldest)):
+                known[oldest] = None
+                return False
+        known[absent] = None
+        return True
 
     def keeps_content(self, number: int) -> bool:
         """Whether data or a listing may be kept from one opening to the next."""

@@ -40,7 +40,7 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
     """Answer what comes from `device`, an open /dev/fuse with a mount, until the mount is gone."""
     # libfuse takes a device with a mount under this name, and then neither mounts nor adds options (Linux:
     # mount.fuse3(8)).
-    timeouts = Timeouts(operations, policy)
+    timeouts = Timeouts(operations, policy, notifier)
     listen(notifier, operations, timeouts)
     requests = Requests(operations, timeouts)
     operations.known.pruner = Pruner(device, notifier)
