@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import mmap
 import os
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ GETFLAGS, SETFLAGS = 0x80086601, 0x40086602
 FSGETXATTR, FSSETXATTR = 0x801C581F, 0x401C5820
 IMMUTABLE, APPEND, NODUMP, NOATIME = 0x10, 0x20, 0x40, 0x80
 JOURNALED = 0x4000
+EARLIER = 10**9
 XFLAG_NODUMP = 0x80
 
 
@@ -75,6 +78,32 @@ def test_flags_of_a_file_are_those_below(pair: tuple[Path, Path], name: str) -> 
     before = flags_of(place / name)
     set_flags(place / name, before | NODUMP | NOATIME)
     assert flags_of(below / name) == flags_of(place / name) == before | NODUMP | NOATIME
+
+
+def test_setting_flags_shows_in_the_time_of_change_at_once(pair: tuple[Path, Path]) -> None:
+    below, place = pair
+    (place / "file").touch()
+    before = (place / "file").stat().st_ctime_ns
+    for flags in (NODUMP, 0, NODUMP):
+        time.sleep(0.02)  # more than a file system's clock takes for its next step
+        set_flags(place / "file", flags_of(place / "file") & ~NODUMP | flags)
+        changed = (place / "file").stat().st_ctime_ns
+        assert changed == (below / "file").stat().st_ctime_ns > before
+        before = changed
+
+
+def test_writing_to_a_mapping_shows_in_the_time_of_modification_at_once(pair: tuple[Path, Path]) -> None:
+    below, place = pair
+    (place / "file").write_bytes(bytes(4096))
+    for _ in range(3):
+        with (place / "file").open("r+b") as file, mmap.mmap(file.fileno(), 4096) as mapping:
+            file.close()  # the mapping keeps it open
+            os.utime(place / "file", ns=(EARLIER, EARLIER))
+            assert (place / "file").stat().st_mtime_ns == EARLIER
+            mapping[0] += 1
+            mapping.flush()
+            assert EARLIER < (place / "file").stat().st_mtime_ns == (below / "file").stat().st_mtime_ns
+        assert (place / "file").stat().st_mtime_ns == (below / "file").stat().st_mtime_ns
 
 
 def test_extended_flags_of_a_file_are_those_below(pair: tuple[Path, Path]) -> None:

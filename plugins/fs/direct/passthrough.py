@@ -57,8 +57,9 @@ class Backings:
         self._inodes[number].opens += 1
         self._handles[handle] = number
 
-    def written(self, number: int) -> None:
-        """The file is about to be opened for writing: what the kernel knows of its times holds no longer."""
+    def changed(self, number: int) -> None:
+        """What the kernel knows of an open file's attributes holds no longer. It takes no lock for that, and the file
+        is not the last to go: so nobody is waited for."""
         notices.send(self._device, notices.attributes(number))
 
     def released(self, handle: int) -> None:

@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple
 
 from cntr_core.filesystem import NOW, Changes, N, Stat
 
-from ..logic import recall
+from ..logic import recall, syscalls
 from ..logic.caller import Caller
 from ..logic.inodes import Inode
 from ..logic.observed import ObservedOperations
@@ -155,7 +155,7 @@ class Requests(Generic[N]):
             raise
         self._backings.opened(header.node, handle)
         if backing_id and flags & os.O_ACCMODE != os.O_RDONLY:
-            self._backings.written(header.node)
+            self._backings.changed(header.node)  # a mapping changes its times without a word
         keep = Fopen.KEEP_CACHE if not how and self._timeouts.keeps_content(header.node) else 0
         return protocol.OPEN_OUT.pack(handle, how | keep, backing_id)
 
@@ -219,6 +219,8 @@ class Requests(Generic[N]):
         _, command, size, wanted = protocol.IOCTL_IN.unpack_from(body)
         start = protocol.IOCTL_IN.size
         answer = self._operations.ioctl(header.node, command, bytes(body[start : start + size]))
+        if command in syscalls.SETTING_FLAGS:
+            self._backings.changed(header.node)  # the time of change, of which the kernel does not think
         return protocol.IOCTL_OUT.pack(0) + answer[:wanted]
 
     # Directories
