@@ -65,12 +65,17 @@ class Requests(Generic[N]):
             return replies.no_entry(self._timeouts.absent(header.node, name))
 
     def forget(self, header: Header, body: memoryview) -> None:
-        self._operations.forget([(header.node, protocol.FORGET_IN.unpack_from(body)[0])])
+        self._forget([(header.node, protocol.FORGET_IN.unpack_from(body)[0])])
 
     def batch_forget(self, header: Header, body: memoryview) -> None:  # noqa: ARG002
         (count,) = protocol.BATCH_FORGET_IN.unpack_from(body)
         start, size = protocol.BATCH_FORGET_IN.size, protocol.FORGET_ONE.size
-        self._operations.forget(protocol.FORGET_ONE.iter_unpack(body[start : start + count * size]))
+        self._forget(list(protocol.FORGET_ONE.iter_unpack(body[start : start + count * size])))
+
+    def _forget(self, forgotten: list[tuple[int, int]]) -> None:
+        self._operations.forget(forgotten)
+        for number, _ in forgotten:
+            self._backings.forget(number)
 
     def getattr(self, header: Header, body: memoryview) -> bytes:  # noqa: ARG002
         return self._attributes(*self._operations.getattr(header.node))
