@@ -32,6 +32,7 @@ from .logic.notifier import Notifier
 from .logic.observed import operations
 from .logic.operations import Operations
 from .logic.policy import Policy
+from .logic.readahead import read_far_ahead
 from .logic.stop import Stop, Stopper
 
 _log = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ def served(request: MountRequest, serve: Serve, mounter: Mounter = fuse_mount) -
             branch = branch_of(request, servers)
             device = _open_device(servers)
             mount = stack.enter_context(_mount(request, device, mounter))
+            if request.read_only:
+                read_far_ahead(mount.fd)
             filesystem = operations(branch, request)
             parent = pidfd_open(os.getpid())
             servers.callback(os.close, parent)

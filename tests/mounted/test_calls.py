@@ -230,3 +230,14 @@ def test_the_time_of_birth_is_that_below(work: Path) -> None:
         told.append(syscalls.statx(fd).birth_time)
         os.close(fd)
     assert told[0] == told[1] is not None
+
+
+@pytest.mark.parametrize(("read_only", "most"), [(True, 1024), (False, 128)])
+def test_the_kernel_reads_far_ahead_in_what_nobody_writes_to(read_only: bool, most: int, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/file").write_text("content")
+    with mounted("direct", tmp_path / "place", tmp_path / "tree", read_only=read_only):
+        assert (tmp_path / "place/file").read_text() == "content"
+        device = (tmp_path / "place").stat().st_dev
+        settings = Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}")
+        assert (settings / "read_ahead_kb").read_text() == f"{most}\n"

@@ -14,6 +14,7 @@ from ..logic.notifier import Notifier
 from ..logic.operations import Operations
 from ..logic.policy import Opening, Policy
 from ..logic.pruning import Pruner
+from ..logic.readahead import MOST
 from ..logic.stop import Stopper
 from ..logic.timeouts import Timeouts
 from .passthrough import Backings
@@ -133,7 +134,7 @@ def _agree(device: int, buffer: bytearray, operations: Operations[Any], policy: 
     agreed = int(_wanted(policy)) & offered
     backings.enabled = bool(agreed & Init.PASSTHROUGH)
     depth = _stack_depth(operations) if backings.enabled else 0
-    _answer(device, header.unique, 0, _init_reply(minor, readahead, agreed, depth))
+    _answer(device, header.unique, 0, _init_reply(minor, max(readahead, MOST), agreed, depth))
     return True
 
 
