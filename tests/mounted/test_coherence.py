@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from cntr_plugins.fs.logic import timeouts
+from cntr_plugins.fs.logic.watch import Watch
 
+from cntr_core.kernel.mounts import DetachedMount
 from tests.mounted.mounting import mounted
 
 pytestmark = pytest.mark.requires("root", "fuse")
@@ -157,6 +159,16 @@ def test_more_changes_than_the_queue_of_events_holds_are_all_seen(
         _wait_until_same(place, tree, "a flood")
         for number in range(100):
             assert (place / f"d/{number}").read_text() == "new"
+
+
+@pytest.mark.parametrize(("kind", "is_told"), [("tmpfs", True), ("cgroup2", False), ("sysfs", False)])
+def test_only_filesystems_that_this_kernel_alone_changes_are_watched(kind: str, is_told: bool) -> None:
+    """fanotify accepts cgroups, too, where most changes are nobody's call."""
+    with DetachedMount.new(kind) as mount:
+        watch = Watch.start()
+        assert watch is not None
+        assert watch.add(mount.fd, b".") is is_told
+        os.close(watch.group)
 
 
 @pytest.mark.parametrize("backend", ["direct", "pyfuse3"])

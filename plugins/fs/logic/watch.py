@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from contextlib import suppress
 
 from cntr_core.kernel import fanotify
 from cntr_core.kernel.fanotify import FileHandle
+from cntr_core.kernel.mounts import statfs_type
 from cntr_core.kernel.probes import kernel_version
 from cntr_core.kernel.syscall import owned
 
@@ -24,6 +26,21 @@ _GROUP = (
 NAMES = fanotify.FAN_CREATE | fanotify.FAN_DELETE | fanotify.FAN_MOVED_FROM | fanotify.FAN_MOVED_TO
 _MASK = NAMES | fanotify.FAN_MODIFY | fanotify.FAN_ATTRIB | fanotify.FAN_CLOSE_WRITE | fanotify.FAN_ONDIR
 _MARK = fanotify.FAN_MARK_ADD | fanotify.FAN_MARK_FILESYSTEM | fanotify.FAN_MARK_DONT_FOLLOW
+
+_OF_THIS_MACHINE = {  # linux/magic.h, and the sources of bcachefs, F2FS, JFS, XFS and ZFS
+    0xEF53: "ext2, ext3, ext4",
+    0x58465342: "XFS",
+    0x9123683E: "Btrfs",
+    0x01021994: "tmpfs",
+    0xF2F52010: "F2FS",
+    0xCA451A4E: "bcachefs",
+    0x2FC12FC1: "ZFS",
+    0x3153464A: "JFS",
+    0xE0F5E1E2: "EROFS",
+    0x73717368: "squashfs",
+}
+"""Filesystems that nobody changes but by this kernel's calls, which fanotify sees. Others are accepted by it as well,
+and change by themselves (cgroups) or on other machines (Ceph, OCFS2)."""
 
 _EXPIRES_NAMES = (6, 2)  # Linux; an older kernel would detach what is mounted on a name that changed
 _MOST = 16  # filesystems: each keeps a descriptor
@@ -60,6 +77,8 @@ class Watch:
     def _add(self, directory: int, name: bytes) -> bool:
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
         try:
+            if statfs_type(fd) not in _OF_THIS_MACHINE:
+                raise OSError(errno.EOPNOTSUPP, "others than this kernel change it")
             with owned(fanotify.open_by_handle_at(fd, fanotify.name_to_handle_at(fd, b"."), os.O_PATH)):
                 fanotify.fanotify_mark(self.group, _MARK, _MASK, fd, b".")
         except OSError:
