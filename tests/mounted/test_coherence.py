@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -100,8 +100,24 @@ def _look(place: Path) -> None:
             assert not os.path.lexists(place / name)
 
 
+def _looked_up(root: Path, names: Iterable[str]) -> dict[str, object]:
+    """What stat(2) tells of names, also of absent ones: without listings, which tell the kernel anew."""
+    found: dict[str, object] = {}
+    for name in names:
+        try:
+            status = (root / name).lstat()
+            found[name] = status.st_mode, status.st_uid, status.st_size, status.st_mtime_ns
+        except OSError:
+            found[name] = None
+    return found
+
+
 def _wait_until_same(place: Path, tree: Path, names: str) -> None:
     end = time.monotonic() + _PATIENCE
+    paths = {*_state(tree), "absent", "d/absent", "d/new", "d/file", "e/empty", "old"}
+    while (found := _looked_up(place, paths)) != (right := _looked_up(tree, paths)):
+        assert time.monotonic() < end, f"{names}: {[path for path in paths if found[path] != right[path]]}"
+        time.sleep(0.01)
     while (seen := _state_meanwhile(place)) != (wanted := _state(tree)):
         different = [key for key in {**seen, **wanted} if seen.get(key) != wanted.get(key)]
         assert time.monotonic() < end, f"{names}: {different}"
