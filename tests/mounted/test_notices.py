@@ -92,6 +92,10 @@ def _children() -> list[int]:
     return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
 
+def _name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 def _asks(path: Path) -> subprocess.Popen[bytes]:
     """A process that waits for the server's answer about a path."""
     return subprocess.Popen(["/usr/bin/stat", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -121,7 +125,7 @@ def test_a_server_killed_while_a_notice_waits_leaves_an_error_and_no_hanging_pro
         clients.append(_asks(place / "queued/other"))
         _wait_until(lambda: _waits_for_answer(clients[1]), "the second client asks")
         (tree / changed / "known").unlink()
-        ours = [pid for pid in _children() if pid not in (client.pid for client in clients)]
+        ours = [pid for pid in _children() if _name(pid).startswith("cntr-fs")]
         _wait_until(lambda: any(map(_stays_uninterruptible, ours)), "the notice waits")
         assert mount.server is not None
         signal.pidfd_send_signal(mount.server, signal.SIGKILL)
@@ -139,7 +143,7 @@ def test_a_server_ends_that_cannot_tell_of_a_change_any_more(transport: str, tmp
         assert mount.server is not None
         assert not (place / "new").exists()
         for pid in _children():
-            if Path(f"/proc/{pid}/comm").read_text() == "cntr-fs-notices\n":
+            if _name(pid) == "cntr-fs-notices":
                 os.kill(pid, signal.SIGTERM)  # which does nothing
                 os.kill(pid, signal.SIGKILL)
         assert not select.select([mount.server], [], [], 0.2)[0]

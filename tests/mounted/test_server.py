@@ -59,7 +59,7 @@ def test_a_killed_server_leaves_an_error_and_no_hanging_process(transport: str, 
         assert select.select([mount.server], [], [], 2)[0], "its death is readable"
         with pytest.raises(OSError) as caught:
             (place / "other").stat()
-        assert caught.value.errno == errno.ENOTCONN
+        assert caught.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)  # the latter for some moments
         busy.wait(10)
 
 
