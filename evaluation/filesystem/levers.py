@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from typing import Any, ClassVar
 
 from cntr_plugins.fs.direct.loop import serve
+from cntr_plugins.fs.logic.notifier import Notifier
 from cntr_plugins.fs.logic.operations import Operations
 from cntr_plugins.fs.logic.policy import Opening, Policy
 from cntr_plugins.fs.logic.stop import Stopper
@@ -71,8 +72,8 @@ class Without(Filesystem):
     def mount(self, request: MountRequest) -> AbstractContextManager[ServedMount]:
         changes = self._changes
 
-        def changed(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper) -> None:
-            serve(device, operations, replace(policy, **changes), stopper)
+        def changed(device: int, operations: Operations[Any], policy: Policy, stopper: Stopper, told: Notifier) -> None:
+            serve(device, operations, replace(policy, **changes), stopper, told)
 
         return served(request, changed)
 

@@ -43,9 +43,9 @@ class Policy:
         """The policy that suits a request.
 
         What others may change behind the mount is kept for a second (for ever where timeouts.py knows better), what
-        nobody can for ever. A read-only tree is read
-        more than it is opened. An observer has to see each look-up of a name that was only listed, and of each file
-        that it was opened: of what nobody can change, the first read tells as much, at a sixth of the price.
+        nobody can for ever. A read-only tree is read more than it is opened. An observer has to see each look-up of a
+        name that was only listed, and of each file that it was opened: of what nobody can change, the first read tells
+        as much, at a sixth of the price.
         """
         watched = request.observer is not None
         unchanging = request.immutable and request.read_only
