@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,7 @@ def _monitor(program: int) -> int:
 
 
 def _server(program: int) -> int:
-    return next(child for child in children(program) if child != _monitor(program))
+    return next(child for child in children(program) if Path(f"/proc/{child}/comm").read_text() == "cntr-fs\n")
 
 
 def _builder(program: int) -> int:
