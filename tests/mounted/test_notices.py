@@ -135,19 +135,18 @@ def test_a_server_killed_while_a_notice_waits_leaves_an_error_and_no_hanging_pro
 
 
 @pytest.mark.parametrize("transport", ["direct", "pyfuse3"])
-def test_a_server_ends_that_cannot_tell_of_a_change_any_more(transport: str, tmp_path: Path) -> None:
+def test_a_server_ends_that_could_not_tell_of_a_change_any_more(transport: str, tmp_path: Path) -> None:
     """What the kernel keeps for ever would be wrong from then on."""
     tree, place = tmp_path / "tree", tmp_path / "place"
     tree.mkdir()
     with mounted(transport, place, tree) as mount:
         assert mount.server is not None
         assert not (place / "new").exists()
-        for pid in _children():
-            if _name(pid) == "cntr-fs-notices":
-                os.kill(pid, signal.SIGTERM)  # which does nothing
-                os.kill(pid, signal.SIGKILL)
+        _wait_until(lambda: "cntr-fs-notices" in map(_name, _children()), "the notifier has begun")
+        [notifier] = [pid for pid in _children() if _name(pid) == "cntr-fs-notices"]
+        os.kill(notifier, signal.SIGTERM)  # which does nothing
         assert not select.select([mount.server], [], [], 0.2)[0]
-        (tree / "new").touch()
+        os.kill(notifier, signal.SIGKILL)
         assert select.select([mount.server], [], [], _PATIENCE)[0]
         with pytest.raises(OSError, match="endpoint"):
             (place / "new").stat()

@@ -94,11 +94,13 @@ class _Listener:
     def _listen(self) -> None:
         poll = select.poll()
         poll.register(self._watch.group, select.POLLIN)
+        poll.register(self._notifier.fileno(), 0)  # POLLHUP alone
         while self._alive:
             pending = self._recent or self._older or self._overflown
-            ready = poll.poll(1000 * _AGAIN if pending else None)
+            ready = dict(poll.poll(1000 * _AGAIN if pending else None))
             began = time.thread_time()
-            if ready:
+            self._alive = self._notifier.fileno() not in ready
+            if self._watch.group in ready:
                 self._read()
             if time.monotonic() >= self._due:
                 self._repeat()

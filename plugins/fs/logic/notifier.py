@@ -31,6 +31,10 @@ class Notifier:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
 
+    def fileno(self) -> int:
+        """What poll(2) reports as hung up once nobody is left to write notices."""
+        return self._connection.fileno()
+
     def tell(self, notice: bytes) -> bool:
         """Have a notice written, perhaps after others; whether anybody is left to do so. Not for the thread that
         answers: it waits where the others have to wait."""
