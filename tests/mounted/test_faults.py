@@ -217,8 +217,10 @@ def test_a_broken_device_is_eio_and_the_rest_is_served(transport: str, tmp_path:
                 os.close(opened)
             os.close(sound)
         umount2(backing, MNT_DETACH)
-        line = ["mount", "-o", "loop", tmp_path / "image", backing]
-        wait_for(lambda: subprocess.run(line, capture_output=True).returncode == 0)  # the server's clone goes with it
+        # The server's clone goes with it, a little later: until then the same broken filesystem would be mounted again.
+        line = ["losetup", "--associated", tmp_path / "image"]
+        wait_for(lambda: not subprocess.run(line, check=True, capture_output=True).stdout)
+        subprocess.run(["mount", "-o", "loop", tmp_path / "image", backing], check=True)
         assert (backing / "acknowledged").read_text() == "acknowledged", "it was on the disk"
 
 
