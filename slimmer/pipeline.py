@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -16,6 +14,7 @@ from cntr_core.images.tree.layers import OpenLayers, open_layers
 from cntr_core.rules import Rule
 
 from .background import background
+from .clock import Clock
 from .probes.log import differing
 from .probes.result import Difference, Outcome, compare, merge_runs
 from .probes.spec import Probe
@@ -28,8 +27,6 @@ from .space import check_space
 from .split.pair import Pair, make_pair
 from .trace.record import AccessTrace, merge
 from .verify import check_files, check_join, open_plain
-
-_log = logging.getLogger(__name__)
 
 
 class ProgressDisplay(Protocol):
@@ -64,8 +61,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Slimmed:
-    """The finished pair, in files that live as long as the context, and everything that led to it. `phases` are
-    seconds."""
+    """The finished pair, in files that live as long as the context, and everything that led to it. `clock` goes on."""
 
     pair: Pair
     trace: AccessTrace
@@ -74,13 +70,13 @@ class Slimmed:
     verdict: Verdict
     probes: tuple[Probe, ...]
     layers: OpenLayers
-    phases: Mapping[str, float]
+    clock: Clock
     directory: str
 
     @property
     def verified(self) -> bool:
         """Whether the slim image was run."""
-        return "verify" in self.phases
+        return "verify" in self.clock.phases
 
     @property
     def trouble(self) -> str:
@@ -95,14 +91,18 @@ class Slimmed:
 
 @contextmanager
 def slimmed(
-    image: Image, request: SlimRequest, rules: Sequence[Rule], filesystem: Filesystem, shown: ProgressDisplay
+    image: Image,
+    request: SlimRequest,
+    rules: Sequence[Rule],
+    filesystem: Filesystem,
+    shown: ProgressDisplay,
+    clock: Clock,
 ) -> Iterator[Slimmed]:
     """The pair for `image`; :attr:`Slimmed.trouble` says whether it is fit for use. Its files are gone when the block
     ends. Call :func:`~.runs.backends.leave_namespaces` once before.
 
     :raises CntrError: the image is damaged, cannot be run, fails its own probes, or cannot be split.
     """
-    clock = _Clock()
     with ExitStack() as stack:
         directory = stack.enter_context(scratch("cntr-slim-"))
         layers = stack.enter_context(_opened(image, shown))
@@ -137,20 +137,6 @@ def traced(image: Image, options: RunOptions, filesystem: Filesystem, shown: Pro
         return runner.trace(observed)
 
 
-class _Clock:
-    """Seconds for each phase."""
-
-    def __init__(self) -> None:
-        self.phases: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def lap(self, phase: str) -> None:
-        now = time.monotonic()
-        _log.debug("%s: %.1f ms", phase, 1000 * (now - self._last))
-        self.phases[phase] = round(self.phases.get(phase, 0.0) + now - self._last, 4)
-        self._last = now
-
-
 @dataclass(slots=True)
 class _Known:
     """What the original is expected to do again, the logs and exit codes of its runs so far, and what each repair has
@@ -178,7 +164,7 @@ class _Slimmer:
         request: SlimRequest,
         rules: Sequence[Rule],
         shown: ProgressDisplay,
-        clock: _Clock,
+        clock: Clock,
         directory: str,
     ) -> None:
         self._runner = runner
@@ -247,9 +233,8 @@ class _Slimmer:
             progress=self._shown.counting("splitting", sum(tar.size for tar in self._layers.tars)),
         )
         self._clock.lap("split")
-        phases = dict(self._clock.phases)
         probes = self._runner.probes
-        return Slimmed(pair, trace, selection, original, Verdict(), probes, self._layers, phases, directory)
+        return Slimmed(pair, trace, selection, original, Verdict(), probes, self._layers, self._clock, directory)
 
     def _replay(self, result: Slimmed, expected: Sequence[Outcome]) -> Observed:
         """The slim image's run, while the digests of both images together are proved."""
@@ -273,7 +258,7 @@ class _Slimmer:
         log = differing(replay.log, *known.logs)
         verdict = Verdict(replay.outcomes, tuple(differences), replay.code, log, tuple(known.repaired))
         original = replace(result.original, outcomes=known.expected)
-        return replace(result, original=original, verdict=verdict, phases=dict(self._clock.phases))
+        return replace(result, original=original, verdict=verdict)
 
     def _again(self) -> Observed:
         """A run with all files at hand: the union of both images is the original, so that is what runs. The probes are

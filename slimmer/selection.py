@@ -21,7 +21,7 @@ from .rules import closure
 from .rules.package import WholePackages, read_packages
 from .rules.paths import Exclusion, PathPatterns, Paths, check_patterns
 from .rules.python import Python
-from .trace.record import AccessTrace
+from .trace.record import SHIM, Access, AccessTrace, Phase
 
 _log = logging.getLogger(__name__)
 
@@ -192,21 +192,38 @@ def _hollow(layers: OpenLayers, config: ImageConfig, files: Mapping[int, File]) 
     return {name: closure.Reason(Python.name, because) for name, because in found.items()}
 
 
-def _uses(trace: AccessTrace, used: Mapping[bytes, object]) -> Iterable[tuple[bytes, str]]:
-    """For each path what was done to it that tells most, by whom, and when."""
-    best: dict[bytes, tuple[int, str]] = {}
+def _uses(trace: AccessTrace, used: Collection[bytes]) -> Iterable[tuple[bytes, str]]:
+    """For each path what was done to it that tells most, by whom, and when. What only starting a container needs is
+    said so, and not by which of cntr's or the runtime's processes."""
+    best: dict[bytes, tuple[tuple[bool, int], str]] = {}
     for access in trace.accesses:
         if access.errno or access.path not in used:
             continue
-        rank = list(_FILE_OPERATIONS).index(access.operation) if access.operation in _FILE_OPERATIONS else 9
+        own = _is_of_the_start(access, trace, used)
+        rank = own, list(_FILE_OPERATIONS).index(access.operation) if access.operation in _FILE_OPERATIONS else 9
         if access.path not in best or rank < best[access.path][0]:
-            exe = os.fsdecode(trace.processes[access.process].exe) or "the kernel"
-            done = _FILE_OPERATIONS.get(access.operation, "looked up")
-            best[access.path] = rank, f"{done} by {exe}, {_WHEN[access.phase]}"
+            best[access.path] = rank, _STARTED[access.phase] if own else _used_by(access, trace)
     return ((path, because) for path, (_, because) in best.items())
 
 
+def _used_by(access: Access, trace: AccessTrace) -> str:
+    exe = os.fsdecode(trace.processes[access.process].exe) or "the kernel"
+    return f"{_FILE_OPERATIONS.get(access.operation, 'looked up')} by {exe}, {_WHEN[access.phase]}"
+
+
+def _is_of_the_start(access: Access, trace: AccessTrace, used: Collection[bytes]) -> bool:
+    """Whether no program of the image did it, but cntr or the runtime, whose program has no path in the container."""
+    exe = trace.processes[access.process].exe
+    return access.phase is Phase.SETUP or exe.startswith(b"[") or (exe == SHIM and SHIM not in used)
+
+
 _WHEN = ("before the start", "at the start", "while it was probed", "when it was stopped")
+_STARTED = (
+    "needed to make the container",
+    "needed to start the container",
+    "needed to start a program, while it was probed",
+    "needed to start a program, when it was stopped",
+)
 
 
 def _last(layers: OpenLayers, count: int, excluded: Callable[[bytes], bool]) -> Mapping[bytes, closure.Reason]:

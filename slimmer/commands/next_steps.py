@@ -7,13 +7,19 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
+
+import msgspec
 
 from cntr_core.engine import find
 from cntr_core.errors import AmbiguousContainer, CntrError, ContainerNotFound
 from cntr_core.types import ContainerRef
 
+from ..report import schema
 from ..report.schema import Report
+from ..report.sums import largest_kept
+from ..report.text import words
 from ..request import PROGRAMS
 from . import groups, options
 
@@ -28,11 +34,32 @@ class Step(NamedTuple):
     purpose: str
 
 
-def next_steps(report: Report, directory: str, run: groups.Run, command: Sequence[str]) -> list[Step]:
-    """The lines for the pair of `report`, whose files are in `directory`; `run` and `command` are how it was run."""
-    starter = _starter(report, run)
-    steps = [*starter.load(), *(_job if _is_job(report) else _server)(report, starter, command)]
-    return [*steps, *_explanation(report, directory)]
+class Call(NamedTuple):
+    """How ``cntr slim`` was called: the `directory` of its report, how the image ran, and the `command` in it."""
+
+    directory: str
+    run: groups.Run
+    command: tuple[str, ...] = ()
+
+
+def next_steps(report: Report, call: Call) -> list[Step]:
+    """The lines for the pair of `report`."""
+    return [*_uses(report, call), *_explanation(report, call.directory)]
+
+
+def with_steps(report: Report, call: Call) -> Report:
+    """The report with its lines. Others read them, so that variables have no values: they are taken from whoever calls
+    the line."""
+    names = [one.partition("=")[0] for one in call.run.env or ()]
+    steps = _uses(report, call._replace(run=replace(call.run, env=names)))
+    told = (schema.Step(command=words(step.line), purpose=step.purpose) for step in steps)
+    return msgspec.structs.replace(report, steps=tuple(told))
+
+
+def _uses(report: Report, call: Call) -> Iterator[Step]:
+    starter = _starter(report, call.run)
+    yield from starter.load()
+    yield from (_job if _is_job(report) else _server)(report, starter, call.command)
 
 
 class _Starter(NamedTuple):
@@ -106,10 +133,7 @@ def _server(report: Report, starter: _Starter, command: Sequence[str]) -> Iterat
 
 
 def _explanation(report: Report, directory: str) -> Iterator[Step]:
-    """``cntr why`` for a file that is kept, and whose path looks the same everywhere."""
-    kept = (file.path for file in report.files if file.kept and file.counts)
-    path = next((path for path in kept if path.isprintable() and "\\" not in path), None)
-    if path:
+    if path := largest_kept(report.files):
         yield Step(shlex.join(["cntr", "why", directory, path]), "explain why a file is kept or not")
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..report.schema import Report
     from ..request import SlimRequest
     from ..sbom.documents import Documents
-    from .next_steps import Step
+    from .next_steps import Call, Step
     from .progress import TerminalDisplay
 
 _PLAIN_WIDTH = 100
@@ -73,27 +73,31 @@ def slim(
     undo_on_signals()
     from cntr_core.plugins import load
 
+    from ..clock import Clock
     from ..pipeline import slimmed
     from ..runs.backends import leave_namespaces
-    from .next_steps import next_steps
+    from .next_steps import Call, next_steps
     from .progress import display
 
+    clock = Clock()
     request = _request(run, command, verification, keep, output)
     image = options.located(image, run.engine)
     target = _target(image, output, demands)
     filesystem = run.backend()
+    call = Call(target.report, run, tuple(command or ()))
     with display() as shown, options.opened(image, platform, shown.counting("fetching the image", None)) as opened:
+        clock.lap("fetch")
         _tell_probes(request, opened, json)
         leave_namespaces(request.run)
-        with slimmed(opened, _aimed(request, target), load().rules, filesystem, shown) as result:
+        with slimmed(opened, _aimed(request, target), load().rules, filesystem, shown, clock) as result:
             _must_be_fit(result, opened, target)
-            report, files = _saved(result, opened, target, shown)
+            report, files = _saved(result, opened, target, shown, call)
     _keep_report(result, report, files, target)
     _write_results(report, target)
     if json:
         console.print_json(report.to_json())
     else:
-        _show(report, target, next_steps(report, target.report, run, command or ()))
+        _show(report, target, next_steps(report, call))
     return 0
 
 
@@ -275,13 +279,13 @@ def _write_results(report: Report, target: _Target) -> None:
 
 
 def _saved(
-    result: Slimmed, image: Image, target: _Target, shown: TerminalDisplay
+    result: Slimmed, image: Image, target: _Target, shown: TerminalDisplay, call: Call
 ) -> tuple[Report, Mapping[str, bytes]]:
     """Save both images; meanwhile a process makes the report, which is given with its files."""
     from ..background import background
 
     packed = _packed(result, target, shown)
-    with background(lambda: _explained(result, image, target, packed)) as explaining:
+    with background(lambda: _explained(result, image, target, packed, call)) as explaining:
         shown.expect_saved(packed)
         if target.fat_place:  # first: a slim image without it is worse than nothing
             target.fat_destination.save(packed[1:], shown.moved)
@@ -298,22 +302,25 @@ def _packed(result: Slimmed, target: _Target, shown: TerminalDisplay) -> tuple[N
     """Both images as they will be saved, the fat one with the slim one as its subject."""
     from cntr_core.images.write.pack import pack
 
+    result.clock.skip()
     layers = (*result.pair.slim.layers, *result.pair.fat.layers)
     shown.expect("compressing", sum(layer.size for layer in layers))
     slim = pack(result.pair.slim, result.directory, target.compression, shown.moved)
     fat_image = replace(result.pair.fat, subject=slim.descriptor)
     fat = pack(fat_image, result.directory, target.fat_compression, shown.moved)
+    result.clock.lap("compress")
     return (target.names[0], slim), (target.names[1], fat)
 
 
 def _explained(
-    result: Slimmed, image: Image, target: _Target, packed: Sequence[Named]
+    result: Slimmed, image: Image, target: _Target, packed: Sequence[Named], call: Call
 ) -> tuple[Report, dict[str, bytes], Sequence[Documents]]:
     """The report, its files, and the documents on the slim and on the fat image, if they are wanted."""
     from ..report.write import render
     from ..sbom.documents import documents
+    from .next_steps import with_steps
 
-    report = _report(result, image, target, packed)
+    report = with_steps(_report(result, image, target, packed), call)
     return report, render(report), documents(report, result.layers.view, packed) if target.sbom else ()
 
 

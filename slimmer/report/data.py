@@ -17,6 +17,7 @@ from . import schema, sums
 from .files import files
 from .findings import findings
 from .text import plain, shown, words
+from .unasked import unasked
 
 _ROLES = ("slim", "fat")
 
@@ -47,6 +48,7 @@ def collect(
         verified=result.verified,
         evidence=tuple(map(words, evidence(result.original.outcomes))) if proved else (),
         doubt=doubt(result.original.outcomes) if proved else "",
+        unasked=tuple(map(words, unasked(image.config, result.original.outcomes))),
         content=schema.Share(
             files=root.files, kept_files=root.kept_files, bytes=root.bytes, kept_bytes=root.kept_bytes
         ),
@@ -66,7 +68,9 @@ def collect(
         repairs=tuple(tuple(map(shown, learnt)) for learnt in result.verdict.repaired),
         unmatched=tuple(map(words, result.selection.unmatched)),
         rules=sums.by_rule(found, result.selection),
-        phases=dict(result.phases),
+        phases=dict(result.clock.phases),
+        seconds=result.clock.total(),
+        directory=words(os.getcwd()),
         absent=tuple(sorted(map(shown, result.trace.absent()))),
         files=found,
     )

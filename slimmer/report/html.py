@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -16,11 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 from . import amounts
 from .schema import File, Report
+from .sums import largest_kept
 
 if TYPE_CHECKING:
     import jinja2
 
 _SCRIPTS = ("page.js", "map.js", "files.js")
+_MOST_PACKAGES = 100
+_PHASES = {
+    "fetch": "fetching the image",
+    "read": "reading its layers",
+    "trace": "running the original",
+    "choose": "choosing files",
+    "split": "splitting the layers",
+    "verify": "running the slim image",
+    "repair": "running the original again",
+    "compress": "compressing both",
+}
 _FINDINGS = {
     "shell": "Shells",
     "package manager": "Package managers",
@@ -33,6 +46,7 @@ _FINDINGS = {
 def render(report: Report) -> str:
     """The page."""
     environment = _environment()
+    times = list(_times(report))
     script = "".join(environment.loader.get_source(environment, name)[0] for name in _SCRIPTS)  # type: ignore[union-attr]
     return environment.get_template("report.html").render(
         report=report,
@@ -40,12 +54,45 @@ def render(report: Report) -> str:
         gone_packages=[package for package in report.packages if package.gone],
         findings=_findings(report),
         probes=list(_probes(report)),
-        longest=max(report.phases.values(), default=0.0),
-        total=sum(report.phases.values()),
+        sentence=_sentence(report),
+        variables=_variables(report),
+        why=shlex.join(["cntr", "why", ".", path]) if (path := largest_kept(report.files)) else "",
+        reduced=sorted(report.packages, key=lambda each: each.kept_bytes - each.bytes)[:_MOST_PACKAGES],
+        times=times,
+        longest=max(time for _, time, _ in times),
+        total=_hundredths(sum(round(100 * time) for _, time, _ in times)),
         data=_data(report),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _sentence(report: Report) -> str:
+    """What became of the image's files."""
+    all_of_it, moved = report.content, report.content.files - report.content.kept_files
+    return (
+        f"The slim image keeps {all_of_it.kept_files:,} of {all_of_it.files:,} files: those that the application used "
+        f"while it was asked, and those that rules add. The other {moved:,} moved to the fat image; both together "
+        f"rebuild the original byte for byte."
+    )
+
+
+def _variables(report: Report) -> list[str]:
+    """The names of the variables whose values the commands lack."""
+    words = [word for step in report.steps for word in shlex.split(step.command)]
+    return list(dict.fromkeys(word.removeprefix("--env=") for word in words if word.startswith("--env=")))
+
+
+def _times(report: Report) -> Iterator[tuple[str, float, str]]:
+    """What took how long, in whole hundredths of a second, so that the total is the sum of what is shown."""
+    parts = {name: int(100 * time) for name, time in report.phases.items()}
+    other = round(100 * max(report.seconds, sum(report.phases.values()))) - sum(parts.values())
+    for name, count in {**parts, "other": other}.items():
+        yield _PHASES.get(name, name), count / 100, _hundredths(count)
+
+
+def _hundredths(count: int) -> str:
+    return f"{count / 100:.2f} s"
 
 
 @functools.cache

@@ -140,6 +140,13 @@ class Gate(Value, frozen=True, kw_only=True, omit_defaults=False):
     passed: bool
 
 
+class Step(Value, frozen=True, kw_only=True):
+    """A command to go on with, and its `purpose`. Values of variables are not in it."""
+
+    command: str
+    purpose: str
+
+
 class Probes(Value, frozen=True, kw_only=True):
     """What the probes saw, as in a trace (docs/reference/trace-format.md), and what the slim image does otherwise.
 
@@ -170,6 +177,7 @@ class Report(Value, frozen=True, kw_only=True, omit_defaults=False):
     verified: bool
     evidence: tuple[str, ...] = ()
     doubt: str = ""
+    unasked: tuple[str, ...] = ()
     content: Share
     destination: str
     halves: tuple[Half, ...]
@@ -186,6 +194,9 @@ class Report(Value, frozen=True, kw_only=True, omit_defaults=False):
     unmatched: tuple[str, ...]
     rules: tuple[RuleShare, ...] = ()
     phases: dict[str, float]
+    seconds: float = 0.0
+    directory: str = ""
+    steps: tuple[Step, ...] = ()
     absent: tuple[str, ...]
     files: tuple[File, ...]
 

@@ -88,6 +88,13 @@ def largest_gone(files: Iterable[schema.File]) -> tuple[schema.File, ...]:
     return tuple(sorted(gone, key=lambda file: -file.bytes)[:_MOST])
 
 
+def largest_kept(files: Iterable[schema.File]) -> str:
+    """The path of the largest file that is kept, of those whose path looks the same everywhere; empty without any."""
+    kept = (file for file in files if file.kept and file.counts and "\\" not in file.path)
+    found = max(kept, key=lambda file: file.bytes, default=None)
+    return found.path if found else ""
+
+
 def by_package(files: Iterable[schema.File], packages: PackageDatabase) -> tuple[schema.Package, ...]:
     """Every installed package, also one without files; by name."""
     sums: defaultdict[str, _Sum] = defaultdict(_Sum)

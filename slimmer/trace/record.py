@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+SHIM = b"/shim"
+"""What the kernel calls cntr's entrypoint shim: it runs from a mount that is not in the image."""
+
 
 class Phase(enum.IntEnum):
     """What was going on when a file was used for the first time."""

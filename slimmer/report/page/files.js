@@ -62,7 +62,7 @@ const table = {
       { title: "Path", value: (file) => file.path, cell: path },
       { title: "Type", value: (file) => file.type, cell: (file) => file.type },
       { title: "Size", value: (file) => file.bytes, cell: (file) => (file.bytes ? size(file.bytes) : ""), number: true },
-      { title: "", value: (file) => file.kept, cell: state },
+      { title: "Status", value: (file) => file.kept, cell: state },
       { title: "Why", value: (file) => `${file.rule} ${file.reason}`, cell: why },
       { title: "Package", value: (file) => file.owner, cell: (file) => file.owner },
     ], 2, -1, 25);

@@ -1,5 +1,7 @@
 "use strict";
 
+document.documentElement.classList.remove("plain-page"); // what needs scripts is shown
+
 const data = JSON.parse(document.getElementById("data").textContent);
 
 const files = data.files.map(([path, type, bytes, owner, rule, reason, target]) => ({
@@ -86,7 +88,7 @@ class Listing {
     const from = this.body.rows.length;
     for (const row of this.rows.slice(from, from + count)) {
       this.body.append(element("tr", {}, ...this.columns.map((column) =>
-        element("td", { class: column.number ? "n" : "" }, ...[column.cell(row)].flat()))));
+        element("td", { class: column.number ? "n" : "", "data-label": column.title }, ...[column.cell(row)].flat()))));
     }
     const left = this.rows.length - this.body.rows.length;
     this.more.replaceChildren(...(left > 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _HANG = 90  # seconds
-_COMMAND = (
+COMMAND = (
     "chromium",
     "--headless",
     "--no-sandbox",
@@ -23,8 +23,6 @@ _COMMAND = (
     "--disable-sync",
     "--no-first-run",
     "--host-resolver-rules=MAP * ~NOTFOUND",  # it finds no server, and so calls none
-    "--enable-logging=stderr",
-    "--virtual-time-budget=5000",
     "--window-size=1280,900",
 )
 
@@ -42,7 +40,8 @@ def visit(page: Path, fragment: str = "") -> Visit:
     """Open the file `page`, at ``#fragment``."""
     with tempfile.TemporaryDirectory(prefix="cntr-chromium-") as profile:
         log = Path(profile, "net.json")
-        command = [*_COMMAND, f"--user-data-dir={profile}/data", f"--log-net-log={log}", "--dump-dom"]
+        looks = ("--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom")
+        command = [*COMMAND, *looks, f"--user-data-dir={profile}/data", f"--log-net-log={log}"]
         url = f"{page.as_uri()}#{fragment}"
         done = subprocess.run([*command, url], capture_output=True, timeout=_HANG, check=True)
         console = re.findall(r"CONSOLE[^\]]*\] (.*)", done.stderr.decode(errors="replace"))

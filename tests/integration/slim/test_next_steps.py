@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -54,7 +55,7 @@ class Steps:
     def _run(self, line: str) -> str:
         words = shlex.split(line)
         if name := next((word.removeprefix("--name=") for word in words if word.startswith("--name=")), None):
-            end = ["cntr", "stop", "--timeout=1", name] if words[0] == "cntr" else [words[0], "rm", "--force", name]
+            end = ["cntr", "stop", "--timeout=1", name] if "cntr" in words else [words[0], "rm", "--force", name]
             self.finally_run(*end)
         done = subprocess.run(
             line,
@@ -179,6 +180,23 @@ def test_of_an_archive_whose_image_ran_in_an_engine(steps: Steps, image: str, en
     container = shlex.split(lines[2])[-1].partition("://")[2]
     shown = subprocess.run([engine, "inspect", container], capture_output=True, text=True, check=True).stdout
     assert "SPOKEN=two words" in shown and "/host-etc" in shown
+
+
+def test_the_page_has_the_same_lines_without_values(steps: Steps, slim: Slim, image: str) -> None:
+    secret = f"secret-{uuid.uuid4().hex}"
+    printed = steps.slim(image, "-o", "pair.tar", "--report", "told", "--env", f"TOKEN={secret}", *ASKED)
+    report = json.loads((slim.place / "told/report.json").read_text())
+    page = (slim.place / "told/report.html").read_text()
+    assert secret in printed[0] and secret not in page and secret not in json.dumps(report)
+    told = [step["command"] for step in report["steps"]]
+    assert told == [line.replace(f"={secret}", "") for line in printed[:2]]
+    shown = [html.unescape(line) for line in re.findall(r"<dd><pre>(.*?)</pre></dd>", page)]
+    assert shown[:2] == told and shown[2].startswith("cntr why . /") and report["directory"] == str(slim.place)
+    assert "<code>--env=TOKEN</code> takes the value" in page
+    assert "extra" in steps.run([f"export TOKEN={secret}; {told[0]}", told[1], f"cd told && {shown[2]}"])
+    name = next(word.removeprefix("--name=") for word in shlex.split(told[0]) if word.startswith("--name="))
+    seen = slim.cntr("exec", f"oci://{name}", "--", "/bin/sh", "-c", "echo $TOKEN")
+    assert seen.stdout.strip() == secret, seen.stderr
 
 
 @pytest.mark.requires("docker-registry")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cntr_slimmer.clock import Clock
 from cntr_slimmer.pipeline import Slimmed, Verdict
 from cntr_slimmer.probes.result import Observation, Outcome
 from cntr_slimmer.report.data import collect
@@ -66,13 +67,17 @@ LOWER = tar(
 )
 UPPER = tar(file("etc/app.conf", b"c" * 20), file("usr/share/doc/short", b"S" * 11))
 WITHOUT_APPLICATION = SelectionOptions(without_rules=("application",))  # whose all of a small image is
+Use = tuple[bytes, bytes, Phase]
 USED = (b"/usr/bin/app", b"/usr/bin/tool", b"/etc/app.conf")
 
 
-def trace(image: Image, used: Sequence[bytes], absent: Sequence[bytes] = ()) -> AccessTrace:
+def trace(image: Image, used: Sequence[bytes], absent: Sequence[bytes] = (), more: Sequence[Use] = ()) -> AccessTrace:
+    """`more` are uses by others than the application: who, what, when."""
+    processes = (Process(7, b"/usr/bin/app"), *(Process(9, exe) for exe, *_ in more))
     accesses = [Access(path, "open", 0, 0, 0.5, Phase.START) for path in used]
     accesses += [Access(path, "lookup", 2, 0, 0.6, Phase.PROBE) for path in absent]
-    return AccessTrace(image_digest(image), str(image.config.platform), tuple(accesses), (Process(7, b"/usr/bin/app"),))
+    accesses += [Access(path, "read", 0, at, 0.1, phase) for at, (_, path, phase) in enumerate(more, 1)]
+    return AccessTrace(image_digest(image), str(image.config.platform), tuple(accesses), processes)
 
 
 @contextmanager
@@ -82,6 +87,7 @@ def slimmed(
     *,
     used: Sequence[bytes] = USED,
     absent: Sequence[bytes] = (),
+    more: Sequence[Use] = (),
     wishes: SelectionOptions | None = None,
     verdict: Verdict | None = None,
     history: Sequence[object] = (),
@@ -97,12 +103,12 @@ def slimmed(
     ):
         document = {**json.loads(original.config.raw), "history": list(history)}
         image = replace(original, config=ImageConfig.parse(json.dumps(document).encode()))
-        accesses = trace(image, used, absent)
+        accesses = trace(image, used, absent, more)
         selection = choose(opened, image.config, accesses, RULES, wishes or WITHOUT_APPLICATION)
         pair = make_pair(opened, image.config, selection.files, scratch, hollow=selection.hollow)
         phases = {"read": 0.1, "trace": 1.5, "verify": 0.75}
         observed = Observed((OUTCOME,), 0, b"", accesses.accesses, accesses.processes)
-        yield Slimmed(pair, accesses, selection, observed, verdict, (), opened, phases, scratch), image
+        yield Slimmed(pair, accesses, selection, observed, verdict, (), opened, Clock(phases), scratch), image
 
 
 def packed(result: Slimmed) -> list[Named]:

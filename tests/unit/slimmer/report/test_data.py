@@ -15,6 +15,7 @@ from cntr_slimmer.report.text import path_of, shown, words
 from cntr_slimmer.report.write import read_report, render, write_report
 from cntr_slimmer.selection import SelectionOptions, count
 from cntr_slimmer.trace import file as traces
+from cntr_slimmer.trace.record import Phase
 from cntr_slimmer.verify import open_plain
 from hypothesis import given
 
@@ -74,6 +75,31 @@ def test_what_was_used_and_left_out_says_so(tmp_path: Path) -> None:
     files = by_path(report(tmp_path, wishes=SelectionOptions(exclude=("/etc/app.conf",))))
     assert not files["/etc/app.conf"].kept
     assert "--exclude" in files["/etc/app.conf"].because
+
+
+def test_who_starts_the_container_is_not_told_of(tmp_path: Path) -> None:
+    starting = (
+        (b"/usr/bin/python3.11", b"/var/lib/dpkg/status", Phase.SETUP),
+        (b"[runc:[2:INIT]]", b"/usr/share/doc/long", Phase.START),
+        (b"/shim", b"/bin/sh", Phase.PROBE),
+        (b"[runc:[2:INIT]]", b"/etc/app.conf", Phase.PROBE),
+    )
+    files = by_path(report(tmp_path, more=starting))
+    assert files["/var/lib/dpkg/status"].because == "needed to make the container"
+    assert files["/usr/share/doc/long"].because == "needed to start the container"
+    assert files["/bin/sh"].because == "needed to start a program, while it was probed"
+    assert files["/etc/app.conf"].because == "opened by /usr/bin/app, at the start"
+
+
+def test_a_shim_of_the_image_itself_is_one_of_its_programs(tmp_path: Path) -> None:
+    own = ((b"/shim", b"/shim", Phase.START), (b"/shim", b"/settings", Phase.START))
+    layer = tar(file("shim", b"#"), file("settings", b"s"))
+    assert by_path(report(tmp_path, [layer], used=(), more=own))["/settings"].because == "read by /shim, at the start"
+
+
+def test_times_add_up(tmp_path: Path) -> None:
+    made = report(tmp_path)
+    assert made.seconds >= sum(made.phases.values()) > 0
 
 
 def test_sums_by_directory_package_and_layer(tmp_path: Path) -> None:

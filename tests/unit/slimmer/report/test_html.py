@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 from cntr_slimmer.pipeline import Verdict
 from cntr_slimmer.probes.result import Difference, Observation, Outcome
 from cntr_slimmer.report.html import render
@@ -41,6 +42,22 @@ def test_probes_that_only_the_slim_image_was_asked(tmp_path: Path) -> None:
     more = Outcome("exec:true", True, 0.1, "ended with code 0")
     text = _text(render(report(tmp_path, verdict=Verdict((OUTCOME, more)))))
     assert "exec:true Original not made Slim ✓ ended with code 0" in text
+
+
+def test_the_times_shown_are_the_total_shown(tmp_path: Path) -> None:
+    phases = {"read": 0.1299, "trace": 1.0251, "verify": 0.3349, "compress": 0.0049}
+    page = render(msgspec.structs.replace(report(tmp_path), phases=phases, seconds=1.7))
+    rows = re.findall(r'<th scope="row">([^<]*)</th><td class="n">([0-9.]+) s</td>', page)
+    *parts, (name, total) = [(name, round(100 * float(time))) for name, time in rows]
+    assert (name, total) == ("together", 170) and sum(time for _, time in parts) == 170
+    assert parts[-1] == ("other", 170 - 12 - 102 - 33)
+
+
+def test_the_sentence_and_the_evidence_come_first(tmp_path: Path) -> None:
+    text = _text(render(report(tmp_path)))
+    assert re.search(r"The slim image keeps \d+ of \d+ files", text) and "cntr why . /" in text
+    headings = re.findall(r"<h[23]>([^<]*)</h", render(report(tmp_path)))
+    assert headings[:4] == ["What was asked", "What was not asked", "What to do next", "Where the bytes are"]
 
 
 def test_only_its_own_script_may_run(tmp_path: Path) -> None:
