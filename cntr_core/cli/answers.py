@@ -64,3 +64,20 @@ class Failure(TypedDict):
 
     schema: Literal[1]
     error: Error
+
+
+class ToolboxPackage(TypedDict):
+    """A package of a toolbox."""
+
+    name: str
+    version: str
+
+
+class BuiltToolbox(TypedDict):
+    """``cntr toolbox build``: `tools` is the word for ``--tools``, `size` the layer's bytes, `diff_id` its digest."""
+
+    schema: Literal[1]
+    tools: str
+    size: int
+    diff_id: str
+    packages: list[ToolboxPackage]

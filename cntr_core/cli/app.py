@@ -67,11 +67,12 @@ def build(word: str = "") -> typer.Typer:
 
 def _build_all() -> None:
     from ..plugins import register_commands
-    from . import attach, cp, inspect
+    from . import attach, cp, inspect, toolbox
 
     attach.register(app)
     cp.register(app)
     inspect.register(app)
+    toolbox.register(app)
     register_commands(app)
 
 

@@ -15,6 +15,7 @@ from .backend import AUTO, chosen_backend, why_chosen
 from .session_options import Inside, InsideAlone, Session, Tools, limit
 from .stream_options import Streams
 from .throwaway import in_throwaway
+from .tools_source import chosen_tools, tell_tools
 from .waiting import on_container
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def attach(
 def _options(tools: Tools, inside: Inside, session: Session, command: list[str] | None) -> SessionOptions:
     return replace(
         inside.options(command, session.timeout),
-        tools=tools.tools,
+        tools=chosen_tools(tools.tools),
         filesystem=tools.fs,
         rw_tools=tools.rw_tools,
         container_env=tools.container_env,
@@ -95,6 +96,7 @@ def _attach(process: ContainerProcess, options: SessionOptions, dry_run: bool) -
     if dry_run:
         output.print_lines(describe_attach(process, options, engines, backend))
         output.say(why_chosen(plugins, options, backend))
+        tell_tools(options)
         return 0
     if not options.command:
         _greet(process, options)
@@ -112,6 +114,7 @@ def _greet(process: ContainerProcess, options: SessionOptions) -> None:
     if sys.stdin.isatty() and sys.stderr.isatty():
         shown = "its files and its fat image's are /" if options.fat is not None else f"the tools are {options.tools}"
         output.say(f"{process.container.ref}: the container's files are in /var/lib/cntr, {shown}")
+        tell_tools(options)
         if options.fat is None and not options.links_inside:
             output.say(_where_links_lead(options))
 
@@ -134,7 +137,7 @@ def _flags_of_helper(tools: Tools, inside: Inside, session: Session) -> list[str
     given["--workdir"] = inside.workdir
     given |= {"--inherit": inside.inherit, "--timeout": limit(session.timeout)}
     return [
-        *(("--tools", tools.tools) if tools.tools != "host" else ()),
+        *(("--tools", tools.tools) if tools.tools != AUTO else ()),
         *(("--fs", tools.fs) if tools.fs != AUTO else ()),
         *(word for name in inside.variables() for word in ("--env", _with_value(name))),
         *(word for name in inside.cap_add or () for word in ("--cap-add", name)),

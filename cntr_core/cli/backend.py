@@ -82,8 +82,10 @@ def named_backend(plugins: Plugins, name: str) -> Filesystem:
 
 def _candidates(plugins: Plugins, options: SessionOptions) -> Iterator[Filesystem]:
     """The installed ones, the fastest first."""
-    shows_image = options.tools.startswith("image:") and options.fat is None and not options.rw_tools
-    names = [*FASTEST_FIRST, *([_OUTLIVING] if shows_image else [])]
+    from ..session.tools import shows_image
+
+    is_public = shows_image(options.tools) and options.fat is None and not options.rw_tools
+    names = [*FASTEST_FIRST, *([_OUTLIVING] if is_public else [])]
     for name in names:
         with suppress(PluginError):
             yield plugins.filesystem(name)

@@ -69,7 +69,11 @@ Program = Annotated[list[str], typer.Argument(help="Run this program of the cont
 Command = Annotated[list[str] | None, typer.Argument(help="Run this command; default: a shell.", **WORDS)]
 ToolsSource = Annotated[
     str,
-    typer.Option(metavar="SOURCE", help="Take the tools from host, dir:PATH, container:NAME or image:REF."),
+    typer.Option(
+        metavar="SOURCE",
+        help="Take the tools from host, toolbox, dir:PATH, container:NAME or image:REF; auto: from the host, or the "
+        "toolbox where the host has no shell or ps.",
+    ),
 ]
 Backend = Annotated[
     str,

@@ -52,7 +52,7 @@ _LONGEST = 2_000_000
 class Tools:
     """What the session has beside the container's files."""
 
-    tools: ToolsSource = "host"
+    tools: ToolsSource = AUTO
     fs: Backend = AUTO
     tmp: Tmp = "private"
     links: Links = "tools"
@@ -84,7 +84,7 @@ class Tools:
                 hint = "leave it out: without --rw-tools the tools are read-only"
                 raise UsageError("--scratch is only for --fat", hint)
             return None
-        if self.rw_tools or self.tools != "host":
+        if self.rw_tools or self.tools not in (AUTO, "host"):
             raise UsageError("--fat brings its own tools", "leave --tools and --rw-tools out")
         return self.fat_image or ""
 

@@ -1,4 +1,5 @@
-"""Where the tools come from: ``--tools host``, ``dir:PATH``, ``container:NAME`` or ``image:REF``."""
+"""Where the tools come from: ``--tools host``, ``toolbox``, ``dir:PATH``, ``container:NAME`` or
+``image:REF``."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from ..kernel.child import open_in_child
 from ..kernel.mounts import DetachedMount
 from ..kernel.namespaces import CLONE_NEWNS, setns
 from ..kernel.syscall import AT_FDCWD, owned
+from ..toolbox.place import has_toolbox, toolbox_path
 from ..types import ContainerProcess, ContainerRef
 from .environment import DEFAULT_PATH
 from .target import Target, pin_target
@@ -55,6 +57,8 @@ def _exists(tree: Tree, path: bytes) -> bool:
     return False
 
 
+TOOLBOX = "toolbox"
+"""The source of tools that ``cntr toolbox build`` has made."""
 _SHELLS = (b"/bin/bash", b"/bin/sh", b"/bin/busybox")
 
 
@@ -100,10 +104,26 @@ def open_tools(
         with image_tree(name, engines, filesystem) as (image, config):
             path = config.environment["PATH"].encode() if "PATH" in config.environment else DEFAULT_PATH
             yield Tools(image, path, _SHELLS, f"the image {name}")
+    elif spec == TOOLBOX:
+        with image_tree(_made_toolbox(), engines, filesystem) as (image, _):
+            yield Tools(image, DEFAULT_PATH, _SHELLS, "the toolbox")
     else:
         raise UsageError(
-            f"'{spec}' is not a source of tools", "use host, dir:PATH, container:NAME or image:REF after --tools"
+            f"'{spec}' is not a source of tools",
+            "use host, toolbox, dir:PATH, container:NAME or image:REF after --tools",
         )
+
+
+def _made_toolbox() -> str:
+    """Where it is; :raises UsageError: there is none."""
+    if not has_toolbox():
+        raise UsageError(f"there is no toolbox at {toolbox_path()}", "make one: cntr toolbox build")
+    return toolbox_path()
+
+
+def shows_image(spec: str) -> bool:
+    """Whether `spec` names an image's tree, which nobody can write."""
+    return spec == TOOLBOX or spec.startswith("image:")
 
 
 def _host(fd: int, part: Part | None) -> Tree:
@@ -118,7 +138,7 @@ def check_writable(spec: str) -> None:
 
     :raises UsageError: `spec` names an image, whose tree all sessions share.
     """
-    if spec.startswith("image:"):
+    if shows_image(spec):
         raise UsageError(
             "all sessions share an image's tree, so --rw-tools cannot write to it",
             "unpack a copy, and use --tools dir:PATH",

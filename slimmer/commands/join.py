@@ -93,10 +93,10 @@ def join(
 
 
 def _save(opened: AbstractContextManager[OpenPair], name: str, destination: Destination) -> None:
+    from cntr_core.cli.progress import display
     from cntr_core.images.write.pack import pack
 
     from ..runs.cleanup import scratch
-    from .progress import display
 
     with display() as shown, scratch("cntr-join-") as directory, opened as pair:
         size = pair.split_map.size
@@ -120,7 +120,7 @@ def verify(
     Of images in a registry, the documents that [bold]cntr slim --sbom[/] has attached must be about them, too.
     """
     undo_on_signals()
-    from .progress import display
+    from cntr_core.cli.progress import display
 
     with display() as shown, _opened(slim, fat, platform) as pair:
         documents = [*_documents(pair, sbom or ()), *_attached(pair)]

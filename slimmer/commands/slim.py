@@ -20,6 +20,7 @@ from . import gates, groups, names, options
 from .config_file import Config, SlimCommand
 
 if TYPE_CHECKING:
+    from cntr_core.cli.progress import TerminalDisplay
     from cntr_core.images import Image
     from cntr_core.images.write.compress import Compression
     from cntr_core.images.write.destination import Destination
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ..request import SlimRequest
     from ..sbom.documents import Documents
     from .next_steps import Call, Step
-    from .progress import TerminalDisplay
 
 _PLAIN_WIDTH = 100
 """Columns of the report where it goes to a file."""
@@ -71,13 +71,13 @@ def slim(
     if image is None or batch != groups.Batch():
         _refuse(image, batch)
     undo_on_signals()
+    from cntr_core.cli.progress import display
     from cntr_core.plugins import load
 
     from ..clock import Clock
     from ..pipeline import slimmed
     from ..runs.backends import leave_namespaces
     from .next_steps import Call, next_steps
-    from .progress import display
 
     clock = Clock()
     request = _request(run, command, verification, keep, output)

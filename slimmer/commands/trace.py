@@ -56,10 +56,11 @@ def run(
 ) -> int:
     """Run an image, drive it with probes, and write which files it used."""
     undo_on_signals()
+    from cntr_core.cli.progress import display
+
     from ..pipeline import traced
     from ..runs.backends import leave_namespaces
     from ..trace.file import write
-    from .progress import display
 
     options.check_file(target, "--output")
     wanted = run.options(command)

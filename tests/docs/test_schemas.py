@@ -38,7 +38,7 @@ def test_a_report_is_as_its_schema_says(tmp_path: Path) -> None:
             validate(damaged, schema)
 
 
-def _holds(form: str, printed: str) -> object:
+def holds(form: str, printed: str) -> object:
     """What a call printed, which must be as its schema says, and have no field more than that."""
     from jsonschema import ValidationError, validate
 
@@ -53,28 +53,28 @@ def _holds(form: str, printed: str) -> object:
 @pytest.mark.parametrize("command", ["list", "engines", "plugins", "doctor"])
 def test_what_is_listed_is_as_its_schema_says(command: str) -> None:
     result = cntr(command, "--json", *(["--all"] if command == "list" else []))
-    found = _holds(f"cntr-{command}/1", result.stdout.decode())
+    found = holds(f"cntr-{command}/1", result.stdout.decode())
     assert found or command == "list"
 
 
 def test_an_error_is_as_its_schema_says() -> None:
     result = cntr("list", "--engine", "none", "--json")
     assert result.returncode == 125
-    _holds("cntr-error/1", result.stdout.decode())
+    holds("cntr-error/1", result.stdout.decode())
 
 
 def test_an_explanation_is_as_its_schema_says(tmp_path: Path) -> None:
     made = report(tmp_path)
     for path in ("/usr/bin/app", "/usr/share", "/nowhere", "/bin/sh"):
-        _holds("cntr-why/1", json.dumps(why(made, path).to_json()))
+        holds("cntr-why/1", json.dumps(why(made, path).to_json()))
 
 
 def test_images_and_traces_are_compared_as_the_schemas_say(tmp_path: Path) -> None:
     one = layout(tmp_path / "one", tar(file("a", b"a"), file("b", b"b")))
     other = layout(tmp_path / "other", tar(file("a", b"c")))
     differing = cntr("diff", one, other, "--json")
-    assert _holds("cntr-diff/1", differing.stdout.decode())
+    assert holds("cntr-diff/1", differing.stdout.decode())
     with slimmed(tmp_path / "slim") as (result, _):
         write(result.trace, str(tmp_path / "trace"))
-    assert _holds("cntr-trace-show/1", output("trace", "show", str(tmp_path / "trace"), "--json"))
-    _holds("cntr-trace-diff/1", output("trace", "diff", str(tmp_path / "trace"), str(tmp_path / "trace"), "--json"))
+    assert holds("cntr-trace-show/1", output("trace", "show", str(tmp_path / "trace"), "--json"))
+    holds("cntr-trace-diff/1", output("trace", "diff", str(tmp_path / "trace"), str(tmp_path / "trace"), "--json"))

@@ -41,6 +41,7 @@ _ORDER = (
     "cntr_core.hookspecs",
     "cntr_core.plugins",
     "cntr_core.images",
+    "cntr_core.toolbox",
     "cntr_core.runtime.image_user",
     "cntr_core.runtime.seccomp",
     "cntr_core.runtime.seccomp_profile",

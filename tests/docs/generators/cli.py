@@ -32,6 +32,8 @@ COMMANDS = (
     "trace show",
     "trace merge",
     "trace diff",
+    "toolbox",
+    "toolbox build",
 )
 
 HEAD = """# Command line

@@ -29,6 +29,7 @@ ANSWERS = {
     "cntr-why/1": lookup.Explained,
     "cntr-trace-show/1": list[answers.Used],
     "cntr-trace-diff/1": answers.UsedByOne,
+    "cntr-toolbox-build/1": core.BuiltToolbox,
 }
 """What ``--json`` prints; only the name of a schema has its version."""
 FILES = {report.SCHEMA: report.Report, summary.SCHEMA: summary.Summary}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from cntr_core.images.write.new_image import Named
+    from ..images.write.new_image import Named
 
 _PAUSE = 0.1
 """Seconds between two refreshes while bytes flow."""
@@ -66,7 +66,7 @@ class TerminalDisplay:
 
     def expect_saved(self, images: Sequence[Named]) -> None:
         """`images` will be saved somewhere, as :class:`~..oci.destination.Destination` tells it."""
-        from cntr_core.images.write.new_image import parts
+        from ..images.write.new_image import parts
 
         size = sum(blob.descriptor.size for blob in parts(images))
         for what in ("writing", "uploading"):

@@ -1,0 +1,32 @@
+"""Where the toolbox is kept, and whether there is one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+
+from ..kernel.user_namespaces import of_user, user_outside
+
+_SHELLS = ("/bin/sh", "/bin/bash", "/bin/busybox")
+
+
+def toolbox_path() -> str:
+    """``$CNTR_TOOLBOX``, else a file below ``/var/lib`` for root, and ``$XDG_DATA_HOME`` for others."""
+    if path := os.environ.get("CNTR_TOOLBOX"):
+        return os.path.abspath(path)
+    if os.geteuid() == 0 and user_outside() is None:
+        return "/var/lib/cntr-toolbox/toolbox.tar"
+    return os.path.join(of_user("XDG_DATA_HOME", ".local/share"), "cntr-toolbox", "toolbox.tar")
+
+
+def has_toolbox() -> bool:
+    """Whether one has been made."""
+    return os.path.isfile(toolbox_path())
+
+
+def lacking_on_host(caller: Mapping[str, str]) -> list[str]:
+    """What of a shell and ps this machine lacks, by the caller's PATH."""
+    shell = any(os.access(path, os.X_OK) for path in _SHELLS)
+    found = {"shell": shell, "ps": shutil.which("ps", path=caller.get("PATH")) is not None}
+    return [name for name, there in found.items() if not there]
