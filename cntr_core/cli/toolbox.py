@@ -31,7 +31,7 @@ Packages = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[PACKAGE...]",
-        help="Take these Debian packages, and what they need; default: gdb, strace, tcpdump, curl, htop, vim-tiny and others.",
+        help="Take these Debian packages, and what they need; default: gdb, strace, tcpdump, curl, vim and others.",
         show_default=False,
     ),
 ]
