@@ -228,6 +228,7 @@ class _Slimmer:
             selection.files,
             directory,
             hollow=selection.hollow,
+            lists=selection.lists,
             fat_name=self._request.fat_name,
             squash=self._request.squash,
             progress=self._shown.counting("splitting", sum(tar.size for tar in self._layers.tars)),
@@ -243,7 +244,7 @@ class _Slimmer:
             background(lambda: check_join(pair)) as joining,
             open_plain(pair.slim.layers) as slim,
         ):
-            check_files(slim, self._layers)
+            check_files(slim, self._layers.tree, pair.lists)
             replay = self._runner.run(
                 slim, "verifying", self._all_probes, against=expected, watched=False, slim_image=pair.slim
             )

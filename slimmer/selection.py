@@ -18,9 +18,11 @@ from cntr_core.rules import ImageView, Profile, Rule, RuleContext
 from .hollow import hollow_directories
 from .probes.defaults import health_check
 from .rules import closure
+from .rules.databases import PackageDatabases
 from .rules.package import WholePackages, read_packages
 from .rules.paths import Exclusion, PathPatterns, Paths, check_patterns
 from .rules.python import Python
+from .split.package_lists import LISTS, idle_descriptions, list_file
 from .trace.record import SHIM, Access, AccessTrace, Phase
 
 _log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ LAYERS = "layers"
 SKELETON = closure.Reason("skeleton", "leads to a directory")
 """The reason for links to directories, which are kept like directories: paths lead through them."""
 
+_NO_FILE = closure.Reason(PackageDatabases.name, "the package has no file left")
+
 _FILE_OPERATIONS = {"read": "read", "open": "opened", "readlink": "followed", "readdir": "listed", "opendir": "opened"}
 
 
@@ -41,7 +45,7 @@ _FILE_OPERATIONS = {"read": "read", "open": "opened", "readlink": "followed", "r
 class SelectionOptions:
     """What the user says beside the trace: paths and patterns to keep, to leave out, and to keep whatever else is said;
     packages to keep whole; how many of the topmost layers to keep whole; the profile whose rules are asked, and what
-    rules are asked, and are not, whatever the profile."""
+    rules are asked, and are not, whatever the profile; and whether lists of packages keep those without a file left."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -51,13 +55,15 @@ class SelectionOptions:
     profile: Profile = Profile.BALANCED
     with_rules: tuple[str, ...] = ()
     without_rules: tuple[str, ...] = ()
+    all_packages: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The files to keep, and why, by real paths. `unmatched` are patterns of the user that nothing fits; `left_out` is
     what a rule would keep but for its limit, and directories that would mislead if they were empty; `hollow` has the
-    inode numbers of these. `limits` has the limits of the rules that were asked. `profile` is the user's, and
+    inode numbers of these. `lists` names the lists of packages that are kept for scanners alone, and so need not tell
+    of packages without a file left. `limits` has the limits of the rules that were asked. `profile` is the user's, and
     `profiles` has for each rule the lowest that has it."""
 
     files: tuple[File, ...]
@@ -66,6 +72,7 @@ class Selection:
     left_out: Mapping[bytes, closure.Reason] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     hollow: frozenset[int] = frozenset()
+    lists: tuple[bytes, ...] = ()
     profile: Profile = Profile.BALANCED
     profiles: Mapping[str, Profile] = field(default_factory=dict)
 
@@ -111,7 +118,10 @@ def choose(
     asked = _rules_to_ask(view, rules, options, include)
     _log.debug("%d files used; asking %s", len(used), ", ".join(rule.name for rule in asked))
     found, left_out = closure.close(_context(layers, config, trace, kept), asked, excluded=excluded)
-    files = _files(layers, {*found, *reasons, *kept})
+    for_scanners = frozenset() if options.all_packages else _for_scanners({**found, **reasons}, include)
+    idle = idle_descriptions(view, {*found, *reasons, *kept}) & for_scanners if for_scanners else frozenset()
+    left_out = {**left_out, **dict.fromkeys(idle, _NO_FILE)}
+    files = _files(layers, {*found, *reasons, *kept} - idle)
     hollow = _hollow(layers, config, files)
     links = _directory_links(layers, excluded, hollow)
     unmatched = [pattern for patterns in (include, exclude, preserve) for pattern in patterns.unmatched()]
@@ -120,6 +130,7 @@ def choose(
     return Selection(
         files=tuple({**files, **_files(layers, links)}.values()),
         reasons={**links, **found, **reasons},
+        lists=tuple(name for name in LISTS if (file := list_file(layers.tree, name)) and file.path in for_scanners),
         unmatched=tuple(unmatched),
         left_out={**left_out, **{name.path: reason for name, reason in hollow.items()}},
         hollow=frozenset(name.file.ino for name in hollow),
@@ -127,6 +138,12 @@ def choose(
         profile=options.profile,
         profiles=profiles,
     )
+
+
+def _for_scanners(reasons: Mapping[bytes, closure.Reason], include: PathPatterns) -> frozenset[bytes]:
+    """What is kept for scanners alone: the run has not looked at it, and the user has not named it."""
+    paths = (path for path, reason in reasons.items() if reason.rule == PackageDatabases.name)
+    return frozenset(path for path in paths if not include.matches(path))
 
 
 def _context(

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from cntr_core.errors import ImageError
-from cntr_core.images.tar.index import Entry
-from cntr_core.images.tar.members import quoted
-from cntr_core.images.tar.plain import PlainTar
-from cntr_core.images.tree.layers import OpenLayers
-from cntr_core.images.tree.tree import Directory, File
+from cntr_core.images.streams import Counter, uncounted
+from cntr_core.images.tar.index import Entry, read_index
+from cntr_core.images.tar.members import Kind, quoted, split_path
+from cntr_core.images.tar.plain import PlainTar, TarBytes
+from cntr_core.images.tree.contents import ReadContents
+from cntr_core.images.tree.layers import OpenLayers, open_layers
+from cntr_core.images.tree.merge import merge
+from cntr_core.images.tree.tree import Directory, File, Tree
+from cntr_core.images.tree.view import TreeView
 from cntr_core.images.write.new_image import PlainLayer
 from cntr_core.kernel.syscall import owned
 
 from .split.divide import join
+from .split.joined import OpenPair
+from .split.joined_tar import JoinedTar
+from .split.package_lists import LISTS, files_of, shortened
 from .split.pair import Pair
+from .split.split_map import SplitMap
 
 _log = logging.getLogger(__name__)
 
@@ -36,25 +44,69 @@ def open_plain(layers: Sequence[PlainLayer]) -> Iterator[OpenLayers]:
         yield OpenLayers.of(tars)
 
 
-def check_files(slim: OpenLayers, original: OpenLayers) -> None:
+def check_files(slim: OpenLayers, original: Tree, lists: Mapping[bytes, bytes]) -> None:
     """Compare every file of the slim image with the original's: type, mode, owner, time, attributes, links, and by
-    the layer's digest the content.
+    the layer's digest the content; but that of `lists`, by their paths, which must be as given.
 
-    :raises ImageError: one differs, which would be a fault of ours.
+    :raises ImageError: one differs.
     """
     _log.debug("comparing the slim image's files with the original's")
     for name in slim.tree.walk():
         try:
-            there = original.tree.resolve(name.path, follow=False).file
+            there = original.resolve(name.path, follow=False).file
         except OSError:
             raise ImageError(f"the slim image has {quoted(name.path)}, which the original lacks") from None
-        if _described(name.file) != _described(there):
+        is_list = name.path in lists
+        if _described(name.file, is_list) != _described(there, is_list):
             raise ImageError(f"{quoted(name.path)} differs between the slim image and the original")
+    for path, text in lists.items():
+        found = slim.view.lookup(path, follow=False)
+        if found is None or found.size != len(text) or slim.view.read(path) != text:
+            raise ImageError(f"{quoted(path)} is not the original's list without the packages that are gone")
 
 
-def _described(file: File) -> tuple[list[object], list[bytes]]:
+def _described(file: File, is_list: bool) -> tuple[list[object], list[bytes]]:
     names = [] if isinstance(file, Directory) else sorted(name.path for name in file.names)
-    return [getattr(file.entry, field) for field in Entry._fields if field not in _PLACES], names
+    differing = (*_PLACES, "size") if is_list else _PLACES
+    return [getattr(file.entry, field) for field in Entry._fields if field not in differing], names
+
+
+def check_pair(pair: OpenPair, progress: Counter = uncounted) -> None:
+    """Prove that both images rebuild the original, and that the slim one has nothing else, but directories that nothing
+    describes, and lists of packages that are the original's with whole paragraphs left out.
+
+    :raises ImageError: it is not so.
+    """
+    if not pair.check(progress) and not pair.split_map.lists:
+        return
+    with open_layers(pair.slim) as slim, open_layers(pair.fat) as fat:
+        tars = list(_joined_tars(pair.split_map, slim.tars, fat.tars))
+        original = merge(list(map(read_index, tars)))
+        names = [name for name in LISTS if os.fsdecode(name) in pair.split_map.lists]
+        lists = shortened(TreeView(original, ReadContents(tars)), original, names, files_of(slim.tree))
+        _check_added(slim, [tar.end_of_slim for tar in tars[-1 if pair.split_map.squashed else 0 :]], lists)
+        check_files(slim, original, lists)
+
+
+def _joined_tars(split_map: SplitMap, slim: Sequence[TarBytes], fat: Sequence[TarBytes]) -> Iterator[JoinedTar]:
+    start = 0
+    for number, layer in enumerate(split_map.layers):
+        tar = JoinedTar(slim[0 if split_map.squashed else number], fat[number], layer, start)
+        start = tar.end_of_slim if split_map.squashed else 0
+        yield tar
+
+
+def _check_added(slim: OpenLayers, ends: Sequence[int], lists: Collection[bytes]) -> None:
+    """:raises ImageError: what follows the records of the original, which end at `ends`, is more than it may be."""
+    due = set(lists)
+    for index, end in zip(slim.indexes, ends, strict=True):
+        for entry in index.entries:
+            if entry.start < end or entry.kind is Kind.DIRECTORY:
+                continue
+            path = b"/" + b"/".join(split_path(entry.path))
+            if entry.kind is not Kind.FILE or path not in due:
+                raise ImageError(f"the slim image has a {entry.kind.value} {quoted(path)}, which the original has not")
+            due.remove(path)
 
 
 def check_join(pair: Pair) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from ..errors import CopyError
 from ..images.tar.index import Entry
+from ..images.tar.member_header import Holes, header
 from ..images.tar.members import Kind, quoted
 from ..kernel.mounts import CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC, PROC_SUPER_MAGIC, statfs_type
 from ..kernel.syscall import owned
@@ -22,7 +23,7 @@ from .owners import Ids, harmless_mode
 from .places import Opener, Source
 from .refusals import about_path
 from .summary import Summary, Watcher, unwatched
-from .tar import CHUNK, END, Holes, find_holes, header
+from .tar import CHUNK, END, find_holes
 
 _KERNELS_OWN = {
     PROC_SUPER_MAGIC: "proc",

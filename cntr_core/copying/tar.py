@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from ..errors import CopyError
 from ..images.limits import LONGEST_HEADER
 from ..images.streams import Reader
 from ..images.tar.headers import padded
 from ..images.tar.index import Entry
-from ..images.tar.members import Kind, quoted
+from ..images.tar.member_header import Holes
+from ..images.tar.members import quoted
 
 CHUNK = 1 << 18
 """Bytes that are carried at once."""
 
-_TYPES = {
-    Kind.FILE: tarfile.REGTYPE,
-    Kind.DIRECTORY: tarfile.DIRTYPE,
-    Kind.SYMLINK: tarfile.SYMTYPE,
-    Kind.HARD_LINK: tarfile.LNKTYPE,
-    Kind.CHARACTER: tarfile.CHRTYPE,
-    Kind.BLOCK: tarfile.BLKTYPE,
-    Kind.FIFO: tarfile.FIFOTYPE,
-}
 END = bytes(2 * tarfile.BLOCKSIZE)
 """The end mark."""
 
@@ -81,13 +72,6 @@ class StreamedTar:
                 yield offset + done, data
 
 
-class Holes(NamedTuple):
-    """How a file with holes is stored: the map before its data, and the (offset, size) of what is there."""
-
-    map: bytes
-    segments: Sequence[tuple[int, int]]
-
-
 def find_holes(fd: int, size: int) -> Holes | None:
     """The holes of an open file, None where it has none, or more than a tar can tell."""
     segments, at = [], 0
@@ -109,21 +93,3 @@ def find_holes(fd: int, size: int) -> Holes | None:
     lines = (str(len(segments)), *(f"{offset}\n{length}" for offset, length in segments))
     text = "".join(f"{line}\n" for line in lines).encode()
     return Holes(text.ljust(padded(len(text)), b"\0"), segments)
-
-
-def header(entry: Entry, holes: Holes | None = None) -> bytes:
-    """The headers of a member, PAX ones first where they are needed (POSIX, pax; GNU tar manual, "Sparse Formats")."""
-    info = tarfile.TarInfo(os.fsdecode(entry.path))
-    info.type = _TYPES[entry.kind]
-    info.mode, info.uid, info.gid, info.size = entry.mode, entry.uid, entry.gid, entry.size
-    info.linkname = os.fsdecode(entry.link)
-    info.devmajor, info.devminor = os.major(entry.device), os.minor(entry.device)
-    info.mtime = entry.mtime // 10**9
-    info.pax_headers = {f"SCHILY.xattr.{os.fsdecode(k)}": os.fsdecode(v) for k, v in entry.xattrs.items()}
-    if entry.mtime % 10**9 and entry.mtime > 0:
-        info.pax_headers["mtime"] = f"{entry.mtime // 10**9}.{entry.mtime % 10**9:09}"
-    if holes:
-        info.size = len(holes.map) + sum(size for _, size in holes.segments)
-        info.pax_headers |= {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
-        info.pax_headers |= {"GNU.sparse.name": info.name, "GNU.sparse.realsize": str(entry.size)}
-    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")

@@ -6,6 +6,9 @@ import contextlib
 
 from cntr_core.cli.completion import begun, offer
 
+PACKAGE_LISTS = ("kept", "all")
+"""Whether a slim image lists the packages that it has a file of, or those of the original."""
+
 
 def complete_rule(incomplete: str) -> list[tuple[str, str]]:
     """The rules, each with its description."""
@@ -21,6 +24,11 @@ def complete_profile(incomplete: str) -> list[str]:
     from cntr_core.rules import Profile
 
     return begun([str(profile) for profile in Profile], incomplete)
+
+
+def complete_package_lists(incomplete: str) -> list[str]:
+    """Which packages a slim image lists."""
+    return begun(PACKAGE_LISTS, incomplete)
 
 
 def complete_probe(incomplete: str) -> list[str]:

@@ -16,7 +16,14 @@ from cntr_core.cli.session_options import seconds
 from cntr_core.dataclass import dataclass
 
 from . import options
-from .completion import complete_probe, complete_profile, complete_rule, complete_tracing_engine
+from .completion import (
+    PACKAGE_LISTS,
+    complete_package_lists,
+    complete_probe,
+    complete_profile,
+    complete_rule,
+    complete_tracing_engine,
+)
 
 if TYPE_CHECKING:
     from cntr_core import Filesystem
@@ -282,6 +289,16 @@ class Keep:
             rich_help_panel=_KEEP,
         ),
     ] = "balanced"
+    package_lists: Annotated[
+        str,
+        typer.Option(
+            "--package-lists",
+            metavar="WHICH",
+            autocompletion=complete_package_lists,
+            help="List for scanners the packages that keep a file (kept) or all of the original (all).",
+            rich_help_panel=_KEEP,
+        ),
+    ] = "kept"
     rule: Annotated[
         list[str] | None,
         typer.Option(
@@ -318,9 +335,19 @@ class Keep:
             profile=_profile(self.profile),
             with_rules=tuple(self.rule or ()),
             without_rules=tuple(self.no_rule or ()),
+            all_packages=_all_packages(self.package_lists),
         )
         check_words(found, load().rules)
         return found
+
+
+def _all_packages(word: str) -> bool:
+    """:raises UsageError: it is none of both words."""
+    from cntr_core.errors import UsageError
+
+    if word not in PACKAGE_LISTS:
+        raise UsageError(f"--package-lists: unknown '{word}'", f"choose from {', '.join(PACKAGE_LISTS)}")
+    return word == "all"
 
 
 def _profile(word: str) -> Profile:

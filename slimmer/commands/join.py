@@ -117,14 +117,18 @@ def verify(
 ) -> int:
     """Verify that a slim and a fat image rebuild their original: compute every layer's digest, write nothing.
 
+    The slim image's lists of packages must be the original's without the packages of which it has no file.
+
     Of images in a registry, the documents that [bold]cntr slim --sbom[/] has attached must be about them, too.
     """
     undo_on_signals()
     from cntr_core.cli.progress import display
 
+    from ..verify import check_pair
+
     with display() as shown, _opened(slim, fat, platform) as pair:
         documents = [*_documents(pair, sbom or ()), *_attached(pair)]
-        pair.check(shown.counting("joining", pair.split_map.size))
+        check_pair(pair, shown.counting("joining", pair.split_map.size))
         layers = [layer.diff_id for layer in pair.split_map.layers]
     said = [f"{_count(len(layers), 'layer')} verified: both images rebuild the original"]
     if documents:

@@ -22,17 +22,23 @@ def files(result: Slimmed, packages: PackageDatabase) -> Iterator[schema.File]:
     used = result.trace.used()
     for name in result.layers.tree.walk():
         path = name.path
-        reason = _reason(name, path, result.selection.reasons) if _kept(name, result) else None
+        short = result.pair.lists.get(path)
+        reason = _reason(name, path, result.selection.reasons) if short is not None or _kept(name, result) else None
         package = packages.owner_of(path)
         yield schema.File(
             path=shown(path),
             type=_type(name),
             bytes=0 if _is_further(name) else name.file.entry.size,
+            kept_bytes=None if short is None else len(short),
             package=words(packages.name_of(package)) if package else "",
             target=_target(name),
             rule=words(reason.rule) if reason else "",
-            because=words(reason.because) if reason else _why_not(path, used, result.selection),
+            because=words(_because(reason, short)) if reason else _why_not(path, used, result.selection),
         )
+
+
+def _because(reason: Reason, short: bytes | None) -> str:
+    return reason.because if short is None else f"{reason.because}; packages without a file left are not in it"
 
 
 def _why_not(path: bytes, used: Mapping[bytes, object], selection: Selection) -> str:

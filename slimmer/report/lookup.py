@@ -183,7 +183,7 @@ def _share(report: schema.Report, path: str) -> schema.Share:
         files=len(below),
         kept_files=len(kept),
         bytes=sum(file.bytes for file in below),
-        kept_bytes=sum(file.bytes for file in kept),
+        kept_bytes=sum(file.slim_bytes for file in kept),
     )
 
 

@@ -85,11 +85,13 @@ class Package(Share, frozen=True, kw_only=True):
 
 
 class File(Value, frozen=True, kw_only=True):
-    """A name in the original image. It is kept where a `rule` says so; `because` is the rule's reason."""
+    """A name in the original image. It is kept where a `rule` says so; `because` is the rule's reason. `kept_bytes` are
+    those of the slim half, where they differ: of a list of packages."""
 
     path: str
     type: str = "file"
     bytes: int = 0
+    kept_bytes: int | None = None
     package: str = ""
     target: str = ""
     rule: str = ""
@@ -99,6 +101,13 @@ class File(Value, frozen=True, kw_only=True):
     def kept(self) -> bool:
         """Whether the slim half has it."""
         return bool(self.rule)
+
+    @property
+    def slim_bytes(self) -> int:
+        """Its bytes in the slim half."""
+        if not self.kept:
+            return 0
+        return self.bytes if self.kept_bytes is None else self.kept_bytes
 
     @property
     def counts(self) -> bool:

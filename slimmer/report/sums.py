@@ -36,12 +36,16 @@ class _Sum:
     bytes: int = 0
     kept_bytes: int = 0
 
-    def add(self, size: int, kept: bool) -> None:
+    def add(self, size: int, kept: int | None) -> None:
+        """A file, of which so many bytes are kept; None where it is not."""
         self.files += 1
         self.bytes += size
-        if kept:
+        if kept is not None:
             self.kept_files += 1
-            self.kept_bytes += size
+            self.kept_bytes += kept
+
+    def add_file(self, file: schema.File) -> None:
+        self.add(file.bytes, file.slim_bytes if file.kept else None)
 
     def numbers(self) -> dict[str, int]:
         return {field: getattr(self, field) for field in self.__slots__}
@@ -56,7 +60,7 @@ def by_directory(files: Iterable[schema.File]) -> Directories:
     for file in files:
         if file.counts:
             for above in _above(file.path):
-                sums[above].add(file.bytes, file.kept)
+                sums[above].add_file(file)
     sums["/"]  # even of an empty image
     return {path: schema.Directory(path=path, **sums[path].numbers()) for path in sorted(sums)}
 
@@ -100,7 +104,7 @@ def by_package(files: Iterable[schema.File], packages: PackageDatabase) -> tuple
     sums: defaultdict[str, _Sum] = defaultdict(_Sum)
     for file in files:
         if file.counts and file.package:
-            sums[file.package].add(file.bytes, file.kept)
+            sums[file.package].add_file(file)
     known = {words(packages.name_of(package)): package for package in packages}
     return tuple(
         schema.Package(
@@ -120,9 +124,9 @@ def by_rule(files: Iterable[schema.File], selection: Selection) -> tuple[schema.
     left_out: defaultdict[str, _Sum] = defaultdict(_Sum)
     for file in files:
         if file.counts and file.kept:
-            kept[file.rule].add(file.bytes, True)
+            kept[file.rule].add(file.slim_bytes, file.slim_bytes)
         elif file.counts and (reason := selection.left_out.get(path_of(file.path))):
-            left_out[reason.rule].add(file.bytes, False)
+            left_out[reason.rule].add(file.bytes, None)
     return tuple(
         schema.RuleShare(
             name=name,
@@ -143,6 +147,7 @@ def by_layer(result: Slimmed, image: Image, halves: Sequence[Named]) -> tuple[sc
     pair = result.pair
     slim = [*[None] * (len(image.layers) - 1), 0] if pair.split_map.squashed else range(len(image.layers))
     commands = _commands(image.config, len(image.layers))
+    lists = _lists(result)
     return tuple(
         schema.Layer(
             diff_id=pair.split_map.layers[number].diff_id,
@@ -153,17 +158,27 @@ def by_layer(result: Slimmed, image: Image, halves: Sequence[Named]) -> tuple[sc
             compressed=image.layers[number].size,
             slim_compressed=None if ours is None or not packed[0] else packed[0][ours].descriptor.size,
             fat_compressed=packed[1][number].descriptor.size if packed[1] else None,
-            **_held(index, pair.members[number]).numbers(),
+            **_held(index, pair.members[number], lists[number]).numbers(),
         )
         for number, (index, ours) in enumerate(zip(result.layers.indexes, slim, strict=True))
     )
 
 
-def _held(index: LayerIndex, kept: frozenset[int]) -> _Sum:
+def _lists(result: Slimmed) -> Mapping[int, Mapping[int, int]]:
+    """For each layer the members of shortened lists, with the bytes that are left of each."""
+    found: defaultdict[int, dict[int, int]] = defaultdict(dict)
+    for path, text in result.pair.lists.items():
+        file = result.layers.tree.resolve(path, follow=False).file
+        found[file.layer][file.number] = len(text)
+    return found
+
+
+def _held(index: LayerIndex, kept: frozenset[int], lists: Mapping[int, int]) -> _Sum:
     held = _Sum()
     for number, entry in enumerate(index.entries):
         if _counts(entry):
-            held.add(entry.size if entry.kind is Kind.FILE else 0, number in kept)
+            size = entry.size if entry.kind is Kind.FILE else 0
+            held.add(size, size if number in kept else lists.get(number))
     return held
 
 

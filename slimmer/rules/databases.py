@@ -31,7 +31,7 @@ _RELEASES = (
 class PackageDatabases(Rule):
     name = "package-databases"
     description = (
-        "The lists of installed packages, dpkg's lists of the files of those that keep one, and the name of the "
+        "The lists of packages, of those that keep a file, with dpkg's lists of their files, and the name of the "
         "distribution, so that scanners go on working."
     )
     profile = Profile.MINIMAL

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -19,8 +20,10 @@ from cntr_core.rules import ImageView, Keep, Rule, RuleContext
 
 from .reading import content
 
+DPKG_STATUS, STATUS_DIRECTORY = b"/var/lib/dpkg/status", b"/var/lib/dpkg/status.d"
+APK_INSTALLED = b"/lib/apk/db/installed"
+SUMS = b".md5sums"
 _DPKG = b"/var/lib/dpkg/"
-_APK = b"/lib/apk/db/installed"
 _RPM = (b"/var/lib/rpm", b"/usr/lib/sysimage/rpm")
 _READ: WeakKeyDictionary[ImageView, PackageDatabase] = WeakKeyDictionary()
 """Reading takes 50 ms for 90 packages, and several rules ask."""
@@ -28,20 +31,28 @@ _READ: WeakKeyDictionary[ImageView, PackageDatabase] = WeakKeyDictionary()
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An installed package. `manager` is ``dpkg`` or ``apk``; packages of one `source` are made together."""
+    """An installed package. `manager` is ``dpkg`` or ``apk``; packages of one `source` are made together; `place` is
+    the file that describes it."""
 
     name: str
     version: str
     manager: str
     source: str = field(default="", compare=False)
     architecture: str = ""
+    place: bytes = field(default=b"", compare=False)
 
 
 class PackageDatabase:
-    """The packages of one image. Paths are real ones."""
+    """The packages of one image. Paths are real ones. Of those that are `unlisted` nobody knows the files."""
 
-    def __init__(self, files: Mapping[Package, Sequence[bytes]], unreadable: str = "") -> None:
+    def __init__(
+        self,
+        files: Mapping[Package, Sequence[bytes]],
+        unreadable: str = "",
+        unlisted: Collection[Package] = frozenset(),
+    ) -> None:
         self._files = files
+        self._unlisted = unlisted
         self._owners = {path: package for package, paths in files.items() for path in paths}
         self.unreadable = unreadable
         """The package manager whose database is there and cannot be read; empty where there is none."""
@@ -57,6 +68,10 @@ class PackageDatabase:
     def files_of(self, package: Package) -> Sequence[bytes]:
         """The files of the package that are there, without directories."""
         return self._files[package]
+
+    def lists(self, package: Package) -> bool:
+        """Whether it is known which files the package has brought: who makes images may have removed the lists."""
+        return package not in self._unlisted
 
     def name_of(self, package: Package) -> str:
         """The name, with the architecture where several are installed: ``libc6:i386``, as dpkg(1) writes it."""
@@ -80,9 +95,11 @@ def read_packages(image: ImageView) -> PackageDatabase:
 
 def _read(image: ImageView) -> PackageDatabase:
     real = _RealPaths(image)
-    files = {package: real.files(paths) for package, paths in (*_dpkg(image), *_apk(image))}
+    found = dict((*_dpkg(image), *_apk(image)))
+    files = {package: real.files(paths or ()) for package, paths in found.items()}
     rpm = any(image.list(directory) for directory in _RPM)
-    return PackageDatabase(files, "rpm" if rpm else "")
+    unlisted = frozenset(package for package, paths in found.items() if paths is None)
+    return PackageDatabase(files, "rpm" if rpm else "", unlisted)
 
 
 class WholePackages(Rule):
@@ -140,55 +157,94 @@ class _RealPaths:
         return real if there and not stat.S_ISDIR(there.kind) else b""
 
 
-def _dpkg(image: ImageView) -> Iterator[tuple[Package, Sequence[bytes]]]:
+_Listed = tuple[Package, Sequence[bytes] | None]
+"""A package and the paths that it brought; None where no list is there."""
+
+
+def _dpkg(image: ImageView) -> Iterator[_Listed]:
     information = frozenset(image.list(_DPKG + b"info"))
-    for fields in _paragraphs(image, _DPKG + b"status"):
-        name, architecture = fields.get(b"Package", b""), fields.get(b"Architecture", b"")
-        if fields.get(b"Status", b"").endswith(b" installed"):
-            # A package of which several architectures can be installed has its own in the name.
-            names = (name + b":" + architecture + b".list", name + b".list")
-            listed = next((_DPKG + b"info/" + n for n in names if n in information), b"")
-            yield _package(name, fields, "dpkg"), content(image, listed).splitlines() if listed else ()
-    for file in image.list(_DPKG + b"status.d"):
+    for package in _described(image, DPKG_STATUS):
+        name, architecture = package.name.encode(), package.architecture.encode()
+        # A package of which several architectures can be installed has its own in the name.
+        names = (name + b":" + architecture + b".list", name + b".list")
+        listed = next((_DPKG + b"info/" + n for n in names if n in information), None)
+        yield package, content(image, listed).splitlines() if listed else None
+    for file in image.list(STATUS_DIRECTORY):
         # Distroless: a paragraph in a file of its own, and beside it the sums of the files.
-        for fields in _paragraphs(image, _DPKG + b"status.d/" + file):
-            if name := fields.get(b"Package", b""):
-                yield _package(name, fields, "dpkg"), _sums(image, _DPKG + b"status.d/" + file + b".md5sums")
+        place = posixpath.join(STATUS_DIRECTORY, file)
+        for package in _described(image, place):
+            yield package, _sums(image, place + SUMS)
 
 
-def _sums(image: ImageView, path: bytes) -> Sequence[bytes]:
+def _sums(image: ImageView, path: bytes) -> Sequence[bytes] | None:
+    if image.lookup(path) is None:
+        return None
     return [b"/" + line.partition(b"  ")[2] for line in content(image, path).splitlines()]
 
 
-def _apk(image: ImageView) -> Iterator[tuple[Package, Sequence[bytes]]]:
-    for block in _blocks(image, _APK):
-        fields: dict[bytes, bytes] = {}
-        directory, files = b"", []
-        for line in block.splitlines():
-            key, _, value = line.partition(b":")
-            if key == b"F":
-                directory = b"/" + value
-            elif key == b"R":
-                files.append(posixpath.join(directory, value))
-            else:
-                fields[key] = value
-        if name := fields.get(b"P"):
-            keys = {b"Version": b"V", b"Source": b"o", b"Architecture": b"A"}
-            yield _package(name, {word: fields.get(key, b"") for word, key in keys.items()}, "apk"), files
+def _apk(image: ImageView) -> Iterator[_Listed]:
+    for block in paragraphs(content(image, APK_INSTALLED)):
+        if package := described(block, APK_INSTALLED):
+            yield package, list(_apk_files(block))
 
 
-def _package(name: bytes, fields: Mapping[bytes, bytes], manager: str) -> Package:
+def _apk_files(block: bytes) -> Iterator[bytes]:
+    directory = b""
+    for key, value in _fields(block):
+        if key == b"F":
+            directory = b"/" + value
+        elif key == b"R":
+            yield posixpath.join(directory, value)
+
+
+def _described(image: ImageView, place: bytes) -> Iterator[Package]:
+    blocks = paragraphs(content(image, place))
+    return filter(None, (described(block, place) for block in blocks))
+
+
+def paragraphs(text: bytes) -> Iterator[bytes]:
+    """The parts of a list, each with the blank lines behind it; all together are the list."""
+    start = 0
+    for gap in _GAP.finditer(text):
+        yield text[start : gap.end()]
+        start = gap.end()
+    if start < len(text):
+        yield text[start:]
+
+
+_GAP = re.compile(rb"\n\n+")
+_APK_KEYS = {b"Package": b"P", b"Version": b"V", b"Source": b"o", b"Architecture": b"A"}
+
+
+def described(paragraph: bytes, place: bytes) -> Package | None:
+    """The installed package that a paragraph of the list `place` is about; None where it is about none, or several."""
+    pairs = list(_fields(paragraph))
+    is_apk = place == APK_INSTALLED
+    name_key = _APK_KEYS[b"Package"] if is_apk else b"Package"
+    if [key for key, _ in pairs].count(name_key) != 1:
+        return None
+    fields = dict(pairs)
+    if is_apk:
+        fields = {word: fields.get(key, b"") for word, key in _APK_KEYS.items()}
+    elif place == DPKG_STATUS and not fields.get(b"Status", b"").endswith(b" installed"):
+        return None
+    return _package(fields, "apk" if is_apk else "dpkg", place) if fields[b"Package"] else None
+
+
+def _package(fields: Mapping[bytes, bytes], manager: str, place: bytes) -> Package:
+    name = fields[b"Package"]
     source = (fields.get(b"Source", b"").split() or [name])[0]  # "redis (5:7.0)", where its version is another
-    said = (name, fields.get(b"Version", b""), manager.encode(), source, fields.get(b"Architecture", b""))
-    return Package(*(word.decode(errors="replace") for word in said))
+    architecture, version = fields.get(b"Architecture", b""), fields.get(b"Version", b"")
+    return Package(_text(name), _text(version), manager, _text(source), _text(architecture), place)
 
 
-def _paragraphs(image: ImageView, path: bytes) -> Iterator[Mapping[bytes, bytes]]:
-    """The fields of each paragraph of a control file (deb-control(5)), without continued lines."""
-    for block in _blocks(image, path):
-        pairs = (line.partition(b":") for line in block.splitlines() if line[:1] not in (b" ", b"\t"))
-        yield {key: value.strip() for key, _, value in pairs}
+def _text(word: bytes) -> str:
+    return word.decode(errors="replace")
 
 
-def _blocks(image: ImageView, path: bytes) -> Sequence[bytes]:
-    return [block for block in content(image, path).split(b"\n\n") if block]
+def _fields(paragraph: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The fields of a paragraph (deb-control(5)), without continued lines."""
+    for line in paragraph.splitlines():
+        key, colon, value = line.partition(b":")
+        if colon and line[:1] not in (b" ", b"\t"):
+            yield key, value.strip()

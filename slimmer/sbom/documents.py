@@ -64,5 +64,8 @@ def documents(report: Report, view: ImageView, packed: Sequence[Named]) -> tuple
 
 
 def _is_in(part: Part, paths: Collection[bytes], role: str) -> bool:
-    """Whether the image with these files has the package; what has no files at all is of the fat image."""
+    """Whether the image with these files has the package: where nobody knows its files, both do; what has no files at
+    all is of the fat image."""
+    if part.files is None:
+        return True
     return not part.files.isdisjoint(paths) if part.files else role == "fat"

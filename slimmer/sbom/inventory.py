@@ -25,14 +25,14 @@ class Distribution:
 @dataclass(frozen=True, slots=True)
 class Part:
     """A package. `kind` is the type of its package URL: ``deb``, ``apk``, ``pypi`` or ``npm``. `files` are the real
-    paths of what it brought, without what only describes it."""
+    paths of what it brought, without what only describes it; None where nobody knows."""
 
     kind: str
     name: str
     version: str
     architecture: str = ""
     source: str = ""
-    files: frozenset[bytes] = frozenset()
+    files: frozenset[bytes] | None = frozenset()
 
 
 def parts_of(view: ImageView, packages: PackageDatabase) -> tuple[Part, ...]:
@@ -55,7 +55,7 @@ def _of_system(package: Package, packages: PackageDatabase) -> Part:
         package.version,
         package.architecture,
         package.source if package.source != package.name else "",
-        frozenset(filter(None, packages.files_of(package))),
+        frozenset(packages.files_of(package)) if packages.lists(package) else None,
     )
 
 
@@ -65,7 +65,8 @@ def _merged(parts: Iterable[Part]) -> Iterable[Part]:
     for part in parts:
         key = (part.kind, part.name, part.version, part.architecture)
         before = found[key].files if key in found else frozenset[bytes]()
-        found[key] = Part(*key, part.source, part.files | before)
+        files = None if part.files is None or before is None else part.files | before
+        found[key] = Part(*key, part.source, files)
     return found.values()
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import Budget, Image, LayerTar
 from cntr_core.images.read.blobs import spool, spool_directory
-from cntr_core.images.streams import Counter, uncounted
+from cntr_core.images.streams import CHUNK, Counter, uncounted
 from cntr_core.images.tar.index import read_index
 from cntr_core.images.tar.members import Kind
 from cntr_core.images.tar.plain import PlainTar
@@ -52,8 +52,9 @@ class OpenPair:
             )
         return cls(slim, fat, split_map)
 
-    def layers(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Each original layer's DiffID and its tar in pieces, to be read in order; all digests are verified.
+    def layers(self, more: Callable[[str], object] = lambda _: None) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Each original layer's DiffID and its tar in pieces, to be read in order; all digests are verified. `more` is
+        told the role of an image that has records beside those of the original.
 
         :raises ImageError: while they are read: a half is damaged.
         """
@@ -63,14 +64,23 @@ class OpenPair:
             if number == 0 or not self.split_map.squashed:
                 slim = self.slim.open_layer(self.slim.layers[number], budget)
             fat = self.fat.open_layer(self.fat.layers[number], budget)
-            done = (fat,) if self.split_map.squashed and number < last else (slim, fat)
-            yield split_map.diff_id, _to_the_end(join(slim, fat, split_map), *done)
+            done = {labels.FAT_ROLE: fat}
+            if not self.split_map.squashed or number == last:
+                done[labels.SLIM_ROLE] = slim
+            yield split_map.diff_id, _to_the_end(join(slim, fat, split_map), done, more)
 
-    def check(self, progress: Counter = uncounted) -> None:
-        """Join all layers without keeping them; :raises ImageError: one is not the original's."""
-        for _, pieces in self.layers():
+    def check(self, progress: Counter = uncounted) -> bool:
+        """Join all layers without keeping them. Gives whether the slim image has records beside those of the original.
+
+        :raises ImageError: one layer is not the original's, or the fat image has other records.
+        """
+        more: set[str] = set()
+        for _, pieces in self.layers(more.add):
             for piece in pieces:
                 progress(len(piece))
+        if labels.FAT_ROLE in more:
+            raise ImageError(f"{self.fat.reference} has files that the original has not", _PAIR)
+        return bool(more)
 
     def original(self, directory: str, progress: Counter = uncounted) -> NewImage:
         """The original image, its layers as files in `directory`.
@@ -88,9 +98,14 @@ class OpenPair:
         return NewImage(self.split_map.config, tuple(joined))
 
 
-def _to_the_end(pieces: Iterator[bytes], *halves: LayerTar) -> Iterator[bytes]:
+def _to_the_end(
+    pieces: Iterator[bytes], halves: Mapping[str, LayerTar], more: Callable[[str], object]
+) -> Iterator[bytes]:
     yield from pieces
-    for half in halves:
+    for role, half in halves.items():
+        while rest := half.read(CHUNK):
+            if rest.strip(b"\0"):
+                more(role)
         half.finish()
 
 

@@ -8,21 +8,26 @@ import json
 import logging
 import os
 import tarfile
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import ImageConfig
 from cntr_core.images.streams import Counter, uncounted
+from cntr_core.images.tar.headers import padded
+from cntr_core.images.tar.member_header import header
 from cntr_core.images.tree.layers import OpenLayers
-from cntr_core.images.tree.tree import File
+from cntr_core.images.tree.merge import merge
+from cntr_core.images.tree.tree import File, Tree
 from cntr_core.images.write.new_image import NewImage, PlainLayer
 from cntr_core.json_text import read_json
 
 from .divide import LayerWriter, divide
-from .members import Members, fat_members, lost_directories, slim_members
+from .members import Members, fat_members, lost_directories, part, slim_members
+from .package_lists import files_of, shortened
 from .split_map import LayerMap, Run, SplitMap
 from .squash import as_one, squashed_members
 
@@ -35,12 +40,14 @@ SPLIT_MAP_PATH = ".cntr/recipe.json.zst"
 @dataclass(frozen=True, slots=True)
 class Pair:
     """Both images, not yet packed: a packed slim image's descriptor becomes the fat one's subject. `members` are the
-    numbers of the slim image's members, for each layer."""
+    numbers of the slim image's members, for each layer; `lists` are the lists of packages that it has beside them,
+    shorter than the original's, by their paths."""
 
     slim: NewImage
     fat: NewImage
     split_map: SplitMap
     members: tuple[frozenset[int], ...]
+    lists: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 def make_pair(
@@ -50,13 +57,14 @@ def make_pair(
     directory: str,
     *,
     hollow: Collection[int] = (),
+    lists: Collection[bytes] = (),
     fat_name: str = "",
     squash: bool = False,
     progress: Counter = uncounted,
 ) -> Pair:
     """Split all layers, into files in `directory`. The slim image has all directories but those whose inode numbers are
-    `hollow`; with `squash` it has one layer. That both images make the original again is for
-    :func:`~..verify.check_join` to prove.
+    `hollow`, and of the `lists` of packages what tells of packages that it has a file of; with `squash` it has one
+    layer. That both images make the original again is for :func:`~..verify.check_join` to prove.
 
     :raises ImageError: a layer is too odd to be split.
     :raises OSError: there is no room.
@@ -64,17 +72,30 @@ def make_pair(
     slim = slim_members(layers.indexes, layers.tree, kept, hollow)
     if squash:
         slim = squashed_members(layers.indexes, layers.tree, slim)
+    short = shortened(layers.view, layers.tree, lists, files_of(merge(part(layers.indexes, slim)))) if lists else {}
+    added = _taken(layers.tree, short, slim)
     members = slim, fat_members(layers.indexes, layers.tree, slim)
     split = _squashed if squash else _layered
-    slim_layers, fat_layers, orders = split(layers, members, hollow, directory, progress)
+    slim_layers, fat_layers, orders = split(layers, members, hollow, added, directory, progress)
     diff_ids = config.diff_ids or [tar.digest() for tar in layers.tars]  # a bare root has none
     layer_maps = (LayerMap(diff_id, *order) for diff_id, order in zip(diff_ids, orders, strict=True))
-    split_map = SplitMap(config.raw, tuple(layer_maps), squash)
+    split_map = SplitMap(config.raw, tuple(layer_maps), squash, tuple(map(os.fsdecode, lists)) if short else ())
     _log.debug("split %d layers, of which slim keeps %s members", len(layers.tars), [len(one) for one in slim])
     packed = split_map.pack()
     extra = _split_map_layer(packed, os.path.join(directory, "recipe.tar"))
     slim_image, fat_image = _images(config, slim_layers, [*fat_layers, extra], packed, fat_name)
-    return Pair(slim_image, fat_image, split_map, tuple(map(frozenset, slim)))
+    return Pair(slim_image, fat_image, split_map, tuple(map(frozenset, slim)), short)
+
+
+def _taken(tree: Tree, lists: Mapping[bytes, bytes], members: list[set[int]]) -> Mapping[int, bytes]:
+    """The records of these lists for each layer that has them, whose own ones are taken out of `members`."""
+    records: defaultdict[int, bytes] = defaultdict(bytes)
+    for path, text in sorted(lists.items()):
+        file = tree.resolve(path, follow=False).file
+        members[file.layer].discard(file.number)
+        entry = file.entry._replace(path=path.lstrip(b"/"), size=len(text))
+        records[file.layer] += header(entry) + text.ljust(padded(len(text)), b"\0")
+    return records
 
 
 def _images(
@@ -98,7 +119,12 @@ _Halves = tuple[list[PlainLayer], list[PlainLayer], list[_Order]]
 
 
 def _layered(
-    layers: OpenLayers, members: tuple[Members, Members], hollow: Collection[int], directory: str, progress: Counter
+    layers: OpenLayers,
+    members: tuple[Members, Members],
+    hollow: Collection[int],
+    added: Mapping[int, bytes],
+    directory: str,
+    progress: Counter,
 ) -> _Halves:
     """Both images of each layer, and their order in it; `members` are those of the slim and of the fat image."""
     slim, fat = members
@@ -107,13 +133,19 @@ def _layered(
     for number, (tar, index) in enumerate(zip(layers.tars, layers.indexes, strict=True)):
         with _new_half(directory, "slim", number) as ours, _new_half(directory, "fat", number) as theirs:
             made[2].append(divide(tar, index, slim[number], fat[number], (ours, theirs), progress))
-            made[0].append(ours.finish(_directories(path for layer, path in lost if layer == number)))
+            directories = _directories(path for layer, path in lost if layer == number)
+            made[0].append(ours.finish(directories + added.get(number, b"")))
             made[1].append(theirs.finish())
     return made
 
 
 def _squashed(
-    layers: OpenLayers, members: tuple[Members, Members], hollow: Collection[int], directory: str, progress: Counter
+    layers: OpenLayers,
+    members: tuple[Members, Members],
+    hollow: Collection[int],
+    added: Mapping[int, bytes],
+    directory: str,
+    progress: Counter,
 ) -> _Halves:
     """The slim half as one layer, the fat layers of each, and the orders."""
     slim, fat = members
@@ -125,7 +157,7 @@ def _squashed(
             with _new_half(directory, "fat", number) as theirs:
                 made[2].append(divide(tar, index, slim[number], fat[number], (ours, theirs), progress))
                 made[1].append(theirs.finish())
-        made[0].append(ours.finish(_directories(path for _, path in lost)))
+        made[0].append(ours.finish(_directories(path for _, path in lost) + b"".join(added.values())))
     return made
 
 

@@ -41,11 +41,13 @@ class LayerMap:
 @dataclass(frozen=True, slots=True)
 class SplitMap:
     """A whole image. `config` is the original's configuration, byte for byte; empty where it was a bare root. Where it
-    is `squashed`, the slim image has one layer, with the records of all."""
+    is `squashed`, the slim image has one layer, with the records of all. `lists` are the lists of packages that are
+    shorter in the slim image."""
 
     config: bytes
     layers: tuple[LayerMap, ...]
     squashed: bool = False
+    lists: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -62,6 +64,7 @@ class SplitMap:
                 for layer in self.layers
             ],
             **({"squashed": True} if self.squashed else {}),
+            **({"lists": self.lists} if self.lists else {}),
         }
         return zstandard.compress(json.dumps(document, separators=(",", ":")).encode(), 19)
 
@@ -80,7 +83,10 @@ class SplitMap:
             if document["format"] != FORMAT:
                 raise ImageError(f"the split map is of the unknown format {document['format']!r}", "use a newer cntr")
             return cls(
-                _unpacked(document["config"]), tuple(_layers(document["layers"])), document.get("squashed") is True
+                _unpacked(document["config"]),
+                tuple(_layers(document["layers"])),
+                document.get("squashed") is True,
+                tuple(map(str, document.get("lists", ()))),
             )
         except (zstandard.ZstdError, zlib.error, ValueError, KeyError, TypeError) as error:
             raise ImageError(f"the fat image's split map is damaged: {reason(error)}") from error

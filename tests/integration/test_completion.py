@@ -96,6 +96,7 @@ def test_whatever_has_a_list_is_completed(shell: Shell, docker_run: DockerRun) -
         ("cntr slim x --rule python-imp", "cntr slim x --rule python-imports"),
         ("cntr slim x --no-rule package-dat", "cntr slim x --no-rule package-databases"),
         ("cntr slim x --keep bal", "cntr slim x --keep balanced"),
+        ("cntr slim x --package-lists al", "cntr slim x --package-lists all"),
         ("cntr slim x --probe craw", "cntr slim x --probe crawl"),
         ("cntr slim x --fs dir", "cntr slim x --fs direct"),
     ):

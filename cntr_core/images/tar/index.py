@@ -19,7 +19,7 @@ from . import sparse
 from .headers import RECORD, Header, padded, parse_header, text
 from .members import Kind, quoted, split_path
 from .pax import APPLIED, NO_XATTRS, Records, applied, parse_records, pax_number, pax_time, xattrs
-from .plain import PlainTar, TarBytes
+from .plain import TarBytes
 
 _KINDS = {
     b"0": Kind.FILE,
@@ -74,7 +74,7 @@ class LayerIndex:
     end: int
 
 
-def read_index(tar: PlainTar) -> LayerIndex:
+def read_index(tar: TarBytes) -> LayerIndex:
     """Index a layer's plain tar.
 
     :raises ImageError: it is truncated, corrupt, or has a member that cannot be; the message names it.

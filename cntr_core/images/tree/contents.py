@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ..tar.plain import PlainTar
+from ..tar.plain import PlainTar, TarBytes
 from .tree import File
 
 
-class Contents:
-    """Reads from the tars of all layers, the lowest first. Who made the tars owns their descriptors."""
+class ReadContents:
+    """Reads from the tars of all layers, the lowest first, wherever their bytes are."""
 
-    def __init__(self, tars: Sequence[PlainTar]) -> None:
-        self.tars = tars
+    def __init__(self, tars: Sequence[TarBytes]) -> None:
+        self._bytes = tars
 
     def read(self, file: File, size: int, offset: int) -> bytes:
         """At most `size` bytes of a regular file from `offset`; fewer only at its end.
@@ -25,7 +25,7 @@ class Contents:
         if size <= 0:
             return b""
         if entry.segments is None:
-            return self.tars[file.layer].read(size, entry.data + offset)
+            return self._bytes[file.layer].read(size, entry.data + offset)
         return self._read_sparse(file, size, offset)
 
     def _read_sparse(self, file: File, size: int, offset: int) -> bytes:
@@ -35,10 +35,18 @@ class Contents:
         for begin, length in file.entry.segments or ():
             first, last = max(begin, offset), min(begin + length, offset + size)
             if first < last:
-                data = self.tars[file.layer].read(last - first, stored + first - begin)
+                data = self._bytes[file.layer].read(last - first, stored + first - begin)
                 content[first - offset : last - offset] = data
             stored += length
         return bytes(content)
+
+
+class Contents(ReadContents):
+    """The same of plain tars. Who made them owns their descriptors."""
+
+    def __init__(self, tars: Sequence[PlainTar]) -> None:
+        super().__init__(tars)
+        self.tars = tars
 
     def copy(self, file: File, out: int) -> None:
         """Write all of a regular file to the empty file `out`, and leave its holes out.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from ...errors import ImageError, about
 from ..image import Image
@@ -21,7 +22,7 @@ from .tree import Tree
 from .view import TreeView
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OpenLayers:
     """The layers of an image, the lowest first, and the tree that they make. `titles` name the layers in errors."""
 
@@ -43,7 +44,7 @@ class OpenLayers:
                 raise ImageError(f"{title}: it has more than {MOST_MEMBERS} files, with the layers below it")
         return cls(tars, indexes, merge(indexes, titles), Contents(tars), titles)
 
-    @property
+    @cached_property  # what is known about an image is kept by its view
     def view(self) -> TreeView:
         """The tree by paths."""
         return TreeView(self.tree, self.contents)

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from ...rules import Found
 from ..tar.members import Kind
 from .branch import file_mode, file_size
-from .contents import Contents
+from .contents import ReadContents
 from .tree import Directory, File, Name, Tree
 
 
 class TreeView:
     """The :class:`~cntr_core.rules.ImageView` of a tree and its contents."""
 
-    def __init__(self, tree: Tree, contents: Contents) -> None:
+    def __init__(self, tree: Tree, contents: ReadContents) -> None:
         self._tree = tree
         self._contents = contents
 

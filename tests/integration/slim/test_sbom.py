@@ -16,16 +16,19 @@ from tests.unit.images.layouts import file
 
 pytestmark = pytest.mark.requires("root", "fuse", "overlayfs", "runc", "busybox")
 
-_STATUS = b"".join(
-    b"Package: %s\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0-1\n\n" % name
-    for name in (b"used", b"gone", b"both", b"empty")
-)
+
+def _paragraph(name: bytes) -> bytes:
+    return b"Package: %s\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0-1\n\n" % name
+
+
+_STATUS = b"".join(map(_paragraph, (b"used", b"gone", b"both", b"empty")))
 _DPKG = (
     file("etc/os-release", b"ID=debian\nVERSION_ID=12\n"),
     file("var/lib/dpkg/status", _STATUS),
     file("var/lib/dpkg/info/used.list", b"/data/used\n"),
     file("var/lib/dpkg/info/gone.list", b"/data/gone\n"),
     file("var/lib/dpkg/info/both.list", b"/data/kept\n/data/moved\n"),
+    file("var/lib/dpkg/info/empty.list", b"/.\n"),
     *(file(f"data/{name}", name.encode()) for name in ("used", "gone", "kept", "moved")),
 )
 
@@ -113,3 +116,35 @@ def test_without_the_option_there_are_no_documents(slim: Slim, app: MakeApp) -> 
         "report.json",
         "trace.jsonl.zst",
     ]
+
+
+@pytest.mark.parametrize("squash", [False, True])
+def test_a_scanner_is_told_of_the_packages_that_keep_a_file(slim: Slim, app: MakeApp, squash: bool) -> None:
+    image = app("cat /data/used /data/kept", *_DPKG)
+    result = slim.made(image, "--probe", "exit", *["--squash"] * squash)
+    assert result.content("/var/lib/dpkg/status") == _paragraph(b"used") + _paragraph(b"both")
+    with result.opened("fat") as fat:
+        assert fat.view.read(b"/var/lib/dpkg/status") == _STATUS
+    assert slim.cntr("verify", "out.tar:app:slim").returncode == 0
+    assert slim.cntr("join", "out.tar:app:slim", "-o", "joined.tar").returncode == 0
+    assert slim.cntr("diff", image, "joined.tar").stdout == ""
+    told = slim.cntr("diff", image, "out.tar:app:slim").stdout.splitlines()
+    assert [line for line in told if "dpkg/status" in line] == ["C /var/lib/dpkg/status (content)"]
+    said = slim.cntr("why", "report", "/var/lib/dpkg/status").stdout
+    assert "kept" in said and "packages without a file left are not in it" in said
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [("cat /data/used /data/kept /var/lib/dpkg/status", ()), ("cat /data/used", ("--package-lists", "all"))],
+    ids=["read by the application", "all are wanted"],
+)
+def test_a_list_that_is_wanted_is_the_original(slim: Slim, app: MakeApp, script: str, words: tuple[str, ...]) -> None:
+    result = slim.made(app(script, *_DPKG), "--probe", "exit", *words)
+    assert result.content("/var/lib/dpkg/status") == _STATUS
+
+
+def test_another_word_is_refused(slim: Slim, app: MakeApp) -> None:
+    result = slim(app("true"), "--package-lists", "some")
+    assert result.code == 125
+    assert "--package-lists: unknown 'some'" in result.stderr and "choose from kept, all" in result.stderr

@@ -52,7 +52,7 @@ def _directories(layers: Sequence[bytes], kept: Collection[str], where: Path, *,
         if not squash:
             assert joined(pair) == list(layers)
         with open_plain(pair.slim.layers) as slim:
-            check_files(slim, merged)
+            check_files(slim, merged.tree, {})
             found = list(slim.tree.walk())
     return {name.path[1:].decode() for name in found if isinstance(name.file, Directory)}
 

@@ -105,7 +105,7 @@ def slimmed(
         image = replace(original, config=ImageConfig.parse(json.dumps(document).encode()))
         accesses = trace(image, used, absent, more)
         selection = choose(opened, image.config, accesses, RULES, wishes or WITHOUT_APPLICATION)
-        pair = make_pair(opened, image.config, selection.files, scratch, hollow=selection.hollow)
+        pair = make_pair(opened, image.config, selection.files, scratch, hollow=selection.hollow, lists=selection.lists)
         phases = {"read": 0.1, "trace": 1.5, "verify": 0.75}
         observed = Observed((OUTCOME,), 0, b"", accesses.accesses, accesses.processes)
         yield Slimmed(pair, accesses, selection, observed, verdict, (), opened, Clock(phases), scratch), image
