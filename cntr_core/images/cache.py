@@ -13,24 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .. import leftovers
-from ..kernel.user_namespaces import of_user, user_outside
+from ..kept import cache_directory, private_directory
 from ..room import room
 from .image import Image
 from .tree.extract import unpack
 from .tree.layers import OpenLayers, open_layers
 from .tree.remove import remove_tree
-from .tree.store import CachedLayers, private_directory
+from .tree.store import CachedLayers
 
 _PARTIAL = ".partial-"
-
-
-def cache_directory() -> str:
-    """``$CNTR_CACHE_DIR``, else ``/var/cache/cntr`` for root and ``$XDG_CACHE_HOME/cntr`` for others."""
-    if path := os.environ.get("CNTR_CACHE_DIR"):
-        return path
-    if os.geteuid() == 0 and user_outside() is None:
-        return "/var/cache/cntr"
-    return os.path.join(of_user("XDG_CACHE_HOME", ".cache"), "cntr")
 
 
 @contextmanager

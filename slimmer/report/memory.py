@@ -6,9 +6,8 @@ import os
 
 import msgspec
 
-from cntr_core.images.cache import cache_directory
-from cntr_core.images.tree.store import private_directory
 from cntr_core.images.write.atomic import replacing, writing
+from cntr_core.kept import cache_directory, private_directory
 
 from .schema import Report
 from .write import read_report

@@ -27,6 +27,7 @@ _ORDER = (
     "cntr_core.types",
     "cntr_core.kernel",
     "cntr_core.room",
+    "cntr_core.kept",
     "cntr_core.engine.base",
     "cntr_core.engine.tracing",
     "cntr_core.engine.process",

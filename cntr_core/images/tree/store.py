@@ -5,26 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+from ...kept import private_directory
 from ...room import room
 from ..image import LayerTar
 from ..read.blobs import closed_by_failure, spool_verified, write_all
 from ..streams import Budget
-
-
-def private_directory(path: str) -> None:
-    """Make the directory `path` of the cache, and what leads to it, for nobody else: images may hold secrets.
-
-    makedirs(3) would give the mode to the last one alone. An older cntr let others look into the cache.
-
-    :raises OSError: it cannot be made.
-    """
-    parent = os.path.dirname(path)
-    if not os.path.isdir(parent):
-        private_directory(parent)
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    status = os.stat(parent)
-    if os.path.basename(parent) == "cntr" and status.st_uid == os.geteuid() and status.st_mode & 0o077:
-        os.chmod(parent, 0o700)
 
 
 class CachedLayers:

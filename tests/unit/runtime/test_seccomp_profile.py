@@ -16,6 +16,18 @@ from cntr_core.runtime.seccomp import compile_filter
 from cntr_core.runtime.seccomp_profile import default_profile, for_container, read_profile
 
 
+_COMPILE = """
+from cntr_core.runtime.seccomp import compile_filter
+assert compile_filter({"defaultAction": "SCMP_ACT_ALLOW"}).instructions
+"""
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that each test compiles what it asks for."""
+    monkeypatch.setenv("CNTR_CACHE_DIR", f"{tmp_path}/cache")
+
+
 def _machine(machine: str = "x86_64", release: str = "6.1.0-42-amd64") -> os.uname_result:
     return os.uname_result(("Linux", "host", release, "#1", machine))
 
@@ -88,15 +100,28 @@ def test_the_default_profile_compiles_on_this_machine() -> None:
     assert 0 < len(made.instructions) // 8 <= 4096
 
 
+def test_a_filter_is_the_same_when_it_was_kept_and_another_one_for_another_profile() -> None:
+    profile = for_container(default_profile(), (), os.uname())
+    first, again = compile_filter(profile), compile_filter(profile)
+    assert first == again
+    del profile["syscalls"][0]
+    assert compile_filter(profile).instructions != first.instructions
+
+
+def test_a_kept_filter_needs_no_compiler() -> None:
+    _run(
+        f"""
+import sys
+{_COMPILE}
+del sys.modules["pyseccomp"]
+sys.modules["pyseccomp"] = None
+{_COMPILE}"""
+    )
+
+
 def _run(script: str) -> None:
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
-
-
-_COMPILE = """
-from cntr_core.runtime.seccomp import compile_filter
-assert compile_filter({"defaultAction": "SCMP_ACT_ALLOW"}).instructions
-"""
 
 
 def test_the_library_is_found_without_another_program() -> None:
