@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..dataclass import dataclass
 from .mounts import CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC, statfs_type
 from .paths import relative
-from .procfs import CgroupLine, Mount, open_process, own_mounts, read_cgroup, read_mountinfo
+from .procfs import CgroupLine, Mount, open_process, own_mounts, parse_mountinfo, read, read_cgroup
 from .syscall import owned
 
 _DELETED = b" (deleted)"
@@ -72,13 +72,27 @@ def _relative(path: bytes, root: bytes) -> bytes | None:
     return None if below is None or b".." in below.split(b"/") else below
 
 
-def cgroups(pid: int | str, proc: str = "/proc") -> list[Cgroup]:
-    """The groups of a process (or of a thread, as ``PID/task/TID``), one for each hierarchy.
+def cgroups(pid: int | str, proc: str = "/proc", controller: str = "") -> list[Cgroup]:
+    """The groups of a process (or of a thread, as ``PID/task/TID``), one for each hierarchy; for a `controller` those
+    where it can be: the v1 hierarchy that has it, and v2.
 
     :raises FileNotFoundError, ProcessLookupError: no such process.
     """
-    with owned(open_process("self", proc)) as own, owned(open_process(pid, proc)) as other:
-        return locate(read_mountinfo(own), read_cgroup(other))
+    lines = _lines(pid, proc)
+    wanted = [line for line in lines if not controller or not line.controllers or controller in line.controllers]
+    return locate(_mounts(proc), wanted)
+
+
+def _lines(pid: int | str, proc: str) -> list[CgroupLine]:
+    with owned(open_process(pid, proc)) as process:
+        return read_cgroup(process)
+
+
+def _mounts(proc: str) -> list[Mount]:
+    """Those of hierarchies, by the type behind the separator (proc(5)): a host of many containers has 1,000 others."""
+    with owned(open_process("self", proc)) as own:
+        lines = read(own, "mountinfo").split(b"\n")
+    return parse_mountinfo(b"\n".join(line for line in lines if b" - cgroup" in line))
 
 
 def reach(cgroup: Cgroup) -> tuple[str, str] | None:
@@ -127,13 +141,13 @@ def _may_join(cgroup: Cgroup, own: bytes) -> bool:
 
 
 def _elsewhere(pid: int | str, proc: str) -> list[Cgroup]:
-    own = {(c.version, c.controllers): c.path for c in cgroups(os.getpid(), proc)}
-    return [c for c in cgroups(pid, proc) if own.get((c.version, c.controllers)) != c.path]
+    own = {line.controllers: line.path for line in _lines(os.getpid(), proc)}
+    return locate(_mounts(proc), [line for line in _lines(pid, proc) if own.get(line.controllers) != line.path])
 
 
 def frozen(pid: int | str, proc: str = "/proc") -> bool:
     """Whether the process is stopped by a freezer (``docker pause``), its own group's or one above."""
-    return any(_frozen(cgroup) for cgroup in cgroups(pid, proc))
+    return any(_frozen(cgroup) for cgroup in cgroups(pid, proc, "freezer"))
 
 
 def _frozen(cgroup: Cgroup) -> bool:
@@ -151,7 +165,7 @@ def leave_freezer(pid: int) -> None:
 
     :raises OSError: it has ended, or the caller may not.
     """
-    for cgroup in cgroups(os.getpid()):
+    for cgroup in cgroups(os.getpid(), controller="freezer"):
         if "freezer" in cgroup.controllers and (found := reach(cgroup)):
             with open(f"{found[0]}/cgroup.procs", "wb", buffering=0) as file:
                 file.write(b"%d" % pid)
@@ -160,9 +174,8 @@ def leave_freezer(pid: int) -> None:
 def pids_left(pid: int | str, proc: str = "/proc") -> int | None:
     """How many processes the groups of `pid`, and those above, still admit; None when nothing limits them."""
     limits = []
-    for cgroup in cgroups(pid, proc):
-        found = reach(cgroup)
-        if found and (cgroup.version == 2 or "pids" in cgroup.controllers):
+    for cgroup in cgroups(pid, proc, "pids"):
+        if found := reach(cgroup):
             limits += [left for directory in _upwards(*found) if (left := _left(directory)) is not None]
     return min(limits, default=None)
 
@@ -203,7 +216,7 @@ def controllers() -> set[str]:
 
 def pids_events(pid: int | str) -> str:
     """The file that counts the forks that the limit of processes refused in the group of `pid`; empty without one."""
-    for cgroup in cgroups(pid):
+    for cgroup in cgroups(pid, controller="pids"):
         if (found := reach(cgroup)) and os.path.exists(path := f"{found[0]}/pids.events"):
             return path
     return ""
@@ -233,7 +246,7 @@ def _limit(path: str) -> int:
 
 def memory_events(pid: int | str, proc: str = "/proc") -> str:
     """The file that counts what a lack of memory did to the group of `pid`; empty where no mount shows it."""
-    for cgroup in cgroups(pid, proc):
+    for cgroup in cgroups(pid, proc, "memory"):
         if found := reach(cgroup):
             if "memory" in cgroup.controllers:
                 return f"{found[0]}/memory.oom_control"

@@ -15,7 +15,6 @@ from cntr_core.errors import EngineError, UsageError
 from cntr_core.runtime.seccomp import compile_filter
 from cntr_core.runtime.seccomp_profile import default_profile, for_container, read_profile
 
-
 _COMPILE = """
 from cntr_core.runtime.seccomp import compile_filter
 assert compile_filter({"defaultAction": "SCMP_ACT_ALLOW"}).instructions
