@@ -30,8 +30,8 @@ def called(name: bytes) -> Iterator[int]:
 
 def name_of(pid: int) -> bytes:
     """:raises FileNotFoundError, ProcessLookupError: the process has ended."""
-    with process(pid) as directory:
-        return procfs.read_stat(directory).name
+    with open(f"/proc/{pid}/comm", "rb", buffering=0) as file:
+        return file.read().removesuffix(b"\n")
 
 
 def child_in_new_namespace(pid: int) -> int | None:

@@ -15,7 +15,6 @@ from cntr_core.dataclass import dataclass
 from cntr_core.errors import EngineAbsent, EngineError
 from cntr_core.json_text import read_json
 
-from ..sockets import check_socket
 from .grpc import Client, Refused, connected
 
 _TABLE = {
@@ -108,10 +107,9 @@ class PodRuntime:
 def runtime(path: str, limit: float) -> Iterator[PodRuntime]:
     """The runtime behind the socket `path`, which has `limit` seconds for each answer.
 
-    :raises EngineAbsent: there is no socket, or nobody there who serves the interface.
-    :raises EngineError: it may not be opened, or is not answered.
+    :raises EngineAbsent: nobody there serves the interface.
+    :raises EngineError: it is not answered.
     """
-    check_socket("kubernetes", path, "start the node's container runtime")
     try:
         with connected("kubernetes", path, limit) as client:
             yield PodRuntime(client)

@@ -16,7 +16,7 @@ from cntr_core.errors import EngineAbsent, EngineError
 
 from ..docker.engine import DockerEngine
 from ..processes import is_ours
-from ..sockets import LOCAL
+from ..sockets import LOCAL, check_socket
 
 if TYPE_CHECKING:
     from .cri import PodContainer, PodRuntime
@@ -37,6 +37,9 @@ class KubernetesEngine(Engine):
     """The runtime of ``CONTAINER_RUNTIME_ENDPOINT`` or of crictl's configuration, else all behind the usual sockets."""
 
     name: ClassVar[str] = "kubernetes"
+
+    def check_presence(self) -> None:
+        _check_socket(_paths()[0])
 
     def status(self) -> EngineStatus:
         paths = _paths()
@@ -106,6 +109,7 @@ def _of_each(question: Callable[[PodRuntime], T], paths: Sequence[str]) -> list[
     errors: list[EngineError] = []
     for path in paths:
         try:
+            _check_socket(path)
             with runtime(path, LIMIT / len(paths) if len(paths) > 1 else SILENCE) as serving:
                 answers.append(question(serving))
         except EngineError as error:
@@ -113,6 +117,10 @@ def _of_each(question: Callable[[PodRuntime], T], paths: Sequence[str]) -> list[
     if not answers:
         raise next((error for error in errors if not isinstance(error, EngineAbsent)), errors[0])
     return answers
+
+
+def _check_socket(path: str) -> None:
+    check_socket(KubernetesEngine.name, path, "start the node's container runtime")
 
 
 def _paths() -> Sequence[str]:
