@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from cntr_plugins.engines.containerd.kubernetes import KubernetesEngine
 
 from cntr_core.errors import EngineAbsent
-from cntr_plugins.engines.containerd.kubernetes import KubernetesEngine
 
 
 def test_kubernetes_is_not_here_without_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
