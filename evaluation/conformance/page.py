@@ -7,18 +7,11 @@ from typing import Any
 
 from ..report.document import Document, Section, Table
 
-_DAX = "the times of a write through mmap(2) to a passthrough file are told after a second at the latest: ours to mend"
 REASONS = {
     "003": "a mount that becomes read-only does not tell the server: the mount below goes on noting times of access "
     "(`fuse_iget` sets S_NOATIME, fs/fuse/inode.c)",
-    "079": "the union's program for immutable files differs: not looked into",
-    "080": _DAX,
-    "215": _DAX,
-    "277": "chattr(1) does not make the kernel ask for the times again (`fuse_fileattr_set`, fs/fuse/ioctl.c): "
-    "told after a second",
     "424": "the attributes of statx(2) are not in its message (`fuse_do_statx`, fs/fuse/dir.c)",
     "477": "handles do not outlive the mount: they are a number and a generation (`fuse_encode_fh`, fs/fuse/inode.c)",
-    "524": "the suite could not empty its directory: not looked into",
     "777": "as 477",
 }
 """Why a test that passes on ext4 fails."""

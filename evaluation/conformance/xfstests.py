@@ -39,7 +39,7 @@ _PLACES = ("test", "scratch")
 _START = re.compile(r"^generic/(\d+)\s*(.*)", re.DOTALL)
 _MEMBERS = re.compile(r"^_begin_fstest(.*)$", re.MULTILINE)
 _WORDS = 600
-_WORK = re.compile(r"\S*/xfstests-\w+/(mounted|results)/")
+_PATHS = re.compile(r"/\S*/xfstests-\w+/(?:mounted|results)/|/\S*/(?=(?:src|tests)/)")
 _DF = """#!/bin/sh
 /bin/df "$@" | sed -E 's/ ({type}) / fuse /'
 """  # the suite asks for FSTYP alone
@@ -266,13 +266,13 @@ def _session(source: Path, environment: Mapping[str, str], tests: Sequence[str],
 
 
 def _ended(text: str) -> Iterator[Outcome]:
-    """What the suite printed of one test, which has ended."""
+    """What the suite printed of one test, which has ended, without this machine's paths."""
     match = _START.match(text)
     if match is None:
         print(text, end="", file=sys.stderr)
         return
     test, words = match[1], re.split(r"^(?:Ran|Not run|Failures|Passed all)\b", match[2], flags=re.MULTILINE)[0]
-    words = re.sub(r"^\d+s \.\.\.\s*", "", words).strip()
+    words = _PATHS.sub("", re.sub(r"^\d+s \.\.\.\s*", "", words).strip())
     if words.startswith("[not run]"):
         yield Outcome(test, "not run", words.removeprefix("[not run]").strip())
     elif re.fullmatch(r"\d+s", words):
@@ -282,10 +282,10 @@ def _ended(text: str) -> Iterator[Outcome]:
 
 
 def _difference(words: str) -> str:
-    """What the test printed other than it should have, without this machine's paths."""
+    """What the test printed other than it should have."""
     lines = [line.strip() for line in words.splitlines()]
     told = [line for line in lines if line.startswith(("-", "+")) and not line.startswith(("---", "+++", "- output"))]
-    return _WORK.sub("", "\n".join(told or lines[:1]))[:_WORDS]
+    return "\n".join(told or lines[:1])[:_WORDS]
 
 
 if __name__ == "__main__":
