@@ -19,6 +19,7 @@ from ..kernel import channel, child, paths, process, pty
 from ..kernel.syscall import owned
 from ..timing import timed
 from .command import Command, Terminal, needed
+from .gate import Gate
 from .identity import filter_before_fork, narrow, raise_limits
 from .reaper import run_reaper
 from .steps import MountContext, Step
@@ -39,13 +40,14 @@ class TerminalRequest:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a session's processes are for; `sock` leads to the supervisor."""
+    """What a session's processes are for; `sock` leads to the supervisor. The command waits at the gate."""
 
     context: MountContext
     steps: Sequence[Step]
     command: Command
     request: TerminalRequest | None
     sock: socket.socket
+    gate: Gate
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from ..errors import CommandNotExecutable, CommandNotFound, SessionError
 from ..kernel import channel, mounts, process, pty
 from ..timing import timed
 from .environment import DEFAULT_PATH
+from .gate import wait_at
 from .identity import Identity, assume, limit
 
 _log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class Command:
     """Whether orphans of the command belong to the session, and end with it."""
     is_there: bool = False
     """Whether the process is in `cwd` already."""
+    gate: int | None = None
+    """Where to wait before the program (gate.py)."""
     stdio: Stdio = Stdio()
     terminal: Terminal | None = None
 
@@ -72,6 +75,7 @@ def needed(command: Command, sock: socket.socket) -> set[int]:
         stdio.stderr,
         terminal.master if terminal else None,
         command.identity.user_namespace,
+        command.gate,
     )
     return {
         0,
@@ -99,7 +103,7 @@ def become(command: Command, sock: socket.socket) -> NoReturn:
     code = 125
     try:
         debugging.call_process("command")
-        _settle(command)
+        _settle(command, sock)
         limit(command.identity)  # last: too few descriptors, or too little memory, would be ours to suffer
         execute(command.programs, command.environment)
     except (CommandNotFound, CommandNotExecutable) as error:
@@ -111,10 +115,12 @@ def become(command: Command, sock: socket.socket) -> NoReturn:
         os._exit(code)
 
 
-def _settle(command: Command) -> None:
+def _settle(command: Command, sock: socket.socket) -> None:
     """Everything that execve(2) leaves as it is."""
     os.setsid()
     _connect(command)
+    if command.terminal is not None:
+        channel.send(sock, "controlled")
     for fd in command.cgroup_procs:
         os.write(fd, b"0")  # the writer itself (cgroups(7)); checked against whoever opened the file
     with timed(_log, "%s", command.identity.describe()):
@@ -122,6 +128,8 @@ def _settle(command: Command) -> None:
     process.set_pdeathsig(signal.SIGKILL)
     if not command.is_there:
         _change_directory(command.cwd)
+    if command.gate is not None:
+        wait_at(command.gate)  # signals are blocked meanwhile, and the program's
     _reset_signals()
 
 

@@ -10,30 +10,39 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from ..kernel import child, process
 from .title import forget_caller
 
 _NAME = "session-guard"
+_DISMISSED = b"."
+_LARGEST = 100  # bytes of a message
 
 
 class Guard:
     """Stands ready to `kill` what there is of a session once the calling process is dead. It keeps the descriptors in
-    `needs` for that."""
+    `needs` for that, and passes on the numbers that it was told last."""
 
-    def __init__(self, kill: Callable[[], None], needs: Collection[int]) -> None:
-        self._ours, theirs = socket.socketpair()
+    def __init__(self, kill: Callable[..., None], needs: Collection[int]) -> None:
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            child.wait(child.fork(lambda: _leave(kill, needs, theirs.fileno())))
+            # No signal is its: the handlers are the calling process's, and so is the terminal at first.
+            child.wait(child.fork(lambda: _leave(kill, needs, theirs.fileno()), block_signals=True))
+
+    def tell(self, *numbers: int) -> None:
+        """What `kill` needs to know, and nobody knew before."""
+        with suppress(ConnectionError):  # somebody killed it
+            self._ours.send(b" ".join(b"%d" % number for number in numbers))
 
     def dismiss(self) -> None:
         """Have it go, and wait until it has gone."""
-        with self._ours:
-            self._ours.send(b".")
+        with self._ours, suppress(ConnectionError):
+            self._ours.send(_DISMISSED)
             self._ours.recv(1)
 
 
-def _leave(kill: Callable[[], None], needs: Collection[int], sock: int) -> None:
+def _leave(kill: Callable[..., None], needs: Collection[int], sock: int) -> None:
     """Fork once more, so that the guard has no parent that is ours."""
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):  # who reads what the caller writes waits for its end
@@ -42,9 +51,13 @@ def _leave(kill: Callable[[], None], needs: Collection[int], sock: int) -> None:
     child.fork(lambda: _wait(kill, sock))
 
 
-def _wait(kill: Callable[[], None], sock: int) -> None:
+def _wait(kill: Callable[..., None], sock: int) -> None:
     os.setsid()
     process.set_name(_NAME)
     forget_caller(_NAME.encode())
-    if not os.read(sock, 1):  # nobody holds the other end any more
-        kill()
+    told: list[bytes] = []
+    while message := os.read(sock, _LARGEST):
+        if message == _DISMISSED:
+            return
+        told = message.split()
+    kill(*map(int, told))  # nobody holds the other end any more

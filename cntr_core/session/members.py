@@ -8,8 +8,8 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
-from ..dataclass import dataclass
 from ..kernel import cgroups
 from ..kernel.procfs import ProcfsError, Stat, parse_stat, read, read_children
 from ..kernel.syscall import owned
@@ -26,8 +26,7 @@ def kill_members(proc: int, session: int) -> None:
     _kill(lambda: _members(proc, session))
 
 
-@dataclass(frozen=True, slots=True)
-class Leader:
+class Leader(NamedTuple):
     """The command of ``cntr exec``, as the host sees it, which leads a session (setsid(2)); the kernel gives its PID to
     nobody else while somebody is in that."""
 
@@ -47,9 +46,10 @@ def leader_below(proc: int, monitor: int) -> Leader | None:
         return None
 
 
-def kill_session(proc: int, leader: Leader) -> None:
-    """As :func:`kill_members`, for the session of `leader`."""
-    _kill(lambda: _of_session(proc, leader))
+def kill_session(proc: int, *leader: int) -> None:
+    """As :func:`kill_members`, for the session of a :class:`Leader`, or of nobody."""
+    if leader:
+        _kill(lambda: _of_session(proc, Leader(*leader)))
 
 
 def _kill(find: Callable[[], list[int]]) -> None:

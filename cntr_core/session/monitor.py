@@ -33,12 +33,13 @@ def run_monitor(task: Task) -> NoReturn:
         told, tell = channel.pair()
         builder = child.fork(lambda: build(task, Above(proc, tell)))
         _log.debug("the builder is process %d", builder)
-        process.close_others(
-            {0, 1, 2, *debugging.descriptors(), proc, told.fileno(), *((request.caller,) if request else ())}
-        )
+        kept = {0, 1, 2, *debugging.descriptors(), proc, told.fileno(), task.gate.key}
+        process.close_others(kept | ({request.caller} if request else set()))
         built = channel.receive(told)
         session = built.fds[0] if built and built.fds else None
         guard = None if session is None else Guard(partial(kill_members, proc, session), (proc, session))
+        if guard is not None:
+            task.gate.open()
         code = _guard(builder, proc, session)
         if guard is not None:
             guard.dismiss()

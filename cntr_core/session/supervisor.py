@@ -18,6 +18,7 @@ from ..kernel import channel, child, process, pty
 from . import proxy
 from .builder import Task, TerminalRequest
 from .deadlines import Deadlines
+from .gate import Gate
 from .guard import Guard
 from .heard import signals_heard
 from .members import Leader, kill_members, kill_session, leader_below
@@ -75,6 +76,9 @@ class _Supervisor:
         self._error: CntrError | None = None
         self._session: int | None = None
         self._leader: Leader | None = None
+        self._guard: Guard | None = None
+        self._gate = Gate()
+        stack.callback(self._gate.close)
         self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, self._proc)
         self._master = -1
@@ -94,6 +98,9 @@ class _Supervisor:
         theirs.close()
         self._stack.enter_context(signals_heard(self._loop, _HEARD, self._on_signal))
         self._watch(ends)
+        if not self._plan.nested:
+            self._guard = Guard(partial(kill_session, self._proc), [self._proc])  # while the others work
+            self._stack.callback(self._guard.dismiss)
         if request is not None and os.isatty(0):
             self._stack.enter_context(pty.raw_mode(0))
         self._deadlines.set("setup", SETUP_LIMIT, self._setup_took_too_long)
@@ -113,8 +120,8 @@ class _Supervisor:
 
     def _start(self, ends: Ends, request: TerminalRequest | None, sock: socket.socket) -> int:
         """Fork the monitor; gives its PID. This process has one thread."""
-        command = replace(self._plan.command, stdio=ends.child)
-        task = Task(self._context, self._plan.steps, command, request, sock)
+        command = replace(self._plan.command, stdio=ends.child, gate=self._gate.entrance)
+        task = Task(self._context, self._plan.steps, command, request, sock, self._gate)
         lines = self._debug_lines()
 
         def monitor() -> None:
@@ -173,11 +180,12 @@ class _Supervisor:
             del self._loop.watched[self._sock.fileno()]
         elif message.event == "terminal":
             self._use_terminal(message.fds[0])
+        elif message.event == "controlled":
+            self._read_terminal()
         elif message.event == "started":
             self._on_started(list(message.fds))
         elif message.event == "forked":
-            self._began = True
-            self._guard_command()
+            self._on_forked()
         elif message.event == "exit":
             self._leader = None
             self._code = int(message.values["code"]) if self._code is None else self._code
@@ -191,11 +199,13 @@ class _Supervisor:
         os.set_blocking(master, False)
         self._master = os.dup(master)
         self._stack.callback(os.close, self._master)
-        if os.isatty(0):
-            # The terminal's end is a hangup, whether or not it controls this process and SIGHUP comes.
+        self._add_output(master, self._stack.enter_context(reopened(1)))
+
+    def _read_terminal(self) -> None:
+        """Only now: Ctrl-C on a terminal that controls nobody yet is lost. The end of ours is a hangup in any case."""
+        if os.isatty(0) and self._state < State.ENDING:
             self._stdin = Stream(0, self._master, lambda: self._on_ending_signal(signal.SIGHUP))
             self._loop.streams.append(self._stdin)
-        self._add_output(master, self._stack.enter_context(reopened(1)))
 
     def _on_started(self, fds: list[int]) -> None:
         self._move_on(State.RUNNING)
@@ -208,13 +218,14 @@ class _Supervisor:
         for fd, (outside, _) in zip(fds, self._plan.forwards, strict=True):
             proxy.start(socket.socket(fileno=fd), outside)
 
-    def _guard_command(self) -> None:
-        """Have what the command started killed with us; a nested session has its mount namespace for that."""
-        if self._plan.nested or (leader := leader_below(self._proc, self._monitor)) is None:
-            return
-        self._leader = leader
-        guard = Guard(partial(kill_session, self._proc, leader), [self._proc])
-        self._stack.callback(guard.dismiss)
+    def _on_forked(self) -> None:
+        """The command waits: tell the guard whom to kill with us, and open the gate. Nested ones are the monitor's."""
+        self._began = True
+        if self._guard is not None:
+            self._leader = leader_below(self._proc, self._monitor)
+            if self._leader is not None:
+                self._guard.tell(*self._leader)
+            self._gate.open()
 
     def _on_monitor_end(self) -> None:
         del self._loop.watched[self._monitor_pidfd]
@@ -224,7 +235,7 @@ class _Supervisor:
         if self._session is not None:
             kill_members(self._proc, self._session)
         if self._leader is not None:  # it did not end by itself
-            kill_session(self._proc, self._leader)
+            kill_session(self._proc, *self._leader)
         self._stop_reading_stdin()
         self._deadlines.set("drain", DRAIN_LIMIT, self._on_silence)
         while self._sock.fileno() in self._loop.watched and is_readable(self._sock):

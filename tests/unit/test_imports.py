@@ -61,6 +61,7 @@ _ORDER = (
     "cntr_core.session.target",
     "cntr_core.session.privileges",
     "cntr_core.session.accounts",
+    "cntr_core.session.gate",
     "cntr_core.session.environment",
     "cntr_core.session.container_filter",
     "cntr_core.session.identity",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import termios
 import time
 import uuid
 from pathlib import Path
@@ -65,6 +66,20 @@ def test_it_ends_at_any_moment(name: str, tmp_path: Path, command: str, number: 
         wait_until(lambda mark=mark: not processes_with(mark), "all of its processes end", 20)
         assert not list((root / "srv").glob(".cntr-cp-*"))
         assert not list(tmp_path.rglob(".cntr-cp-*"))
+
+
+@pytest.mark.parametrize("command", ["attach", "exec"])
+def test_a_key_before_the_command_has_its_terminal_is_the_commands(name: str, tmp_path: Path, command: str) -> None:
+    """From when on no key of the caller's terminal is a signal any longer."""
+    line = [command, f"docker://{name}", "--", "sleep", "1000"]
+    ended = interrupted(line, signal.SIGINT, _raw, cwd=tmp_path, env=environment())
+    assert not ended.by_itself
+    assert ended.code == 130
+
+
+def _raw(run: Run) -> None:
+    while run.terminal.attributes()[3] & termios.ISIG:
+        assert run.process.poll() is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

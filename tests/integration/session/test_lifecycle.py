@@ -35,9 +35,12 @@ BUSY = ("sh", "-c", "sleep 1000 & setsid sleep 1001 & (sleep 1002 &) ; echo read
 """A command with children, an orphan, and a process of another session."""
 
 
+_TITLE = b"cntr: session"
+
+
 def _monitor(program: int) -> int:
-    """The process that guards the session: the one child of cntr's that has children itself."""
-    return next(child for child in children(program) if children(child))
+    """The process that guards the session, by its title."""
+    return next(pid for pid in children(program) if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(_TITLE))
 
 
 def _server(program: int) -> int:
@@ -204,6 +207,34 @@ def test_killing_all_of_our_processes_of_exec_leaves_nothing_behind(debian: Runn
                     os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")  # noqa: B023 - at once
     comes_back(debian.pid, before)
+
+
+@pytest.mark.parametrize(
+    ("subcommand", "separator", "guards"), [("exec", (), lambda program: program), ("attach", ("--",), _monitor)]
+)
+def test_no_command_runs_before_somebody_stands_ready_to_end_what_it_starts(
+    debian: Running, subcommand: str, separator: tuple[str, ...], guards: Callable[[int], int]
+) -> None:
+    """Whoever makes the guard is stopped before it can, and the others go on as far as they get."""
+    before = state_of(debian.pid)
+    with running(subcommand, f"docker://{debian.name}", *separator, *BUSY) as session:
+        while not (built := _builder_so_far(session.pid)):
+            assert session.poll() is None
+        os.kill(guards(session.pid), signal.SIGSTOP)
+        wait_until(lambda: len(descendants(built)) >= 2, "the command's process is there")
+        time.sleep(0.5)  # in which it could start something
+        ours = {session.pid, *descendants(session.pid)}
+        for pid in (session.pid, *children(session.pid), built, *descendants(built)[:1]):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, ours)), "all of our processes are gone")
+    comes_back(debian.pid, before)
+
+
+def _builder_so_far(program: int) -> int:
+    """The builder, as soon as there is one, and 0 before."""
+    with contextlib.suppress(OSError, StopIteration, IndexError):
+        return _builder(program)
+    return 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
