@@ -36,6 +36,7 @@ lxc-start                           lxc
 lxd                                 lxd
 lxc                                 lxd-client
 kubectl                             kubernetes-client
+man                                 man-db
 fish                                fish
 /usr/lib/podman/netavark            netavark
 script                              bsdutils

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -22,6 +23,7 @@ def make_deb(tree: str, machine: str, output: str, work: str) -> None:
     _link("cntr", os.path.join(root, "usr/bin/kubectl-cntr"))
     _link("../../../bin/cntr", os.path.join(root, "usr/libexec/docker/cli-plugins/docker-cntr"))
     _install("copyright", os.path.join(root, "usr/share/doc/cntr/copyright"), 0o644)
+    _manual(os.path.join(root, "usr/share/man/man1"))
     control = os.path.join(root, "DEBIAN")
     os.mkdir(control)
     for name in ("postinst", "prerm"):
@@ -69,6 +71,15 @@ def _install(name: str, target: str, mode: int) -> None:
     os.makedirs(os.path.dirname(target), exist_ok=True)
     shutil.copyfile(os.path.join(_FILES, name), target)
     os.chmod(target, mode)
+
+
+def _manual(target: str) -> None:
+    """The manual pages, compressed as Debian's policy wants them, without a time."""
+    os.makedirs(target)
+    pages = os.path.join(ROOT, "packaging", "man")
+    for name in sorted(os.listdir(pages)):
+        with open(os.path.join(pages, name), "rb") as page, open(os.path.join(target, f"{name}.gz"), "wb") as file:
+            file.write(gzip.compress(page.read(), mtime=0))
 
 
 def _link(place: str, target: str) -> None:

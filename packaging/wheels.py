@@ -55,7 +55,7 @@ def wheels(cache: str, machine: str) -> list[str]:
 def own_wheel(place: str) -> str:
     """cntr's wheel in the directory `place`, built from a copy, since setuptools leaves files where it builds."""
     with tempfile.TemporaryDirectory() as source:
-        for name in ("cntr_core", "plugins", "slimmer"):
+        for name in ("cntr_core", "plugins", "slimmer", "packaging/man"):
             shutil.copytree(
                 os.path.join(ROOT, name), os.path.join(source, name), ignore=shutil.ignore_patterns("__pycache__")
             )

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from . import command_word, output
+from . import command_word, manual, output
 from .completion import join_words
 from .rich_parts import ask_for_help, import_for_help
 
@@ -84,6 +84,7 @@ def run() -> object:
     join_words()
     if ask_for_help(sys.argv[1:]):
         import_for_help()
+        app.info.epilog = f"{_EPILOG} {manual.hint()}".rstrip()
     try:
         return build(command_word())(standalone_mode=False)
     except TyperException as error:

@@ -152,6 +152,7 @@ REQUIREMENTS: dict[str, Probe] = {
     "htpasswd": _program("htpasswd", "apache2-utils"),
     "lxc": _program("lxc-start", "lxc"),
     "lxd": _program("lxd"),
+    "man": _program("man", "man-db"),
     "machined": _file("/lib/systemd/systemd-machined", "systemd-container"),
     "kubectl": _program("kubectl", "kubernetes-client"),
     "mmdebstrap": _program("mmdebstrap"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,8 +64,10 @@ def test_the_package_is_installed_and_goes_without_a_trace(root: CleanRoot, dock
     _follow(root, "Try it")
     for link in ("kubectl-cntr", "/usr/libexec/docker/cli-plugins/docker-cntr"):
         assert root.run(link, "--version").stdout == root.run("cntr", "--version").stdout
+    assert "/usr/share/man/man1/cntr-attach.1.gz" in root.run("dpkg", "--listfiles", "cntr").stdout.splitlines()
     differing = root.run("dpkg", "--verify", "cntr").stdout.splitlines()
-    assert [line for line in differing if "/usr/share/doc/" not in line] == []  # the image keeps no documentation
+    kept_out = re.compile("/usr/share/(doc|man)/")  # the image keeps no documentation
+    assert [line for line in differing if not kept_out.search(line)] == []
     assert root.run("apt-get", "purge", "--yes", "cntr").returncode == 0
     left = root.run("find", "/usr", "/etc", "/opt", "/var/lib", "-name", "*cntr*", "-not", "-path", "*/cntr-oci*")
     assert left.stdout == ""
