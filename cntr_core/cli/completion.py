@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .backend import AUTO
@@ -92,6 +92,30 @@ def offer(text: str) -> str:
 def begun(words: Iterable[str], incomplete: str) -> list[str]:
     """The words that begin like `incomplete`."""
     return [word for word in words if word.startswith(incomplete)]
+
+
+def complete_words(*words: str) -> Callable[[str], list[str]]:
+    """What completes one of these words."""
+    return lambda incomplete: begun(words, incomplete)
+
+
+def complete_capability(incomplete: str) -> list[str]:
+    """The capabilities of Linux, and ALL."""
+    from ..kernel.capabilities import NAMES
+
+    return begun(("ALL", *NAMES), incomplete.upper())
+
+
+def complete_image(incomplete: str) -> list[str]:
+    """The images of the containers that engines have, ``ENGINE://NAME``; of files the shell knows."""
+    from ..engine import list_containers
+    from ..errors import CntrError
+    from ..plugins import load
+
+    with contextlib.suppress(CntrError, OSError):
+        found = {f"{one.engine}://{one.image}" for one in list_containers(load().engines).containers if one.image}
+        return [offer(text) for text in begun(sorted(found), incomplete)]
+    return []
 
 
 def complete_filesystem(incomplete: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .completion import complete_container, complete_filesystem
+from .completion import complete_capability, complete_container, complete_filesystem, complete_image, complete_words
 
 WORDS = {"metavar": "[COMMAND [ARG]...]", "show_default": False}
 
@@ -40,7 +40,12 @@ Privileged = Annotated[
 ]
 CapAdd = Annotated[
     list[str] | None,
-    typer.Option("--cap-add", metavar="CAP", help="Add a capability that the container lacks: SYS_PTRACE …, or ALL."),
+    typer.Option(
+        "--cap-add",
+        metavar="CAP",
+        autocompletion=complete_capability,
+        help="Add a capability that the container lacks: SYS_PTRACE …, or ALL.",
+    ),
 ]
 Inherit = Annotated[
     str | None,
@@ -88,6 +93,7 @@ Links = Annotated[
     str,
     typer.Option(
         metavar="tools|container",
+        autocompletion=complete_words("tools", "container"),
         help="Let absolute links in /var/lib/cntr lead to the tools' files, as the kernel follows them, or to the "
         "container's, by a filesystem server.",
     ),
@@ -96,6 +102,7 @@ Tmp = Annotated[
     str,
     typer.Option(
         metavar="private|container",
+        autocompletion=complete_words("private", "container"),
         help="Show in /tmp and /var/tmp an empty directory of the session's own, or the container's: jcmd, tmux and "
         "others look for the application's sockets there.",
     ),
@@ -118,7 +125,10 @@ Fat = Annotated[
         help="Show the whole image of a slim container as /: its live root on top of its fat image.",
     ),
 ]
-FatImage = Annotated[str | None, typer.Option("--fat-image", metavar="REF", help="Use this image for --fat.")]
+FatImage = Annotated[
+    str | None,
+    typer.Option("--fat-image", metavar="REF", autocompletion=complete_image, help="Use this image for --fat."),
+]
 Scratch = Annotated[bool, typer.Option("--scratch", help="Discard what the session writes; only with --fat.")]
 Shell = Annotated[str | None, typer.Option(metavar="COMMAND", help="Start this shell when no COMMAND is given.")]
 Cwd = Annotated[

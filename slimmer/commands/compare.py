@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cntr_core.cli import output
+from cntr_core.cli.completion import complete_image
 from cntr_core.cli.interrupts import undo_on_signals
 
 from . import options
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
     from .answers import Changed
 
-Other = Annotated[str, typer.Argument(metavar="IMAGE", help="Compare with this image.", show_default=False)]
+Other = Annotated[
+    str,
+    typer.Argument(metavar="IMAGE", autocompletion=complete_image, help="Compare with this image.", show_default=False),
+]
 NoTimes = Annotated[bool, typer.Option("--no-times", help="Ignore modification times.")]
 
 _SIGNS = {"added": "A", "removed": "D", "changed": "C"}

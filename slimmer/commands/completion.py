@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-
-from cntr_core.cli.completion import begun, offer
+from cntr_core.cli.completion import begun
 
 PACKAGE_LISTS = ("kept", "all")
 """Whether a slim image lists the packages that it has a file of, or those of the original."""
@@ -47,14 +45,8 @@ def complete_tracing_engine(incomplete: str) -> list[str]:
     return begun([each.name for each in engines() if isinstance(each, TracingEngine)], incomplete)
 
 
-def complete_image(incomplete: str) -> list[str]:
-    """The images of the containers that engines have, ``ENGINE://NAME``; of files the shell knows."""
-    from cntr_core.engine import list_containers
-    from cntr_core.errors import CntrError
+def complete_kind(incomplete: str) -> list[str]:
+    """What ``--fail-on`` takes."""
+    from ..gates import KINDS
 
-    from .options import engines
-
-    with contextlib.suppress(CntrError, OSError):
-        found = {f"{one.engine}://{one.image}" for one in list_containers(engines()).containers if one.image}
-        return [offer(text) for text in begun(sorted(found), incomplete)]
-    return []
+    return begun(KINDS, incomplete)

@@ -9,6 +9,8 @@ import typer
 
 from cntr_core.dataclass import dataclass
 
+from .completion import complete_kind
+
 if TYPE_CHECKING:
     from ..gates import Gates
 
@@ -45,6 +47,7 @@ class Demands:
         typer.Option(
             "--fail-on",
             metavar="KIND",
+            autocompletion=complete_kind,
             help="Refuse a slim image with a shell, package-manager, setuid, setgid or capabilities. Repeatable.",
             rich_help_panel=_PANEL,
         ),

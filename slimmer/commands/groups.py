@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cntr_core.cli import container_options
-from cntr_core.cli.completion import complete_filesystem
+from cntr_core.cli.completion import complete_filesystem, complete_words
 from cntr_core.cli.confinement import MEMORY, PIDS_LIMIT, SECURITY_OPT, confinement, in_panel
 from cntr_core.cli.env_file import assigned, variables
 from cntr_core.cli.mounts import Mounted, own_mounts, read_mounts
@@ -403,6 +403,7 @@ class Output:
         str | None,
         typer.Option(
             metavar="FORMAT",
+            autocompletion=complete_words("gzip", "zstd", "none"),
             help="Compress with gzip, zstd or none; default: what suits DEST.",
             rich_help_panel=_OUTPUT,
         ),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cntr_core.cli import output
+from cntr_core.cli.completion import complete_image
 from cntr_core.cli.interrupts import undo_on_signals
 from cntr_core.errors import UsageError
 
@@ -23,12 +24,19 @@ if TYPE_CHECKING:
     from .answers import Verified
 
 Slim = Annotated[
-    str, typer.Argument(metavar="SLIM", help="Read this slim image; forms as for cntr slim.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="SLIM",
+        autocompletion=complete_image,
+        help="Read this slim image; forms as for cntr slim.",
+        show_default=False,
+    ),
 ]
 Fat = Annotated[
     str | None,
     typer.Argument(
         metavar="[FAT]",
+        autocompletion=complete_image,
         help="Read this fat image; default: the one that SLIM names, in the same place.",
         show_default=False,
     ),

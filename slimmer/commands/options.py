@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .completion import complete_image
+from cntr_core.cli.completion import complete_image
 
 if TYPE_CHECKING:
     from cntr_core import Engine

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cntr_core.cli import output
+from cntr_core.cli.completion import complete_image
 from cntr_core.cli.interrupts import undo_on_signals
 
 from . import options
@@ -21,6 +22,7 @@ Reported = Annotated[
     str,
     typer.Argument(
         metavar="IMAGE",
+        autocompletion=complete_image,
         help="Read the report of this slim image, or from this directory or report.json.",
         show_default=False,
     ),

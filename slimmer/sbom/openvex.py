@@ -9,7 +9,7 @@ from cntr_core.version import version
 
 from . import CONFIG
 from .inventory import Part
-from .subject import Subject, purl
+from .subject import Subject, matching_purl
 
 MEDIA_TYPE = "application/vnd.openvex+json"
 _ANY = "*"
@@ -18,11 +18,17 @@ _ANY = "*"
 
 def openvex(slim: Subject, gone: Sequence[Part]) -> bytes:
     """The document on the packages `gone` of the original, at least one."""
-    found = (purl(part, slim.distribution) for part in gone)
-    products = [{"@id": slim.purl, "subcomponents": [{"@id": str(one)} for one in found if one]}]
+    found = (matching_purl(part, slim.distribution) for part in gone)
+    subcomponents = [{"@id": one, "identifiers": {"purl": one}} for one in found if one]
+    product = {
+        "@id": slim.purl,
+        "identifiers": {"purl": slim.purl},
+        "hashes": {"sha-256": slim.digest.removeprefix("sha256:")},
+        "subcomponents": subcomponents,
+    }
     statement = {
         "vulnerability": {"name": _ANY, "description": "any vulnerability of these packages"},
-        "products": products,
+        "products": [product],
         "status": "not_affected",
         "justification": "component_not_present",
         "status_notes": f"{CONFIG}={slim.config}",

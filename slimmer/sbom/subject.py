@@ -51,3 +51,13 @@ def purl(part: Part, distribution: Distribution) -> PackageURL | None:
         return PackageURL(part.kind, namespace, name, part.version, {k: v for k, v in qualifiers.items() if v})
     except ValueError:
         return None
+
+
+def matching_purl(part: Part, distribution: Distribution) -> str:
+    """The package URL by which scanners know the package in a VEX document, empty where it has none. A statement fits
+    where each of its qualifiers is the scanner's own, and they write the distribution and the source differently."""
+    found = purl(part, distribution)
+    if found is None:
+        return ""
+    architecture = {"arch": part.architecture} if part.architecture else {}
+    return str(found._replace(qualifiers=architecture))

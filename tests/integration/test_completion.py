@@ -99,6 +99,11 @@ def test_whatever_has_a_list_is_completed(shell: Shell, docker_run: DockerRun) -
         ("cntr slim x --package-lists al", "cntr slim x --package-lists all"),
         ("cntr slim x --probe craw", "cntr slim x --probe crawl"),
         ("cntr slim x --fs dir", "cntr slim x --fs direct"),
+        ("cntr slim x --compression zs", "cntr slim x --compression zstd"),
+        ("cntr slim x --fail-on package", "cntr slim x --fail-on package-manager"),
+        ("cntr attach x --tmp priv", "cntr attach x --tmp private"),
+        ("cntr attach x --links cont", "cntr attach x --links container"),
+        ("cntr attach x --cap-add SYS_PTR", "cntr attach x --cap-add SYS_PTRACE"),
     ):
         assert shell.completed(typed) == whole
     assert shell.completed("cntr slim docker://").startswith("cntr slim docker://")
@@ -108,8 +113,10 @@ def test_an_image_of_a_container_is_completed(docker_run: DockerRun) -> None:
     name = docker_run("busybox")
     listed = json.loads(output("list", "--engine", "docker", "--json"))
     [used] = {one["image"] for one in listed if one["name"] == name}
-    line = {"_CNTR_COMPLETE": "complete_bash", "COMP_WORDS": "cntr slim docker://", "COMP_CWORD": "2"}
-    assert f"docker://{used}" in output(env=line).split()
+    for typed in ("slim", "run", "join", "verify", "why", "diff x", "join x", "run --fat-image", "attach --fat-image"):
+        words = f"cntr {typed} docker://"
+        line = {"_CNTR_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+        assert f"docker://{used}" in output(env=line).split(), typed
 
 
 def test_a_name_that_two_engines_hold_is_completed_to_both_references(docker_run: DockerRun, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cntr_core.cli import container_options
+from cntr_core.cli.completion import complete_image
 from cntr_core.cli.confinement import Memory, PidsLimit, SecurityOpt, confinement
 from cntr_core.cli.expanded import expanded
 from cntr_core.cli.options import Env, EnvFile
@@ -49,6 +50,7 @@ _Image = Annotated[
     str,
     typer.Argument(
         metavar="IMAGE",
+        autocompletion=complete_image,
         help="Run this image: path of an OCI layout, an OCI or docker archive, or a tar of a root directory "
         "(PATH:NAME if it holds several); or an image of an engine.",
         show_default=False,
@@ -62,7 +64,10 @@ _Fallback = Annotated[
     bool,
     typer.Option("--fallback", help="Serve files that the slim image lacks from its fat image, and list them."),
 ]
-_FatImage = Annotated[str | None, typer.Option("--fat-image", metavar="REF", help="Use this image for --fallback.")]
+_FatImage = Annotated[
+    str | None,
+    typer.Option("--fat-image", metavar="REF", autocompletion=complete_image, help="Use this image for --fallback."),
+]
 _Misses = Annotated[
     str,
     typer.Option(metavar="FILE", help="Write the list of --fallback to FILE, for cntr slim --include-from."),
