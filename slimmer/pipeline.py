@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
+from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
 from cntr_core.images import Image
 from cntr_core.images.tree.layers import OpenLayers, open_layers
@@ -18,6 +20,10 @@ from .clock import Clock
 from .probes.log import differing
 from .probes.result import Difference, Outcome, compare, merge_runs
 from .probes.spec import Probe
+from .profiles import seccomp_replay
+from .profiles.basis import basis
+from .profiles.calls import Calls
+from .profiles.made import MadeProfile
 from .request import RunOptions, SlimRequest
 from .runs.cleanup import scratch
 from .runs.observe import Observed
@@ -72,6 +78,7 @@ class Slimmed:
     layers: OpenLayers
     clock: Clock
     directory: str
+    profiles: tuple[MadeProfile, ...] = ()
 
     @property
     def verified(self) -> bool:
@@ -84,9 +91,16 @@ class Slimmed:
         log alone does not condemn it."""
         differences = self.verdict.differences
         if not differences:
-            return ""
-        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-        return f"the slim image does not do what the original does: {differences[0]}{more}"
+            return next((profile.trouble for profile in self.profiles if profile.trouble), "")
+        return _sentence("the slim image", differences)
+
+
+def _sentence(what: str, differences: Sequence[Difference]) -> str:
+    """That `what` differs from the original; empty where it does not."""
+    if not differences:
+        return ""
+    more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+    return f"{what} does not do what the original does: {differences[0]}{more}"
 
 
 @contextmanager
@@ -110,7 +124,7 @@ def slimmed(
         _check_space(directory, layers, image, request)
         clock.lap("read")
         with closing(Runner(image, request.run, filesystem, shown.say)) as runner:
-            result = _Slimmer(runner, layers, request, rules, shown, clock, directory).slim()
+            result = _Slimmer(runner, layers, request, rules, shown, clock, directory).profiled()
         yield result
 
 
@@ -177,7 +191,36 @@ class _Slimmer:
         self._directory = directory
         self._all_probes = (*runner.probes, *request.verify_probes)
 
-    def slim(self) -> Slimmed:
+    def profiled(self) -> Slimmed:
+        """The pair, with the security profiles that are wanted, if it is fit for use."""
+        result, known = self._slim()
+        if result.trouble or not self._request.profiles:
+            return result
+        replay = partial(self._replay_under, result, known) if self._request.verify else None
+        made = seccomp_replay.replayed(
+            seccomp_replay.bound_of(self._request.run),
+            self._runner.calls,
+            basis(self._runner, self._all_probes),
+            replay,
+            self._request.repairs,
+        )
+        self._clock.lap("profiles")
+        return replace(result, profiles=(made,))
+
+    def _replay_under(self, result: Slimmed, known: _Known, seccomp: Mapping[str, Any]) -> tuple[str, Calls]:
+        """How the slim image differs from the original under a profile, and what it called."""
+        try:
+            with open_plain(result.pair.slim.layers) as slim:
+                replay = self._run_slim(result, slim, known.expected, "verifying the profile", seccomp)
+        except CntrError as error:
+            return f"under the seccomp profile the slim image does not run: {error.message}", Calls()
+        differences = self._judged(result, replay, known).verdict.differences
+        if differences and not replay.calls.refused:  # perhaps the original itself does so, now and then
+            known.add(self._again())
+            differences = self._judged(result, replay, known).verdict.differences
+        return _sentence("under the seccomp profile the slim image", differences), replay.calls
+
+    def _slim(self) -> tuple[Slimmed, _Known]:
         original = self._runner.run(self._layers, "tracing")
         self._clock.lap("trace")
         must_succeed(original, self._request.run)
@@ -187,13 +230,13 @@ class _Slimmer:
             result = self._split(trace, original)
             if not self._request.verify:
                 check_join(result.pair)
-                return result
+                return result, known
             result, again = self._verified(result, known)
             if again is None:
-                return result
+                return result, known
             missed = self._missed(again, result)
             if not missed or missed in known.repaired or len(known.repaired) >= self._request.repairs:
-                return result  # as good as it gets
+                return result, known  # as good as it gets
             trace = merge([trace, self._runner.trace(again)])
             known.repaired.append(missed)
 
@@ -245,12 +288,29 @@ class _Slimmer:
             open_plain(pair.slim.layers) as slim,
         ):
             check_files(slim, self._layers.tree, pair.lists)
-            replay = self._runner.run(
-                slim, "verifying", self._all_probes, against=expected, watched=False, slim_image=pair.slim
-            )
+            replay = self._run_slim(result, slim, expected, "verifying")
             joining.result()
         self._clock.lap("verify")
         return replay
+
+    def _run_slim(
+        self,
+        result: Slimmed,
+        slim: OpenLayers,
+        expected: Sequence[Outcome],
+        what: str,
+        seccomp: Mapping[str, Any] | None = None,
+    ) -> Observed:
+        """One run of the slim image, whose layers are `slim`, by all probes."""
+        return self._runner.run(
+            slim,
+            what,
+            self._all_probes,
+            against=expected,
+            watched=False,
+            slim_image=result.pair.slim,
+            seccomp=seccomp,
+        )
 
     def _judged(self, result: Slimmed, replay: Observed, known: _Known) -> Slimmed:
         differences = compare(known.expected, replay.outcomes)

@@ -28,6 +28,8 @@ class RunOptions:
     stop_limit: float = 10.0
     engine: TracingEngine | None = None
     options: TracingOptions = field(default_factory=TracingOptions)
+    count_calls: bool = False
+    """Whether the system calls of each run are counted, for a profile of them."""
 
     @property
     def program(self) -> str:
@@ -39,8 +41,9 @@ class RunOptions:
 class SlimRequest:
     """How an image is slimmed. `verify_probes` are asked of the slim image beside the others; `traces` are those of
     earlier runs, whose files are kept, too; `repairs` is how often a slim image that fails may learn. With `squash` the
-    slim half has one layer. `target` is the directory where both images will be written, empty where that is not on
-    this machine, and `compressed` whether that makes them smaller: for how much room is needed."""
+    slim half has one layer. `profiles` are the kinds of security profiles that are made. `target` is the directory
+    where both images will be written, empty where that is not on this machine, and `compressed` whether that makes them
+    smaller: for how much room is needed."""
 
     run: RunOptions = field(default_factory=RunOptions)
     verify_probes: tuple[Probe, ...] = ()
@@ -49,6 +52,7 @@ class SlimRequest:
     verify: bool = True
     repairs: int = 3
     squash: bool = False
+    profiles: tuple[str, ...] = ()
     fat_name: str = ""
     target: str = ""
     compressed: bool = True

@@ -26,7 +26,7 @@ class TracingOptions:
     `environment` has ``NAME=VALUE``, `volumes` ``SOURCE:TARGET[:OPTIONS]``, `tmpfs` ``TARGET[:OPTIONS]``, `publish`
     ``[[IP:]PORT:]CONTAINERPORT[/PROTOCOL]``. `network` is a name that the engine knows, "" for its default. With `init`
     a small process of the engine's is the container's first. `user` is ``USER[:GROUP]``; it and `working_dir` are ""
-    for the image's own.
+    for the image's own. `seccomp` is the text of a profile of system calls in docker's format, "" for the engine's own.
     """
 
     environment: tuple[str, ...] = ()
@@ -38,6 +38,7 @@ class TracingOptions:
     init: bool = False
     user: str = ""
     working_dir: str = ""
+    seccomp: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ _FLAGS = {
 }
 _PERMISSIVE = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
 _WITH_VALUE = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
+_NARROW = {"x86_64": "X86", "aarch64": "ARM"}
 _UNKNOWN = -1  # seccomp_syscall_resolve_name(3): no architecture has it
 
 # linux/bpf_common.h, and the offsets of struct seccomp_data in linux/seccomp.h
@@ -69,11 +70,29 @@ def _version() -> tuple[int, int, int]:
 
 
 def _program(profile: Mapping[str, Any]) -> bytes:
+    return _Compiler(profile, _loaded()).compile()
+
+
+def call_name(number: int, *, narrow: bool = False) -> str | None:
+    """libseccomp's name of the system call `number` of this machine, or of its processes of 32 bits if `narrow`; None
+    where it knows none.
+
+    :raises EngineError: libseccomp is missing.
+    """
+    library = _loaded()
+    architecture = getattr(library.Arch, _NARROW.get(os.uname().machine, "")) if narrow else library.system_arch()
     try:
-        library = _library()
+        return str(library.resolve_syscall(architecture, number), "ascii")
+    except ValueError:
+        return None
+
+
+def _loaded() -> Any:
+    """:raises EngineError: libseccomp is missing."""
+    try:
+        return _library()
     except (ImportError, RuntimeError, OSError) as error:  # pragma: no cover - a machine without it
         raise EngineError(f"libseccomp cannot be loaded ({reason(error)})", "install libseccomp2") from None
-    return _Compiler(profile, library).compile()
 
 
 def _library() -> Any:

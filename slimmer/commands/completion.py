@@ -29,6 +29,13 @@ def complete_package_lists(incomplete: str) -> list[str]:
     return begun(PACKAGE_LISTS, incomplete)
 
 
+def complete_security_profile(incomplete: str) -> list[str]:
+    """The kinds of security profiles."""
+    from ..profiles.made import KINDS
+
+    return begun(KINDS, incomplete)
+
+
 def complete_probe(incomplete: str) -> list[str]:
     """The kinds of probes."""
     from ..probes.spec import KINDS

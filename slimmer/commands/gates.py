@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from .completion import complete_kind
 
 if TYPE_CHECKING:
     from ..gates import Gates
+    from ..report.schema import Report
 
 _PANEL = "Gates"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -96,3 +98,32 @@ def _bytes(text: str) -> int:
     if match is None:
         raise UsageError(f"--max-size takes a size, not '{text}'", "for example --max-size 20MB")
     return int(float(match[1]) * _UNITS[match[2]])
+
+
+def result_file(file: str | None, option: str) -> str:
+    """The file, "" for none; :raises UsageError: it can never be written."""
+    from cntr_core.errors import UsageError
+
+    directory = os.path.dirname(file or "") or "."
+    if file is not None and (os.path.isdir(file) or not os.path.isdir(directory)):
+        raise UsageError(f"{option}: {file} cannot be a file", "name a file in a directory that exists")
+    return file or ""
+
+
+def write_results(report: Report, junit_file: str, sarif_file: str) -> None:
+    """Write what servers of CI and hosts of code read to these files, unless their names are empty.
+
+    :raises CntrError: one cannot be written.
+    """
+    from cntr_core.errors import CntrError
+
+    from ..report.junit import junit
+    from ..report.sarif import sarif
+
+    for place, option, made in ((junit_file, "--junit", junit), (sarif_file, "--sarif", sarif)):
+        try:
+            if place:
+                with open(place, "wb") as file:
+                    file.write(made(report))
+        except OSError as error:
+            raise CntrError(f"cannot write {place}: {error.strerror}", f"give {option} another FILE") from error

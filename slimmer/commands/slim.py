@@ -16,7 +16,7 @@ from cntr_core.cli.expanded import expanded
 from cntr_core.cli.interrupts import undo_on_signals
 from cntr_core.errors import CntrError, GateFailed, UsageError
 
-from . import gates, groups, names, options
+from . import gates, groups, names, options, profiles
 from .config_file import Config, SlimCommand
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def slim(
     verification: groups.Verification,
     keep: groups.Keep,
     demands: gates.Demands,
+    security: profiles.Profiles,
     batch: groups.Batch,
     command: options.Words = None,
     platform: options.ForPlatform = None,
@@ -80,7 +81,7 @@ def slim(
     from .next_steps import Call, next_steps
 
     clock = Clock()
-    request = _request(run, command, verification, keep, output)
+    request = _request(run, command, verification, keep, output, security.kinds())
     image = options.located(image, run.engine)
     target = _target(image, output, demands)
     filesystem = run.backend()
@@ -93,7 +94,7 @@ def slim(
             _must_be_fit(result, opened, target)
             report, files = _saved(result, opened, target, shown, call)
     _keep_report(result, report, files, target)
-    _write_results(report, target)
+    gates.write_results(report, target.junit, target.sarif)
     if json:
         console.print_json(report.to_json())
     else:
@@ -134,18 +135,20 @@ def _request(
     verification: groups.Verification,
     keep: groups.Keep,
     output: groups.Output,
+    kinds: tuple[str, ...],
 ) -> SlimRequest:
     from ..request import SlimRequest
     from ..trace.file import read
 
     return SlimRequest(
-        run=run.options(command),
+        run=replace(run.options(command), count_calls="seccomp" in kinds),
         verify_probes=options.probes_of(verification.verify_probe),
         selection=keep.options(),
         traces=tuple(read(path) for path in keep.add_trace or ()),
         verify=not verification.no_verify,
         repairs=verification.repairs,
         squash=output.squash,
+        profiles=kinds,
     )
 
 
@@ -178,8 +181,8 @@ def _target(image: str, output: groups.Output, demands: gates.Demands) -> _Targe
         fat_destination,
         compression or fat_destination.compression,
         demands.gates(),
-        _result_file(demands.junit, "--junit"),
-        _result_file(demands.sarif, "--sarif"),
+        gates.result_file(demands.junit, "--junit"),
+        gates.result_file(demands.sarif, "--sarif"),
         _sbom(output.sbom),
     )
 
@@ -191,14 +194,6 @@ def _sbom(wanted: bool) -> bool:
 
         check_library()
     return wanted
-
-
-def _result_file(file: str | None, option: str) -> str:
-    """:raises UsageError: the file can never be written."""
-    directory = os.path.dirname(file or "") or "."
-    if file is not None and (os.path.isdir(file) or not os.path.isdir(directory)):
-        raise UsageError(f"{option}: {file} cannot be a file", "name a file in a directory that exists")
-    return file or ""
 
 
 def _fat_destination(place: str, image: str, fat_place: str | None) -> Destination | None:
@@ -247,6 +242,7 @@ def _tell_probes(request: SlimRequest, image: Image, json: bool) -> None:
 def _must_be_fit(result: Slimmed, image: Image, target: _Target) -> None:
     """:raises CntrError: the slim image does not do what the original does, or is not what it must be; a report is
     written that tells more."""
+    from ..profiles.made import contents
     from ..report.write import render, write_report
 
     if not result.trouble and not target.gates:
@@ -254,28 +250,14 @@ def _must_be_fit(result: Slimmed, image: Image, target: _Target) -> None:
     report = _report(result, image, target, ())
     failed = [gate for gate in report.gates if not gate.passed]
     if result.trouble or failed:
-        write_report(render(report), result.trace, target.report)
-        _write_results(report, target)
+        write_report(render(report) | contents(result.profiles), result.trace, target.report)
+        gates.write_results(report, target.junit, target.sarif)
     if result.trouble:
         hint = f"see {target.report}/report.html; keep more with --include or with wider probes"
         raise CntrError(result.trouble, hint)
     if failed:
         told = "; ".join(f"{gate.name}: {gate.found}, wanted {gate.wanted}" for gate in failed)
         raise GateFailed(f"the slim image is not what it must be: {told}", f"see {target.report}/report.html")
-
-
-def _write_results(report: Report, target: _Target) -> None:
-    """:raises CntrError: one cannot be written."""
-    from ..report.junit import junit
-    from ..report.sarif import sarif
-
-    for place, option, made in ((target.junit, "--junit", junit), (target.sarif, "--sarif", sarif)):
-        try:
-            if place:
-                with open(place, "wb") as file:
-                    file.write(made(report))
-        except OSError as error:
-            raise CntrError(f"cannot write {place}: {error.strerror}", f"give {option} another FILE") from error
 
 
 def _saved(
@@ -316,12 +298,14 @@ def _explained(
     result: Slimmed, image: Image, target: _Target, packed: Sequence[Named], call: Call
 ) -> tuple[Report, dict[str, bytes], Sequence[Documents]]:
     """The report, its files, and the documents on the slim and on the fat image, if they are wanted."""
+    from ..profiles.made import contents
     from ..report.write import render
     from ..sbom.documents import documents
     from .next_steps import with_steps
 
     report = with_steps(_report(result, image, target, packed), call)
-    return report, render(report), documents(report, result.layers.view, packed) if target.sbom else ()
+    files = render(report) | contents(result.profiles)
+    return report, files, documents(report, result.layers.view, packed) if target.sbom else ()
 
 
 def _report(result: Slimmed, image: Image, target: _Target, packed: Sequence[Named]) -> Report:

@@ -12,6 +12,7 @@ from cntr_core.version import version
 
 from ..pipeline import Slimmed
 from ..probes.evidence import doubt, evidence
+from ..profiles.made import MadeProfile
 from ..rules.package import read_packages
 from . import schema, sums
 from .files import files
@@ -64,6 +65,7 @@ def collect(
         largest_gone=sums.largest_gone(found),
         gone_directories=sums.gone_directories(directories),
         findings=findings({file.path: file for file in found}, result.layers),
+        profiles=tuple(map(_profile, result.profiles)),
         probes=_probes(result),
         repairs=tuple(tuple(map(shown, learnt)) for learnt in result.verdict.repaired),
         unmatched=tuple(map(words, result.selection.unmatched)),
@@ -79,6 +81,19 @@ def collect(
 def _half(role: str, name: str, packed: PackedImage, place: str) -> schema.Half:
     size, digest = sum(layer.descriptor.size for layer in packed.layers), packed.descriptor.digest
     return schema.Half(role=role, name=words(name), digest=digest, compressed=size, destination=words(place))
+
+
+def _profile(made: MadeProfile) -> schema.SecurityProfile:
+    return schema.SecurityProfile(
+        kind=made.kind,
+        file=made.file,
+        verified=made.verified,
+        trouble=words(made.trouble),
+        allowed=made.allowed,
+        learnt=made.learnt,
+        based_on=made.based_on,
+        missed=made.missed,
+    )
 
 
 def _probes(result: Slimmed) -> schema.Probes:

@@ -156,6 +156,27 @@ class Step(Value, frozen=True, kw_only=True):
     purpose: str
 
 
+class SecurityProfile(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """A profile of what the image needs, in its `file` in the report's directory: its `kind` is ``seccomp``. It is
+    `verified` where the slim image passed all probes under it; `trouble` says why it did not. `allowed` is what it
+    allows, `learnt` what of that was only missed in a replay. `based_on` and `missed` are lines for people."""
+
+    kind: str
+    file: str
+    verified: bool = False
+    trouble: str = ""
+    allowed: tuple[str, ...] = ()
+    learnt: tuple[str, ...] = ()
+    based_on: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """How much it allows, and how much of it was learnt."""
+        learnt = f", {len(self.learnt)} of them learnt in a replay" if self.learnt else ""
+        return f"{len(self.allowed)} system calls{learnt}"
+
+
 class Probes(Value, frozen=True, kw_only=True):
     """What the probes saw, as in a trace (docs/reference/trace-format.md), and what the slim image does otherwise.
 
@@ -198,6 +219,7 @@ class Report(Value, frozen=True, kw_only=True, omit_defaults=False):
     gone_directories: tuple[Directory, ...]
     findings: tuple[Finding, ...]
     gates: tuple[Gate, ...] = ()
+    profiles: tuple[SecurityProfile, ...] = ()
     probes: Probes
     repairs: tuple[tuple[str, ...], ...]
     unmatched: tuple[str, ...]

@@ -27,6 +27,7 @@ def show(report: Report, directory: str, console: Console, steps: Iterable[tuple
     page.gone(report)
     page.behaviour(report)
     page.gates(report)
+    page.profiles(report, directory)
     page.places(report, directory)
     page.steps(steps)
 
@@ -129,6 +130,15 @@ class _Page:
         """What was demanded of the slim image: it is there, so it has passed."""
         for gate in report.gates:
             self._say(f"✓ {gate.name}: {gate.found}, wanted {gate.wanted}", "green")
+
+    def profiles(self, report: Report, directory: str) -> None:
+        """The security profiles, and whether the slim image works under them."""
+        for profile in report.profiles:
+            told = f"{profile.kind} profile {os.path.join(directory, profile.file)}: {profile.told}"
+            if profile.verified:
+                self._say(f"✓ {told}; the slim image passed under it", "green")
+            else:
+                self._say(f"{told}; the slim image was not run under it", "yellow")
 
     def places(self, report: Report, directory: str) -> None:
         """Where everything is."""

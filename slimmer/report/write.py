@@ -13,6 +13,7 @@ from cntr_core.errors import ImageError
 from cntr_core.images.write.atomic import replacing, writing
 from cntr_core.reasons import reason
 
+from ..profiles import made
 from ..sbom import NAMES
 from ..trace import file as traces
 from ..trace.record import AccessTrace
@@ -44,11 +45,11 @@ def write_report(files: Mapping[str, bytes], trace: AccessTrace, directory: str)
             file.write(content)
     traces.write(trace, os.path.join(directory, TRACE))
     with writing(directory):
-        _remove(directory, set(NAMES) - files.keys())
+        _remove(directory, {*NAMES, *made.NAMES} - files.keys())
 
 
 def _remove(directory: str, names: Iterable[str]) -> None:
-    """Documents that an earlier call has left are about other images."""
+    """Documents and profiles that an earlier call has left are about other images."""
     for name in names:
         with suppress(FileNotFoundError):
             os.unlink(os.path.join(directory, name))

@@ -9,9 +9,10 @@ import logging
 import os
 import stat
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cntr_core.errors import CntrError, CommandNotFound, KernelFeatureMissing
 from cntr_core.filesystem import Branch, Filesystem, MountRequest, Node, ServedMount
@@ -52,11 +53,15 @@ NOT_MOUNTED = "if it is mounted where the image runs, mount it here, too: -v FIL
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What runs: the image's configuration, and what the user says beside it. `name` becomes the host name."""
+    """What runs: the image's configuration, and what the user says beside it. `name` becomes the host name. `created`
+    is told the first process, before a program of the image runs; `seccomp` is a profile of system calls in docker's
+    format, None for that of the options."""
 
     config: ImageConfig
     name: str
     options: RuntimeOptions = field(default_factory=RuntimeOptions)
+    created: Callable[[int], object] = int
+    seccomp: Mapping[str, Any] | None = None
 
 
 def become_private() -> None:
@@ -104,6 +109,7 @@ def running(
         container = OwnContainer(pid, environment, runtime, log, streams, observer, number, server, collector, limits)
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
+        launch.created(pid)
         if observer is not None:
             observer.enter(Phase.START)
         runtime.start()
@@ -165,7 +171,10 @@ def _copy_directory(source: str, target: str) -> None:
 
 
 def _describe(bundle: str, launch: Launch) -> None:
-    wanted = BundleRequest(launch.name, f"/{os.path.basename(bundle)}", launch.options)
+    options = launch.options
+    if launch.seccomp is not None:
+        options = replace(options, confinement=replace(options.confinement, seccomp=launch.seccomp))
+    wanted = BundleRequest(launch.name, f"/{os.path.basename(bundle)}", options)
     with owned(os.open(os.path.join(bundle, "rootfs"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) as root:
         write_bundle(bundle, root, launch.config, wanted)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import select
@@ -133,6 +134,7 @@ def running_in_engine(
         with timed(_log, "wait for the entrypoint shim of %s, process %d", name, container.pid):
             _await_shim(container, os.path.join(directory, "fifo"))
         root = stack.enter_context(waiting_root(container.pid, entry.target))
+        launch.created(container.pid)
         if observer is not None:
             run.server = stack.enter_context(observed_root(root, filesystem, observer)).server
             observer.enter(Phase.START)
@@ -162,7 +164,9 @@ def _entry(
 def _with(options: TracingOptions, launch: Launch) -> TracingOptions:
     """The options, with what the request says in words of its own."""
     network = "host" if launch.options.host_network else options.network
-    return replace(options, network=network, read_only=options.read_only or launch.options.read_only)
+    read_only = options.read_only or launch.options.read_only
+    seccomp = options.seccomp if launch.seccomp is None else json.dumps(launch.seccomp)
+    return replace(options, network=network, read_only=read_only, seccomp=seccomp)
 
 
 def _shim_directory(private: str, program: bytes, stack: ExitStack) -> tuple[str, int]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..probes.drive import run_probes
 from ..probes.prober import Prober
 from ..probes.result import Outcome
 from ..probes.running import Running
+from ..profiles.calls import Calls
 from ..request import RunOptions
 from ..trace.observer import TraceObserver
 from ..trace.record import Access, Phase, Process
@@ -44,6 +45,8 @@ class Observed:
     processes: tuple[Process, ...] = ()
     limit_met: str = ""
     """Which limit of ours the container met, in a sentence; empty for none."""
+    calls: Calls = field(default_factory=Calls)
+    """The system calls that were made, where they were counted."""
 
     @property
     def ok(self) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
@@ -18,6 +19,7 @@ from ..probes.defaults import default_probes, tcp_ports
 from ..probes.prober import Prober
 from ..probes.result import Outcome
 from ..probes.spec import Probe
+from ..profiles.calls import Calls
 from ..request import RunOptions
 from ..trace.record import AccessTrace
 from .backends import backend_of
@@ -40,6 +42,10 @@ class Runner:
         self.config = replace(image.config, env=tuple(variables(image.config, options.runtime)))
         """The image's, with the variables of its runs."""
         self._launch = Launch(image.config, self.digest[7:19], options.runtime)
+        self.calls = Calls()
+        """What all runs called so far, if that is counted, but for those under another profile."""
+        self.counted = 0
+        """How many runs these are."""
         self._backend = backend_of(image, options, filesystem)
         self._say = say
 
@@ -56,17 +62,38 @@ class Runner:
         against: Sequence[Outcome] = (),
         watched: bool = True,
         slim_image: NewImage | None = None,
+        seccomp: Mapping[str, Any] | None = None,
     ) -> Observed:
         """One run; `what` is said meanwhile. `slim_image` is the image that has these layers, where they are not the
-        original's, for an engine to take. The host name is the same in every run, so that no answer differs by it.
+        original's, for an engine to take; `seccomp` is a profile of system calls in place of that of the options. The
+        host name is the same in every run, so that no answer differs by it.
 
         :raises CntrError: it cannot be started or stopped.
         """
-        start = partial(self._backend.start, self._launch, layers, slim_image)
         prober = Prober(self.probes if probes is None else probes, tcp_ports(self.image.config), self._default)
-        return observe(
-            start, prober, self._options, lambda step: self._say(f"{what}: {step}"), watched=watched, against=against
-        )
+        launch = replace(self._launch, seccomp=seccomp)
+
+        def run(launch: Launch) -> Observed:
+            start = partial(self._backend.start, launch, layers, slim_image)
+            say = partial(self._say_step, what)
+            return observe(start, prober, self._options, say, watched=watched, against=against)
+
+        return self._counted(run, launch) if self._options.count_calls else run(launch)
+
+    def _say_step(self, what: str, step: str) -> None:
+        self._say(f"{what}: {step}")
+
+    def _counted(self, run: Callable[[Launch], Observed], launch: Launch) -> Observed:
+        """A run with its calls, which are also kept where no profile of ours held it back."""
+        from ..profiles.recorder import CallRecorder
+
+        with CallRecorder() as recorder:
+            observed = run(replace(launch, created=recorder.watch))
+            observed = replace(observed, calls=recorder.calls())
+        if launch.seccomp is None:
+            self.calls |= observed.calls
+            self.counted += 1
+        return observed
 
     def trace(self, observed: Observed) -> AccessTrace:
         """The trace of a run that was watched."""

@@ -10,7 +10,7 @@ from cntr_core.engine.tracing import ShimEntry, TracingOptions
 from cntr_core.errors import EngineError
 from cntr_core.images import ImageConfig
 from cntr_core.json_text import read_json
-from cntr_core.runtime import BundleRequest, ContainerMount, RuntimeOptions, write_bundle
+from cntr_core.runtime import BundleRequest, Confinement, ContainerMount, RuntimeOptions, write_bundle
 
 _HOST = "host"
 _NETWORKS = ("", "none", _HOST)
@@ -34,12 +34,18 @@ def specification(directory: str, root: int, config: ImageConfig, entry: ShimEnt
         env=options.environment,
         mounts=tuple(_mounts(entry)),
         volumes=tuple(volume for volume in options.volumes if ":" not in volume),
+        confinement=_confinement(options.seccomp),
     )
     request = BundleRequest(entry.hostname, f"/{entry.name}", runtime)
     write_bundle(directory, root, _with_entry(config, entry), request)
     with open(os.path.join(directory, "config.json"), encoding="utf-8", errors="surrogateescape") as file:
         document: dict[str, Any] = read_json(file.read())
     return document
+
+
+def _confinement(profile: str) -> Confinement:
+    """The limits of a container, with that profile of system calls if there is one."""
+    return Confinement(seccomp=read_json(profile)) if profile else Confinement()
 
 
 def _with_entry(config: ImageConfig, entry: ShimEntry) -> ImageConfig:

@@ -47,6 +47,11 @@ class ApiClient(ABC):
         :raises EngineError: it cannot be known, or is no socket of this machine.
         """
 
+    @contextmanager
+    def profile_value(self, profile: str) -> Iterator[str]:
+        """How the engine takes a profile of system calls, good for a block: docker takes its text."""
+        yield profile
+
     def ulimits(self) -> Mapping[str, tuple[int, int]]:
         """Limits that containers of ours must be given, soft and hard, by name."""
         return {}

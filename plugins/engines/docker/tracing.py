@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from cntr_core import ShimEntry, TracedContainer, TracingOptions
+from cntr_core.dataclass import replace
 from cntr_core.engine.tracing import NEVER_ENDS
 from cntr_core.errors import EngineError, UsageError
 from cntr_core.kernel.process import pidfd_open
@@ -49,7 +50,11 @@ class ApiContainer(TracedContainer):
 
     def start(self, image: str, entry: ShimEntry) -> None:
         """Create it, start it, and find its process; :raises EngineError: one of that fails."""
-        with self._engine.client(self._endpoint, _PATIENCE) as client:
+        with (
+            self._engine.client(self._endpoint, _PATIENCE) as client,
+            self._engine.profile_value(entry.options.seccomp) as profile,
+        ):
+            entry = replace(entry, options=replace(entry.options, seccomp=profile))
             created = client.create_container(**_creation(self._engine, client, image, entry))
             _log.debug("created %s as %s", self._name, created["Id"])
             client.start(created["Id"])
@@ -168,5 +173,6 @@ def _chosen_options(options: TracingOptions) -> dict[str, Any]:
         "tmpfs": {path: rest for path, _, rest in (text.partition(":") for text in options.tmpfs)} or None,
         "read_only": options.read_only or None,
         "init": options.init or None,
+        "security_opt": [f"seccomp={options.seccomp}"] if options.seccomp else None,
     }
     return {name: value for name, value in chosen.items() if value is not None}

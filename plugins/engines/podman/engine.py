@@ -88,6 +88,14 @@ class PodmanEngine(ApiEngine):
         counts = Counter(container.name for _, container in found)
         return [replace(c, name=f"{owner.name}/{c.name}") if counts[c.name] > 1 else c for owner, c in found]
 
+    @contextmanager
+    def profile_value(self, profile: str) -> Iterator[str]:
+        """Podman opens a file."""
+        with open(os.memfd_create("profile"), "w", encoding="utf-8") as file:
+            file.write(profile)
+            file.flush()
+            yield f"/proc/{os.getpid()}/fd/{file.fileno()}" if profile else ""
+
     def ulimits(self) -> Mapping[str, tuple[int, int]]:
         """Without CAP_SYS_RESOURCE nobody can have more than we have, and podman's service asks for more."""
         if "CAP_SYS_RESOURCE" in names(capget()[1]):
