@@ -58,6 +58,25 @@ def entry_points(group: str) -> Sequence[AnyEntryPoint]:
     return found
 
 
+def installed(group: str) -> list[tuple[str, int]] | None:
+    """The metadata of each distribution, and when they were put there (nanoseconds): another list when something is
+    installed, replaced or removed. None where that does not tell, since code with entry points of the group is run from
+    where it is worked on (PEP 610, "editable"), or from an archive."""
+    if any(map(os.path.isfile, sys.path)):
+        return None
+    found = [(place, os.stat(place).st_ctime_ns) for _, place in _distributions()]
+    worked_on = (place for place, _ in found if place.endswith(".egg-info") or _is_editable(place))
+    return None if any(any(_of(place, group)) for place in worked_on) else found
+
+
+def _is_editable(place: str) -> bool:
+    try:
+        with open(os.path.join(place, "direct_url.json"), encoding="utf-8") as file:
+            return "editable" in file.read()
+    except (OSError, ValueError):
+        return False
+
+
 def _distributions() -> Iterator[tuple[str, str]]:
     """The name of each distribution, and the directory of its metadata (PEP 376; egg-info is setuptools' own)."""
     for directory in sys.path:

@@ -9,7 +9,7 @@ import sys
 from typing import NoReturn
 
 from ..errors import CntrError
-from . import output, plain
+from . import help_pages, output, plain
 
 
 def main() -> NoReturn:
@@ -45,6 +45,8 @@ def _run() -> object:
     call = plain.read(sys.argv[1:], os.environ)
     if call is not None:
         return plain.run(call)
+    if help_pages.is_page(sys.argv[1:], os.environ):
+        return help_pages.show(sys.argv[1:])
     from . import app
 
     return app.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -34,3 +35,31 @@ def test_odd_files_are_read_as_python_reads_them(tmp_path: Path, monkeypatch: py
     assert set(found) == {"a", "b"} == {each.name for each in importlib.metadata.entry_points(group="odd")}
     assert found["a"].module == "os.path" and found["a"].load() is os.path.join and found["b"].load() is os
     assert getattr(found["a"].dist, "name", "") == "odd.one"
+
+
+def _distribution(place: Path, name: str, **files: str) -> None:
+    (place / name).mkdir()
+    for file, text in files.items():
+        (place / name / file.replace("__", ".")).write_text(text)
+
+
+def test_what_is_installed_is_known_by_its_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [f"{tmp_path}"])
+    before = entry_points.installed("odd")
+    _distribution(tmp_path, "one-1.dist-info", entry_points__txt="[odd]\na = b\n")
+    _distribution(tmp_path, "other-1.dist-info", direct_url__json='{"dir_info": {"editable": true}}')
+    one = entry_points.installed("odd")
+    assert before != one is not None, "who has none of these entry points may be edited"
+    shutil.rmtree(tmp_path / "one-1.dist-info")
+    _distribution(tmp_path, "one-1.dist-info", entry_points__txt="[odd]\na = b\n")
+    assert entry_points.installed("odd") != one, "it is installed again"
+
+
+@pytest.mark.parametrize(("name", "file"), [("one-1.dist-info", "direct_url__json"), ("one.egg-info", "PKG_INFO")])
+def test_code_that_is_worked_on_is_not_told_by_metadata(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, file: str
+) -> None:
+    monkeypatch.setattr(sys, "path", [f"{tmp_path}"])
+    files = {"entry_points__txt": "[odd]\na = b\n", file: '{"url": "file:///x", "dir_info": {"editable": true}}'}
+    _distribution(tmp_path, name, **files)
+    assert entry_points.installed("odd") is None
