@@ -12,9 +12,12 @@ import msgspec
 from cntr_slimmer.pipeline import Verdict
 from cntr_slimmer.probes.result import Difference, Observation, Outcome
 from cntr_slimmer.report.html import render
+from cntr_slimmer.report.schema import Gate
 
 from tests.unit.images.layouts import file, tar
 from tests.unit.slimmer.report.making import OUTCOME, report
+
+MANUAL = Path(__file__).parents[4] / "packaging/man/cntr-slim.1"
 
 
 def _text(page: str) -> str:
@@ -58,6 +61,18 @@ def test_the_sentence_and_the_evidence_come_first(tmp_path: Path) -> None:
     assert re.search(r"The slim image keeps \d+ of \d+ files", text) and "cntr why . /" in text
     headings = re.findall(r"<h[23]>([^<]*)</h", render(report(tmp_path)))
     assert headings[:4] == ["What was asked", "What was not asked", "What to do next", "Where the bytes are"]
+
+
+def test_the_options_that_it_names_are_those_of_the_command(tmp_path: Path) -> None:
+    made = report(tmp_path)
+    gate = Gate(name="--max-size", found="2 MB", wanted="at most 1 MB", passed=False)
+    failed = msgspec.structs.replace(made, ok=False, trouble="it fails")
+    named = set()
+    for one in (made, failed, msgspec.structs.replace(made, gates=(gate,))):
+        page = render(one)
+        named |= set(re.findall(r"<code>(--[a-z-]+)", page[page.index('id="next"') : page.index('id="where"')]))
+    assert named == {"--probe", "--keep", "--include", "--exclude"}
+    assert all(f"\\fB\\-\\-{option[2:]} " in MANUAL.read_text() for option in named)
 
 
 def test_only_its_own_script_may_run(tmp_path: Path) -> None:
