@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
@@ -38,6 +39,7 @@ from .logic.stop import Stop, Stopper
 _log = logging.getLogger(__name__)
 
 DEVICE = "/dev/fuse"
+_AGAIN = 0.2  # seconds between two signals: one may come right before the server waits, and be noticed after that
 _PATIENCE = 10.0  # seconds that a server may take to end: on a busy machine, with a trace to write, two were too few
 
 Serve = Callable[[int, Operations[Any], Policy, Stopper, Notifier], None]
@@ -163,11 +165,15 @@ def _reap(pid: int, pidfd: int) -> None:
 
 def _end(pid: int, pidfd: int) -> None:
     """End the server, by force if need be, and reap it."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        signal.pidfd_send_signal(pidfd, number)
-        if select.select([pidfd], [], [], _PATIENCE)[0]:
-            os.waitpid(pid, 0)
-            return
+    for _ in range(round(_PATIENCE / _AGAIN)):
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        if select.select([pidfd], [], [], _AGAIN)[0]:
+            break
+    else:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    if select.select([pidfd], [], [], _PATIENCE)[0]:
+        os.waitpid(pid, 0)
+        return
     _log.error("the filesystem server %d does not end", pid)
 
 
@@ -237,4 +243,6 @@ def _leave_parent(kept: list[int]) -> None:
 def _end_with(parent: int, server: int) -> None:
     """Stop the serving thread when the parent ends. PR_SET_PDEATHSIG will not do: setfsuid(2) clears it (prctl(2))."""
     select.select([parent], [], [])
-    signal.pthread_kill(server, signal.SIGTERM)
+    while True:
+        signal.pthread_kill(server, signal.SIGTERM)
+        time.sleep(_AGAIN)

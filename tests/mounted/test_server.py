@@ -1,6 +1,6 @@
 """The serving process: what it holds, when it ends, and what happens to a mount without it."""
 
-# ruff: noqa: ARG002 - a branch need not look at all it is asked
+# ruff: noqa: ARG001, ARG002 - a branch, or a transport, need not look at all it is asked
 
 from __future__ import annotations
 
@@ -16,9 +16,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cntr_plugins.fs.logic.stop import Stop, Stopper
+from cntr_plugins.fs.server import served as serving
 
-from cntr_core.filesystem import AccessEvent, Branch, DirEntry, MountRequest, Node, Observer, OpenFile, Stat, Status
+from cntr_core.filesystem import (
+    AccessEvent,
+    Branch,
+    DirectoryTree,
+    DirEntry,
+    MountRequest,
+    Node,
+    Observer,
+    OpenFile,
+    Stat,
+    Status,
+)
 from cntr_core.kernel.mounts import AT_FDCWD, MNT_DETACH, move_mount, umount2
+from cntr_core.testing.processes import wait_until
 from tests.mounted.mounting import filesystem, mounted, served
 
 pytestmark = pytest.mark.requires("root", "fuse")
@@ -259,3 +273,23 @@ def test_the_server_is_not_reached_by_the_terminals_signals(transport: str, tree
         time.sleep(0.05)
         os.stat("file", dir_fd=mount.fd)
         assert os.getsid(pid) == pid
+
+
+def test_a_server_that_misses_the_signal_to_end_gets_another(tree: Path, tmp_path: Path) -> None:
+    """As one does that comes between Python's look at signals and the call that waits."""
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+
+    def serve(device: int, operations: object, policy: object, stopper: Stopper, notifier: object) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, stopper.stop))
+        begun.touch()
+        try:
+            stopper.wait()
+            select.select([], [], [])
+        except Stop:
+            ended.touch()
+
+    fd = os.open(tree, os.O_PATH | os.O_DIRECTORY)
+    with serving(MountRequest([DirectoryTree(fd)]), serve):
+        wait_until(begun.exists, "it has begun")
+    os.close(fd)
+    assert ended.exists(), "it was killed"

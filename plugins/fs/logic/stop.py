@@ -11,7 +11,8 @@ class Stopper:
     """Joins a signal handler and a transport, which says when it waits.
 
     An exception out of a signal handler could otherwise hit a change half done, or a callback of libfuse, where it
-    would be lost.
+    would be lost. A signal that comes right before the system call that waits does not end that call: who wants the end
+    sends another one, until it has come.
     """
 
     __slots__ = ("_waiting", "_wanted")
@@ -24,6 +25,7 @@ class Stopper:
         """The signal handler."""
         self._wanted = True
         if self._waiting:
+            self._waiting = False  # the next signal is not to disturb the end
             raise Stop
 
     def wait(self) -> None:
@@ -33,6 +35,7 @@ class Stopper:
         """
         self._waiting = True
         if self._wanted:
+            self._waiting = False
             raise Stop
 
     def work(self) -> None:
