@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ..dataclass import dataclass, field
 from ..kernel.syscall import owned
 from .command import Stdio
+
+_WITHOUT_BLOCKING = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NULL = os.makedev(1, 3)  # Linux: Documentation/admin-guide/devices.txt
+_ROOM = 1 << 18
+"""Bytes that a pipe of the command's holds: with the usual 64 KiB, two processes wake each other up too often."""
 
 
 @dataclass(slots=True)
@@ -40,7 +47,7 @@ def make_streams(wants_terminal: bool) -> Ends:
     stderr: int | None = None
     ends = Ends(Stdio(None, None, None))
     if not wants_terminal:
-        stdin, ends.stdin = os.pipe2(os.O_CLOEXEC)
+        stdin, ends.stdin = _roomy_pipe()
         os.set_blocking(ends.stdin, False)
         stdout = _output_pipe(ends, 1)
     if not (wants_terminal and os.isatty(2)):
@@ -50,21 +57,35 @@ def make_streams(wants_terminal: bool) -> Ends:
 
 
 def _output_pipe(ends: Ends, sink: int) -> int:
-    read, write = os.pipe2(os.O_CLOEXEC)
+    read, write = _roomy_pipe()
     os.set_blocking(read, False)
     ends.outputs.append((read, sink))
     return write
 
 
+def _roomy_pipe() -> tuple[int, int]:
+    read, write = os.pipe2(os.O_CLOEXEC)
+    with suppress(OSError):  # a user has so much for pipes (pipe-user-pages-soft in pipe(7))
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _ROOM)
+    return read, write
+
+
 @contextmanager
-def reopened(terminal: int) -> Iterator[int]:
-    """The same terminal, opened again: non-blocking for us alone, as one that is not read blocks its writers. It is
-    `terminal` itself where that cannot be.
+def reopened(sink: int) -> Iterator[int]:
+    """The same terminal, pipe or ``/dev/null``, opened again: non-blocking for us alone, as one that is not read blocks
+    its writers. It is `sink` itself where that cannot be, and for files, whose offset belongs to the open file.
     """
     try:
-        own = os.open(f"/proc/self/fd/{terminal}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError:
-        yield terminal
+        own = os.open(f"/proc/self/fd/{sink}", _WITHOUT_BLOCKING) if _has_no_offset(sink) else -1
+    except OSError:  # nobody reads, or it is another user's
+        own = -1
+    if own < 0:
+        yield sink
         return
     with owned(own):
         yield own
+
+
+def _has_no_offset(fd: int) -> bool:
+    status = os.fstat(fd)
+    return stat.S_ISFIFO(status.st_mode) or status.st_rdev == _NULL or os.isatty(fd)

@@ -1,7 +1,8 @@
 """Carrying bytes between the caller's streams and the session's, unchanged, with bounded memory and without blocking.
 
 The caller's descriptors stay in blocking mode: their open file descriptions are shared with the caller's shell. poll(2)
-promises room for PIPE_BUF bytes, so no write is larger.
+promises room for PIPE_BUF bytes, so no write to such a one is larger. Regular files are always ready, and what does not
+block takes what it can.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import errno
 import os
 import select
 import socket
+import stat
 from collections.abc import Callable
 from typing import Protocol
 
 _LIMIT = 1 << 18
 _CHUNK = select.PIPE_BUF
-_READ = 1 << 16
 
 READABLE = select.POLLIN | select.POLLHUP | select.POLLERR | select.POLLNVAL
 WRITABLE = select.POLLOUT | select.POLLHUP | select.POLLERR | select.POLLNVAL
@@ -32,6 +33,7 @@ class Stream:
         self.sink = sink
         self._on_end = on_end
         self._buffer = bytearray()
+        self._chunk = _LIMIT if _takes_what_it_can(sink) else _CHUNK
         self._exhausted = False
         self.ended = False
 
@@ -46,7 +48,7 @@ class Stream:
     def read(self) -> None:
         """Take what is there. A pty's master answers EIO when its other side is closed: the end, like EOF."""
         try:
-            data = os.read(self.source, _READ)
+            data = os.read(self.source, _LIMIT)
         except BlockingIOError:
             return
         except OSError as error:
@@ -55,12 +57,15 @@ class Stream:
             data = b""
         self._buffer += data
         self._exhausted = not data
+        if data and self._chunk == _LIMIT:
+            self.write()
         self._settle()
 
     def write(self) -> None:
-        """Pass on at most PIPE_BUF bytes."""
+        """Pass on what the sink is sure to take, or takes without blocking."""
         try:
-            written = os.write(self.sink, self._buffer[:_CHUNK])
+            with memoryview(self._buffer) as view:
+                written = os.write(self.sink, view[: self._chunk])
         except BlockingIOError:
             return
         except OSError as error:
@@ -75,6 +80,10 @@ class Stream:
         if self._exhausted and not self._buffer and not self.ended:
             self.ended = True
             self._on_end()
+
+
+def _takes_what_it_can(sink: int) -> bool:
+    return not os.get_blocking(sink) or stat.S_ISREG(os.fstat(sink).st_mode)
 
 
 class Pump(Protocol):

@@ -155,7 +155,7 @@ class _Supervisor:
         if self._server is not None:
             watched[self._server] = self._on_server_end
         for read, sink in ends.outputs:
-            self._add_output(read, sink)
+            self._add_output(read, self._stack.enter_context(reopened(sink)))
         if ends.stdin >= 0:
             self._stdin = Stream(0, ends.stdin, lambda: os.close(ends.stdin))
             self._loop.streams.append(self._stdin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,30 @@ def test_bytes_pass_unchanged_through_pipes(debian: Running) -> None:
     result = cntr("attach", debian.name, "--", "cat", stdin=data)
     assert result.stdout == data
     assert result.stderr == b""
+
+
+def test_files_are_written_where_the_caller_stands(debian: Running, tmp_path: Path) -> None:
+    script = f"echo first; {PROGRAM} exec {debian.name} sh -c 'echo second; echo third >&2'; echo fourth"
+    for redirection in ("> log 2>&1", ">> log 2>&1"):
+        line = ["sh", "-c", f"({script}) {redirection}"]
+        subprocess.run(line, cwd=tmp_path, check=True, env=environment(), timeout=60)
+    lines = (tmp_path / "log").read_text().split()
+    assert sorted(lines[1:3] + lines[5:7]) == ["second", "second", "third", "third"]
+    assert lines[::4] + lines[3::4] == ["first", "first", "fourth", "fourth"]
+
+
+def test_the_callers_pipes_stay_as_they_are(debian: Running) -> None:
+    read, write = os.pipe()
+    before = fcntl.fcntl(write, fcntl.F_GETFL), fcntl.fcntl(write, fcntl.F_GETPIPE_SZ)
+    line = [PROGRAM, "exec", debian.name, "sh", "-c", "echo ready; exec cat"]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=write, env=environment()) as session:
+        assert os.read(read, 100) == b"ready\n"
+        assert (fcntl.fcntl(write, fcntl.F_GETFL), fcntl.fcntl(write, fcntl.F_GETPIPE_SZ)) == before
+        session.communicate(timeout=30)
+    assert (fcntl.fcntl(write, fcntl.F_GETFL), fcntl.fcntl(write, fcntl.F_GETPIPE_SZ)) == before
+    os.close(write)
+    assert os.read(read, 100) == b""
+    os.close(read)
 
 
 def test_bytes_pass_unchanged_from_a_terminal_to_a_pipe_and_back(debian: Running) -> None:
