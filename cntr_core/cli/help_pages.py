@@ -11,6 +11,7 @@ from typing import TextIO
 
 from ..entry_points import installed
 from ..kept import kept
+from . import manual
 
 _HELP = ("-h", "--help")
 _NOT_ALONE = ("CNTR_DEBUG", "_CNTR_COMPLETE")
@@ -91,7 +92,7 @@ def _key(words: Sequence[str]) -> bytes | None:
         return None
     variables = {name: value for name, value in os.environ.items() if name.startswith(_SHAPING) or name in _SHAPING_TOO}
     shown = sys.stdout.isatty(), sys.stdout.encoding, [_size(fd) for fd in range(3)]
-    asked = sys.version, sys.argv[0], words, os.geteuid(), sorted(variables.items())
+    asked = sys.version, sys.argv[0], words, os.geteuid(), manual.hint(), sorted(variables.items())
     return repr((code, shown, asked)).encode(errors="surrogatepass")
 
 

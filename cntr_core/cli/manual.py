@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 _PAGE = "share/man/man1/cntr.1"
 
@@ -13,8 +12,9 @@ def hint() -> str:
 
     man(1) looks beside the directories of PATH (manpath(5)), and in /usr.
     """
-    if shutil.which("man") is None:
+    path = os.get_exec_path()
+    if not any(os.access(os.path.join(directory, "man"), os.X_OK) for directory in path):
         return ""
-    beside = (os.path.dirname(directory) for directory in os.get_exec_path())
+    beside = map(os.path.dirname, path)
     pages = (os.path.join(place, _PAGE + suffix) for place in ("/usr", *beside) for suffix in ("", ".gz"))
     return "More: man cntr, and man cntr-COMMAND." if any(map(os.path.exists, pages)) else ""
