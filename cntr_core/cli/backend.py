@@ -84,7 +84,8 @@ def _candidates(plugins: Plugins, options: SessionOptions) -> Iterator[Filesyste
     """The installed ones, the fastest first."""
     from ..session.tools import shows_image
 
-    is_public = shows_image(options.tools) and options.fat is None and not options.rw_tools
+    writes = options.rw_tools or options.writable_tools
+    is_public = shows_image(options.tools) and options.fat is None and not writes
     names = [*FASTEST_FIRST, *([_OUTLIVING] if is_public else [])]
     for name in names:
         with suppress(PluginError):

@@ -111,6 +111,13 @@ RwTools = Annotated[
     bool,
     typer.Option("--rw-tools", help="Let the session write to the tools' tree; default: read-only."),
 ]
+WritableTools = Annotated[
+    bool,
+    typer.Option(
+        "--writable-tools",
+        help="Let the session write to a layer over the tools, in memory, which is gone after it: for apt-get install.",
+    ),
+]
 ContainerEnv = Annotated[
     bool,
     typer.Option(

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         ViaKubectl,
         Wait,
         Workdir,
+        WritableTools,
     )
 
 _LONGEST = 2_000_000
@@ -57,6 +58,7 @@ class Tools:
     tmp: Tmp = "private"
     links: Links = "tools"
     rw_tools: RwTools = False
+    writable_tools: WritableTools = False
     container_env: ContainerEnv = False
     fat: Fat = False
     fat_image: FatImage = None
@@ -77,6 +79,12 @@ class Tools:
             raise UsageError(f"--tmp cannot be '{self.tmp}'", "use private or container")
         return self.tmp == "container"
 
+    def has_layer(self) -> bool:
+        """Whether what is written is thrown away; :raises UsageError: it is to be kept as well."""
+        if self.writable_tools and self.rw_tools:
+            raise UsageError("--rw-tools and --writable-tools contradict each other", "leave one of them out")
+        return self.writable_tools
+
     def shown_fat(self) -> str | None:
         """The fat half to show, as :attr:`SessionOptions.fat` wants it."""
         if not self.fat and self.fat_image is None:
@@ -84,8 +92,9 @@ class Tools:
                 hint = "leave it out: without --rw-tools the tools are read-only"
                 raise UsageError("--scratch is only for --fat", hint)
             return None
-        if self.rw_tools or self.tools not in (AUTO, "host"):
-            raise UsageError("--fat brings its own tools", "leave --tools and --rw-tools out")
+        if self.rw_tools or self.writable_tools or self.tools not in (AUTO, "host"):
+            hint = "leave --tools, --rw-tools and --writable-tools out; --scratch throws writes away"
+            raise UsageError("--fat brings its own tools", hint)
         return self.fat_image or ""
 
 

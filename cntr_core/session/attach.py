@@ -17,11 +17,12 @@ from ..timing import timed
 from ..types import ContainerProcess
 from .hidden import hidden_programs_told
 from .host_programs import shown_of_host
+from .layer import PACKAGE_MANAGERS
 from .memory import MemoryWatch
 from .merged_root import whole_branches
 from .plan import AttachPlan, SessionOptions, plan_attach, plan_exec, plan_whole
 from .privileges import join_user_namespace, lacking_privileges
-from .skeleton import mount_points, session_skeleton
+from .skeleton import mount_points, session_skeleton, writable_skeleton
 from .supervisor import run_session
 from .target import Target, pin_target
 from .tools import Tools, check_writable, open_tools, tools_container
@@ -133,9 +134,10 @@ def _prepared(
         else:
             with open_tools(options.tools, container, engines, filesystem, caller, _part(options, caller)) as tools:
                 plan = plan_attach(target, options, tools, _told(filesystem), caller)
-                writable = options.rw_tools
                 part = tools.tree.part if isinstance(tools.tree, PartialTree) else None
-                yield _Prepared(target, plan, lambda: _branches(target, tools, writable), not writable, part)
+                read_only = not options.rw_tools and plan.layer is None
+                branches = _writable_branches if options.rw_tools else _branches
+                yield _Prepared(target, plan, lambda: branches(target, tools, plan.layer), read_only, part)
 
 
 def _told(filesystem: Filesystem) -> str:
@@ -150,25 +152,38 @@ def _part(options: SessionOptions, caller: Mapping[bytes, bytes]) -> Part | None
     if options.rw_tools:
         return None
     shell = options.shell.split()[:1] if options.shell else []
-    return shown_of_host(caller, [*options.command[:1], *map(os.fsencode, shell), caller.get(b"SHELL", b"")])
+    part = shown_of_host(caller, [*options.command[:1], *map(os.fsencode, shell), caller.get(b"SHELL", b"")])
+    for path in PACKAGE_MANAGERS if options.writable_tools else ():
+        part.add(path, public=True)
+    return part
+
+
+_Files = Mapping[str, bytes] | None
 
 
 @contextmanager
-def _branches(target: Target, tools: Tools, writable: bool) -> Iterator[tuple[Tree, ...]]:
-    """What the session's root is merged from: the tools, below a skeleton unless they are to be written themselves."""
-    if writable:
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(mount_points(tools.root))
-            except OSError as error:
-                raise UsageError(
-                    f"--rw-tools: {tools.description} cannot be written to ({error.strerror})",
-                    "choose a directory that is yours with --tools dir:PATH",
-                ) from None
-            yield (tools.tree,)
-        return
-    with session_skeleton(tools.tree, target.root) as upper:
-        yield (tools.tree,) if upper is None else (DirectoryTree(upper), tools.tree)
+def _branches(target: Target, tools: Tools, layer: _Files) -> Iterator[tuple[Tree, ...]]:
+    """What the session's root is merged from: the tools, below a skeleton, or a `layer` that takes what is written."""
+    if layer is None:
+        with session_skeleton(tools.tree, target.root) as upper:
+            yield (tools.tree,) if upper is None else (DirectoryTree(upper), tools.tree)
+    else:
+        with writable_skeleton(tools.tree, target.root, layer) as top:
+            yield (DirectoryTree(top), tools.tree)
+
+
+@contextmanager
+def _writable_branches(_target: Target, tools: Tools, _layer: _Files) -> Iterator[tuple[Tree, ...]]:
+    """The tools themselves, which are to be written to."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(mount_points(tools.root))
+        except OSError as error:
+            raise UsageError(
+                f"--rw-tools: {tools.description} cannot be written to ({error.strerror})",
+                "choose a directory that is yours with --tools dir:PATH",
+            ) from None
+        yield (tools.tree,)
 
 
 def execute(

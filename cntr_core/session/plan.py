@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
-from ..dataclass import dataclass
+from ..dataclass import dataclass, replace
 from ..errors import UsageError
 from ..kernel import capabilities
 from ..reasons import reason
@@ -22,6 +22,7 @@ from .environment import (
     parse_assignments,
 )
 from .identity import INHERITABLE, INHERITED, Identity, decide, user_of
+from .layer import layer_files
 from .skeleton import is_directory, is_regular
 from .steps import Step
 from .target import Target, namespace_kinds
@@ -43,6 +44,8 @@ class SessionOptions:
     tools: str = "host"
     filesystem: str = "auto"
     rw_tools: bool = False
+    writable_tools: bool = False
+    """Whether a layer lies over the tools that takes what the session writes, and is thrown away."""
     fat: str | None = None
     """The fat half to show below the live root: a reference, "" for what the container's labels name; or None."""
     scratch: bool = False
@@ -79,6 +82,8 @@ class AttachPlan:
     """The container's variables that the command does not get."""
     timeout: float | None
     terminal: bool | None
+    layer: Mapping[str, bytes] | None = None
+    """The files that a throw-away layer over the tools has from the beginning; None where there is no such layer."""
 
     @property
     def warnings(self) -> list[str]:
@@ -113,7 +118,8 @@ def plan_attach(
     """
     identity, forwards = _identity(target, options), _forwards(options)
     files = accounts.shown(target.root, identity.user)
-    access = "read-write" if options.rw_tools else "read-only"
+    layer = layer_files(target.root, files) if options.writable_tools else None
+    access = "read-write" if options.rw_tools else "read-only" if layer is None else "writes are thrown away"
     root = f"{tools.description} ({access}, by {filesystem})"
     variables = [*_socket_variables(forwards, caller), *parse_assignments(options.env, caller)]
     programs = _programs(options, tools.shells)
@@ -127,9 +133,10 @@ def plan_attach(
     )
     cwd = _attach_cwd(target, options)
     command = Command(programs, environment, cwd, identity, target.cgroup_procs, adopt=True)
-    own = _places(target, options, tools, files)
+    own = _places(target, options, tools, files, () if layer is None else layer)
     container = steps.PlaceView() if options.links_inside else steps.PlaceContainer()
-    return _plan(target, options, _nested_steps(target, identity, root, container, own, forwards), command, forwards)
+    todo = _nested_steps(target, identity, root, container, own, forwards)
+    return replace(_plan(target, options, todo, command, forwards), layer=layer)
 
 
 def plan_whole(
@@ -194,10 +201,13 @@ def _own_command(
     return Command(programs, environment, cwd, identity, target.cgroup_procs, adopt=whole)
 
 
-def _places(target: Target, options: SessionOptions, tools: Tools, written: Mapping[str, bytes]) -> list[Step]:
+def _places(
+    target: Target, options: SessionOptions, tools: Tools, written: Mapping[str, bytes], layer: Container[str]
+) -> list[Step]:
     """What is not the tools' in their tree: files of the container's, those that are `written` for the session, and
-    directories of the session's."""
+    directories of the session's. What the `layer` has is there already."""
     files = [path for path in root_layout.FILES if path in written or is_regular(target.root, path)]
+    files = [path for path in files if path not in layer]
     if options.rw_tools:  # nothing hides a link of the tools then, and nothing stands in for a missing file
         files = [path for path in files if is_regular(tools.root, path, follow=False)]
     private = (_scratch(target, options, path) for path in root_layout.PRIVATE)
@@ -215,7 +225,8 @@ def _scratch(target: Target, options: SessionOptions, path: str) -> Step:
             "--tmp container and --forward-socket contradict each other: the socket would be the container's",
             "leave one of them out",
         )
-    wanted = options.container_tmp or (path == root_layout.RUN and not options.forward_sockets)
+    own_run = options.forward_sockets or options.writable_tools  # packages' scripts write there
+    wanted = options.container_tmp or (path == root_layout.RUN and not own_run)
     kind = root_steps.BindDirectory if wanted and is_directory(target.root, path) else root_steps.MountPrivate
     return kind(path, root_layout.PRIVATE[path])
 

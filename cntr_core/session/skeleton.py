@@ -9,14 +9,14 @@ import contextlib
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 from ..filesystem import Branch, Node, PartialTree, Stat, Tree, find
 from ..kernel import paths
 from ..kernel.mounts import DetachedMount
 from ..kernel.syscall import owned
-from . import root_layout
+from . import layer, root_layout
 
 _WHITEOUT = os.makedev(0, 0)
 _PLACES = (root_layout.CONTAINER, *root_layout.SPECIAL, *root_layout.PRIVATE)
@@ -48,6 +48,15 @@ class Skeleton:
         self._make(os.path.dirname(path))
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         os.close(os.open(path, flags, 0o644, dir_fd=self._upper))
+
+    def write(self, path: str, content: bytes, mode: int) -> None:
+        """Make `path` a regular file of the layer's own; where the tree has a link, in its place."""
+        path = entry_of(self._tree, path)
+        self._make(os.path.dirname(path))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(path, flags, mode, dir_fd=self._upper), "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
 
     def hide(self, path: str) -> None:
         """Hide `path`, as overlayfs does: a character device 0/0 of that name (kernel: overlayfs.rst, whiteouts)."""
@@ -152,13 +161,30 @@ def session_skeleton(tools: Tree, container: int) -> Iterator[int | None]:
 
     Gives the descriptor of its root, or None where the tree already has all that is needed.
     """
-    with DetachedMount.new("tmpfs", {"mode": "755", "size": "16m"}) as mount:
+    with _new_skeleton(tools, container, "16m") as (skeleton, fd):
+        yield None if skeleton.empty else fd
+
+
+@contextmanager
+def writable_skeleton(tools: Tree, container: int, files: Mapping[str, bytes]) -> Iterator[int]:
+    """The same to be written to: it has `files` and :data:`layer.DIRECTORIES` as well."""
+    with _new_skeleton(tools, container, layer.SIZE) as (skeleton, fd):
+        for path in layer.DIRECTORIES:
+            skeleton.directory(path)
+        for path, content in files.items():
+            skeleton.write(path, content, layer.mode(path))
+        yield fd
+
+
+@contextmanager
+def _new_skeleton(tools: Tree, container: int, size: str) -> Iterator[tuple[Skeleton, int]]:
+    with DetachedMount.new("tmpfs", {"mode": "755", "size": size}) as mount:
         skeleton = Skeleton(mount.fd, tools)
         for path in _PLACES:
             skeleton.directory(path)
         for path in root_layout.FILES:
             _add_file(skeleton, path, container)
-        yield None if skeleton.empty else mount.fd
+        yield skeleton, mount.fd
 
 
 def _add_file(skeleton: Skeleton, path: str, container: int) -> None:

@@ -18,6 +18,7 @@ SUITE = "stone"
 DATE = "Sat, 11 Jul 2026 10:16:37 UTC"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 ARCHITECTURE = ARCHITECTURES[os.uname().machine]
+_LISTS = f"main/binary-{ARCHITECTURE}"
 
 
 class Signer:
@@ -90,14 +91,16 @@ class DebianArchive:
 
     def publish(self, **fields: str) -> None:
         """Write the lists, and sign them; `fields` are others of the Release file."""
-        name = f"main/binary-{ARCHITECTURE}/Packages.xz"
-        content = lzma.compress("\n".join(self.paragraphs).encode())
-        (self.suite / name).parent.mkdir(parents=True, exist_ok=True)
-        (self.suite / name).write_bytes(content)
+        plain = "\n".join(self.paragraphs).encode()
+        lists = {"Packages": plain, "Packages.xz": lzma.compress(plain)}  # apt-get wants the plain one listed as well
+        (self.suite / _LISTS).mkdir(parents=True, exist_ok=True)
+        (self.suite / _LISTS / "Packages.xz").write_bytes(lists["Packages.xz"])
         release = {"Suite": "stable", "Codename": SUITE, "Date": DATE, "Architectures": ARCHITECTURE}
         release |= {"Components": "main"} | {key.replace("_", "-"): value for key, value in fields.items()}
         text = "".join(f"{key}: {value}\n" for key, value in release.items())
-        text += f"SHA256:\n {hashlib.sha256(content).hexdigest()} {len(content)} {name}\n"
+        text += "SHA256:\n"
+        for name, content in lists.items():
+            text += f" {hashlib.sha256(content).hexdigest()} {len(content)} {_LISTS}/{name}\n"
         (self.suite / "InRelease").write_bytes(self.signer.sign(text.encode()))
 
 

@@ -54,6 +54,7 @@ _ORDER = (
     "cntr_core.runtime.collector",
     "cntr_core.runtime",
     "cntr_core.session.root_layout",
+    "cntr_core.session.layer",
     "cntr_core.session.host_tree",
     "cntr_core.session.host_programs",
     "cntr_core.session.skeleton",

@@ -15,7 +15,8 @@ _INTRODUCTION = """\
 With `--tools host`, the default, a session shows of the host's tree what tools need and nothing else: processes of the
 container that may trace the session's (the same user and capabilities, or `CAP_SYS_PTRACE`) read it, too. Everything
 that is not in these lists is absent: other home directories, `/var/lib/docker`, `/srv`, `/data`, `shadow`, SSH's keys …
-`--tools dir:/` shows everything, and so does `--rw-tools`.
+`--tools dir:/` shows everything, and so does `--rw-tools`. `--writable-tools` adds the settings of
+`apt-get` ([install in a session](../how-to/toolbox.md#install-in-a-session)).
 
 This page is written by `python -m tests.docs.generators.host_tree` from `cntr_core/session/host_tree.py`, and a test
 compares them. `*` stands for any characters within a name.

@@ -34,6 +34,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> DebianA
     archive.add("tool", files, script="touch /run-by-dpkg", Depends="absent | word (>= 1), shell:any")
     archive.add("word", {"usr/share/word": "a"}, Provides="speech")
     archive.add("silent", {"usr/share/silent": "s"}, Conflicts="speech")
+    archive.add(
+        "speaker", {"usr/bin/speaker": f"#!/bin/sh\n{told}\n"}, script="touch /usr/share/set-up", Depends="word"
+    )
     archive.publish()
     return archive
 
