@@ -16,6 +16,7 @@ strace                              strace
 "
 PACKAGES_TESTS="
 /usr/include/fuse3/fuse.h           libfuse3-dev
+apparmor_parser                     apparmor
 attr                                attr
 /usr/share/bash-completion/bash_completion bash-completion
 btrfs                               btrfs-progs

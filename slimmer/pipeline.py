@@ -20,7 +20,7 @@ from .clock import Clock
 from .probes.log import differing
 from .probes.result import Difference, Outcome, compare, merge_runs
 from .probes.spec import Probe
-from .profiles import seccomp_replay
+from .profiles import apparmor_files, seccomp_replay
 from .profiles.basis import basis
 from .profiles.calls import Calls
 from .profiles.made import MadeProfile
@@ -196,16 +196,29 @@ class _Slimmer:
         result, known = self._slim()
         if result.trouble or not self._request.profiles:
             return result
+        makers: dict[str, Callable[[Slimmed], MadeProfile]] = {
+            "seccomp": partial(self._seccomp, known),
+            "apparmor": self._apparmor,
+        }
+        made = tuple(makers[kind](result) for kind in self._request.profiles)
+        self._clock.lap("profiles")
+        return replace(result, profiles=made)
+
+    def _apparmor(self, result: Slimmed) -> MadeProfile:
+        lines = basis(self._runner, self._all_probes)
+        written = apparmor_files.written(self._runner.written, self._layers.tree, self._request.run, self._config)
+        files, used = result.selection.files, result.trace.used()
+        return apparmor_files.made(self._runner.digest, files, self._layers.view, used, written, lines)
+
+    def _seccomp(self, known: _Known, result: Slimmed) -> MadeProfile:
         replay = partial(self._replay_under, result, known) if self._request.verify else None
-        made = seccomp_replay.replayed(
+        return seccomp_replay.replayed(
             seccomp_replay.bound_of(self._request.run),
             self._runner.calls,
             basis(self._runner, self._all_probes),
             replay,
             self._request.repairs,
         )
-        self._clock.lap("profiles")
-        return replace(result, profiles=(made,))
 
     def _replay_under(self, result: Slimmed, known: _Known, seccomp: Mapping[str, Any]) -> tuple[str, Calls]:
         """How the slim image differs from the original under a profile, and what it called."""

@@ -30,6 +30,8 @@ class RunOptions:
     options: TracingOptions = field(default_factory=TracingOptions)
     count_calls: bool = False
     """Whether the system calls of each run are counted, for a profile of them."""
+    watch_writes: bool = False
+    """Whether it is noted where each run writes, for a profile of its files."""
 
     @property
     def program(self) -> str:

@@ -21,8 +21,8 @@ class Profiles:
             "--profile",
             metavar="KIND",
             autocompletion=complete_security_profile,
-            help="Also write a seccomp profile of what the runs did, replayed on the slim image, into the report's "
-            "directory. Repeatable.",
+            help="Also write a profile of what the runs did, seccomp or apparmor, into the report's directory. "
+            "Repeatable.",
             rich_help_panel="Output",
         ),
     ] = None

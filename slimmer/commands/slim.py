@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..gates import Gates
     from ..pipeline import Slimmed
     from ..report.schema import Report
-    from ..request import SlimRequest
+    from ..request import RunOptions, SlimRequest
     from ..sbom.documents import Documents
     from .next_steps import Call, Step
 
@@ -141,7 +141,7 @@ def _request(
     from ..trace.file import read
 
     return SlimRequest(
-        run=replace(run.options(command), count_calls="seccomp" in kinds),
+        run=_watched(run.options(command), kinds),
         verify_probes=options.probes_of(verification.verify_probe),
         selection=keep.options(),
         traces=tuple(read(path) for path in keep.add_trace or ()),
@@ -150,6 +150,13 @@ def _request(
         squash=output.squash,
         profiles=kinds,
     )
+
+
+def _watched(run: RunOptions, kinds: tuple[str, ...]) -> RunOptions:
+    """The run, with what the profiles want to know of it; :raises UsageError: nobody can tell."""
+    if "apparmor" in kinds and run.engine is not None:
+        raise UsageError("--profile apparmor is made of runs in cntr's own containers", "leave --engine out")
+    return replace(run, count_calls="seccomp" in kinds, watch_writes="apparmor" in kinds)
 
 
 def _aimed(request: SlimRequest, target: _Target) -> SlimRequest:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-KINDS = ("seccomp",)
-_SUFFIXES = {"seccomp": "json"}
+KINDS = ("seccomp", "apparmor")
+_SUFFIXES = {"seccomp": "json", "apparmor": "profile"}
 
 
 @dataclass(frozen=True, slots=True)
 class MadeProfile:
     """A profile's `text`; `verified` where a replay has passed under it, else `trouble` says why it did not, and is
-    empty where there was none. `allowed` is what it allows, of which `learnt` was missed by a replay; `based_on` and
-    `missed` are lines for people: what it was made of, and what it does not know."""
+    empty where there was none; `summary` says how much is in it. `allowed` are the system calls that it allows, of
+    which `learnt` was missed by a replay; `based_on` and `missed` are lines for people: what it was made of, and what
+    it does not know."""
 
     kind: str
     text: bytes
     verified: bool
     trouble: str = ""
+    summary: str = ""
     allowed: tuple[str, ...] = ()
     learnt: tuple[str, ...] = ()
     based_on: tuple[str, ...] = ()

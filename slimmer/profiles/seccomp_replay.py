@@ -66,4 +66,7 @@ def _made(
     profile["comment"] = [*based_on, told, *(f"not known: {line}" for line in missed)]
     text = json.dumps(profile, indent=2).encode() + b"\n"
     names = tuple(sorted(allowed(profile)))
-    return MadeProfile(KIND, text, verified, trouble, names, tuple(sorted(learnt)), tuple(based_on), tuple(missed))
+    summary = f"{len(names)} system calls" + (f", {len(learnt)} of them learnt in a replay" if learnt else "")
+    return MadeProfile(
+        KIND, text, verified, trouble, summary, names, tuple(sorted(learnt)), tuple(based_on), tuple(missed)
+    )

@@ -89,6 +89,7 @@ def _profile(made: MadeProfile) -> schema.SecurityProfile:
         file=made.file,
         verified=made.verified,
         trouble=words(made.trouble),
+        summary=made.summary,
         allowed=made.allowed,
         learnt=made.learnt,
         based_on=made.based_on,

@@ -157,24 +157,20 @@ class Step(Value, frozen=True, kw_only=True):
 
 
 class SecurityProfile(Value, frozen=True, kw_only=True, omit_defaults=False):
-    """A profile of what the image needs, in its `file` in the report's directory: its `kind` is ``seccomp``. It is
-    `verified` where the slim image passed all probes under it; `trouble` says why it did not. `allowed` is what it
-    allows, `learnt` what of that was only missed in a replay. `based_on` and `missed` are lines for people."""
+    """A profile of what the image needs, in its `file` in the report's directory: its `kind` is ``seccomp`` or
+    ``apparmor``. It is `verified` where the slim image passed all probes under it; `trouble` says why it did not.
+    `summary` says how much is in it. `allowed` are the system calls that it allows, `learnt` what of that was only
+    missed in a replay. `based_on` and `missed` are lines for people."""
 
     kind: str
     file: str
     verified: bool = False
     trouble: str = ""
+    summary: str = ""
     allowed: tuple[str, ...] = ()
     learnt: tuple[str, ...] = ()
     based_on: tuple[str, ...] = ()
     missed: tuple[str, ...] = ()
-
-    @property
-    def told(self) -> str:
-        """How much it allows, and how much of it was learnt."""
-        learnt = f", {len(self.learnt)} of them learnt in a replay" if self.learnt else ""
-        return f"{len(self.allowed)} system calls{learnt}"
 
 
 class Probes(Value, frozen=True, kw_only=True):

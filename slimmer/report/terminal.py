@@ -134,7 +134,7 @@ class _Page:
     def profiles(self, report: Report, directory: str) -> None:
         """The security profiles, and whether the slim image works under them."""
         for profile in report.profiles:
-            told = f"{profile.kind} profile {os.path.join(directory, profile.file)}: {profile.told}"
+            told = f"{profile.kind} profile {os.path.join(directory, profile.file)}: {profile.summary}"
             if profile.verified:
                 self._say(f"✓ {told}; the slim image passed under it", "green")
             else:

@@ -26,6 +26,7 @@ from ..trace.observer import TraceObserver
 from ..trace.record import Phase
 from .communicate import communicated
 from .output_collector import await_copied
+from .written import Change, UpperLayer
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class OwnContainer:
     _limits: LimitWatch
     _code: int | None = None
     _executed: int = 0
+    upper: UpperLayer | None = None
 
     def __post_init__(self) -> None:
         self._pidfd = pidfd_open(self.pid)
@@ -102,6 +104,10 @@ class OwnContainer:
         if self._code is not None:
             await_copied(self._streams, self._log)
         return self._log.read()
+
+    def written(self) -> frozenset[Change]:
+        """Where it wrote so far; empty where that is not watched."""
+        return self.upper.written() if self.upper is not None else frozenset()
 
     def limit_met(self) -> str:
         """Which limit of ours it met, in a sentence; empty for none."""

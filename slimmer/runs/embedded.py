@@ -43,6 +43,7 @@ from ..trace.record import Phase
 from .cgroup_leftovers import noted_cgroups, remove_cgroups
 from .container import OwnContainer
 from .output_collector import collected_output
+from .written import UpperLayer
 
 _log = logging.getLogger(__name__)
 
@@ -54,13 +55,15 @@ NOT_MOUNTED = "if it is mounted where the image runs, mount it here, too: -v FIL
 @dataclass(frozen=True, slots=True)
 class Launch:
     """What runs: the image's configuration, and what the user says beside it. `name` becomes the host name. `created`
-    is told the first process, before a program of the image runs; `seccomp` is a profile of system calls in docker's
+    is told the first process, before a program of the image runs; with `watch_writes` the container then tells where it
+    wrote. `seccomp` is a profile of system calls in docker's
     format, None for that of the options."""
 
     config: ImageConfig
     name: str
     options: RuntimeOptions = field(default_factory=RuntimeOptions)
     created: Callable[[int], object] = int
+    watch_writes: bool = False
     seccomp: Mapping[str, Any] | None = None
 
 
@@ -107,6 +110,8 @@ def running(
         limits = LimitWatch.of(pid)
         environment = environment_of(variables(launch.config, launch.options))
         container = OwnContainer(pid, environment, runtime, log, streams, observer, number, server, collector, limits)
+        if launch.watch_writes:
+            container.upper = UpperLayer(os.path.join(bundle, "changes", "upper"))
         stack.callback(container.close)
         stack.callback(container.end, 0)  # whoever wants a graceful end asks for it within the block
         launch.created(pid)

@@ -30,6 +30,7 @@ from .embedded import Launch
 from .engine_leftovers import leave, maker, note_process, remove_created, remove_orphans, remove_run
 from .entrypoint_shim import shim, shim_arguments
 from .pivot import observed_root, waiting_root
+from .written import Change
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +89,10 @@ class EngineRun:
     def activity(self) -> int:
         """A counter that grows with every first access to a file; it stands still where nobody watches."""
         return self._observer.activity() if self._observer else 0
+
+    def written(self) -> frozenset[Change]:
+        """Empty: its layer is the engine's."""
+        return frozenset()
 
     def limit_met(self) -> str:
         """Empty: the limits are the engine's."""

@@ -15,6 +15,7 @@ from ..profiles.calls import Calls
 from ..request import RunOptions
 from ..trace.observer import TraceObserver
 from ..trace.record import Access, Phase, Process
+from .written import Change
 
 Say = Callable[[str], object]
 
@@ -24,6 +25,9 @@ class Started(Running, Protocol):
 
     def end(self, limit: float) -> int:
         """End it by its stop signal, after `limit` seconds by SIGKILL; its exit code."""
+
+    def written(self) -> frozenset[Change]:
+        """Where it wrote so far, if that is watched."""
 
     def limit_met(self) -> str:
         """Which limit of ours it met, in a sentence; empty for none."""
@@ -47,6 +51,8 @@ class Observed:
     """Which limit of ours the container met, in a sentence; empty for none."""
     calls: Calls = field(default_factory=Calls)
     """The system calls that were made, where they were counted."""
+    written: frozenset[Change] = frozenset()
+    """Where it wrote, if that was watched."""
 
     @property
     def ok(self) -> bool:
@@ -70,6 +76,6 @@ def observe(
             outcomes = run_probes(container, prober, timeout=options.timeout, progress=progress, against=against)
             progress("stopping")
             code = container.end(options.stop_limit)
-            log, limit_met = container.log(), container.limit_met()
+            log, limit_met, written = container.log(), container.limit_met(), container.written()
         accesses, processes = observer.records() if observer is not None else ((), ())
-    return Observed(tuple(outcomes), code, log, accesses, processes, limit_met)
+    return Observed(tuple(outcomes), code, log, accesses, processes, limit_met, written=written)

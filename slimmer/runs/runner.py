@@ -25,6 +25,7 @@ from ..trace.record import AccessTrace
 from .backends import backend_of
 from .embedded import NOT_MOUNTED, Launch
 from .observe import Observed, Say, observe
+from .written import Change
 
 _NOT_FOUND = 127  # the shell's exit code where there is no such command, and the shim's
 _LONGEST_LINE = 150  # characters, of the container's last words
@@ -46,6 +47,8 @@ class Runner:
         """What all runs called so far, if that is counted, but for those under another profile."""
         self.counted = 0
         """How many runs these are."""
+        self.written: frozenset[Change] = frozenset()
+        """Where all runs wrote so far, if that is watched."""
         self._backend = backend_of(image, options, filesystem)
         self._say = say
 
@@ -71,12 +74,14 @@ class Runner:
         :raises CntrError: it cannot be started or stopped.
         """
         prober = Prober(self.probes if probes is None else probes, tcp_ports(self.image.config), self._default)
-        launch = replace(self._launch, seccomp=seccomp)
+        launch = replace(self._launch, seccomp=seccomp, watch_writes=self._options.watch_writes)
 
         def run(launch: Launch) -> Observed:
             start = partial(self._backend.start, launch, layers, slim_image)
             say = partial(self._say_step, what)
-            return observe(start, prober, self._options, say, watched=watched, against=against)
+            observed = observe(start, prober, self._options, say, watched=watched, against=against)
+            self.written |= observed.written
+            return observed
 
         return self._counted(run, launch) if self._options.count_calls else run(launch)
 

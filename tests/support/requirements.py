@@ -128,6 +128,7 @@ REQUIREMENTS: dict[str, Probe] = {
     "linux-6.9": _linux(6, 9),
     "linux-6.13": _linux(6, 13),
     "linux-6.18": _linux(6, 18),
+    "apparmor_parser": _program("apparmor_parser", "apparmor"),
     "ar": _program("ar", "binutils"),
     "btrfs": _program("btrfs", "btrfs-progs"),
     "busybox": _program("busybox", "busybox-static"),

@@ -15,6 +15,7 @@ from cntr_slimmer.profiles.recorder import CallRecorder
 
 from tests.integration.slim.conftest import MakeApp, Result, Slim
 from tests.support.images import archive
+from tests.unit.images.layouts import directory, file
 
 pytestmark = pytest.mark.requires("root", "fuse", "overlayfs", "runc", "busybox")
 
@@ -174,3 +175,30 @@ def test_our_own_namespace_is_not_recorded() -> None:
     with CallRecorder() as recorder, pytest.raises(Exception, match="no PID namespace of its own"):
         recorder.watch(os.getpid())
     assert recorder.calls() == Calls()
+
+
+@pytest.mark.requires("apparmor_parser")
+def test_a_profile_of_apparmor_has_the_files_and_where_the_runs_wrote(slim: Slim, app: MakeApp) -> None:
+    """What was written and removed again is in a directory that has changed; volumes are free."""
+    script = "touch /tmp/a; rm /tmp/a; echo x > /etc/passwd; mkdir /data/new; touch /volume/x"
+    image = app(script, directory("volume"), file('data/o"dd *', b""), Volumes={"/volume": {}})
+    line = ("--profile", "apparmor", "--profile", "apparmor", "--probe", "exit", "--include", "/data")
+    result = slim.made(image, *line)
+    told = _profile(result)
+    assert (told["kind"], told["file"], told["verified"]) == ("apparmor", "apparmor.unverified.profile", False)
+    assert any("apparmor_parser" in line and "takes it" in line for line in told["missed"])
+    path = slim.place / "report/apparmor.unverified.profile"
+    subprocess.run(["apparmor_parser", "--skip-kernel-load", "--skip-cache", path], check=True, timeout=60)
+    rules = path.read_text().splitlines()
+    for rule in ("/bin/busybox mrix", "/run rix", "/tmp/* rwkl", "/etc/passwd rwkl", '"/data/o\\"dd \\*" r'):
+        assert f"  {rule}," in rules
+    for place in ("/data/new", "/volume"):
+        assert any(
+            rule.startswith((f"  {place}/{{,**}} ", f'  "{place}/')) and rule.endswith(" rwkl,") for rule in rules
+        )
+    assert not any(rule.startswith(("  /unused", "  /bin/* rw", "  /etc/* rw")) for rule in rules)
+
+
+def test_engines_do_not_tell_where_a_run_wrote(slim: Slim, app: MakeApp) -> None:
+    result = slim(app("exit 0"), "--profile", "apparmor", "--engine", "docker")
+    assert result.code == 125 and "--profile apparmor is made of runs in cntr's own containers" in result.stderr
