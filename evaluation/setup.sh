@@ -26,6 +26,7 @@ containerd                          containerd
 crun                                crun
 dbus-daemon                         dbus
 docker                              docker.io
+docker-compose                      docker-compose
 docker-registry                     docker-registry
 dockerd                             docker.io
 getfacl                             acl

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..dataclass import dataclass, field
 from ..errors import EngineError
@@ -20,6 +20,17 @@ NEVER_ENDS = (
 
 
 @dataclass(frozen=True, slots=True)
+class ComposeService:
+    """A service of a compose file, with all that it needs: `document` is the whole project as the words `program` of
+    Compose read it, ``$`` written as ``$$``; relative paths count from `directory`."""
+
+    program: tuple[str, ...]
+    directory: str
+    document: Mapping[str, Any]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class TracingOptions:
     """What the user says beside the image's configuration, in the words of ``docker run``.
 
@@ -27,6 +38,8 @@ class TracingOptions:
     ``[[IP:]PORT:]CONTAINERPORT[/PROTOCOL]``. `network` is a name that the engine knows, "" for its default. With `init`
     a small process of the engine's is the container's first. `user` is ``USER[:GROUP]``; it and `working_dir` are ""
     for the image's own. `seccomp` is the text of a profile of system calls in docker's format, "" for the engine's own.
+    With `compose` Compose starts the container, with all that it depends on, and nothing else here
+    counts but what the image's own are replaced by.
     """
 
     environment: tuple[str, ...] = ()
@@ -39,6 +52,7 @@ class TracingOptions:
     user: str = ""
     working_dir: str = ""
     seccomp: str = ""
+    compose: ComposeService | None = None
 
 
 @dataclass(frozen=True, slots=True)

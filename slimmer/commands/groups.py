@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from ..request import RunOptions
     from ..selection import SelectionOptions
 
-_RUN, _KEEP, _OUTPUT, _BATCH = "Running", "What is kept", "Output", "Many images"
+RUNNING = _RUN = "Running"
+_KEEP, _OUTPUT, _BATCH = "What is kept", "Output", "Many images"
 
 
 @dataclass(frozen=True, slots=True)

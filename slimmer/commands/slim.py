@@ -16,7 +16,7 @@ from cntr_core.cli.expanded import expanded
 from cntr_core.cli.interrupts import undo_on_signals
 from cntr_core.errors import CntrError, GateFailed, UsageError
 
-from . import gates, groups, names, options, profiles
+from . import compose, gates, groups, names, options, profiles
 from .config_file import Config, SlimCommand
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def slim(
     *,
     output: groups.Output,
     run: groups.Run,
+    project: compose.Project,
     verification: groups.Verification,
     keep: groups.Keep,
     demands: gates.Demands,
@@ -81,7 +82,11 @@ def slim(
     from .next_steps import Call, next_steps
 
     clock = Clock()
+    if (service := project.service(image, run)) is not None:
+        run, image = compose.in_docker(run), compose.image_of(service)
     request = _request(run, command, verification, keep, output, security.kinds())
+    if service is not None:
+        request = compose.with_service(request, service)
     image = options.located(image, run.engine)
     target = _target(image, output, demands)
     filesystem = run.backend()

@@ -142,6 +142,7 @@ REQUIREMENTS: dict[str, Probe] = {
     "dpkg-deb": _program("dpkg-deb", "dpkg"),
     "dpkg-query": _program("dpkg-query", "dpkg"),
     "docker-cli": _program("docker", "docker.io"),
+    "docker-compose": _program("docker-compose"),
     "docker-registry": _program("docker-registry"),
     "dockerd": _program("dockerd", "docker.io"),
     "gcc": _program("gcc"),

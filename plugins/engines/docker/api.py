@@ -27,7 +27,7 @@ from .questions import Questions, Refused
 if TYPE_CHECKING:
     from docker import APIClient
 
-_PATIENCE = 600
+PATIENCE = 600
 """Seconds of silence that an engine may take to prepare an image's archive, to unpack one, or to start a container."""
 _BUSY = 60
 """Seconds of silence that a busy engine may take to tell of itself or of an image, before long work is given up."""
@@ -98,7 +98,7 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
         return self._export(identifier) if identifier else None
 
     def import_image(self, archive: Iterable[bytes]) -> None:
-        with self.connected(_PATIENCE) as client:
+        with self.connected(PATIENCE) as client:
             said = list(client.load_image(iter(archive), quiet=True))  # type: ignore[no-untyped-call]  # as in _image_id
         errors = [one["error"] for one in said if "error" in one]
         if errors or not said:
@@ -106,13 +106,13 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
             raise EngineError(f"{self.name} does not take the image: {reason}", "see the daemon's log")
 
     def image_names(self) -> Iterable[str]:
-        with self.connected(_PATIENCE) as client:
+        with self.connected(PATIENCE) as client:
             return [name for image in client.images() for name in image.get("RepoTags") or ()]
 
     def remove_image(self, name: str) -> None:
         from docker.errors import ImageNotFound
 
-        with self.connected(_PATIENCE) as client, suppress(ImageNotFound):
+        with self.connected(PATIENCE) as client, suppress(ImageNotFound):
             if _image_id(client, name):  # podman 4 calls it an error of its own (500) to remove what is unknown
                 client.remove_image(name)
 
@@ -127,7 +127,7 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
             return container
 
     def remove_traced(self, name: str) -> None:
-        with self.connected(_PATIENCE) as client:
+        with self.connected(PATIENCE) as client:
             remove_container(client, name)
 
     def _from_list(self, entry: dict[str, Any]) -> Container:
@@ -163,7 +163,7 @@ class ApiEngine(ApiClient, Engine, TracingEngine):
         )
 
     def _export(self, identifier: str) -> Iterator[bytes]:
-        with self.connected(_PATIENCE) as client:
+        with self.connected(PATIENCE) as client:
             yield from client.get_image(identifier)
 
 

@@ -11,7 +11,7 @@ from cntr_core.errors import EngineError
 from cntr_core.reasons import reason
 
 from ..sockets import LOCAL
-from .api import ApiEngine
+from .api import PATIENCE, ApiEngine
 
 _CONTEXTS = "see docker context ls"
 
@@ -25,6 +25,13 @@ class DockerEngine(ApiEngine):
     @contextmanager
     def endpoint(self) -> Iterator[str]:
         yield _endpoint()
+
+    def remove_traced(self, name: str) -> None:
+        from .compose import remove_project
+
+        super().remove_traced(name)
+        with self.connected(PATIENCE) as client:
+            remove_project(client, name)
 
 
 def _endpoint() -> str:

@@ -21,6 +21,7 @@ from cntr_core.timing import timed
 
 from ..sockets import LOCAL
 from .client import ApiClient, remove_container
+from .compose import remove_project, start_service
 from .execute import run_exec
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class ApiContainer(TracedContainer):
         self._pid = 0
         self._pidfd = -1
         self._code: int | None = None
+        self._is_service = False
         self.owned = ExitStack()
 
     def start(self, image: str, entry: ShimEntry) -> None:
@@ -54,12 +56,15 @@ class ApiContainer(TracedContainer):
             self._engine.client(self._endpoint, _PATIENCE) as client,
             self._engine.profile_value(entry.options.seccomp) as profile,
         ):
-            entry = replace(entry, options=replace(entry.options, seccomp=profile))
-            created = client.create_container(**_creation(self._engine, client, image, entry))
-            _log.debug("created %s as %s", self._name, created["Id"])
-            client.start(created["Id"])
-            pid = int(client.inspect_container(created["Id"])["State"]["Pid"])
-            self._pid = self._engine.checked_pid(self._endpoint, pid, created["Id"], self._name) or 0
+            if entry.options.compose:
+                self._is_service = True
+                start_service(entry.options.compose, self._endpoint, image, entry)
+            else:
+                entry = replace(entry, options=replace(entry.options, seccomp=profile))
+                client.start(client.create_container(**_creation(self._engine, client, image, entry))["Id"])
+            made = client.inspect_container(self._name)
+            _log.debug("started %s as %s", self._name, made["Id"])
+            self._pid = self._engine.checked_pid(self._endpoint, int(made["State"]["Pid"]), made["Id"], self._name) or 0
         try:
             self._pidfd = pidfd_open(self._pid)
         except OSError:  # 0, or gone meanwhile
@@ -116,6 +121,8 @@ class ApiContainer(TracedContainer):
                 self._pidfd = -1
             with self._engine.client(self._endpoint, _PATIENCE) as client:
                 remove_container(client, self._name)
+                if self._is_service:
+                    remove_project(client, self._name)
 
 
 def _creation(engine: ApiClient, client: APIClient, image: str, entry: ShimEntry) -> dict[str, Any]:
