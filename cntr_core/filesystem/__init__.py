@@ -6,7 +6,7 @@ Branches know no transport, transports know no branch.
 """
 
 from .backend import AccessEvent, DirectoryTree, Filesystem, MountRequest, Observer, PartialTree, ServedMount, Tree
-from .branch import NOW, Branch, Changes, DirEntry, N, Node, OpenFile, Stat, Status, Watcher, find
+from .branch import NOW, Branch, Changes, DirEntry, N, Node, OpenFile, Stat, Status, Watched, Watcher, find
 from .part import Part
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "OpenFile",
     "Changes",
     "NOW",
+    "Watched",
     "Watcher",
     "find",
     "DirectoryTree",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import enum
 import errno
 import os
 import stat
@@ -124,12 +125,26 @@ def _read_only(*names: object) -> OSError:
     return OSError(errno.EROFS, os.strerror(errno.EROFS), *names)
 
 
-class Watcher(Protocol):
-    """Tells the mount of changes that others make."""
+class Watched(enum.IntEnum):
+    """Which changes by others the mount is told of."""
 
-    def add(self, directory: int, name: bytes) -> bool:
-        """Watch the whole filesystem of `name`, which is in the directory with this descriptor, or is ".": whether that
-        is possible."""
+    NOT = 0
+    BY_NAME = 1
+    """Those made by names in the directories that the branch has met: not those of a file by another name of it."""
+    WHOLLY = 2
+
+
+class Watcher(Protocol):
+    """Tells the mount of changes that others make. `name` is in the directory with this descriptor, or is "."."""
+
+    def add(self, directory: int, name: bytes) -> Watched:
+        """Watch the whole filesystem of `name`, or say that its directories are to be added one by one."""
+
+    def add_directory(self, directory: int, name: bytes) -> tuple[Hashable, os.stat_result] | None:
+        """Watch one directory: what removes it again, and its state after that; None where it is not possible."""
+
+    def remove_directory(self, watched: Hashable) -> None:
+        """Undo it."""
 
 
 class Branch(ABC, Generic[N]):
@@ -218,10 +233,10 @@ class Branch(ABC, Generic[N]):
     def watch(self, watcher: Watcher) -> None:
         """Have what the branch meets from now on watched, before the first request."""
 
-    def is_watched(self, node: N) -> bool:
-        """Whether each change of the file's attributes and content, and of the names in it, will be told of. False
-        where nobody can tell: the kernel then keeps them for a second."""
-        return False
+    def watched(self, node: N) -> Watched:
+        """Which changes of the file's attributes and content, and of the names in it, will be told of. What nobody can
+        tell of, the kernel keeps for a second."""
+        return Watched.NOT
 
     def keys(self, device: int, number: int, is_directory: bool) -> Iterable[Hashable]:
         """The keys that nodes for this file below (st_dev and st_ino of stat(2)) may have. Called by another

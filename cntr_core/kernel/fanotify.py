@@ -19,8 +19,11 @@ FAN_REPORT_NAME = 0x800
 FAN_REPORT_TARGET_FID = 0x1000
 
 FAN_MARK_ADD = 0x1
+FAN_MARK_REMOVE = 0x2
 FAN_MARK_DONT_FOLLOW = 0x4
 FAN_MARK_FILESYSTEM = 0x100
+
+AT_HANDLE_FID = 0x200
 
 FAN_MODIFY = 0x2
 FAN_ATTRIB = 0x4
@@ -30,6 +33,7 @@ FAN_MOVED_TO = 0x80
 FAN_CREATE = 0x100
 FAN_DELETE = 0x200
 FAN_Q_OVERFLOW = 0x4000
+FAN_EVENT_ON_CHILD = 0x08000000
 FAN_ONDIR = 0x40000000
 
 _INFO_FID, _INFO_DFID_NAME, _INFO_DFID = 1, 2, 3  # FAN_EVENT_INFO_TYPE_*
@@ -76,11 +80,12 @@ def fanotify_mark(group: int, flags: int, mask: int, dirfd: int, name: bytes) ->
     _fanotify_mark(group, flags, mask, dirfd, name)
 
 
-def name_to_handle_at(dirfd: int, name: bytes) -> bytes:
-    """The struct file_handle of a file (name_to_handle_at(2)), whose last link is not followed."""
+def name_to_handle_at(dirfd: int, name: bytes, flags: int = 0) -> bytes:
+    """The struct file_handle of a file (name_to_handle_at(2)), whose last link is not followed; with AT_HANDLE_FID one
+    that may only be compared (Linux 6.5)."""
     buffer = ctypes.create_string_buffer(struct.pack("=Ii", _MOST_BYTES, 0), 8 + _MOST_BYTES)
     mount = ctypes.c_int()
-    _name_to_handle_at(dirfd, name, buffer, ctypes.byref(mount), 0)
+    _name_to_handle_at(dirfd, name, buffer, ctypes.byref(mount), flags)
     return buffer.raw[: 8 + int(struct.unpack_from("=I", buffer)[0])]
 
 

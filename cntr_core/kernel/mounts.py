@@ -29,11 +29,13 @@ __all__ = [
     "AT_SYMLINK_NOFOLLOW",
     "DetachedMount",
     "fsconfig_create",
+    "fsconfig_reconfigure",
     "fsconfig_set_fd",
     "fsconfig_set_flag",
     "fsconfig_set_string",
     "fsmount",
     "fsopen",
+    "fspick",
     "mount_setattr",
     "move_mount",
     "open_tree",
@@ -70,7 +72,8 @@ CGROUP2_SUPER_MAGIC = 0x63677270
 OVERLAYFS_SUPER_MAGIC = 0x794C7630
 
 _CLOEXEC = 1  # FSOPEN_CLOEXEC and FSMOUNT_CLOEXEC
-_SET_FLAG, _SET_STRING, _SET_FD, _CMD_CREATE = 0, 1, 5, 6  # enum fsconfig_command
+_FSPICK_CLOEXEC, _FSPICK_EMPTY_PATH = 1, 8
+_SET_FLAG, _SET_STRING, _SET_FD, _CMD_CREATE, _CMD_RECONFIGURE = 0, 1, 5, 6, 7  # enum fsconfig_command
 
 _ADMIN = "CAP_SYS_ADMIN in the mount namespace's user namespace"
 _open_tree = Syscall("open_tree", 428, since="5.2", wants=_ADMIN)
@@ -78,6 +81,7 @@ _move_mount = Syscall("move_mount", 429, since="5.2", wants=_ADMIN)
 _fsopen = Syscall("fsopen", 430, since="5.2", wants=_ADMIN)
 _fsconfig = Syscall("fsconfig", 431, since="5.2", wants=_ADMIN)
 _fsmount = Syscall("fsmount", 432, since="5.2", wants=_ADMIN)
+_fspick = Syscall("fspick", 433, since="5.2", wants=_ADMIN)
 _mount_setattr = Syscall("mount_setattr", 442, since="5.12", wants=_ADMIN)
 _umount2 = Syscall("umount2", 39, 166, wants=_ADMIN)
 _pivot_root = Syscall("pivot_root", 41, 155, wants=_ADMIN)
@@ -161,6 +165,16 @@ def fsconfig_set_fd(fsfd: int, key: str, fd: int) -> None:
 def fsconfig_create(fsfd: int) -> None:
     """Make the superblock from the options that were set."""
     _configure(fsfd, _CMD_CREATE, None)
+
+
+def fspick(mount: int) -> int:
+    """A configuration descriptor for the superblock of a mount (fspick(2))."""
+    return _fspick(mount, b"", _FSPICK_CLOEXEC | _FSPICK_EMPTY_PATH)
+
+
+def fsconfig_reconfigure(fsfd: int) -> None:
+    """Give the superblock the options that were set, which takes its mount flags for all of them ("ro")."""
+    _configure(fsfd, _CMD_RECONFIGURE, None)
 
 
 def fsmount(fsfd: int, attributes: int = 0) -> int:

@@ -69,12 +69,17 @@ def _mounted(request: MountRequest) -> Iterator[ServedMount]:
     trees = _directories(request)
     try:
         with ExitStack() as stack:
-            mount = _merged([fd for tree in trees for fd in _layers(tree, stack)], request.source)
+            layers = [fd for tree in trees for fd in _layers(tree, stack)]
+            mount = _merged(layers, request.source)
     except PermissionError as error:
         raise PermissionMissing(f"cannot mount: {reason(error)}", "run as root") from error
     except OSError as error:
         raise KernelFeatureMissing(f"the kernel cannot mount this tree: {reason(error)}", _OTHERS) from error
-    with mount:
+    with mount, ExitStack() as stack:
+        if not request.immutable:
+            from .following import following
+
+            stack.enter_context(following(mount.fd, [tree.fd for tree in trees]))
         yield _KernelMount(mount)
 
 

@@ -20,11 +20,12 @@ from cntr_core.errors import KernelFeatureMissing, PermissionMissing
 from cntr_core.filesystem import MountRequest, ServedMount
 from cntr_core.kernel.child import fork
 from cntr_core.kernel.mounts import MOUNT_ATTR_RDONLY, DetachedMount
-from cntr_core.kernel.process import close_others, pidfd_open, set_name
+from cntr_core.kernel.process import pidfd_open, set_name
 from cntr_core.kernel.syscall import owned
 from cntr_core.reasons import reason
 from cntr_core.types import Missing
 
+from .beside import PATIENCE, leave_parent, reap
 from .branches import branch_of
 from .logic import notices
 from .logic import notifier as notifiers
@@ -40,7 +41,6 @@ _log = logging.getLogger(__name__)
 
 DEVICE = "/dev/fuse"
 _AGAIN = 0.2  # seconds between two signals: one may come right before the server waits, and be noticed after that
-_PATIENCE = 10.0  # seconds that a server may take to end: on a busy machine, with a trace to write, two were too few
 
 Serve = Callable[[int, Operations[Any], Policy, Stopper, Notifier], None]
 """A transport: answers what comes from the device (first argument), until the mount is gone or it is stopped."""
@@ -143,35 +143,27 @@ def _notifier(device: int, stack: ExitStack) -> socket.socket:
         pid = fork(lambda: _notify(theirs, clone), block_signals=True)
     pidfd = pidfd_open(pid)
     stack.callback(os.close, pidfd)
-    stack.callback(_reap, pid, pidfd)
+    stack.callback(reap, pid, pidfd)
     return ours
 
 
 def _notify(connection: socket.socket, device: int) -> None:
     """The notifier's life, from fork to exit. A signal must not end it before the server."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _leave_parent([connection.fileno(), device])
+    leave_parent([connection.fileno(), device])
     set_name("cntr-fs-notices")
     notifiers.write_notices(connection, device)
 
 
-def _reap(pid: int, pidfd: int) -> None:
-    """Wait for the end of a process that ends by itself."""
-    if select.select([pidfd], [], [], _PATIENCE)[0]:
-        os.waitpid(pid, 0)
-        return
-    _log.error("the process %d does not end, which writes a filesystem server's notices", pid)
-
-
 def _end(pid: int, pidfd: int) -> None:
     """End the server, by force if need be, and reap it."""
-    for _ in range(round(_PATIENCE / _AGAIN)):
+    for _ in range(round(PATIENCE / _AGAIN)):
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
         if select.select([pidfd], [], [], _AGAIN)[0]:
             break
     else:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    if select.select([pidfd], [], [], _PATIENCE)[0]:
+    if select.select([pidfd], [], [], PATIENCE)[0]:
         os.waitpid(pid, 0)
         return
     _log.error("the filesystem server %d does not end", pid)
@@ -215,7 +207,7 @@ def _revoke(device: int, filesystem: Operations[Any]) -> None:
 
 
 def _become_server(kept: list[int], parent: int) -> None:
-    _leave_parent(kept)
+    leave_parent(kept)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     prepare_credentials()
@@ -224,20 +216,6 @@ def _become_server(kept: list[int], parent: int) -> None:
     debugging.call_process("fs")
     gc.freeze()
     threading.Thread(target=_end_with, args=(parent, threading.get_ident()), daemon=True).start()
-
-
-def _leave_parent(kept: list[int]) -> None:
-    """Leave behind what belongs to the parent: its terminal, signals and descriptors, but not stderr."""
-    os.setsid()
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGWINCH, signal.SIGTSTP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.set_wakeup_fd(-1)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-    close_others({0, 1, 2, *debugging.descriptors(), *kept})
-    os.chdir("/")
 
 
 def _end_with(parent: int, server: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,20 @@ from cntr_plugins.fs.logic.operations import Operations
 from cntr_plugins.fs.logic.policy import FOR_EVER, NOT_LONG, Policy
 from cntr_plugins.fs.logic.timeouts import Timeouts
 
-from cntr_core.filesystem import MountRequest
+from cntr_core.filesystem import MountRequest, Watched
 
 
 class _Everything:
     """Watches whatever it is asked to."""
 
-    def add(self, directory: int, name: bytes) -> bool:  # noqa: ARG002
-        return True
+    def add(self, directory: int, name: bytes) -> Watched:  # noqa: ARG002
+        return Watched.WHOLLY
+
+    def add_directory(self, directory: int, name: bytes) -> None:
+        """Nothing is left to be watched."""
+
+    def remove_directory(self, watched: Hashable) -> None:
+        """Nor was it."""
 
 
 @pytest.fixture

@@ -316,7 +316,7 @@ def test_one_slow_file_keeps_others_waiting_but_not_for_ever(transport: str, tmp
 def test_a_session_ends_while_its_backing_does_not_answer(
     transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "_PATIENCE", 0.5)
+    monkeypatch.setattr(server_module, "PATIENCE", 0.5)
     with faulty(transport, tmp_path) as (place, _, _):
         (tmp_path / "control").write_text("100")
         waiting = subprocess.Popen(["cat", place / "slow"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Collection, Mapping, Sequence
 
-from ...filesystem import Branch, DirEntry, Node, OpenFile, Stat, Status
+from ...filesystem import Branch, DirEntry, Node, OpenFile, Stat, Status, Watched
 from ..tar.index import Entry
 from ..tar.members import FOREIGN_XATTRS, Kind
 from .contents import Contents
@@ -64,6 +64,9 @@ class LayerBranch(Branch[LayerNode]):
 
     def descriptors(self) -> Collection[int]:
         return {tar.fd for tar in self._contents.tars}
+
+    def watched(self, node: LayerNode) -> Watched:  # noqa: ARG002
+        return Watched.WHOLLY  # for nobody changes a layer
 
     def lookup(self, parent: LayerNode, name: bytes) -> tuple[LayerNode, Stat]:
         directory = parent.file

@@ -143,6 +143,7 @@ class Requests(Generic[N]):
     def _rename(self, old_directory: int, new_directory: int, names: memoryview, flags: int) -> bytes:
         old, new, _ = bytes(names).split(b"\0")
         self._operations.rename((old_directory, old), (new_directory, new), flags)
+        self._timeouts.renamed(new_directory, new)
         return b""
 
     # Contents

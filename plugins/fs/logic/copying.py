@@ -9,16 +9,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-from cntr_core.filesystem import Branch, Changes, Node, OpenFile, Stat
+from cntr_core.filesystem import Branch, Changes, OpenFile, Stat
 
 from .copyup import copy_directory, copy_file
 from .origins import Origins
 from .status import without_links
 from .syscalls import SETTING_FLAGS
-from .union import UnionBranch, UnionNode
+from .union import Layers, UnionBranch, UnionNode
 from .whiteouts import is_private
 
 
@@ -62,9 +62,17 @@ class CopyingUnion(UnionBranch):
 
     # Identity
 
-    def _identity(self, index: int, node: Node) -> tuple[object, int]:
+    def _identity(self, layers: Layers) -> tuple[Hashable, int]:
+        index, node = layers[0]
         origin = None if index else self._origins.of(node)
-        return super()._identity(index, node) if origin is None else (origin.key, origin.ino)
+        return super()._identity(layers) if origin is None else (origin.key, origin.ino)
+
+    def keys(self, device: int, number: int, is_directory: bool) -> Iterable[Hashable]:
+        yield from super().keys(device, number, is_directory)
+        for inner in self._top.keys(device, number, is_directory):
+            origin = self._origins.key(inner)
+            if origin is not None:
+                yield origin
 
     def _ino(self, index: int, ino: int) -> int:
         known = None if index else self._origins.ino(ino)

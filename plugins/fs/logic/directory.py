@@ -7,11 +7,12 @@ import stat
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from contextlib import ExitStack
 
-from cntr_core.filesystem import Branch, Changes, DirEntry, OpenFile, Stat, Watcher
+from cntr_core.filesystem import Branch, Changes, DirEntry, OpenFile, Stat, Watched, Watcher
 from cntr_core.kernel.syscall import owned
 
 from . import syscalls
 from .descriptors import Descriptors, FileNode, stale
+from .marks import Marks
 from .numbers import InodeNumbers
 from .syscalls import RENAME_EXCHANGE, descriptor_path, renameat2
 
@@ -61,9 +62,7 @@ class DirectoryBranch(Branch[FileNode]):
         ino = self._numbers.number(status.st_dev, status.st_ino)
         key = (status.st_dev, status.st_ino, syscalls.statx(fd).mount_id)
         self._mounts = {key[2]}
-        self._watcher: Watcher | None = None
-        self._met = {status.st_dev}
-        self._watched: set[int] = set()
+        self._marks = Marks(status.st_dev)
         self._root = FileNode(key, ino, None, b"")
         self._files.own(self._root, fd)
 
@@ -78,13 +77,14 @@ class DirectoryBranch(Branch[FileNode]):
         directory = self._reach(parent)
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         device, number = status.st_dev, status.st_ino
-        key: tuple[int, ...] = (device, number)
-        if stat.S_ISDIR(status.st_mode):
-            key = (device, number, syscalls.statx(directory, name).mount_id)
-            self._mounts.add(key[2])
-        if device not in self._met:
-            self._meet(device, directory, name)
-        return FileNode(key, self._numbers.number(device, number), parent, name), status
+        self._marks.meet(device, directory, name)
+        ino = self._numbers.number(device, number)
+        if not stat.S_ISDIR(status.st_mode):
+            return FileNode((device, number), ino, parent, name), status
+        mount = syscalls.statx(directory, name).mount_id
+        self._mounts.add(mount)
+        node = FileNode((device, number, mount), ino, parent, name)
+        return node, self._marks.add(node, directory, name) or status
 
     def stat(self, node: FileNode) -> os.stat_result:
         if node.fd >= 0 or node.parent is None:
@@ -141,17 +141,10 @@ class DirectoryBranch(Branch[FileNode]):
             syscalls.sync_file(fd, data_only)
 
     def watch(self, watcher: Watcher) -> None:
-        self._watcher = watcher
-        self._meet(self._root.key[0], self._root.fd, b".")
+        self._marks.start(watcher, self._root)
 
-    def _meet(self, device: int, directory: int, name: bytes) -> None:
-        """A filesystem that is new to us."""
-        self._met.add(device)
-        if self._watcher is not None and self._watcher.add(directory, name):
-            self._watched.add(device)
-
-    def is_watched(self, node: FileNode) -> bool:
-        return node.key[0] in self._watched
+    def watched(self, node: FileNode) -> Watched:
+        return self._marks.of(node)
 
     def keys(self, device: int, number: int, is_directory: bool) -> Iterable[Hashable]:
         return [(device, number, mount) for mount in tuple(self._mounts)] if is_directory else [(device, number)]
@@ -159,9 +152,11 @@ class DirectoryBranch(Branch[FileNode]):
     def adopt(self, node: FileNode, again: FileNode) -> None:
         if again.parent is not None:
             self._named(node, again.parent, again.name)
+        self._marks.adopt(node, again)
         self._files.drop(again)
 
     def forget(self, node: FileNode) -> None:
+        self._marks.forget(node)
         self._files.drop(node)
 
     def create(self, parent: FileNode, name: bytes, flags: int, mode: int) -> tuple[FileNode, Stat, DescriptorFile]:

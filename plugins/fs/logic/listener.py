@@ -51,6 +51,9 @@ class _Change(NamedTuple):
     name: bytes
 
 
+_Found = dict[FileHandle, os.stat_result | None]
+
+
 def listen(notifier: Notifier, operations: Operations[Any], timeouts: Timeouts[Any]) -> None:
     """Watch what the branch shows, where that is possible, and have the kernel keep it for ever. The calling thread is
     the one that serves."""
@@ -119,7 +122,7 @@ class _Listener:
     def _read(self) -> None:
         """Tell of what is in the queue."""
         changes: dict[_Change, None] = {}
-        found: dict[FileHandle, os.stat_result | None] = {}
+        found: _Found = {}
         for event in self._events():
             if event.mask & fanotify.FAN_Q_OVERFLOW:
                 self._wait_for_calm()
@@ -150,22 +153,28 @@ class _Listener:
         self._timeouts.watching = True
         self._overflown, self._due = True, time.monotonic() + _AGAIN
 
-    def _changes(self, event: FileEvent, found: dict[FileHandle, os.stat_result | None]) -> Iterator[_Change]:
+    def _changes(self, event: FileEvent, found: _Found) -> Iterator[_Change]:
         """What an event stands for. A file that is gone has nothing to be told."""
-        places = [(event.file, b"")]
+        file, directory = (self._found(handle, found) for handle in (event.file, event.directory))
+        if event.directory is not None and file is None:
+            file = self._watch.find_name(event.directory, event.name)
+        places = [(file, b"")]
         if event.mask & NAMES:
-            places += [(event.directory, b""), (event.directory, event.name)]
-        elif event.file is None:
-            places = [(event.directory, b"")]
+            places += [(directory, b""), (directory, event.name)]
+        elif event.name == b".":
+            places = [(directory, b"")]
         content = event.mask & _OF_FILES != fanotify.FAN_ATTRIB
-        for handle, name in places:
-            if handle is None:
-                continue
-            if handle not in found:
-                found[handle] = self._watch.find(handle)
-            status = found[handle]
+        for status, name in places:
             if status is not None:
                 yield _Change(status.st_dev, status.st_ino, stat.S_ISDIR(status.st_mode), content, name)
+
+    def _found(self, handle: FileHandle | None, found: _Found) -> os.stat_result | None:
+        """What a handle names; the queue names the same ones often."""
+        if handle is None:
+            return None
+        if handle not in found:
+            found[handle] = self._watch.find(handle)
+        return found[handle]
 
     def _tell(self, change: _Change) -> None:
         for key in self._operations.branch.keys(change.device, change.number, change.is_directory):

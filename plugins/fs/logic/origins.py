@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 from cntr_core.filesystem import Branch, Node
 
 
 class Origin(NamedTuple):
-    """The identity that a file keeps: its key and inode number in the union. `born` is when the copy was made."""
+    """The identity that a file keeps: its key and inode number in the union. `born` is when the copy was made, and
+    `copy` its key on the topmost branch."""
 
-    key: object
+    key: Hashable
     ino: int
     born: int | None
+    copy: Hashable
 
 
 class Origins:
@@ -21,11 +24,13 @@ class Origins:
     def __init__(self, top: Branch[Any]) -> None:
         self._top = top
         self._origins: dict[int, Origin] = {}
-        self._copies: dict[object, Node] = {}
+        self._copies: dict[Hashable, Node] = {}
+        self._keys: dict[Hashable, Hashable] = {}
 
     def remember(self, original: Node, copy: Node, *, more_names: bool = False) -> None:
         """`copy` was made of `original`, of which the lower branch may have more names."""
-        self._origins[copy.ino] = Origin(original.key, original.ino, self._top.birth_time(copy))
+        self._origins[copy.ino] = Origin(original.key, original.ino, self._top.birth_time(copy), copy.key)
+        self._keys[copy.key] = original.key
         if more_names:
             self._copies[original.key] = copy
 
@@ -46,7 +51,11 @@ class Origins:
         origin = self._origins.get(copy)
         return None if origin is None else origin.ino
 
-    def copy(self, key: object) -> Node | None:
+    def key(self, copy: Hashable) -> Hashable | None:
+        """The key in the union of the copy that has this one on top."""
+        return self._keys.get(copy)
+
+    def copy(self, key: Hashable) -> Node | None:
         """The copy of a file that has more names, for another of them."""
         return self._copies.get(key)
 
@@ -55,3 +64,4 @@ class Origins:
         origin = self._origins.pop(copy, None)
         if origin is not None:
             self._copies.pop(origin.key, None)
+            self._keys.pop(origin.copy, None)

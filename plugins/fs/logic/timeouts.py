@@ -6,7 +6,7 @@ import stat
 from collections import OrderedDict
 from typing import Generic
 
-from cntr_core.filesystem import N, Node, Stat
+from cntr_core.filesystem import N, Stat, Watched
 
 from . import notices
 from .inodes import ROOT, Inode
@@ -38,9 +38,12 @@ class Timeouts(Generic[N]):
     def of(self, inode: Inode[N], status: Stat) -> tuple[int, int]:
         """Seconds for the name by which the file was found, and for its attributes."""
         names = attributes = self.policy.timeout
-        if self.watching and self.is_watched(inode.node):
+        watched = self._watched(inode.node)
+        if watched:
             # The root is on everybody's way: where it has to be asked for, a server that was killed is noticed.
             attributes = FOR_EVER if status.st_nlink and inode.number != ROOT else NOT_LONG
+            if watched is Watched.BY_NAME and inode.kind == stat.S_IFREG:
+                attributes = NOT_LONG  # somebody may write to it by a name that it gets elsewhere
             # Of several names we know one: another could not be told of when the queue of events has overflown.
             names = FOR_EVER if status.st_nlink == 1 or inode.kind == stat.S_IFDIR else NOT_LONG
         return names, min(attributes, self.written) if self._is_written(inode) else attributes
@@ -50,16 +53,18 @@ class Timeouts(Generic[N]):
         names, attributes = self.of(inode, status)
         return names if self.policy.listed_timeout else 0, attributes
 
-    def is_watched(self, node: Node) -> bool:
-        """Whether changes of the file and its name are told of."""
-        branch = self._operations.branch
-        return branch.is_watched(node) and (node.parent is None or branch.is_watched(node.parent))  # type: ignore[arg-type]
+    def _watched(self, node: N) -> Watched:
+        """Which changes of the file and its name are told of."""
+        if not self.watching:
+            return Watched.NOT
+        watched = self._operations.branch.watched
+        return watched(node) if node.parent is None else min(watched(node), watched(node.parent))
 
     def absent(self, directory: int, name: bytes) -> int:
         """Seconds for the absence of a name in an inode."""
         if not self.policy.absent_names:
             return 0
-        if not self.watching or not self._operations.branch.is_watched(self._operations.inodes[directory].node):
+        if not self.watching or not self._operations.branch.watched(self._operations.inodes[directory].node):
             return self.policy.timeout
         return FOR_EVER if self._note_absent((directory, name)) else self.policy.timeout
 
@@ -74,8 +79,13 @@ class Timeouts(Generic[N]):
         known[absent] = None
         return True
 
+    def renamed(self, directory: int, name: bytes) -> None:
+        """The file that has this name now may have come from a directory that is watched to one that is not."""
+        if self.watching and not self._operations.branch.watched(self._operations.inodes[directory].node):
+            self._notifier.offer(notices.name(directory, name))
+
     def keeps_content(self, number: int) -> bool:
         """Whether data or a listing may be kept from one opening to the next."""
         if self.policy.stable_listings:
             return True
-        return self.watching and self.is_watched(self._operations.inodes[number].node)
+        return self._watched(self._operations.inodes[number].node) > Watched.NOT

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from cntr_core.filesystem import Branch, DirEntry, Node, OpenFile, Stat
+from cntr_core.filesystem import Branch, DirEntry, Node, OpenFile, Stat, Watched, Watcher
 
 from .numbers import InodeNumbers
 from .whiteouts import is_opaque, is_private, is_whiteout, listed
@@ -46,9 +46,11 @@ class UnionBranch(Branch[UnionNode]):
     def __init__(self, branches: Sequence[Branch[Any]]) -> None:
         self._branches = branches
         self._numbers = InodeNumbers()
+        self._merged: dict[Hashable, UnionNode] = {}
         layers = [(index, branch.root) for index, branch in enumerate(branches)]
         top = branches[0].root
-        self._root = UnionNode((0, top.key), self._numbers.number(0, top.ino), None, b"", layers)
+        self._root = UnionNode(_key(layers), self._numbers.number(0, top.ino), None, b"", layers)
+        self._note_layers(self._root)
 
     @property
     def root(self) -> UnionNode:
@@ -85,12 +87,45 @@ class UnionBranch(Branch[UnionNode]):
         return None if first is None else UnionEntry(layers, first)
 
     def _node(self, found: UnionEntry, parent: UnionNode, name: bytes) -> UnionNode:
-        index, node = found.layers[0]
-        key, ino = self._identity(index, node)
-        return UnionNode(key, ino, parent, name, found.layers)
+        key, ino = self._identity(found.layers)
+        node = UnionNode(key, ino, parent, name, found.layers)
+        self._note_layers(node)
+        return node
 
-    def _identity(self, index: int, node: Node) -> tuple[object, int]:
-        return (index, node.key), self._ino(index, node.ino)
+    def _identity(self, layers: Layers) -> tuple[Hashable, int]:
+        index, node = layers[0]
+        return _key(layers), self._ino(index, node.ino)
+
+    # Coherence
+
+    def _note_layers(self, node: UnionNode) -> None:
+        """Remember a directory that is on several branches: a change below names one of them."""
+        if len(node.layers) > 1:
+            for index, inner in node.layers:
+                self._merged.setdefault((index, inner.key), node)
+
+    def _forget_layers(self, node: UnionNode, again: UnionNode | None = None) -> None:
+        """The node goes; `again`, where it is the same directory, stays."""
+        for index, inner in node.layers if len(node.layers) > 1 else ():
+            key = index, inner.key
+            if self._merged.get(key) is node:
+                del self._merged[key]
+                if again is not None:
+                    self._merged[key] = again
+
+    def watch(self, watcher: Watcher) -> None:
+        for branch in self._branches:
+            branch.watch(watcher)
+
+    def watched(self, node: UnionNode) -> Watched:
+        """Changes in each branch matter: a name may come in any, and go in the others."""
+        return min(self._branches[index].watched(inner) for index, inner in node.layers)
+
+    def keys(self, device: int, number: int, is_directory: bool) -> Iterable[Hashable]:
+        for index, branch in enumerate(self._branches):
+            for inner in branch.keys(device, number, is_directory):
+                merged = self._merged.get((index, inner))
+                yield (index, inner) if merged is None else merged.key
 
     def _ino(self, index: int, ino: int) -> int:
         return self._numbers.number(index, ino)
@@ -156,8 +191,18 @@ class UnionBranch(Branch[UnionNode]):
             layers.append((index, inner if kept is None else kept))
         for (index, _), inner in known.items():
             self._branches[index].forget(inner)
+        self._forget_layers(again, node)
         node.layers = layers
 
     def forget(self, node: UnionNode) -> None:
+        self._forget_layers(node)
         for index, inner in node.layers:
             self._branches[index].forget(inner)
+
+
+def _key(layers: Layers) -> Hashable:
+    """A directory that comes or goes on another branch is another one then: what the kernel knows below it is void."""
+    if len(layers) == 1:
+        index, node = layers[0]
+        return index, node.key
+    return tuple((index, node.key) for index, node in layers)

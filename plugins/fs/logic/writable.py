@@ -137,6 +137,7 @@ class WritableUnion(CopyingUnion):
             # A process may still be in it, and is not to see what the whiteouts hid.
             for index, inner in victim.layers[1:]:
                 self._branches[index].forget(inner)
+            self._forget_layers(victim)
             victim.removed, victim.layers = True, victim.layers[:1]
         elif not victim.is_top and found.status.st_nlink == 1:
             victim.removed = True

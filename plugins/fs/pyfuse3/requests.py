@@ -184,6 +184,7 @@ class Requests(pyfuse3.Operations):
         ctx: RequestContext,
     ) -> None:
         self._operations.rename((parent_inode_old, name_old), (parent_inode_new, name_new), flags)
+        self._timeouts.renamed(parent_inode_new, name_new)
 
     # Contents
 
