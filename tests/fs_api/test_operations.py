@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cntr_plugins.fs.logic import pruning
+from cntr_plugins.fs.logic import pruning, recall
 from cntr_plugins.fs.logic.caller import Caller, prepare_credentials
 from cntr_plugins.fs.logic.descriptors import FileNode
 from cntr_plugins.fs.logic.directory import DirectoryBranch
@@ -57,6 +57,21 @@ def descriptors() -> int:
 
 def fails_with(number: int) -> Any:
     return pytest.raises(OSError, match=rf"\[Errno {number}\]")
+
+
+def test_a_file_is_found_by_its_number_when_the_name_by_which_it_was_known_last_is_gone(
+    filesystem: Operations[Any], tree: Path
+) -> None:
+    """Whether or not the kernel had forgotten it in between, when it was known by the other name."""
+    (tree / "one").touch()
+    os.link(tree / "one", tree / "two")
+    filesystem.lookup(ROOT, b"two")
+    inode, _ = filesystem.lookup(ROOT, b"one")
+    filesystem.unlink(ROOT, b"one")
+    filesystem.forget([(inode.number, 2)])
+    found, status = recall.find(filesystem, inode.number, b".")
+    assert found.node.name == b"two"
+    assert status.st_ino == (tree / "two").stat().st_ino
 
 
 def test_look_ups_are_counted_until_they_are_forgotten(filesystem: Operations[Any], tree: Path) -> None:

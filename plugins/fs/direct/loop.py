@@ -46,7 +46,6 @@ _WANTED = (
     | Init.DONT_MASK
     | Init.AUTO_INVAL_DATA
     | Init.DO_READDIRPLUS
-    | Init.READDIRPLUS_AUTO
     | Init.ASYNC_DIO
     | Init.PARALLEL_DIROPS
     | Init.POSIX_ACL
@@ -142,7 +141,9 @@ def _wanted(policy: Policy) -> Init:
     """What the policy has of the kernel's features."""
     wanted = _WANTED | (Init.PASSTHROUGH if policy.opening is Opening.PASSTHROUGH else Init(0))
     if not policy.readdirplus:
-        wanted &= ~(Init.DO_READDIRPLUS | Init.READDIRPLUS_AUTO)
+        wanted &= ~Init.DO_READDIRPLUS
+    elif not policy.listed_timeout:
+        wanted |= Init.READDIRPLUS_AUTO  # attributes that are not kept are worth it where somebody asks at once
     return wanted if policy.parallel_directories else wanted & ~Init.PARALLEL_DIROPS
 
 

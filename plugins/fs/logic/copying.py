@@ -85,7 +85,7 @@ class CopyingUnion(UnionBranch):
             return node, status
         # Another name of a file that was copied up: it becomes a name of the copy.
         inner, status = self._top.link(copy, self._top_directory(parent), name)
-        node.layers = [(0, inner)]
+        node.layers = ((0, inner),)
         return node, status
 
     def stat(self, node: UnionNode) -> Stat:
@@ -109,7 +109,7 @@ class CopyingUnion(UnionBranch):
         """Copy an empty directory up, whose parent is on top."""
         source, status = self._where(node), super().stat(node)
         inner = self._copied(node, lambda parent, name: copy_directory(source, status, (self._top, parent), name))
-        node.layers.insert(0, (0, inner))
+        node.layers = ((0, inner), *node.layers)
         self._origins.remember(node, inner)
 
     def _top_file(self, node: UnionNode, size: int | None = None) -> Any:
@@ -124,7 +124,7 @@ class CopyingUnion(UnionBranch):
             self._origins.remember(node, inner, more_names=status.st_nlink > 1)
         node.removed = False
         source[0].forget(source[1])
-        node.layers = [(0, inner)]
+        node.layers = ((0, inner),)
         return inner
 
     def _copied(self, node: UnionNode, copy: Any) -> Any:

@@ -123,12 +123,12 @@ class InodeTable(Generic[N]):
         del self._numbered[inode.number]
         if self._keyed.get(inode.node.key) is inode:
             del self._keyed[inode.node.key]
-            self._remember(inode)
+            self.remember_name(inode)
         self._forgotten += 1
         return True
 
-    def _remember(self, inode: Inode[N]) -> None:
-        """For a file handle that somebody may have of it."""
+    def remember_name(self, inode: Inode[N]) -> None:
+        """For a file handle that somebody may have of it: it is forgotten, or will be known by another name."""
         node, directory = inode.node, inode.node.parent
         if directory is not None:
             known = self._keyed.get(directory.key)

@@ -44,6 +44,8 @@ class Operations(Generic[N]):
         """The inode of a file that was found, counted as looked up."""
         inode = self.inodes.enter(node, stat.S_IFMT(status.st_mode))
         if inode.node is not node:
+            if status.st_nlink > 1 and inode.node.name != node.name and inode.kind != stat.S_IFDIR:
+                self.inodes.remember_name(inode)
             self.branch.adopt(inode.node, node)
         else:
             self.known.entered()

@@ -46,7 +46,8 @@ class Timeouts(Generic[N]):
                 attributes = NOT_LONG  # somebody may write to it by a name that it gets elsewhere
             # Of several names we know one: another could not be told of when the queue of events has overflown.
             names = FOR_EVER if status.st_nlink == 1 or inode.kind == stat.S_IFDIR else NOT_LONG
-        return names, min(attributes, self.written) if self._is_written(inode) else attributes
+        # An empty file has nothing to be mapped, and what else makes it longer the kernel knows of.
+        return names, min(attributes, self.written) if status.st_size and self._is_written(inode) else attributes
 
     def of_listed(self, inode: Inode[N], status: Stat) -> tuple[int, int]:
         """The same for what a listing told."""
@@ -58,7 +59,10 @@ class Timeouts(Generic[N]):
         if not self.watching:
             return Watched.NOT
         watched = self._operations.branch.watched
-        return watched(node) if node.parent is None else min(watched(node), watched(node.parent))
+        if node.parent is None:
+            return watched(node)
+        itself, above = watched(node), watched(node.parent)
+        return itself if itself <= above else above
 
     def absent(self, directory: int, name: bytes) -> int:
         """Seconds for the absence of a name in an inode."""

@@ -13,7 +13,7 @@ from cntr_core.filesystem import Branch, DirEntry, Node, OpenFile, Stat, Watched
 from .numbers import InodeNumbers
 from .whiteouts import is_opaque, is_private, is_whiteout, listed
 
-Layers = list[tuple[int, Any]]
+Layers = tuple[tuple[int, Any], ...]
 """Where a file is: the index of a branch, and the branch's node; the topmost first."""
 
 
@@ -47,9 +47,10 @@ class UnionBranch(Branch[UnionNode]):
         self._branches = branches
         self._numbers = InodeNumbers()
         self._merged: dict[Hashable, UnionNode] = {}
-        layers = [(index, branch.root) for index, branch in enumerate(branches)]
+        self._last = len(branches) - 1
+        layers = tuple((index, branch.root) for index, branch in enumerate(branches))
         top = branches[0].root
-        self._root = UnionNode(_key(layers), self._numbers.number(0, top.ino), None, b"", layers)
+        self._root = UnionNode(self._key(layers), self._numbers.number(0, top.ino), None, b"", layers)
         self._note_layers(self._root)
 
     @property
@@ -67,7 +68,7 @@ class UnionBranch(Branch[UnionNode]):
 
     def _find(self, parent: UnionNode, name: bytes, *, below_top: bool = False) -> UnionEntry | None:
         """What `name` is; with `below_top`, what it would be without the topmost branch."""
-        layers: Layers = []
+        layers: list[tuple[int, Any]] = []
         first: Stat | None = None
         for index, directory in parent.layers:
             if below_top and not index:
@@ -84,7 +85,7 @@ class UnionBranch(Branch[UnionNode]):
             layers.append((index, node))
             if not is_directory or (branch is not self._branches[-1] and is_opaque(branch, node)):
                 break
-        return None if first is None else UnionEntry(layers, first)
+        return None if first is None else UnionEntry(tuple(layers), first)
 
     def _node(self, found: UnionEntry, parent: UnionNode, name: bytes) -> UnionNode:
         key, ino = self._identity(found.layers)
@@ -94,7 +95,17 @@ class UnionBranch(Branch[UnionNode]):
 
     def _identity(self, layers: Layers) -> tuple[Hashable, int]:
         index, node = layers[0]
-        return _key(layers), self._ino(index, node.ino)
+        return self._key(layers), self._ino(index, node.ino)
+
+    def _key(self, layers: Layers) -> Hashable:
+        """A directory that comes or goes on another branch is another one then: what the kernel knows below it is
+        void."""
+        keys = [self._key_on(index, node.key) for index, node in layers]
+        return keys[0] if len(keys) == 1 else tuple(keys)
+
+    def _key_on(self, index: int, key: Hashable) -> Hashable:
+        """Most files are on the last branch, and have the key that is there already."""
+        return key if index == self._last else (index, key)
 
     # Coherence
 
@@ -119,13 +130,17 @@ class UnionBranch(Branch[UnionNode]):
 
     def watched(self, node: UnionNode) -> Watched:
         """Changes in each branch matter: a name may come in any, and go in the others."""
-        return min(self._branches[index].watched(inner) for index, inner in node.layers)
+        index, inner = node.layers[0]
+        watched = self._branches[index].watched(inner)
+        for index, inner in node.layers[1:]:  # this is on every answer's way: nearly always there is none
+            watched = min(watched, self._branches[index].watched(inner))
+        return watched
 
     def keys(self, device: int, number: int, is_directory: bool) -> Iterable[Hashable]:
         for index, branch in enumerate(self._branches):
             for inner in branch.keys(device, number, is_directory):
                 merged = self._merged.get((index, inner))
-                yield (index, inner) if merged is None else merged.key
+                yield self._key_on(index, inner) if merged is None else merged.key
 
     def _ino(self, index: int, ino: int) -> int:
         return self._numbers.number(index, ino)
@@ -183,7 +198,7 @@ class UnionBranch(Branch[UnionNode]):
     def adopt(self, node: UnionNode, again: UnionNode) -> None:
         node.parent, node.name = again.parent, again.name
         known = {(index, inner.key): inner for index, inner in node.layers}
-        layers: Layers = []
+        layers: list[tuple[int, Any]] = []
         for index, inner in again.layers:
             kept = known.pop((index, inner.key), None)
             if kept is not None:
@@ -192,17 +207,9 @@ class UnionBranch(Branch[UnionNode]):
         for (index, _), inner in known.items():
             self._branches[index].forget(inner)
         self._forget_layers(again, node)
-        node.layers = layers
+        node.layers = tuple(layers)
 
     def forget(self, node: UnionNode) -> None:
         self._forget_layers(node)
         for index, inner in node.layers:
             self._branches[index].forget(inner)
-
-
-def _key(layers: Layers) -> Hashable:
-    """A directory that comes or goes on another branch is another one then: what the kernel knows below it is void."""
-    if len(layers) == 1:
-        index, node = layers[0]
-        return index, node.key
-    return tuple((index, node.key) for index, node in layers)

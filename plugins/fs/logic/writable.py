@@ -49,7 +49,7 @@ class WritableUnion(CopyingUnion):
             raise
 
     def _own(self, inner: Any, parent: UnionNode, name: bytes, status: Stat) -> tuple[UnionNode, Stat]:
-        return self._node(UnionEntry([(0, inner)], status), parent, name), status
+        return self._node(UnionEntry(((0, inner),), status), parent, name), status
 
     def create(self, parent: UnionNode, name: bytes, flags: int, mode: int) -> tuple[UnionNode, Stat, OpenFile]:
         inner, status, file = self._made(parent, name, lambda directory: self._top.create(directory, name, flags, mode))
