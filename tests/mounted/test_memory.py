@@ -19,12 +19,12 @@ pytestmark = pytest.mark.requires("root", "fuse")
 
 both = pytest.mark.parametrize("transport", ["direct", "pyfuse3"])
 KNOWN, AT_ONCE = 2000, 500
-FILES = 20_000
+FILES = 40_000
 
 
 @pytest.fixture(scope="module")
 def tree() -> Iterator[Path]:
-    """Twenty thousand files, in a file system without a disk."""
+    """Forty thousand files, in a file system without a disk."""
     place = Path(f"/dev/shm/cntr-memory-{os.getpid()}")
     for number in range(FILES // 100):
         directory = place / f"directory-{number}"

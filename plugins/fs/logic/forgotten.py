@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import marshal
 from collections.abc import Hashable
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 MOST = 10_000
-"""So many are remembered, in 4 MB."""
+"""So many are remembered at most, in about a megabyte."""
 _NAMES = 4
 
 Name = tuple[int, bytes]
@@ -23,26 +24,36 @@ class Memory(NamedTuple):
 
 
 class Forgotten:
-    """Those that were forgotten last, by their numbers."""
+    """Those that were forgotten last, by their numbers, of which each has one place.
+
+    As bytes: objects of their own, which were in use before, would keep whole blocks of memory from being given back.
+    """
 
     def __init__(self, limit: int = MOST) -> None:
-        self._files: OrderedDict[int, Memory] = OrderedDict()
-        self._limit = limit
+        self._places: list[bytes | None] = [None] * limit
 
     def remember(self, number: int, key: Hashable, generation: int, name: Name) -> None:
-        """The kernel forgot the inode, which had this name."""
+        """The kernel forgot the inode, which had this name. A key that is more than numbers, bytes, strings and tuples
+        of these is not remembered."""
         known = self.get(number, key)
         others = () if known is None else tuple(other for other in known.names if other != name)
-        self._files[number] = Memory(key, generation, (name, *others)[:_NAMES])
-        self._files.move_to_end(number)
-        if len(self._files) > self._limit:
-            self._files.popitem(last=False)
+        memory: Any = key, generation, (name, *others)[:_NAMES]
+        with suppress(ValueError):
+            self._places[number % len(self._places)] = _start(number) + marshal.dumps(memory)
 
     def get(self, number: int, key: Hashable | None = None) -> Memory | None:
         """What is remembered of the number, if it is of the file with this key."""
-        memory = self._files.get(number)
-        return None if memory is None or key not in (None, memory.key) else memory
+        record = self._places[number % len(self._places)]
+        if record is None or not record.startswith(start := _start(number)):
+            return None
+        memory = Memory(*marshal.loads(record[len(start) :]))
+        return None if key not in (None, memory.key) else memory
 
     def removed(self, number: int) -> None:
         """The file has no name any more."""
-        self._files.pop(number, None)
+        if self.get(number) is not None:
+            self._places[number % len(self._places)] = None
+
+
+def _start(number: int) -> bytes:
+    return number.to_bytes(8, "little")

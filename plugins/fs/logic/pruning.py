@@ -9,6 +9,8 @@ import gc
 import logging
 import os
 import struct
+import threading
+import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -28,6 +30,8 @@ MOST_KNOWN = 150_000
 """From this many on, it is told to forget those that it has known for longest."""
 _AT_ONCE = 4096
 """Files more than before, after which it is told again; twice as many are to go."""
+_QUIET = 1.0
+"""Seconds without a change after which memory is given back."""
 _HEADER = struct.Struct("=IiQ")  # struct fuse_out_header; unique is 0, so `error` is the kind of notification
 _PRUNE = struct.Struct("=I4xQ")  # struct fuse_notify_prune_out: count; the numbers follow
 
@@ -71,6 +75,7 @@ class Known:
     def __init__(self, inodes: InodeTable[Any]) -> None:
         self._inodes = inodes
         self._full = MOST_KNOWN
+        self._giving_back = threading.Thread()
         self.pruner: Pruner | None = None
 
     def has_room(self) -> bool:
@@ -86,11 +91,18 @@ class Known:
             self.pruner.prune(self._inodes.oldest(2 * _AT_ONCE))
 
     def forgotten(self) -> None:
-        """The kernel has forgotten some: where they were many, give back the memory.
-
-        Python keeps some of the tuples that it has freed, and so whole blocks of memory, until it looks for garbage.
-        """
+        """The kernel has forgotten some: where they were many, give back the memory once that is over."""
         self._full = max(MOST_KNOWN, min(self._full, len(self._inodes) + _AT_ONCE))
-        if self._inodes.shrink():
-            gc.collect()
-            trim_heap()
+        if self._inodes.shrink() and not self._giving_back.is_alive():
+            self._giving_back = threading.Thread(target=self._give_back, name="memory", daemon=True)
+            self._giving_back.start()
+
+    def _give_back(self) -> None:
+        """Python keeps some of the tuples that it has freed, and so whole blocks of memory, until it looks for
+        garbage."""
+        known = -1
+        while len(self._inodes) != known:
+            known = len(self._inodes)
+            time.sleep(_QUIET)
+        gc.collect()
+        trim_heap()
