@@ -19,6 +19,9 @@ _SYSTEMS = ("/etc/containers", "/usr/share/containers")
 _VARIABLES = ("CONTAINERS_STORAGE_CONF", "STORAGE_DRIVER", "STORAGE_OPTS")
 _PLACE = re.compile(r"^\s*(?:graphroot|runroot|rootless_storage_path)\s*=\s*(.*?)\s*(?:#.*)?$", re.MULTILINE)
 """A setting of containers-storage.conf(5) that says where containers are."""
+_VOLATILE = "volatile-containers.json"
+"""Containers of ``--rm`` (containers/storage 1.43), beside the others; with ``--transient-store`` all, in what does not
+last."""
 
 
 def is_listed(owner: Owner, name: str = "") -> bool:
@@ -43,9 +46,10 @@ def _listed(lasting: str, running: str) -> Iterator[tuple[str, list[str]]]:
         raise FileNotFoundError(lasting)
     for store in stores:
         yield from _read(os.path.join(lasting, store, "containers.json"))
-        volatile = os.path.join(running, store, "volatile-containers.json")  # of --rm; since containers/storage 1.43
-        if os.path.exists(volatile):
-            yield from _read(volatile)
+        for place in (lasting, running):
+            volatile = os.path.join(place, store, _VOLATILE)
+            if os.path.exists(volatile):
+                yield from _read(volatile)
 
 
 def _read(path: str) -> Iterator[tuple[str, list[str]]]:

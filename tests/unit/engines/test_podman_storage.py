@@ -52,6 +52,15 @@ def test_those_that_do_not_outlive_a_start_count(owner: Owner, tmp_path: Path) -
     assert not is_listed(owner, "web")
 
 
+def test_those_of_rm_count_where_they_are_beside_the_others(owner: Owner, tmp_path: Path) -> None:
+    _lasting(tmp_path, [{"id": "f" * 64, "names": ["other"]}])
+    store = f"{tmp_path}/data/containers/storage/overlay-containers"
+    _write(f"{store}/volatile-containers.json", [{"id": ID, "names": ["short"]}])
+    assert is_listed(owner, "short")
+    assert is_listed(owner, "other")
+    assert not is_listed(owner, "web")
+
+
 @pytest.mark.parametrize("content", ["", "{", "{}x", '[{"names": ["a"]}]', "[1]", '{"id": 1}', "[" * 100_000])
 def test_what_is_no_list_tells_nothing(owner: Owner, tmp_path: Path, content: str) -> None:
     _lasting(tmp_path, content)
