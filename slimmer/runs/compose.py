@@ -29,8 +29,7 @@ def composed(file: str, name: str) -> ComposeService:
     program, path = _program(), os.path.abspath(file)
     if not os.path.isfile(path):
         raise UsageError(f"--compose: there is no file {file}", "name a compose file")
-    project = "cntr"
-    line = [*program, "--project-name", project, "--file", path, "config"]
+    line = [*program, "--project-name", "cntr", "--file", path, "config"]
     done = _called(line)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
@@ -41,7 +40,7 @@ def composed(file: str, name: str) -> ComposeService:
         raise UsageError(f"{file} has no service {name}", f"its services are {', '.join(sorted(services))}")
     if not services[name].get("image"):
         raise UsageError(f"service {name} of {file} has no image", "build it, and name it with image")
-    return ComposeService(program, os.path.dirname(path), _without_names(document, project), name)
+    return ComposeService(program, os.path.dirname(path), _without_names(document), name)
 
 
 def _program() -> tuple[str, ...]:
@@ -60,17 +59,18 @@ def _called(line: list[str]) -> subprocess.CompletedProcess[bytes]:
         raise UsageError(f"{' '.join(line[:2])} did not answer within {_PATIENCE:g} s", "try it by hand") from None
 
 
-def _without_names(document: Mapping[str, Any], project: str) -> Mapping[str, Any]:
-    """The project without the names that Compose made up of the project's: each run has a project of its own."""
+def _without_names(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The project without names of its networks and volumes, whoever has given them: each run has its own, and leaves
+    alone what the user runs of the same file. Only what is ``external`` is the user's."""
     cleaned = {key: value for key, value in document.items() if key != "name"}
     for kind in ("networks", "volumes"):
         found = document.get(kind) or {}
-        cleaned[kind] = {key: _unnamed(value or {}, f"{project}_{key}") for key, value in found.items()}
+        cleaned[kind] = {key: _unnamed(value or {}) for key, value in found.items()}
     return cleaned
 
 
-def _unnamed(value: Mapping[str, Any], made_up: str) -> Mapping[str, Any]:
-    return {key: one for key, one in value.items() if (key, one) != ("name", made_up)}
+def _unnamed(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return value if value.get("external") else {key: one for key, one in value.items() if key != "name"}
 
 
 def image_of(service: ComposeService) -> str:

@@ -59,15 +59,16 @@ def test_volumes_are_texts_or_mappings() -> None:
     assert _options(volumes=own).options.volumes == ("s:/s", "/t", "v:/v:rw")
 
 
-def test_names_of_the_users_own_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that answers as Compose 2 does: it gives networks and volumes names of the project's."""
+def test_only_what_is_external_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that answers as Compose 2 does: it gives networks and volumes names of the project's. One that the user
+    has given is that of what he runs, whose data no run may touch."""
     answer = """name: cntr
 services: {web: {image: web}}
 networks:
   default: {name: cntr_default, ipam: {}}
   mine: {name: mine, external: true}
   bare:
-volumes: {data: {name: cntr_data}}
+volumes: {data: {name: cntr_data}, given: {name: shop-data}, theirs: {name: shop, external: true}}
 """
     _program(tmp_path, monkeypatch, f"/bin/cat <<'END'\n{answer}END\n")
     (tmp_path / "compose.yaml").touch()
@@ -77,7 +78,7 @@ volumes: {data: {name: cntr_data}}
         "mine": {"name": "mine", "external": True},
         "bare": {},
     }
-    assert found.document["volumes"] == {"data": {}}
+    assert found.document["volumes"] == {"data": {}, "given": {}, "theirs": {"name": "shop", "external": True}}
     assert "name" not in found.document and found.directory == str(tmp_path)
 
 
