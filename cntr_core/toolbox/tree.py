@@ -13,6 +13,7 @@ import re
 import tarfile
 from collections.abc import Iterable
 
+from ..errors import ImageError
 from .deb import Deb
 from .packages import Package
 
@@ -53,11 +54,13 @@ class Tree:
         self._links: set[str] = set()
 
     def add(self, package: Package, deb: Deb) -> None:
-        """A package's files, and what dpkg(1) knows of it."""
+        """A package's files, and what dpkg(1) knows of it; :raises ImageError: it is damaged."""
         with deb.tar("data") as data:
             names = [self._add_member(data, member) for member in data]
         with deb.tar("control") as control:
             files = {member.name.lstrip("./"): _read(control, member) for member in control if member.isreg()}
+        if "control" not in files:
+            raise ImageError(f"the archive's package {package.name} does not describe itself", "try another mirror")
         listed = "".join(f"/{name}\n" if name else "/.\n" for name in names)
         self._note(package, {**files, "list": listed.encode()})
 

@@ -137,8 +137,8 @@ def test_a_package_elsewhere_is_refused(filename: str, archive: DebianArchive, t
     _check_refused(archive, tmp_path, "has no valid field filename")
 
 
-def _deb(path: Path, members: list[tarfile.TarInfo]) -> None:
-    """Replace the files of a package by others, as dpkg-deb would not."""
+def _deb(path: Path, members: list[tarfile.TarInfo], part: str = "data") -> None:
+    """Replace the files of a package, or those of its `part` called control, by others, as dpkg-deb would not."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:xz") as tar:
         for member in members:
@@ -146,7 +146,7 @@ def _deb(path: Path, members: list[tarfile.TarInfo]) -> None:
     work = path.with_suffix(".d")
     work.mkdir()
     subprocess.run(["ar", "x", str(path)], check=True, cwd=work, timeout=30)
-    (work / "data.tar.xz").write_bytes(packed.getvalue())
+    (work / f"{part}.tar.xz").write_bytes(packed.getvalue())
     path.unlink()
     names = ["debian-binary", "control.tar.xz", "data.tar.xz"]
     subprocess.run(["ar", "rc", str(path), *names], check=True, cwd=work, timeout=30)
@@ -192,6 +192,16 @@ def test_no_link_of_a_package_leads_outside(kind: bytes, name: str, tmp_path: Pa
     with pytest.raises(ImageError):
         _unpacked(archive, archive.root / "pool/tool_1.0-1_all.deb", members, tmp_path)
     assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.requires("ar")
+def test_a_package_that_does_not_describe_itself_is_refused(tmp_path: Path, archive: DebianArchive) -> None:
+    deb = archive.root / "pool/tool_1.0-1_all.deb"
+    _deb(deb, [_member("./md5sums", tarfile.REGTYPE)], "control")
+    archive.paragraphs = []
+    archive.list(deb, "Package: tool\nVersion: 1.0-1\nArchitecture: all\n")
+    archive.publish()
+    _check_refused(archive, tmp_path, "does not describe itself")
 
 
 @pytest.mark.parametrize("name", ["a;b", "../x", "-o", "A", "x\ny", "$(id)", "tool=1.0", "", "a" * 200, "a/b", "é"])
