@@ -68,7 +68,9 @@ def build(source: Source, names: Sequence[str], work: str, progress: Progress) -
 
     wanted = checked_names(names)
     source.check()
-    with httpx.Client(follow_redirects=True, timeout=60, headers={"User-Agent": f"cntr/{version.version()}"}) as client:
+    # As apt asks: the lists have the digests of files as they are, not as a server would compress them.
+    headers = {"User-Agent": f"cntr/{version.version()}", "Accept-Encoding": "identity"}
+    with httpx.Client(follow_redirects=True, timeout=60, headers=headers) as client:
         progress.say("reading the archive")
         archive = Archive(source, client, work)
         packages = closure(archive.index(), wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import hashlib
 import http.server
 import lzma
@@ -113,8 +114,19 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         if self._stall is not None and self.path.endswith(".deb"):
             self._stall.set()
             self.rfile.read(1)  # until the client is gone
-            return
-        super().do_GET()
+        elif self.path.endswith("/InRelease") and "gzip" in self.headers.get("Accept-Encoding", ""):
+            self._send_compressed()
+        else:
+            super().do_GET()
+
+    def _send_compressed(self) -> None:
+        """As servers do with texts, for who takes it."""
+        content = gzip.compress(Path(self.translate_path(self.path)).read_bytes())
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -122,8 +134,8 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @contextlib.contextmanager
 def served(root: Path, stall: threading.Event | None = None) -> Iterator[str]:
-    """The address of an HTTP server for the files below `root`. With `stall` it never answers who asks for a package,
-    and sets that."""
+    """The address of an HTTP server for the files below `root`, which compresses texts for who takes that. With `stall`
+    it never answers who asks for a package, and sets that."""
     handler = functools.partial(_Quiet, directory=str(root), stall=stall)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
