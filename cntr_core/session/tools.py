@@ -141,7 +141,7 @@ def check_writable(spec: str) -> None:
     if shows_image(spec):
         raise UsageError(
             "all sessions share an image's tree, so --rw-tools cannot write to it",
-            "unpack a copy, and use --tools dir:PATH",
+            "use --writable-tools for writes that are thrown away, or --tools dir:PATH with a copy",
         )
 
 
