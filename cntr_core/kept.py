@@ -25,7 +25,7 @@ _SLOTS = 64
 def cache_directory() -> str:
     """``$CNTR_CACHE_DIR``, else ``/var/cache/cntr`` for root and ``$XDG_CACHE_HOME/cntr`` for others."""
     if path := os.environ.get("CNTR_CACHE_DIR"):
-        return path
+        return os.path.abspath(path)
     if os.geteuid() == 0 and user_outside() is None:
         return "/var/cache/cntr"
     return os.path.join(of_user("XDG_CACHE_HOME", ".cache"), "cntr")

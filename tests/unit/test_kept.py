@@ -55,6 +55,13 @@ def test_others_may_not_look(cache: Path) -> None:
     assert [path.stat().st_mode & 0o777 for path in (cache, cache / "things", file)] == [0o700, 0o700, 0o600]
 
 
+def test_the_cache_may_lie_below_the_working_directory(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(cache.parent)
+    monkeypatch.setenv("CNTR_CACHE_DIR", cache.name)
+    assert kept("things", b"key", lambda: b"value") == b"value"
+    assert kept("things", b"key", _never) == b"value"
+
+
 def test_without_room_it_is_made_each_time(cache: Path) -> None:
     cache.write_text("a file in the way")
     assert kept("things", b"key", lambda: b"one") == b"one"
