@@ -8,6 +8,7 @@ import struct
 import zlib
 from contextlib import suppress
 
+from .errors import PermissionMissing
 from .kernel.syscall import owned
 from .kernel.user_namespaces import of_user, user_outside
 
@@ -23,7 +24,10 @@ _SLOTS = 64
 
 
 def cache_directory() -> str:
-    """``$CNTR_CACHE_DIR``, else ``/var/cache/cntr`` for root and ``$XDG_CACHE_HOME/cntr`` for others."""
+    """``$CNTR_CACHE_DIR``, else ``/var/cache/cntr`` for root and ``$XDG_CACHE_HOME/cntr`` for others.
+
+    :raises PermissionMissing: the user has no home.
+    """
     if path := os.environ.get("CNTR_CACHE_DIR"):
         return os.path.abspath(path)
     if os.geteuid() == 0 and user_outside() is None:
@@ -50,10 +54,13 @@ def private_directory(path: str) -> None:
 def kept(kind: str, key: bytes, make: Callable[[], bytes]) -> bytes:
     """What `make` gives, or gave before for the same `key`, which must have all that it depends on.
 
-    It is read and written below a directory that nobody else can write to; else, or where there is no room, `make` is
-    called each time. What `make` raises is raised here.
+    It is read and written below a directory that nobody else can write to; else, or where there is no room, or no home
+    to keep it in, `make` is called each time. What `make` raises is raised here.
     """
-    directory, name = os.path.join(cache_directory(), kind), str(zlib.crc32(key) % _SLOTS)
+    try:
+        directory, name = os.path.join(cache_directory(), kind), str(zlib.crc32(key) % _SLOTS)
+    except PermissionMissing:
+        return make()
     found = None
     with suppress(OSError, struct.error), owned(_open_own(directory)) as fd:
         found = _value(_read(fd, name), key)

@@ -68,6 +68,16 @@ def test_without_room_it_is_made_each_time(cache: Path) -> None:
     assert kept("things", b"key", lambda: b"two") == b"two"
 
 
+def test_without_a_home_it_is_made_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user whom the system does not know."""
+    for variable in ("CNTR_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", "nowhere")
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    assert kept("things", b"key", lambda: b"one") == b"one"
+    assert kept("things", b"key", lambda: b"two") == b"two"
+
+
 def test_what_is_too_large_is_not_kept() -> None:
     large = b"x" * (1 << 20)
     assert kept("things", b"key", lambda: large) == large
