@@ -36,9 +36,9 @@ _RUNTIME = b"runc:[2:"  # runc's first process calls itself so until it executes
 # linux/bpf.h: helpers
 _LOOK_UP, _COMM, _READ_KERNEL, _IN_NAMESPACE = 1, 16, 113, 120
 # instruction-set.rst: classes and operations
-_CALL, _EXIT, _GO = 0x85, 0x95, 0x05
+_CALL, _EXIT = 0x85, 0x95
 _MOVE, _MOVE_VALUE, _ADD_VALUE, _AND_VALUE = 0xBF, 0xB7, 0x07, 0x57
-_LOAD, _STORE, _STORE_WORD, _STORE_VALUE, _ADD_ATOMIC = 0x79, 0x7B, 0x63, 0x7A, 0xDB
+_LOAD, _STORE_WORD, _STORE_VALUE, _ADD_ATOMIC = 0x79, 0x63, 0x7A, 0xDB
 _IF_EQUAL, _IF_SAME, _IF_OTHER_VALUE, _IF_ABOVE, _IF_AT_MOST = 0x15, 0x1D, 0x55, 0x25, 0xB5
 _STACK = 10  # the register
 _KEY, _WORD, _TEXT = -8, -16, -32  # what is on the stack
