@@ -76,6 +76,7 @@ ToolsSource = Annotated[
     str,
     typer.Option(
         metavar="SOURCE",
+        autocompletion=complete_words("auto", "host", "toolbox"),
         help="Take the tools from host, toolbox, dir:PATH, container:NAME or image:REF; auto: from the host, or the "
         "toolbox where the host has no shell or ps.",
     ),

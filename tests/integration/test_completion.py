@@ -101,6 +101,7 @@ def test_whatever_has_a_list_is_completed(shell: Shell, docker_run: DockerRun) -
         ("cntr slim x --fs dir", "cntr slim x --fs direct"),
         ("cntr slim x --compression zs", "cntr slim x --compression zstd"),
         ("cntr slim x --fail-on package", "cntr slim x --fail-on package-manager"),
+        ("cntr attach x --tools toolb", "cntr attach x --tools toolbox"),
         ("cntr attach x --tmp priv", "cntr attach x --tmp private"),
         ("cntr attach x --links cont", "cntr attach x --links container"),
         ("cntr attach x --cap-add SYS_PTR", "cntr attach x --cap-add SYS_PTRACE"),
