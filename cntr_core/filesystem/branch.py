@@ -238,6 +238,11 @@ class Branch(ABC, Generic[N]):
         tell of, the kernel keeps for a second."""
         return Watched.NOT
 
+    def has_aliases(self) -> bool:
+        """Whether one directory may be several nodes, so that the kernel, which makes a change by one of them, knows
+        nothing of it by the others. Called by another thread."""
+        return False
+
     def keys(self, device: int, number: int, is_directory: bool) -> Iterable[Hashable]:
         """The keys that nodes for this file below (st_dev and st_ino of stat(2)) may have. Called by another
         thread."""

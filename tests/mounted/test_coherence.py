@@ -223,6 +223,27 @@ def test_only_filesystems_that_this_kernel_alone_changes_are_watched(kind: str, 
 
 
 @pytest.mark.parametrize("backend", ["direct", "pyfuse3"])
+def test_a_directory_that_is_there_twice_changes_in_both_places(backend: str, tmp_path: Path) -> None:
+    """As a volume that a container has at two places: what is changed through one of them is no change by others."""
+    tree, place = tmp_path / "tree", tmp_path / "place"
+    for name in ("one", "two"):
+        (tree / name).mkdir(parents=True)
+    for name in ("removed", "renamed"):
+        _write(tree / "one" / name, "content")
+    with DetachedMount.clone(AT_FDCWD, tree / "one") as copy:
+        copy.attach(AT_FDCWD, tree / "two")
+    try:
+        with mounted(backend, place, tree, read_only=False):
+            _look(place)
+            (place / "one/removed").unlink()
+            (place / "one/renamed").rename(place / "one/other")
+            (place / "one").chmod(0o700)
+            _wait_until_same(place, tree, "a change through the other place")
+    finally:
+        umount2(tree / "two", MNT_DETACH)
+
+
+@pytest.mark.parametrize("backend", ["direct", "pyfuse3"])
 def test_what_is_kept_of_an_open_file_ends_with_the_server(backend: str, tmp_path: Path) -> None:
     """Names and contents are kept for ever; a container's process that holds them is to read no more of the host."""
     tree = tmp_path / "tree"

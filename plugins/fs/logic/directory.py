@@ -61,7 +61,8 @@ class DirectoryBranch(Branch[FileNode]):
         status = os.fstat(fd)
         ino = self._numbers.number(status.st_dev, status.st_ino)
         key = (status.st_dev, status.st_ino, syscalls.statx(fd).mount_id)
-        self._mounts = {key[2]}
+        self._mounts = {status.st_dev: {key[2]}}
+        self._aliased = False
         self._marks = Marks(status.st_dev)
         self._root = FileNode(key, ino, None, b"")
         self._files.own(self._root, fd)
@@ -82,7 +83,7 @@ class DirectoryBranch(Branch[FileNode]):
         if not stat.S_ISDIR(status.st_mode):
             return FileNode((device, number), ino, parent, name), status
         mount = syscalls.statx(directory, name).mount_id
-        self._mounts.add(mount)
+        self._note_mount(device, mount)
         node = FileNode((device, number, mount), ino, parent, name)
         return node, self._marks.add(node, directory, name) or status
 
@@ -146,8 +147,18 @@ class DirectoryBranch(Branch[FileNode]):
     def watched(self, node: FileNode) -> Watched:
         return self._marks.of(node)
 
+    def _note_mount(self, device: int, mount: int) -> None:
+        mounts = self._mounts.setdefault(device, set())
+        mounts.add(mount)
+        self._aliased |= len(mounts) > 1
+
+    def has_aliases(self) -> bool:
+        return self._aliased
+
     def keys(self, device: int, number: int, is_directory: bool) -> Iterable[Hashable]:
-        return [(device, number, mount) for mount in tuple(self._mounts)] if is_directory else [(device, number)]
+        if not is_directory:
+            return [(device, number)]
+        return [(device, number, mount) for mount in tuple(self._mounts.get(device, ()))]
 
     def adopt(self, node: FileNode, again: FileNode) -> None:
         if again.parent is not None:

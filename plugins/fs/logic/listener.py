@@ -128,6 +128,8 @@ class _Listener:
                 self._wait_for_calm()
             elif event.pid != self._pid:
                 changes.update(dict.fromkeys(self._changes(event, found)))
+            elif self._operations.branch.has_aliases():  # the kernel has asked for it, by one of them
+                changes.update((change, None) for change in self._changes(event, found) if change.is_directory)
         for change in changes:
             self._tell(change)
         self._recent |= changes

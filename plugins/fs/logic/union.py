@@ -136,6 +136,9 @@ class UnionBranch(Branch[UnionNode]):
             watched = min(watched, self._branches[index].watched(inner))
         return watched
 
+    def has_aliases(self) -> bool:
+        return any(branch.has_aliases() for branch in self._branches)
+
     def keys(self, device: int, number: int, is_directory: bool) -> Iterable[Hashable]:
         for index, branch in enumerate(self._branches):
             for inner in branch.keys(device, number, is_directory):
