@@ -10,7 +10,6 @@ import select
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
@@ -35,12 +34,11 @@ from .logic.observed import operations
 from .logic.operations import Operations
 from .logic.policy import Policy
 from .logic.readahead import read_far_ahead
-from .logic.stop import Stop, Stopper
+from .logic.stop import AGAIN, Stop, Stopper, end_server
 
 _log = logging.getLogger(__name__)
 
 DEVICE = "/dev/fuse"
-_AGAIN = 0.2  # seconds between two signals: one may come right before the server waits, and be noticed after that
 
 Serve = Callable[[int, Operations[Any], Policy, Stopper, Notifier], None]
 """A transport: answers what comes from the device (first argument), until the mount is gone or it is stopped."""
@@ -157,9 +155,9 @@ def _notify(connection: socket.socket, device: int) -> None:
 
 def _end(pid: int, pidfd: int) -> None:
     """End the server, by force if need be, and reap it."""
-    for _ in range(round(PATIENCE / _AGAIN)):
+    for _ in range(round(PATIENCE / AGAIN)):
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        if select.select([pidfd], [], [], _AGAIN)[0]:
+        if select.select([pidfd], [], [], AGAIN)[0]:
             break
     else:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
@@ -221,6 +219,4 @@ def _become_server(kept: list[int], parent: int) -> None:
 def _end_with(parent: int, server: int) -> None:
     """Stop the serving thread when the parent ends. PR_SET_PDEATHSIG will not do: setfsuid(2) clears it (prctl(2))."""
     select.select([parent], [], [])
-    while True:
-        signal.pthread_kill(server, signal.SIGTERM)
-        time.sleep(_AGAIN)
+    end_server(server)

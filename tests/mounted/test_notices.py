@@ -10,12 +10,20 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cntr_plugins.fs.logic.descriptors import FileNode
 from cntr_plugins.fs.logic.directory import DirectoryBranch
+from cntr_plugins.fs.logic.listener import listen
+from cntr_plugins.fs.logic.notifier import Notifier
+from cntr_plugins.fs.logic.operations import Operations
+from cntr_plugins.fs.logic.policy import Policy
+from cntr_plugins.fs.logic.stop import Stopper
+from cntr_plugins.fs.logic.timeouts import Timeouts
+from cntr_plugins.fs.server import served
 
-from cntr_core.filesystem import MountRequest, ServedMount
+from cntr_core.filesystem import DirectoryTree, MountRequest, ServedMount
 from cntr_core.kernel.mounts import AT_FDCWD, MNT_DETACH, DetachedMount, move_mount, umount2
 from cntr_core.kernel.syscall import owned
 from tests.mounted.mounting import filesystem, mounted
@@ -150,3 +158,22 @@ def test_a_server_ends_that_could_not_tell_of_a_change_any_more(transport: str, 
         assert select.select([mount.server], [], [], _PATIENCE)[0]
         with pytest.raises(OSError, match="endpoint"):
             (place / "new").stat()
+
+
+def test_a_server_without_notifier_that_misses_the_signal_to_end_gets_another(tmp_path: Path) -> None:
+    """As one does that comes between Python's look at signals and the call that waits."""
+
+    def serve(_device: int, operations: Operations[Any], policy: Policy, stopper: Stopper, notifier: Notifier) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, stopper.stop))
+        listen(notifier, operations, Timeouts(operations, policy, notifier))
+        stopper.wait()
+        select.select([], [], [])
+
+    fd = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    with served(MountRequest([DirectoryTree(fd)]), serve) as mount:
+        assert mount.server is not None
+        _wait_until(lambda: "cntr-fs-notices" in map(_name, _children()), "the notifier has begun")
+        [notifier] = [pid for pid in _children() if _name(pid) == "cntr-fs-notices"]
+        os.kill(notifier, signal.SIGKILL)
+        assert select.select([mount.server], [], [], _PATIENCE)[0]
+    os.close(fd)

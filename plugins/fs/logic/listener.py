@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import os
 import select
-import signal
 import stat
 import threading
 import time
@@ -27,6 +26,7 @@ from . import notices
 from .inodes import Inode
 from .notifier import Notifier
 from .operations import Operations
+from .stop import end_server
 from .timeouts import Timeouts
 from .watch import NAMES, Watch
 
@@ -92,7 +92,7 @@ class _Listener:
             self._timeouts.watching = False
             self._flush()
         if not self._alive:
-            signal.pthread_kill(self._server, signal.SIGTERM)
+            end_server(self._server)
 
     def _listen(self) -> None:
         poll = select.poll()

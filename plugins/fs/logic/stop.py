@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import time
+from typing import NoReturn
+
+AGAIN = 0.2  # seconds between two signals: one may come right before the server waits, and be noticed after that
+
 
 class Stop(BaseException):
     """The server shall end. Raised only while it waits for a request."""
@@ -12,7 +18,7 @@ class Stopper:
 
     An exception out of a signal handler could otherwise hit a change half done, or a callback of libfuse, where it
     would be lost. A signal that comes right before the system call that waits does not end that call: who wants the end
-    sends another one, until it has come.
+    sends another one, until it has come (:func:`end_server`).
     """
 
     __slots__ = ("_waiting", "_wanted")
@@ -41,3 +47,10 @@ class Stopper:
     def work(self) -> None:
         """A request came."""
         self._waiting = False
+
+
+def end_server(thread: int) -> NoReturn:
+    """For another thread of the server's process: have the `thread` that serves stop, which ends the process."""
+    while True:
+        signal.pthread_kill(thread, signal.SIGTERM)
+        time.sleep(AGAIN)
