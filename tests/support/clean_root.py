@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
 from pathlib import Path
 
-from .images import docker_image
+from .images import cache_directory
 
 _MOUNT = """
 mount -t overlay -o lowerdir="$1/lower",upperdir="$1/upper",workdir="$1/work" overlay "$1/root"
@@ -15,6 +17,14 @@ echo ready
 exec sleep infinity
 """
 _PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PACKAGES = ("procps", "python3", "runc")
+"""What comes on top of Debian's minbase: Python, and a runtime for images."""
+_DOWNLOAD = """
+chroot "$1" apt-get --quiet=2 --yes --no-install-recommends --download-only install python3-pyfuse3
+mkdir "$1/root/pyfuse3"
+mv "$1"/var/cache/apt/archives/*.deb "$1/root/pyfuse3"
+"""
+"""The suite's own pyfuse3 is there to be installed."""
 _AS_FEDORA = """
 cp --archive --remove-destination /usr/lib/x86_64-linux-gnu/. /usr/lib64/
 echo /usr/lib64 > /etc/ld.so.conf
@@ -27,13 +37,14 @@ from Debian's packages."""
 
 
 class CleanRoot:
-    """A root directory below `place`; what commands write to it stays there. `shared` is its /mnt. A block that ends
-    unmounts it."""
+    """A root directory of Debian's `suite` below `place`; what commands write to it stays there. `shared` is its /mnt.
+    A block that ends unmounts it."""
 
-    def __init__(self, place: Path, shared: Path) -> None:
+    def __init__(self, suite: str, place: Path, shared: Path) -> None:
         for name in ("lower", "upper", "work", "root"):
             (place / name).mkdir()
-        _export(place / "lower")
+        unpack = ["tar", "--extract", "--numeric-owner", "--file", _archive(suite), "--directory", str(place / "lower")]
+        subprocess.run(unpack, check=True, timeout=120)
         line = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _MOUNT, "sh", str(place), str(shared)]
         self._root = place / "root"
         self._holder = subprocess.Popen(line, stdout=subprocess.PIPE)
@@ -59,12 +70,16 @@ class CleanRoot:
         assert done.returncode == 0, done.stderr
 
 
-def _export(target: Path) -> None:
-    """The files of the test image ``clean``."""
-    create = ["docker", "create", docker_image("clean")]
-    container = subprocess.run(create, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
-    try:
-        unpack = f"docker export {container} | tar --extract --directory {target}"
-        subprocess.run(["bash", "-o", "pipefail", "-c", unpack], check=True, timeout=120)
-    finally:
-        subprocess.run(["docker", "rm", container], check=True, capture_output=True, timeout=60)
+def _archive(suite: str) -> str:
+    """The root as a tar, kept as the images are."""
+    kept = os.path.join(cache_directory(), f"clean-{suite}.tar")
+    if not os.path.exists(kept):
+        with tempfile.TemporaryDirectory(dir=cache_directory()) as work:
+            made = os.path.join(work, "root.tar")
+            line = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
+            line += ["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"]
+            line += ['--aptopt=Acquire::Check-Valid-Until "false"', f"--customize-hook={_DOWNLOAD}"]
+            done = subprocess.run([*line, suite, made], capture_output=True, text=True, timeout=400)
+            assert done.returncode == 0, done.stderr
+            os.rename(made, kept)
+    return kept

@@ -28,7 +28,6 @@ from evaluation.corpus.recipes import fingerprint
 _CORPUS = Path(__file__).resolve().parents[2] / "evaluation/corpus"
 RECIPES = (
     "busybox",
-    "clean",
     "debian",
     "flask",
     "nginx",

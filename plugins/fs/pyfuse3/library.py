@@ -10,7 +10,10 @@ from types import ModuleType
 from cntr_core.types import Missing
 from cntr_core.version import DISTRIBUTION
 
-_REMEDY = f"pip install '{DISTRIBUTION}[pyfuse3]', with a C compiler and the headers of libfuse 3"
+_REMEDY = (
+    "install the distribution's package python3-pyfuse3; in a virtual environment "
+    f"pip install '{DISTRIBUTION}[pyfuse3]', with a C compiler and the headers of libfuse 3"
+)
 _TRIO = "trio"
 
 

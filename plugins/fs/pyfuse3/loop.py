@@ -1,8 +1,8 @@
 """What pyfuse3 needs of trio, for handlers that never wait.
 
 pyfuse3 runs a task for each request, on the trio module it finds among its globals; ``pyfuse3.asyncio.enable()``
-exchanges that one, and so does :func:`run`. Its requests then follow each other without an event loop in between,
-which halves the time that each takes. No coroutine here ever suspends.
+exchanges that one, and so does :func:`take_the_place_of_trio`. Its requests then follow each other without an event
+loop in between, which halves the time that each takes. No coroutine here ever suspends.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ async def _wait_readable(stopper: Stopper, fd: int) -> None:
     stopper.work()
 
 
-def run(stopper: Stopper) -> None:
-    """Serve until the mount is gone. The replacement is for good: a process serves one mount."""
+def take_the_place_of_trio(stopper: Stopper) -> None:
+    """Before ``pyfuse3.init``, which takes a lock from it in 3.4. For good: a process serves one mount."""
     low_level = SimpleNamespace(
         current_trio_token=lambda: None,
         current_task=lambda: SimpleNamespace(name="requests"),
@@ -66,6 +66,10 @@ def run(stopper: Stopper) -> None:
     pyfuse3.trio = SimpleNamespace(  # type: ignore[attr-defined]  # a global of its implementation
         Lock=_Block, open_nursery=_Nursery, lowlevel=low_level, ClosedResourceError=ConnectionError
     )
+
+
+def run() -> None:
+    """Serve until the mount is gone."""
     main = pyfuse3.main(min_tasks=1, max_tasks=1)
     try:
         main.send(None)

@@ -28,7 +28,7 @@ from ..logic.policy import Policy
 from ..logic.pruning import Pruner
 from ..logic.stop import Stopper
 from ..logic.timeouts import Timeouts
-from .loop import run
+from .loop import run, take_the_place_of_trio
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +46,9 @@ def serve(device: int, operations: Operations[Any], policy: Policy, stopper: Sto
     operations.known.pruner = Pruner(device, notifier)
     if isinstance(operations, ObservedOperations):
         _note_callers(requests, operations)
+    take_the_place_of_trio(stopper)
     pyfuse3.init(requests, f"/dev/fd/{device}", {"fsname=cntr"})
-    run(stopper)
+    run()
 
 
 def _answered(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
