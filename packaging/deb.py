@@ -8,15 +8,14 @@ import os
 import shutil
 import subprocess
 
-from wheels import PYTHONS, ROOT, project
+from wheels import ARCHITECTURES, PYTHONS, ROOT, project
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _FILES = os.path.join(ROOT, "packaging", "deb")
 
 
 def make_deb(tree: str, machine: str, output: str, work: str) -> None:
     """Write ``cntr_VERSION_ARCHITECTURE.deb`` to the directory `output`. `work` is a directory for parts of it."""
-    version, architecture = project()["version"], _ARCHITECTURES[machine]
+    version, architecture = project()["version"], ARCHITECTURES[machine]
     root = os.path.join(work, "root")
     shutil.copytree(tree, os.path.join(root, "usr/lib/cntr"))
     _install("cntr", os.path.join(root, "usr/bin/cntr"), 0o755)

@@ -9,10 +9,11 @@ import shutil
 import tempfile
 
 from deb import make_deb
+from krew import make_krew
 from papers import write_papers
 from pyz import make_pyz
 from tree import make_tree
-from wheels import MACHINES, own_wheel, wheels, write_lock
+from wheels import ARCHITECTURES, own_wheel, wheels, write_lock
 
 
 def main() -> None:
@@ -27,7 +28,9 @@ def main() -> None:
         used = [*wheels(given.cache, given.machine), own]
         tree = os.path.join(work, "tree")
         make_tree(used, tree, given.machine)
-        make_pyz(tree, given.machine, os.path.join(given.output, f"cntr-{given.machine}.pyz"))
+        pyz = os.path.join(given.output, f"cntr-{given.machine}.pyz")
+        make_pyz(tree, given.machine, pyz)
+        make_krew(pyz, given.machine, given.output, given.address)
         make_deb(tree, given.machine, given.output, work)
         write_papers(given.output, tree, used)
 
@@ -35,7 +38,12 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="packaging/build", description="Build what is released.")
     parser.add_argument("--output", default="dist", metavar="DIRECTORY", help="Write the files to it.")
-    parser.add_argument("--machine", choices=MACHINES, default=platform.machine(), help="Build for this machine.")
+    parser.add_argument(
+        "--machine", choices=sorted(ARCHITECTURES), default=platform.machine(), help="Build for this machine."
+    )
+    parser.add_argument(
+        "--address", default="", metavar="URL", help="Write into krew's manifest where the files will be."
+    )
     parser.add_argument("--lock", action="store_true", help="Write packaging/lock.txt anew, and build nothing.")
     parser.add_argument("--cache", required=True, help=argparse.SUPPRESS)
     return parser.parse_args()

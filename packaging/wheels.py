@@ -19,7 +19,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOCK = os.path.join(ROOT, "packaging", "lock.txt")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 """One tree serves them all: the names of modules in C differ by version."""
-MACHINES = ("x86_64", "aarch64")
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""What Debian and Go call the machines that there are releases for."""
 _COMPILED = "pyfuse3"
 """The one package without a wheel in the index. It is built by the Python that builds, for that version alone."""
 EXTRAS = (_COMPILED, "sbom")
@@ -75,7 +76,7 @@ def write_lock(cache: str) -> None:
         pins = {_plain(item["name"]): item["version"] for item in needed}
         own = _plain(project()["name"])
         lines = [f"{name}=={version}" for name, version in sorted(pins.items()) if name != own]
-        for machine in MACHINES:
+        for machine in ARCHITECTURES:
             _download([line for line in lines if not line.startswith(_COMPILED)], machine, place)
         source = [line for line in lines if line.startswith(_COMPILED)]
         _pip("download", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--dest", place, *source)

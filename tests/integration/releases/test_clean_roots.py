@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration.releases.conftest import ROOT, build
 from tests.support.clean_root import CleanRoot
@@ -122,3 +125,17 @@ def test_what_is_said_of_the_files_is_true(released: Path) -> None:
     statement = json.loads((released / "provenance.json").read_text())
     for subject in statement["subject"]:
         assert subject["digest"]["sha256"] in (released / "SHA256SUMS").read_text()
+
+
+def test_krew_gets_what_its_manifest_says(released: Path, tmp_path: Path) -> None:
+    manifest = yaml.safe_load((released / "krew.yaml").read_text())
+    (platform,) = manifest["spec"]["platforms"]
+    archive = released / Path(platform["uri"]).name
+    assert hashlib.sha256(archive.read_bytes()).hexdigest() == platform["sha256"]
+    subprocess.run(["tar", "--extract", "--file", archive, "--directory", tmp_path], check=True)
+    assert (tmp_path / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    env = {**os.environ, "CNTR_CACHE_DIR": str(tmp_path / "cache")}
+    program = [tmp_path / platform["bin"], "--version"]
+    version = subprocess.run(program, env=env, check=True, capture_output=True, text=True)
+    assert f"v{version.stdout.split()[1]}" == manifest["spec"]["version"]
+    assert "@" not in json.dumps(manifest)
