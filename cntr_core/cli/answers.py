@@ -1,6 +1,6 @@
 """What ``--json`` prints, as types. A field may be added; where another changes, the version of its schema does.
 
-docs/reference/schemas has a JSON Schema of each, which is made from these.
+``cntr schema`` makes a JSON Schema of each; docs/reference/schemas has them.
 """
 
 from __future__ import annotations
@@ -81,3 +81,23 @@ class BuiltToolbox(TypedDict):
     size: int
     diff_id: str
     packages: list[ToolboxPackage]
+
+
+class LeftOut(TypedDict):
+    """A path that was not copied."""
+
+    path: str
+    why: str
+
+
+class Copied(TypedDict):
+    """``cntr cp``: how many were copied, and the files' bytes; `left_out` has the first of the `left_out_count`."""
+
+    source: str
+    destination: str
+    files: int
+    directories: int
+    others: int
+    bytes: int
+    left_out: list[LeftOut]
+    left_out_count: int

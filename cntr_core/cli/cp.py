@@ -21,6 +21,7 @@ from .completion import complete_container
 if TYPE_CHECKING:
     from ..copying import Summary
     from ..types import ContainerProcess
+    from .answers import Copied
 
 _MOST_SHOWN = 10
 """Notes about files that were left out."""
@@ -242,7 +243,7 @@ def _notes(summary: Summary) -> Iterator[str]:
         yield f"left out {summary.left_out_count - _MOST_SHOWN} more; see --json"
 
 
-def _fields(summary: Summary, source: str, destination: str) -> dict[str, object]:
+def _fields(summary: Summary, source: str, destination: str) -> Copied:
     return {
         "source": source,
         "destination": destination,

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 @hookimpl
 def cntr_register_commands(app: typer.Typer) -> None:
-    """``cntr slim``, ``join``, ``verify``, ``why``, ``diff`` and ``trace``."""
-    from . import compare, join, slim, trace, why
+    """``cntr slim``, ``join``, ``verify``, ``why``, ``diff``, ``trace`` and ``schema``."""
+    from . import compare, formats, join, slim, trace, why
 
-    for module in (slim, join, compare, why, trace):
+    for module in (slim, join, compare, why, trace, formats):
         module.register(app)

@@ -57,3 +57,10 @@ def complete_kind(incomplete: str) -> list[str]:
     from ..gates import KINDS
 
     return begun(KINDS, incomplete)
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """The formats that there is a schema of."""
+    from .formats import formats
+
+    return begun(formats(), incomplete)

@@ -8,30 +8,48 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cntr_slimmer.commands.formats import answers, formats, schema_of
 from cntr_slimmer.report.lookup import why
 from cntr_slimmer.trace.file import write
 
-from tests.docs.generators.schemas import FORMATS, PLACE, file_of, schema_of
+from tests.docs.generators.cli import COMMANDS, help_of
+from tests.docs.generators.schemas import PLACE, file_of, text_of
 from tests.support.cntr import cntr, output
 from tests.unit.images.layouts import file, layout, tar
 from tests.unit.slimmer.report.making import report, slimmed
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", formats())
 def test_a_file_is_what_the_types_say(form: str) -> None:
     with open(file_of(form)) as file:
-        assert file.read() == schema_of(form), "run: python -m tests.docs.generators.schemas"
+        assert file.read() == text_of(form), "run: python -m tests.docs.generators.schemas"
 
 
 def test_there_are_no_others() -> None:
-    assert sorted(os.listdir(PLACE)) == sorted(os.path.basename(file_of(form)) for form in FORMATS)
+    assert sorted(os.listdir(PLACE)) == sorted(os.path.basename(file_of(form)) for form in formats())
+
+
+def test_the_program_has_them() -> None:
+    listed = output("schema").splitlines()
+    assert listed == [*formats()]
+    for form in listed:
+        assert json.loads(output("schema", form)) == json.loads(text_of(form))
+    assert cntr("schema", "cntr-none/1").returncode == 125
+
+
+def test_each_answer_has_one() -> None:
+    """``cntr slim`` prints the report."""
+    printing = [command for command in COMMANDS if "--json" in help_of(command).split()]
+    assert len(printing) > 5
+    named = {f"cntr-{command.replace(' ', '-')}/1" for command in printing if command != "slim"}
+    assert named | {"cntr-error/1"} == {*answers()}
 
 
 def test_a_report_is_as_its_schema_says(tmp_path: Path) -> None:
     from jsonschema import ValidationError, validate
 
     written = json.loads(json.dumps(report(tmp_path).to_json()))
-    schema = json.loads(schema_of(written["schema"]))
+    schema = schema_of(written["schema"])
     validate(written, schema)
     for damaged in ({**written, "schema": "cntr-report/0"}, {**written, "files": [{"bytes": 1}]}):
         with pytest.raises(ValidationError):
@@ -43,10 +61,10 @@ def holds(form: str, printed: str) -> object:
     from jsonschema import ValidationError, validate
 
     found = json.loads(printed)
-    validate(found, json.loads(schema_of(form)))
-    assert msgspec.convert(found, FORMATS[form], strict=True) == found
+    validate(found, schema_of(form))
+    assert msgspec.convert(found, formats()[form], strict=True) == found
     with pytest.raises(ValidationError):
-        validate([{}] if isinstance(found, list) else {}, json.loads(schema_of(form)))
+        validate([{}] if isinstance(found, list) else {}, schema_of(form))
     return found
 
 

@@ -33,6 +33,7 @@ COMMANDS = (
     "trace show",
     "trace merge",
     "trace diff",
+    "schema",
     "toolbox",
     "toolbox build",
 )

@@ -8,8 +8,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from cntr_core.cli.answers import Copied
 from tests.support.cntr import PROGRAM, cntr, docker_exec, docker_pid, environment
 from tests.support.images import DockerRun
 from tests.support.terminal import Terminal
@@ -125,6 +127,7 @@ def test_what_is_said(name: str, tmp_path: Path) -> None:
     done = cntr("cp", "--json", str(tmp_path), f"{name}:/srv/tree")
     assert done.stderr == b""
     said = json.loads(done.stdout)
+    assert msgspec.convert(said, Copied, strict=True) == said  # as its schema says
     assert {k: said[k] for k in ("files", "directories", "others", "bytes", "left_out")} == {
         "files": 1, "directories": 1, "others": 0, "bytes": 5, "left_out": [],
     }  # fmt: skip
