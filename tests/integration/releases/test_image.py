@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.releases.conftest import ROOT
 from tests.support.images import DockerRun, docker_image
+from tests.support.podman import podman, podman_image
 from tests.support.shown import shown_in
 
 pytestmark = [
@@ -31,7 +32,7 @@ def _build(context: Path, tag: str, *options: str) -> None:
     assert built.returncode == 0, built.stdout + built.stderr
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def image(released: Path) -> Iterator[str]:
     tag = f"cntr-test-release-{uuid.uuid4().hex[:12]}"
     _build(ROOT / "packaging", KEPT, "--target", "tools")
@@ -40,16 +41,38 @@ def image(released: Path) -> Iterator[str]:
     subprocess.run(["docker", "rmi", tag], check=True, capture_output=True, timeout=60)
 
 
-def test_the_image_attaches_and_slims(image: str, released: Path, docker_run: DockerRun) -> None:
+def _follow(engine: str, image: str, web: str, place: Path) -> None:
+    """Do what the page shows of an engine, as it stands there, in the directory `place`."""
     page = (ROOT / "docs/how-to/install.md").read_text()
     part = page.partition("\n## Container image\n")[2].partition("\n## ")[0]
-    web = docker_run("nginx")
-    lines = list(shown_in(part))
+    lines = [shown for shown in shown_in(part) if shown.command.startswith(engine)]
     assert len(lines) == 2
     for shown in lines:
-        command = shown.command.replace(" cntr ", f" {image} ").replace("docker://web", f"docker://{web}")
-        done = subprocess.run(
-            ["sh", "-c", f"{command} 2>&1"], cwd=released, capture_output=True, text=True, timeout=120
+        command = (
+            shown.command.replace(" cntr ", f" {image} ").replace("://web ", f"://{web} ").replace(" web)", f" {web})")
         )
+        done = subprocess.run(["sh", "-c", f"{command} 2>&1"], cwd=place, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout
         assert not shown.lacking(done.stdout), done.stdout
+
+
+def test_the_image_attaches_and_slims(image: str, released: Path, docker_run: DockerRun) -> None:
+    _follow("docker", image, docker_run("nginx"), released)
+
+
+@pytest.fixture
+def podman_web(podman_settings: None) -> Iterator[str]:  # noqa: ARG001 - the environment
+    name = f"cntr-test-{uuid.uuid4().hex[:12]}"
+    podman("run", "--detach", "--name", name, podman_image("nginx"))
+    yield name
+    podman("rm", "--force", "--volumes", name)
+
+
+@pytest.mark.requires("podman")
+def test_the_image_does_so_for_podman(image: str, released: Path, podman_web: str) -> None:
+    load = f"docker save {image} | podman load --quiet"
+    subprocess.run(["bash", "-o", "pipefail", "-c", load], check=True, capture_output=True, timeout=200)
+    try:
+        _follow("podman", image, podman_web, released)
+    finally:
+        podman("rmi", "--force", image)
