@@ -102,6 +102,7 @@ def test_whatever_has_a_list_is_completed(shell: Shell, docker_run: DockerRun) -
         ("cntr slim x --compression zs", "cntr slim x --compression zstd"),
         ("cntr slim x --fail-on package", "cntr slim x --fail-on package-manager"),
         ("cntr attach x --tools toolb", "cntr attach x --tools toolbox"),
+        ("cntr schema cntr-ba", "cntr schema cntr-batch/1"),
         ("cntr attach x --tmp priv", "cntr attach x --tmp private"),
         ("cntr attach x --links cont", "cntr attach x --links container"),
         ("cntr attach x --cap-add SYS_PTR", "cntr attach x --cap-add SYS_PTRACE"),
