@@ -27,6 +27,7 @@ _setgroups = Syscall("setgroups", 159, 116, wants=_SETGID)
 _setfsuid = Syscall("setfsuid", 151, 122)
 _setfsgid = Syscall("setfsgid", 152, 123)
 _close_range = Syscall("close_range", 436, since="5.9")
+_umask = Syscall("umask", 166, 95)
 
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
 
@@ -116,6 +117,14 @@ def securebits() -> int:
 def set_securebits(bits: int) -> None:
     """Set the SECBIT_* flags; wants CAP_SETPCAP."""
     _prctl(_PR_SET_SECUREBITS, bits)
+
+
+def set_umask(mask: int) -> None:
+    """umask(2), which fails only where a filter refuses it: the C library then leaves errno as it was.
+
+    :raises OSError: it is so.
+    """
+    _umask(mask)
 
 
 def set_name(name: str) -> None:

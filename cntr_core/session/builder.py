@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from .. import debugging
@@ -19,6 +21,7 @@ from ..kernel import channel, child, paths, process, pty
 from ..kernel.syscall import owned
 from ..timing import timed
 from .command import Command, Terminal, needed
+from .container_filter import BY_FILTER, killed, refusals_told
 from .gate import Gate
 from .identity import filter_before_fork, narrow, raise_limits
 from .reaper import run_reaper
@@ -71,7 +74,8 @@ def build(task: Task, above: Above) -> NoReturn:
         session = [_own_mounts(above.proc)] if command.adopt else []
         channel.send(above.tell, "built", *session)
         channel.send(task.sock, "started", *session, *(listener.fileno() for listener in task.context.listeners))
-        _wait(_start_reaper(command, task.sock))
+        with refusals_told(command.identity.filter):
+            _wait(_start_reaper(command, task.sock))
         code = 0
     except BaseException as error:
         channel.send_error(task.sock, error)
@@ -85,6 +89,7 @@ def _start_reaper(command: Command, sock: socket.socket) -> int:
     process.close_others(needed(command, sock))
     process.close_on_exec_from(3)
     filter_before_fork(command.identity)
+    _try_to_wait()
     narrow(command.identity)
     reaper = child.fork(lambda: run_reaper(command, sock))
     _log.debug("the reaper is process %d", reaper)
@@ -92,11 +97,27 @@ def _start_reaper(command: Command, sock: socket.socket) -> int:
     return reaper
 
 
+def _try_to_wait() -> None:
+    """Fail before the command begins, and not while it runs, where the filter refuses what it takes to wait for it.
+
+    :raises OSError: it is so.
+    """
+    signal.sigtimedwait((), 0)
+    select.poll().poll(0)
+    with suppress(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
 def _wait(reaper: int) -> None:
-    """Until the reaper has ended; SIGTERM is handed on to it."""
-    while child.ended(reaper) is None:
+    """Until the reaper has ended; SIGTERM is handed on to it.
+
+    :raises SessionError: the container's filter killed it.
+    """
+    while (status := child.ended(reaper)) is None:
         if signal.sigwait({signal.SIGTERM, signal.SIGCHLD}) == signal.SIGTERM:
             os.kill(reaper, signal.SIGTERM)
+    if child.exit_code(status) == BY_FILTER:
+        raise killed(BY_FILTER)
 
 
 def _execute(step: Step, context: MountContext) -> None:

@@ -20,6 +20,7 @@ from ..dataclass import dataclass
 from ..errors import CommandNotExecutable, CommandNotFound, SessionError
 from ..kernel import channel, mounts, process, pty
 from ..timing import timed
+from .container_filter import refusals_told
 from .environment import DEFAULT_PATH
 from .gate import wait_at
 from .identity import Identity, assume, limit
@@ -103,7 +104,8 @@ def become(command: Command, sock: socket.socket) -> NoReturn:
     code = 125
     try:
         debugging.call_process("command")
-        _settle(command, sock)
+        with refusals_told(command.identity.filter):
+            _settle(command, sock)
         limit(command.identity)  # last: too few descriptors, or too little memory, would be ours to suffer
         execute(command.programs, command.environment)
     except (CommandNotFound, CommandNotExecutable) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import resource
 from collections.abc import Mapping
 
@@ -172,7 +171,7 @@ def assume(identity: Identity, proc: int | None) -> None:
     if identity.profile is not None:  # pragma: no cover - a kernel with AppArmor or SELinux, which CI has not
         _take_label(identity.profile, proc)
     if identity.umask is not None:
-        os.umask(identity.umask)
+        process.set_umask(identity.umask)
     if identity.user_namespace is not None:
         process.setgroups(())  # the caller's own; what the namespace forbids to set must not be kept either
         namespaces.setns(identity.user_namespace, CLONE_NEWUSER)

@@ -18,6 +18,7 @@ from .. import debugging
 from ..kernel import channel, child, process, pty, syscall
 from ..timing import timed
 from .builder import Above, Task, build
+from .container_filter import BY_FILTER
 from .guard import Guard
 from .members import GRACE, kill_members, thaw_members
 from .title import forget_caller
@@ -75,7 +76,7 @@ def _guard(builder: int, proc: int, session: int | None) -> int:
     """Wait until the builder has ended or SIGTERM tells to end the session; then end what is left of it.
 
     `session` is its mount namespace, None where it has none of its own. Gives the exit code: the builder's, or 125 when
-    somebody killed it.
+    somebody killed it, or what tells that the container's filter did.
     """
     status = _status(builder)
     if status is None:
@@ -90,7 +91,7 @@ def _guard(builder: int, proc: int, session: int | None) -> int:
     if status is None and (status := _status_soon(builder)) is None:  # pragma: no cover - a process in state D
         os.kill(builder, signal.SIGKILL)
         return 0
-    return 125 if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+    return code if (code := child.exit_code(status)) <= 128 or code == BY_FILTER else 125
 
 
 def _status(builder: int) -> int | None:

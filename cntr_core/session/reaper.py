@@ -16,6 +16,7 @@ from typing import NoReturn
 from .. import debugging
 from ..kernel import channel, child, process, procfs
 from .command import Command, become, own_proc
+from .container_filter import refusals_told
 from .identity import assume
 
 _log = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ def run_reaper(command: Command, sock: socket.socket) -> NoReturn:
     """Fork once more for the command and wait for it, telling `sock` how it ended. Never returns."""
     status = 125
     try:
-        status = _Reaper(command, sock).run()
+        with refusals_told(command.identity.filter):
+            status = _Reaper(command, sock).run()
     except BaseException as error:
         channel.send_error(sock, error)
     finally:

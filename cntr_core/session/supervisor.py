@@ -17,6 +17,7 @@ from ..filesystem import ServedMount
 from ..kernel import channel, child, process, pty
 from . import proxy
 from .builder import Task, TerminalRequest
+from .container_filter import killed
 from .deadlines import Deadlines
 from .gate import Gate
 from .guard import Guard
@@ -241,7 +242,7 @@ class _Supervisor:
         while self._sock.fileno() in self._loop.watched and is_readable(self._sock):
             self._on_message()
         if status != 0 and self._error is None:
-            self._error = SessionError("a process of the session was killed", "run again with --debug")
+            self._error = killed(child.exit_code(status))
         self._stop_when_done()
 
     def _on_server_end(self) -> None:
@@ -346,5 +347,5 @@ class _Supervisor:
         if self._code is None:
             if is_readable(self._target.pidfd, DEATH_LIMIT):
                 raise ContainerEnded(f"{name} ended, and the session with it", "start it again")
-            raise SessionError("a process of the session was killed", "run again with --debug")
+            raise killed()
         return self._code

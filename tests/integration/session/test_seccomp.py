@@ -115,6 +115,32 @@ def test_conditions_errors_and_kills_of_a_profile_are_taken_over(docker_run: Doc
     assert killed.returncode == 128 + 31, "SIGSYS"
 
 
+@pytest.mark.parametrize("verb", ["attach", "exec"])
+@pytest.mark.parametrize(
+    ("call", "action", "told"),
+    [
+        ("rt_sigtimedwait", "SCMP_ACT_ERRNO", "Operation not permitted"),
+        ("poll", "SCMP_ACT_ERRNO", "Operation not permitted"),
+        ("umask", "SCMP_ACT_ERRNO", "umask: Operation not permitted"),
+        ("wait4", "SCMP_ACT_KILL_PROCESS", ""),
+        ("pipe2", "SCMP_ACT_KILL_PROCESS", ""),
+    ],
+)
+def test_a_profile_that_refuses_what_a_session_calls_is_named(
+    docker_run: DockerRun, tmp_path: Path, verb: str, call: str, action: str, told: str
+) -> None:
+    """Before the command begins."""
+    refused = f"the session was refused a system call ({told}), perhaps by the container's seccomp filter"
+    sentence = refused if told else "the container's seccomp filter killed a process of the session"
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": [call], "action": action}]}
+    (tmp_path / "profile.json").write_text(json.dumps(profile))
+    name = docker_run("debian", "--security-opt", f"seccomp={tmp_path}/profile.json", command=SLEEP)
+    done = cntr(verb, name, "--", "echo", "begun")
+    assert (done.returncode, done.stdout) == (125, b"")
+    assert done.stderr.decode() == f"cntr: {sentence}\n  hint: run it again with --no-seccomp\n"
+    assert cntr(verb, name, "--no-seccomp", "--", "true").returncode == 0
+
+
 def test_a_process_of_the_container_is_as_good_as_its_first(docker_run: DockerRun) -> None:
     name = docker_run("debian", command=("bash", "-c", "sleep 1000000; true"))
     subprocess.run(["docker", "exec", "--detach", name, *SLEEP], check=True)
