@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -52,11 +53,14 @@ def made(
     places: Written,
     based_on: Sequence[str],
 ) -> MadeProfile:
-    """The profile for the `files` of a slim image with the original's `digest`, which is in its name."""
-    told, trouble = _checked(apparmor_profile("check", files, view, used, places, ()))
+    """The profile for the `files` of a slim image. In its name is the original's `digest`, and one of its rules: the
+    kernel holds one profile of a name, and another slim image of the same original has other files."""
+    rules = apparmor_profile("check", files, view, used, places, ())
+    told, trouble = _checked(rules)
+    name = f"cntr-{digest[7:19]}-{hashlib.sha256(rules.encode()).hexdigest()[:8]}"
     missed = (*MISSED[:1], told, *MISSED[1:])
     about = [*based_on, *(f"not known: {line}" for line in missed)]
-    text = apparmor_profile(f"cntr-{digest[7:19]}", files, view, used, places, about)
+    text = apparmor_profile(name, files, view, used, places, about)
     summary = f"{text.count(chr(10))} lines, not replayed"
     return MadeProfile(KIND, text.encode(), False, trouble, summary, based_on=tuple(based_on), missed=missed)
 

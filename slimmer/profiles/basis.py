@@ -14,10 +14,10 @@ from ..runs.runner import Runner
 
 def basis(runner: Runner, probes: Sequence[Probe]) -> list[str]:
     """On which image, by whom and where, in how many runs of which phases, and by which probes."""
-    system = os.uname()
+    system, runs = os.uname(), f"{runner.ended} run{'s' * (runner.ended != 1)}"
     return [
         f"made by cntr {version()} of the image {words(runner.image.reference)}, configuration {runner.digest}",
-        f"seen in {runner.counted} runs on Linux {system.release}, {system.machine}, each from the start of the first "
+        f"seen in {runs} on Linux {system.release}, {system.machine}, each from the start of the first "
         "program to the end of the last, with the probes and the stop signal between",
         *(f"probe: {words(str(probe))}" for probe in probes),
     ]

@@ -45,10 +45,10 @@ class Runner:
         self._launch = Launch(image.config, self.digest[7:19], options.runtime)
         self.calls = Calls()
         """What all runs called so far, if that is counted, but for those under another profile."""
-        self.counted = 0
-        """How many runs these are."""
         self.written: frozenset[Change] = frozenset()
         """Where all runs wrote so far, if that is watched."""
+        self.ended = 0
+        """How many runs there were, but for those under another profile."""
         self._backend = backend_of(image, options, filesystem)
         self._say = say
 
@@ -81,6 +81,7 @@ class Runner:
             say = partial(self._say_step, what)
             observed = observe(start, prober, self._options, say, watched=watched, against=against)
             self.written |= observed.written
+            self.ended += seccomp is None
             return observed
 
         return self._counted(run, launch) if self._options.count_calls else run(launch)
@@ -97,7 +98,6 @@ class Runner:
             observed = replace(observed, calls=recorder.calls())
         if launch.seccomp is None:
             self.calls |= observed.calls
-            self.counted += 1
         return observed
 
     def trace(self, observed: Observed) -> AccessTrace:

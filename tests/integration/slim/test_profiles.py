@@ -199,6 +199,19 @@ def test_a_profile_of_apparmor_has_the_files_and_where_the_runs_wrote(slim: Slim
     assert not any(rule.startswith(("  /unused", "  /bin/* rw", "  /etc/* rw")) for rule in rules)
 
 
+def test_each_profile_of_apparmor_tells_its_runs_and_has_a_name_of_its_own(slim: Slim, app: MakeApp) -> None:
+    """The kernel holds one profile of a name: that of another slim image of the same original is another one."""
+    image = app("exit 0", directory("data"), file("data/a", b""))
+    path = slim.place / "report/apparmor.unverified.profile"
+    texts = []
+    for more in ((), (), ("--include", "/data/a")):
+        slim.made(image, "--profile", "apparmor", "--probe", "exit", *more)
+        texts.append(path.read_text())
+    first, again, other = (next(line for line in text.splitlines() if line.startswith("profile ")) for text in texts)
+    assert first == again != other
+    assert "# seen in 2 runs on Linux" in texts[0]
+
+
 def test_engines_do_not_tell_where_a_run_wrote(slim: Slim, app: MakeApp) -> None:
     result = slim(app("exit 0"), "--profile", "apparmor", "--engine", "docker")
     assert result.code == 125 and "--profile apparmor is made of runs in cntr's own containers" in result.stderr
