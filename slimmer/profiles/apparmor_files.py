@@ -19,7 +19,8 @@ from .made import MadeProfile
 
 KIND = "apparmor"
 _PARSER = "apparmor_parser"
-_PATIENCE = 60
+_PATIENCE = 60.0
+"""Seconds; 20,000 files take it 20."""
 MISSED = (
     "no replay: cntr does not load profiles into the kernel",
     "what the probes did not ask for, where that writes to other places",
@@ -71,7 +72,10 @@ def _checked(text: str) -> tuple[str, str]:
     if parser is None:
         return f"whether {_PARSER} takes it, which is not installed here", ""
     line = [parser, "--skip-kernel-load", "--skip-cache", "--quiet"]
-    done = subprocess.run(line, input=text.encode(), capture_output=True, timeout=_PATIENCE, check=False)
+    try:
+        done = subprocess.run(line, input=text.encode(), capture_output=True, timeout=_PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return f"whether {_PARSER} takes it, which did not say so within {_PATIENCE:g} s", ""
     if done.returncode == 0:
         return f"whether the kernel holds it as {_PARSER} does, which takes it", ""
     words = done.stderr.decode(errors="replace").strip()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from cntr_slimmer.profiles import apparmor_files
 from cntr_slimmer.profiles.apparmor import Written, apparmor_profile, quoted
 
 from cntr_core.images import open_image
+from cntr_core.images.tree.contents import ReadContents
 from cntr_core.images.tree.layers import open_layers
+from cntr_core.images.tree.merge import merge
+from cntr_core.images.tree.view import TreeView
 from tests.unit.images.layouts import directory, file, layout, tar
 
 ODD = (
@@ -82,3 +86,12 @@ def test_the_profile_of_an_image(tmp_path: object) -> None:
         rules.index("  /data r,") < rules.index("  # files that rules keep in the slim image") < rules.index(rules[-2])
     )
     assert b"/bin/app" in _parsed(text)
+
+
+@pytest.mark.requires("apparmor_parser")
+def test_a_parser_that_takes_too_long_spoils_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked at the end of all runs, and 100,000 files take it minutes."""
+    monkeypatch.setattr(apparmor_files, "_PATIENCE", 0.0001)
+    found = apparmor_files.made("sha256:" + "0" * 64, (), TreeView(merge([]), ReadContents([])), {}, Written(), ["x"])
+    assert found.trouble == "" and any("did not say so within 0.0001 s" in line for line in found.missed)
+    assert b"did not say so" in found.text
