@@ -98,7 +98,9 @@ def _shared_words(run: groups.Run) -> Iterator[str]:
     if run.pids_limit is not None:
         yield f"--pids-limit={run.pids_limit}"
     yield from (f"--security-opt={one}" for one in run.security_opt or ())
-    for name in ("entrypoint", "user", "workdir"):
+    if run.entrypoint is not None:  # an empty one stands for none
+        yield f"--entrypoint={run.entrypoint}"
+    for name in ("user", "workdir"):
         if value := getattr(run, name):
             yield f"--{name}={value}"
     for name in ("env_file", "env", "mount", "volume"):

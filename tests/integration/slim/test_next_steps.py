@@ -42,7 +42,7 @@ class Steps:
         self._env = {**slim.environment, "PATH": f"{os.path.dirname(PROGRAM)}:{os.environ['PATH']}"}
 
     def slim(self, *arguments: str, timeout: float = HANG) -> list[str]:
-        done = self._slim.cntr("slim", *arguments, "--no-rule", "application", timeout=timeout)
+        done = self._slim.cntr("slim", "--no-rule", "application", *arguments, timeout=timeout)
         assert done.returncode == 0, (done.stdout, done.stderr)
         lines = [match["line"] for text in done.stdout.splitlines() if (match := _STEP.fullmatch(text))]
         assert lines, done.stdout
@@ -180,6 +180,14 @@ def test_of_an_archive_whose_image_ran_in_an_engine(steps: Steps, image: str, en
     container = shlex.split(lines[2])[-1].partition("://")[2]
     shown = subprocess.run([engine, "inspect", container], capture_output=True, text=True, check=True).stdout
     assert "SPOKEN=two words" in shown and "/host-etc" in shown
+
+
+@pytest.mark.parametrize("engine", ["docker", "oci"])
+def test_an_entrypoint_that_was_left_out_stays_so(steps: Steps, image: str, loaded: Loaded, engine: str) -> None:
+    source = loaded("docker") if engine == "docker" else image
+    more = () if engine == "docker" else ("-o", "pair.tar")
+    run, _ = steps.slim(source, "--entrypoint", "", *more, "--", "/bin/cat", "/data/used")
+    assert steps.run([run]) == "used"
 
 
 def test_the_page_has_the_same_lines_without_values(steps: Steps, slim: Slim, image: str) -> None:
