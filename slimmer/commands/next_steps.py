@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from cntr_core.engine import find
+from cntr_core.engine.tracing import ComposeService
 from cntr_core.errors import AmbiguousContainer, CntrError, ContainerNotFound
 from cntr_core.types import ContainerRef
 
@@ -27,6 +29,9 @@ _OWN = "oci"
 """The engine of ``cntr run``."""
 
 
+_LOOK = "look into it, with all files of the original"
+
+
 class Step(NamedTuple):
     """A command line, and what it is for."""
 
@@ -35,11 +40,14 @@ class Step(NamedTuple):
 
 
 class Call(NamedTuple):
-    """How ``cntr slim`` was called: the `directory` of its report, how the image ran, and the `command` in it."""
+    """How ``cntr slim`` was called: the `directory` of its report, how the image ran, and the `command` in it; or the
+    `service` of the compose file `file`."""
 
     directory: str
     run: groups.Run
     command: tuple[str, ...] = ()
+    file: str = ""
+    service: ComposeService | None = None
 
 
 def next_steps(report: Report, call: Call) -> list[Step]:
@@ -58,6 +66,9 @@ def with_steps(report: Report, call: Call) -> Report:
 
 def _uses(report: Report, call: Call) -> Iterator[Step]:
     starter = _starter(report, call.run)
+    if call.service is not None:
+        yield from _service(report, starter, call, call.service)
+        return
     yield from starter.load()
     yield from (_job if _is_job(report) else _server)(report, starter, call.command)
 
@@ -128,10 +139,26 @@ def _server(report: Report, starter: _Starter, command: Sequence[str]) -> Iterat
     name = _free_name(report.halves[0].name, starter.engine)
     line = (*starter.line, "--detach", f"--name={name}", starter.image, *command)
     yield Step(shlex.join(line), "start the slim image")
+    yield Step(f"{_attach(report)} {shlex.quote(f'{starter.engine}://{name}')}", _LOOK)
+
+
+def _attach(report: Report) -> str:
     fat = report.halves[1]
-    words = [f"--fat-image={reference(fat.destination, fat.name)}"] if fat.destination else ["--fat"]
-    line = ("cntr", "attach", *words, f"{starter.engine}://{name}")
-    yield Step(shlex.join(line), "look into it, with all files of the original")
+    word = f"--fat-image={reference(fat.destination, fat.name)}" if fat.destination else "--fat"
+    return shlex.join(["cntr", "attach", word])
+
+
+def _service(report: Report, starter: _Starter, call: Call, service: ComposeService) -> Iterator[Step]:
+    """Compose starts it as its file says, but with the slim image; nobody does where docker cannot have that."""
+    if starter.engine != "docker":
+        return
+    yield from starter.load()
+    other = {"image": starter.image, **({"command": call.command} if call.command else {})}
+    text = json.dumps({"services": {service.name: other}}).replace("$", "$$")
+    file = (*service.program, "--file", call.file)
+    line = (*file, "--file", "/dev/stdin", "up", "--detach", "--no-build", service.name)
+    yield Step(f"printf %s {shlex.quote(text)} | {shlex.join(line)}", "start the service with the slim image")
+    yield Step(f'{_attach(report)} "docker://$({shlex.join([*file, "ps", "--quiet", service.name])})"', _LOOK)
 
 
 def _explanation(report: Report, directory: str) -> Iterator[Step]:

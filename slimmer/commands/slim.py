@@ -90,7 +90,7 @@ def slim(
     image = options.located(image, run.engine)
     target = _target(image, output, demands)
     filesystem = run.backend()
-    call = Call(target.report, run, tuple(command or ()))
+    call = Call(target.report, run, tuple(command or ()), project.compose or "", service)
     with display() as shown, options.opened(image, platform, shown.counting("fetching the image", None)) as opened:
         clock.lap("fetch")
         _tell_probes(request, opened, json)

@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.integration.slim.conftest import Slim
+from tests.support.cntr import PROGRAM
 from tests.support.images import docker_image
 
 pytestmark = pytest.mark.requires("root", "fuse", "docker", "docker-compose")
@@ -104,6 +107,36 @@ def test_a_service_is_slimmed_with_what_it_depends_on(slim: Slim, project: Path)
     (outcome,) = report["probes"]["original"]
     assert outcome["ok"], outcome
     assert slim.cntr("why", "report", "/bin/busybox").returncode == 0
+
+
+@pytest.mark.requires("docker-cli")
+def test_the_printed_lines_start_the_service_with_the_slim_image(
+    slim: Slim, project: Path, request: pytest.FixtureRequest
+) -> None:
+    name = f"cntr-test/{uuid.uuid4().hex[:12]}:1"
+
+    def remove() -> None:
+        down = ["docker-compose", "--file", str(project), "down", "--volumes", "--timeout", "0"]
+        for line in (down, ["docker", "rmi", "--force", name, f"{name}-fat"]):
+            subprocess.run(line, capture_output=True, timeout=60)
+
+    request.addfinalizer(remove)
+    words = ("--compose", str(project), "web", "-o", f"docker://{name}", "--probe", "http:80/=200", "--stop-timeout=1")
+    done = slim.cntr("slim", *words, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line.partition("  # ")[0] for line in done.stdout.splitlines() if "  # " in line]
+    start, look = lines[:2]
+    environment = {**slim.environment, "PATH": f"{os.path.dirname(PROGRAM)}:{os.environ['PATH']}"}
+    run = partial(subprocess.run, shell=True, env=environment, capture_output=True, text=True, timeout=120)
+    told = run(f"{start} && {look} -- /bin/busybox true")
+    assert told.returncode == 0, told.stderr
+    made = run(f"docker inspect --format '{{{{.Config.Image}}}} {{{{.Config.Env}}}}' {_asked(look)}")
+    assert made.stdout.startswith(f"{name} ") and "STORE=store" in made.stdout, made.stderr
+
+
+def _asked(line: str) -> str:
+    """The container that a printed line means."""
+    return line.partition('"docker://')[2].removesuffix('"')
 
 
 @pytest.mark.parametrize(
