@@ -121,10 +121,9 @@ def _save(toolbox: Toolbox, destination: Destination, name: str, work: str, show
     """The toolbox's own place has it plain: the session serves it from there."""
     from ..images.write.compress import Compression
     from ..images.write.pack import pack
-    from ..toolbox.place import toolbox_path
+    from ..toolbox.place import is_place
 
-    is_own = getattr(destination, "path", None) == toolbox_path()
-    compression = Compression.NONE if is_own else destination.compression
+    compression = Compression.NONE if is_place(getattr(destination, "path", "")) else destination.compression
     shown.expect("compressing", toolbox.image.layers[0].size)
     packed = pack(toolbox.image, work, compression, shown.moved)
     shown.expect_saved([(name, packed)])

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 
+from ..errors import PermissionMissing
 from ..kernel.user_namespaces import of_user, user_outside
 
 _SHELLS = ("/bin/sh", "/bin/bash", "/bin/busybox")
 
 
 def toolbox_path() -> str:
-    """``$CNTR_TOOLBOX``, else a file below ``/var/lib`` for root, and ``$XDG_DATA_HOME`` for others."""
+    """``$CNTR_TOOLBOX``, else a file below ``/var/lib`` for root, and ``$XDG_DATA_HOME`` for others.
+
+    :raises PermissionMissing: the user has no home.
+    """
     if path := os.environ.get("CNTR_TOOLBOX"):
         return os.path.abspath(path)
     if os.geteuid() == 0 and user_outside() is None:
@@ -22,7 +27,16 @@ def toolbox_path() -> str:
 
 def has_toolbox() -> bool:
     """Whether one has been made."""
-    return os.path.isfile(toolbox_path())
+    with suppress(PermissionMissing):
+        return os.path.isfile(toolbox_path())
+    return False
+
+
+def is_place(path: str) -> bool:
+    """Whether it is kept at `path`."""
+    with suppress(PermissionMissing):
+        return path == toolbox_path()
+    return False
 
 
 def lacking_on_host(caller: Mapping[str, str]) -> list[str]:

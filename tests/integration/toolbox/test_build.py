@@ -113,6 +113,21 @@ def test_it_needs_no_root(archive: DebianArchive, mirror: str) -> None:
         assert (Path(home) / ".local/share/cntr-toolbox/toolbox.tar").stat().st_uid == 4711
 
 
+@pytest.mark.requires("ordinary-user")
+def test_an_image_elsewhere_needs_no_home(archive: DebianArchive, mirror: str) -> None:
+    """As in a job of CI, whose user nobody has named."""
+    with tempfile.TemporaryDirectory() as place:
+        keyring = Path(place) / "keys.gpg"
+        keyring.write_bytes(archive.signer.keyring.read_bytes())
+        os.chown(place, 4711, 4711)
+        keyring.chmod(0o644)
+        words = ["--mirror", mirror, "--suite", SUITE, "--keyring", str(keyring), "-o", f"{place}/tools.tar"]
+        bare = ("env", "--unset=HOME", "--unset=XDG_DATA_HOME", "--unset=XDG_CACHE_HOME", "--unset=CNTR_CACHE_DIR")
+        line = command_as(4711, *bare, PROGRAM, "toolbox", "build", "tool", *words)
+        done = subprocess.run(line, cwd="/", capture_output=True, text=True, timeout=120)
+        assert (done.returncode, os.path.exists(f"{place}/tools.tar")) == (0, True), done.stderr
+
+
 def test_an_interrupt_leaves_nothing(archive: DebianArchive, toolbox: Path, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
