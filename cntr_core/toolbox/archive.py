@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..dataclass import dataclass
 from ..errors import ImageError, UsageError
 from ..images.streams import CHUNK, Checked, Counted, Counter, Window, decompressed, uncounted
+from ..reasons import reason
 from .packages import Package, PackageIndex, fields
 
 if TYPE_CHECKING:
@@ -145,8 +146,7 @@ def _again(download: Callable[[], None], url: str) -> None:
             break
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if attempt == _TRIES:
-                cause = str(error) or type(error).__name__
-                raise ImageError(f"{url} cannot be read: {cause}", "check --mirror and the proxy") from error
+                raise ImageError(f"{url} cannot be read: {reason(error)}", "check --mirror and the proxy") from error
             time.sleep(attempt)
 
 

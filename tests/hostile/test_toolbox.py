@@ -233,3 +233,12 @@ def test_the_command_refuses_them(words: list[str], tmp_path: Path) -> None:
     target = tmp_path / "toolbox.tar"
     result = cntr("toolbox", "build", "-o", str(target), *words)
     assert (result.returncode, b"Traceback" in result.stderr, target.exists()) == (125, False, False)
+
+
+def test_who_does_not_answer_is_told_in_words_of_people(archive: DebianArchive, tmp_path: Path) -> None:
+    with served(archive.root) as mirror:
+        pass
+    keyring = ("--keyring", str(archive.signer.keyring))
+    result = cntr("toolbox", "build", "tool", "--mirror", mirror, *keyring, "-o", str(tmp_path / "toolbox.tar"))
+    assert result.returncode == 125
+    assert b"InRelease cannot be read: Connection refused\n" in result.stderr
