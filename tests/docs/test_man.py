@@ -32,6 +32,16 @@ def test_man_has_nothing_to_say_against(name: str) -> None:
     assert options and options <= set(_long_options(done.stdout)), name
 
 
+@pytest.mark.requires("man")
+def test_what_help_says_of_defaults_is_in_the_manual() -> None:
+    """It stands in brackets, as what gives help texts their colours does."""
+    line = ["man", "--local-file", f"{man.FOLDER}/cntr-attach.1"]
+    shown = subprocess.run(line, capture_output=True, text=True, env=_UTF8, check=True, timeout=60).stdout
+    assert "[default: private]" in shown and "[default: private]" in _help("cntr-attach")
+    assert "[env var: CNTR_FS; default: auto]" in shown
+    assert "[bold]" not in shown
+
+
 def _help(name: str) -> str:
     env = environment({"COLUMNS": "200", "TERMINAL_WIDTH": "200", "TERM": "dumb"})
     line = [PROGRAM, *name.split("-")[1:], "--help"]

@@ -75,12 +75,18 @@ def _parameters(command: Any, context: typer.Context) -> Iterator[str]:
         if getattr(parameter, "hidden", False) or (record := parameter.get_help_record(context)) is None:
             continue
         title = "Arguments" if parameter.param_type_name == "argument" else parameter.rich_help_panel or "Options"
-        panels.setdefault(title, []).append(f".TP\n{_text(record[0], bold=True)}\n{_text(_plain(record[1]))}")
+        panels.setdefault(title, []).append(f".TP\n{_text(record[0], bold=True)}\n{_text(_described(record[1]))}")
     if panels:
         yield ".SH OPTIONS"
     for title, entries in sorted(panels.items(), key=lambda panel: panel[0] != "Arguments"):
         yield from ([f".SS {_text(title)}"] if len(panels) > 1 else [])
         yield from entries
+
+
+def _described(help_text: str) -> str:
+    """The help, and what typer says of the default, which is no mark of rich's."""
+    text, separator, default = help_text.rpartition("  [")
+    return f"{_plain(text)}{separator}{default}" if separator else _plain(help_text)
 
 
 def _below(words: Words, found: dict[Words, Any]) -> Iterator[str]:
