@@ -100,10 +100,13 @@ def complete_words(*words: str) -> Callable[[str], list[str]]:
 
 
 def complete_capability(incomplete: str) -> list[str]:
-    """The capabilities of Linux, and ALL."""
+    """The capabilities of Linux, and ALL, as they are written: also in small letters, and with ``CAP_``."""
     from ..kernel.capabilities import NAMES
 
-    return begun(("ALL", *NAMES), incomplete.upper())
+    is_small = incomplete != incomplete.upper()
+    prefix = "CAP_" if incomplete.upper().startswith("CAP_") else ""
+    names = [f"{prefix}{name}" for name in ("ALL", *NAMES)]
+    return begun([name.lower() for name in names] if is_small else names, incomplete)
 
 
 def complete_image(incomplete: str) -> list[str]:

@@ -106,6 +106,8 @@ def test_whatever_has_a_list_is_completed(shell: Shell, docker_run: DockerRun) -
         ("cntr attach x --tmp priv", "cntr attach x --tmp private"),
         ("cntr attach x --links cont", "cntr attach x --links container"),
         ("cntr attach x --cap-add SYS_PTR", "cntr attach x --cap-add SYS_PTRACE"),
+        ("cntr attach x --cap-add sys_ptr", "cntr attach x --cap-add sys_ptrace"),
+        ("cntr attach x --cap-add CAP_SYS_PTR", "cntr attach x --cap-add CAP_SYS_PTRACE"),
     ):
         assert shell.completed(typed) == whole
     assert shell.completed("cntr slim docker://").startswith("cntr slim docker://")
