@@ -43,10 +43,13 @@ def start_service(service: ComposeService, endpoint: str, image: str, entry: Shi
     project = ("--project-name", entry.name, "--project-directory", service.directory, "--file", path)
     line = [*service.program, *project, "up", "--detach", "--no-build", service.name]
     with timed(_log, "start the service %s and what it depends on", service.name):
-        _call(line, endpoint)
+        said = _call(line, endpoint)
+    if said is not None:
+        raise EngineError(f"{' '.join(service.program)} up failed: {_failure(said)}", "see its services")
 
 
-def _call(line: list[str], endpoint: str) -> None:
+def _call(line: list[str], endpoint: str) -> str | None:
+    """What it said where it failed; None where it did not."""
     try:
         done = subprocess.run(
             line,
@@ -59,14 +62,19 @@ def _call(line: list[str], endpoint: str) -> None:
         )
     except subprocess.TimeoutExpired:
         raise EngineError(f"the services were not ready within {_LONGEST} s", "look at their health checks") from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise EngineError(f"{' '.join(line[:2])} up failed: {' '.join(said.split())[-_MOST_SAID:]}", "see its services")
+    return done.stderr.decode(errors="replace") if done.returncode else None
+
+
+def _failure(said: str) -> str:
+    """What Compose says of its failure, without how far it came before."""
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    first = next((number for number, line in enumerate(lines) if "error" in line.lower()), 0)
+    return " ".join(lines[first:])[:_MOST_SAID]
 
 
 def _project(service: ComposeService, image: str, entry: ShimEntry) -> Mapping[str, Any]:
     """The project with the shim in the place of the service's own program."""
-    services = service.document["services"]
+    services = {name: _without_name(one) for name, one in service.document["services"].items()}
     own = {key: value for key, value in services[service.name].items() if key not in ("build", "scale")}
     own |= {
         "image": image,
@@ -82,6 +90,24 @@ def _project(service: ComposeService, image: str, entry: ShimEntry) -> Mapping[s
     if ":" not in (own.get("network_mode") or ""):  # else it has the name of another container
         own["hostname"] = own.get("hostname") or entry.hostname
     return {**service.document, "services": {**services, service.name: own}}
+
+
+def _without_name(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The service without a container's name of the user's, which one container on a machine has; others of its
+    networks still find it by that."""
+    name = service.get("container_name")
+    if not name:
+        return service
+    made = {key: value for key, value in service.items() if key != "container_name"}
+    if not made.get("network_mode"):
+        networks = made.get("networks") or ["default"]
+        known = networks if isinstance(networks, Mapping) else dict.fromkeys(networks)
+        made["networks"] = {key: _with_alias(value or {}, name) for key, value in known.items()}
+    return made
+
+
+def _with_alias(network: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return {**network, "aliases": [*(network.get("aliases") or ()), name]}
 
 
 def _labels(value: Any) -> Mapping[str, str]:

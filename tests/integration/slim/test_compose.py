@@ -166,7 +166,26 @@ def test_a_dependency_that_is_never_healthy_ends_it(slim: Slim, project: Path) -
     project.write_text(text)
     done = slim.cntr("slim", "--compose", str(project), "web", "-o", "out.tar", "--probe", "http:80/", timeout=180)
     assert done.returncode == 125
-    assert "up failed" in done.stderr and "nhealthy" in done.stderr
+    assert "compose up failed: " in done.stderr and "nhealthy" in done.stderr and "Creating" not in done.stderr
+
+
+def test_what_the_user_runs_of_the_file_stays_also_by_its_names(
+    slim: Slim, project: Path, request: pytest.FixtureRequest
+) -> None:
+    """One container on a machine has a name that the file gives; the application finds its store by it."""
+    name = f"cntr-test-{uuid.uuid4().hex[:12]}"
+    text = project.read_text().replace("STORE: store", f"STORE: {name}")
+    project.write_text(text.replace("  cache:\n    image", f"  cache:\n    container_name: {name}\n    image"))
+    compose = partial(subprocess.run, capture_output=True, text=True, timeout=60)
+    line = ["docker-compose", "--file", str(project)]
+    request.addfinalizer(lambda: compose([*line, "down", "--volumes", "--timeout", "0"]))
+    compose([*line, "up", "--detach", "cache"], check=True)
+    before = compose([*line, "ps", "--quiet", "cache"]).stdout
+    words = ("--compose", str(project), "web", "-o", "out.tar", "--probe", "exec:busybox grep PONG /www/index.html")
+    done = slim.cntr("slim", *words, "--stop-timeout=1", timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    running = compose(["docker", "ps", "--quiet", "--no-trunc", "--filter", f"name=^{name}$"]).stdout
+    assert running == before != ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
