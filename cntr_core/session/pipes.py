@@ -76,7 +76,8 @@ def reopened(sink: int) -> Iterator[int]:
     its writers. It is `sink` itself where that cannot be, and for files, whose offset belongs to the open file.
     """
     try:
-        own = os.open(f"/proc/self/fd/{sink}", _WITHOUT_BLOCKING) if _has_no_offset(sink) else -1
+        again = _is_writable(sink) and _has_no_offset(sink)
+        own = os.open(f"/proc/self/fd/{sink}", _WITHOUT_BLOCKING) if again else -1
     except OSError:  # nobody reads, or it is another user's
         own = -1
     if own < 0:
@@ -84,6 +85,10 @@ def reopened(sink: int) -> Iterator[int]:
         return
     with owned(own):
         yield own
+
+
+def _is_writable(fd: int) -> bool:
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
 def _has_no_offset(fd: int) -> bool:

@@ -219,7 +219,7 @@ def test_no_fuse_device(debian: Running, fs: str) -> None:
     ("option", "said"),
     [
         (("--fs", "ntfs"), "unknown filesystem backend 'ntfs'"),
-        (("--tools", "toolbox"), "'toolbox' is not a source of tools"),
+        (("--tools", "toolboxes"), "'toolboxes' is not a source of tools"),
         (("--tools", "dir:/no/such/directory"), "/no/such/directory"),
         (("--tools", "container:nobody-is-called-so"), "container 'nobody-is-called-so' not found"),
         (("--tools", "image:/no/such/image.tar"), "/no/such/image.tar"),

@@ -58,7 +58,8 @@ def test_joining_gives_the_original_back(pair: Pair) -> None:
 def test_files_are_removed_and_nothing_else(pair: Pair) -> None:
     done = pair.slim.cntr("diff", pair.original, "out.tar:app:slim", "--json", timeout=LIMIT)
     changes = json.loads(done.stdout)
-    assert {change["kind"] for change in changes} == {"removed"}
+    others = [change["path"] for change in changes if change["kind"] != "removed"]
+    assert others in ([], ["/var/lib/dpkg/status"]), "the list of packages alone is shorter"
     assert len(changes) > 1000
 
 

@@ -31,6 +31,16 @@ def test_a_fifo_that_nobody_reads_is_taken_as_it_is(tmp_path: Path) -> None:
     os.close(write)
 
 
+def test_what_was_opened_for_reading_is_not_opened_for_writing() -> None:
+    read, write = os.pipe()
+    null = os.open(os.devnull, os.O_RDONLY)
+    for sink in (read, null):
+        with reopened(sink) as own:
+            assert own == sink
+    for fd in (read, write, null):
+        os.close(fd)
+
+
 def test_a_file_keeps_its_offset(tmp_path: Path) -> None:
     with open(tmp_path / "log", "wb") as file, reopened(file.fileno()) as own:
         assert own == file.fileno()
