@@ -9,21 +9,22 @@ data file of the log.
 from __future__ import annotations
 
 import json
-import struct
-
-HEADER = struct.Struct("<I")
-"""The size of the record that follows."""
+from contextlib import suppress
 
 
 def unpack(log: str, data_file: str) -> None:
-    """Write the records of `log`, each the arcs of some files, as a data file for ``coverage combine``."""
+    """Write the records of `log`, each the arcs of some files, as a data file for ``coverage combine``.
+
+    A record that was cut off, as by SIGKILL in the midst of write(2), is left out.
+    """
     from coverage import CoverageData
 
     packed: dict[str, set[int]] = {}
     with open(log, "rb") as records:
-        while header := records.read(HEADER.size):
-            for file, arcs in json.loads(records.read(HEADER.unpack(header)[0])).items():
-                packed.setdefault(file, set()).update(arcs)
+        for record in records:
+            with suppress(ValueError):
+                for file, arcs in (json.loads(record) if record.strip() else {}).items():
+                    packed.setdefault(file, set()).update(arcs)
     total = CoverageData(basename=data_file)
     total.add_arcs({file: [_arc(number) for number in arcs] for file, arcs in packed.items()})
     total.write()

@@ -6,11 +6,8 @@ import contextlib
 import json
 import os
 import signal
-import struct
 from collections.abc import Callable
 from typing import Any
-
-_HEADER = struct.Struct("<I")
 
 
 def install(path: str, *, forks_alone: bool = False) -> None:
@@ -34,10 +31,10 @@ def install(path: str, *, forks_alone: bool = False) -> None:
     def save() -> None:
         with contextlib.suppress(Exception):
             arcs = {file: list(found) for file, found in measured._collector.data.items() if found}
-            record = json.dumps(arcs).encode()
+            record = b"\n%s\n" % json.dumps(arcs).encode()  # on lines of its own, also after one that was cut off
             before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a container may limit its files to no bytes
             try:
-                os.write(log, _HEADER.pack(len(record)) + record)
+                os.write(log, record)
             finally:
                 signal.signal(signal.SIGXFSZ, before)
             forget()
