@@ -97,7 +97,10 @@ def _stays_uninterruptible(pid: int) -> bool:
 
 
 def _children() -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    """Those that live: what a killed process of another test left behind may have come to this one, and waits for ever
+    to be reaped."""
+    pids = [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    return [pid for pid in pids if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"]
 
 
 def _name(pid: int) -> str:
