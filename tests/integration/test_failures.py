@@ -23,6 +23,7 @@ FAILING = {
     "diff": ("/no/such.tar", "/no/such.tar"),
     "why": ("/no/such.tar", "/etc"),
     "trace show": ("/no/such.trace",),
+    "toolbox build": ("--no-such-option",),
     "trace diff": ("/no/such.trace", "/no/such.trace"),
 }
 
