@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .answers import BuiltToolbox
     from .progress import TerminalDisplay
 
-MIRROR = "http://deb.debian.org/debian"
 SUITE = "trixie"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 TOOLBOX_SCHEMA: Literal[1] = 1
@@ -35,7 +34,15 @@ Packages = Annotated[
         show_default=False,
     ),
 ]
-Mirror = Annotated[str, typer.Option("--mirror", metavar="URL", help="Take the packages from this archive.")]
+Mirror = Annotated[
+    str,
+    typer.Option(
+        "--mirror",
+        metavar="URL",
+        help="Take the packages from this archive; default: the one of Debian that apt-get takes them from here.",
+        show_default=False,
+    ),
+]
 Suite = Annotated[str, typer.Option("--suite", metavar="NAME", help="Take them from this suite of the archive.")]
 Keyring = Annotated[
     str, typer.Option("--keyring", metavar="FILE", help="Check the signature of the archive by the keys in this file.")
@@ -69,7 +76,7 @@ def _group() -> None:
 
 def build(
     packages: Packages = None,
-    mirror: Mirror = MIRROR,
+    mirror: Mirror = "",
     suite: Suite = SUITE,
     keyring: Keyring = KEYRING,
     target: Target = "",
@@ -81,14 +88,14 @@ def build(
     It needs gpgv and the archive's keys; no Debian, no root and no daemon. Nothing of the packages is run.
     """
     undo_on_signals()
-    from ..toolbox.archive import Source
+    from ..toolbox.archive import Source, mirror_of_host
     from ..toolbox.build import DEFAULT_PACKAGES, architecture
     from ..toolbox.build import build as build_toolbox
     from .progress import display
 
     destination = _destination(target)
     destination.check()
-    source = Source(mirror, suite, keyring, architecture())
+    source = Source(mirror or mirror_of_host(), suite, keyring, architecture())
     with _work() as work, display() as shown:
         toolbox = build_toolbox(source, packages or DEFAULT_PACKAGES, work, shown)
         _save(toolbox, destination, "" if "://" in target else NAME, work, shown)

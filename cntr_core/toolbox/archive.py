@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ class Source:
         if not _MIRROR.fullmatch(self.mirror):
             raise UsageError(
                 f"'{self.mirror}' is not the address of an archive",
-                "write it like http://deb.debian.org/debian, without a password",
+                "write it like http://HOST/debian, without a password",
             )
         if not _SUITE.fullmatch(self.suite):
             raise UsageError(f"'{self.suite}' is not the name of a suite", "write it like bookworm")
@@ -53,6 +54,23 @@ class Source:
             )
         if not shutil.which("gpgv"):
             raise UsageError("gpgv, which checks the archive's signature, is not installed", "install gpgv or gnupg2")
+
+
+def mirror_of_host() -> str:
+    """The archive of Debian that apt-get(8) of this machine has read last.
+
+    :raises UsageError: there is none.
+    """
+    line = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
+    wanted = ["Created-By: Packages", "Origin: Debian", "Label: Debian", "Component: main"]
+    with suppress(FileNotFoundError):
+        done = subprocess.run([*line, *wanted], capture_output=True, text=True, timeout=60)
+        for mirror in done.stdout.splitlines():
+            if _MIRROR.fullmatch(mirror):
+                return mirror.rstrip("/")
+    raise UsageError(
+        "apt-get here knows no archive of Debian", "give its address with --mirror URL (on Debian: run apt-get update)"
+    )
 
 
 class Archive:

@@ -100,6 +100,11 @@ def test_what_cannot_be_made_is_told_and_leaves_what_was(
     assert os.listdir(temporary) == []
 
 
+def test_who_has_no_apt_names_the_archive(toolbox: Path) -> None:
+    result = cntr("toolbox", "build", env={"CNTR_TOOLBOX": str(toolbox), "PATH": "/nowhere"})
+    assert (result.returncode, b"--mirror URL" in result.stderr) == (125, True), result.stderr.decode()
+
+
 @pytest.mark.requires("ordinary-user")
 def test_it_needs_no_root(archive: DebianArchive, mirror: str) -> None:
     with tempfile.TemporaryDirectory() as home:
