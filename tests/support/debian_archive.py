@@ -71,7 +71,6 @@ class DebianArchive:
             target.write_bytes(content.read_bytes() if isinstance(content, Path) else content.encode())
             target.chmod(0o755 if "bin/" in path else 0o644)
         (tree / "DEBIAN").mkdir(parents=True)
-        (tree / "DEBIAN").chmod(0o755)  # dpkg-deb wants it so, whatever the directory above hands on
         control = {"Package": name, "Version": "1.0-1", "Architecture": architecture, "Maintainer": "t <t@localhost>"}
         control |= {key.replace("_", "-"): value for key, value in fields.items()} | {"Description": name}
         text = "".join(f"{key}: {value}\n" for key, value in control.items())
