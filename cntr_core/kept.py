@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from .errors import PermissionMissing
 from .kernel.syscall import owned
-from .kernel.user_namespaces import of_user, user_outside
+from .kernel.user_namespaces import own_directory
 
 TYPE_CHECKING = False  # as in cntr_core/__init__.py
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def cache_directory() -> str:
     """
     if path := os.environ.get("CNTR_CACHE_DIR"):
         return os.path.abspath(path)
-    if os.geteuid() == 0 and user_outside() is None:
-        return "/var/cache/cntr"
-    return os.path.join(of_user("XDG_CACHE_HOME", ".cache"), "cntr")
+    return own_directory("/var/cache/cntr", "XDG_CACHE_HOME", ".cache")
 
 
 def private_directory(path: str) -> None:

@@ -78,15 +78,18 @@ def user_outside() -> tuple[int, int] | None:
     return (uid, gid) if uid is not None and gid is not None else None
 
 
-def of_user(variable: str, below_home: str) -> str:
-    """The user's directory that `variable` names (XDG base directory specification), else the one below the home.
+def own_directory(of_root: str, variable: str, below_home: str) -> str:
+    """The directory `of_root` for root of this machine; for others one of the same name, in the directory that
+    `variable` names (XDG base directory specification), else in the one below the home.
 
     :raises PermissionMissing: the user has no home.
     """
+    if os.geteuid() == 0 and user_outside() is None:
+        return of_root
     path = os.environ.get(variable) or os.path.expanduser(f"~/{below_home}")
     if not path.startswith("/"):
         raise PermissionMissing("HOME is not set, and the system knows no home of yours", f"set HOME, or {variable}")
-    return path
+    return os.path.join(path, os.path.basename(of_root))
 
 
 def _unshare_mapped(lines: Sequence[list[str]]) -> int:

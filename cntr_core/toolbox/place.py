@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from ..errors import PermissionMissing
-from ..kernel.user_namespaces import of_user, user_outside
+from ..kernel.user_namespaces import own_directory
 
 _SHELLS = ("/bin/sh", "/bin/bash", "/bin/busybox")
 
@@ -20,9 +20,7 @@ def toolbox_path() -> str:
     """
     if path := os.environ.get("CNTR_TOOLBOX"):
         return os.path.abspath(path)
-    if os.geteuid() == 0 and user_outside() is None:
-        return "/var/lib/cntr-toolbox/toolbox.tar"
-    return os.path.join(of_user("XDG_DATA_HOME", ".local/share"), "cntr-toolbox", "toolbox.tar")
+    return os.path.join(own_directory("/var/lib/cntr-toolbox", "XDG_DATA_HOME", ".local/share"), "toolbox.tar")
 
 
 def has_toolbox() -> bool:

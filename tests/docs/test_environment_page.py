@@ -32,7 +32,7 @@ def _read_by(path: Path) -> Iterator[str]:
                 yield from _name(index)
             case ast.keyword(arg="envvar", value=value):
                 yield from _name(value)
-            case ast.Call(func=ast.Name(id="of_user" | "first_socket"), args=arguments):
+            case ast.Call(func=ast.Name(id="own_directory" | "first_socket"), args=arguments):
                 for each in arguments:
                     yield from _name(each)
             case ast.AnnAssign(target=ast.Name(id="variable"), value=ast.expr() as value):

@@ -17,7 +17,7 @@ from cntr_core.dataclass import dataclass, field
 from cntr_core.errors import ContainerNotFound, EngineError, UsageError
 from cntr_core.kernel.process import boot_id
 from cntr_core.kernel.procfs import living_thread, parse_stat
-from cntr_core.kernel.user_namespaces import of_user, user_outside
+from cntr_core.kernel.user_namespaces import own_directory
 from cntr_core.reasons import reason
 
 if TYPE_CHECKING:
@@ -140,9 +140,7 @@ def state_directory() -> str:
     """Where containers live: ``$CNTR_STATE_DIR``, else below ``/var/lib`` for root, ``$XDG_DATA_HOME`` for others."""
     if path := os.environ.get("CNTR_STATE_DIR"):
         return path
-    if os.geteuid() == 0 and user_outside() is None:
-        return _OF_ROOT
-    return os.path.join(of_user("XDG_DATA_HOME", ".local/share"), os.path.basename(_OF_ROOT))
+    return own_directory(_OF_ROOT, "XDG_DATA_HOME", ".local/share")
 
 
 def runtime_root() -> str:
