@@ -69,7 +69,7 @@ def _failure(said: str) -> str:
     """What Compose says of its failure, without how far it came before."""
     lines = [" ".join(line.split()) for line in said.splitlines()]
     first = next((number for number, line in enumerate(lines) if "error" in line.lower()), 0)
-    return " ".join(lines[first:])[:_MOST_SAID]
+    return " ".join(lines[first:])[-_MOST_SAID:]  # the cause comes last
 
 
 def _project(service: ComposeService, image: str, entry: ShimEntry) -> Mapping[str, Any]:

@@ -14,8 +14,10 @@ def install(path: str, *, forks_alone: bool = False) -> None:
     """Have this process and its forks, or these alone, append what they measure to the log, instead of a data file."""
     import fcntl
 
-    import coverage
-
+    try:
+        import coverage
+    except ImportError:  # an interpreter of another environment, as that of docker-compose
+        return
     measured: Any = coverage.Coverage.current()
     if measured is None:
         return
