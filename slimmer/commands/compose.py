@@ -9,7 +9,7 @@ import typer
 from cntr_core.dataclass import dataclass, replace
 from cntr_core.errors import UsageError
 
-from . import groups
+from . import running
 
 if TYPE_CHECKING:
     from cntr_core.engine.tracing import ComposeService
@@ -33,11 +33,11 @@ class Project:
             "--compose",
             metavar="FILE",
             help="Run a service of this compose file, which IMAGE then names, in docker with what it depends on.",
-            rich_help_panel=groups.RUNNING,
+            rich_help_panel=running.RUNNING,
         ),
     ] = None
 
-    def service(self, name: str, run: groups.Run) -> ComposeService | None:
+    def service(self, name: str, run: running.Run) -> ComposeService | None:
         """The service `name`; None where no compose file was given.
 
         :raises UsageError: the file, the service or Compose is missing, or an option of `run` contradicts.
@@ -55,7 +55,7 @@ class Project:
         return composed(self.compose, name)
 
 
-def in_docker(run: groups.Run) -> groups.Run:
+def in_docker(run: running.Run) -> running.Run:
     """The options for a run of a service."""
     return replace(run, engine="docker")
 

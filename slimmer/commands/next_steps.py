@@ -23,7 +23,7 @@ from ..report.schema import Report
 from ..report.sums import largest_kept
 from ..report.text import words
 from ..request import PROGRAMS
-from . import groups, options
+from . import options, running
 
 _OWN = "oci"
 """The engine of ``cntr run``."""
@@ -44,7 +44,7 @@ class Call(NamedTuple):
     `service` of the compose file `file`."""
 
     directory: str
-    run: groups.Run
+    run: running.Run
     command: tuple[str, ...] = ()
     file: str = ""
     service: ComposeService | None = None
@@ -87,7 +87,7 @@ class _Starter(NamedTuple):
             yield Step(shlex.join([self.line[0], "load", "--input", self.archive]), f"load it into {self.engine}")
 
 
-def _starter(report: Report, run: groups.Run) -> _Starter:
+def _starter(report: Report, run: running.Run) -> _Starter:
     scheme, separator, place = report.destination.partition("://")
     engine = scheme if separator and scheme != "registry" else run.engine or ""
     program = PROGRAMS.get(engine, "")
@@ -98,7 +98,7 @@ def _starter(report: Report, run: groups.Run) -> _Starter:
     return _Starter(_OWN, ("cntr", "run", *_shared_words(run)), reference(report.destination, name))
 
 
-def _shared_words(run: groups.Run) -> Iterator[str]:
+def _shared_words(run: running.Run) -> Iterator[str]:
     """The options that ``cntr run`` and the engines' own programs have alike."""
     if run.host_network:
         yield "--network=host"
@@ -118,7 +118,7 @@ def _shared_words(run: groups.Run) -> Iterator[str]:
         yield from (f"--{name.replace('_', '-')}={one}" for one in getattr(run, name) or ())
 
 
-def _engine_words(run: groups.Run) -> Iterator[str]:
+def _engine_words(run: running.Run) -> Iterator[str]:
     yield from _shared_words(run)
     yield from (f"--publish={one}" for one in run.publish or ())
     if run.network and not run.host_network:

@@ -16,7 +16,7 @@ from cntr_core.cli.expanded import expanded
 from cntr_core.cli.interrupts import undo_on_signals
 from cntr_core.errors import CntrError, GateFailed, UsageError
 
-from . import compose, gates, groups, names, options, profiles
+from . import compose, gates, groups, names, options, profiles, running
 from .config_file import Config, SlimCommand
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ def slim(
     image: options.OptionalImage = None,
     *,
     output: groups.Output,
-    run: groups.Run,
+    run: running.Run,
     project: compose.Project,
-    verification: groups.Verification,
+    verification: running.Verification,
     keep: groups.Keep,
     demands: gates.Demands,
     security: profiles.Profiles,
@@ -135,9 +135,9 @@ class _Target:
 
 
 def _request(
-    run: groups.Run,
+    run: running.Run,
     command: list[str] | None,
-    verification: groups.Verification,
+    verification: running.Verification,
     keep: groups.Keep,
     output: groups.Output,
     kinds: tuple[str, ...],

@@ -14,7 +14,7 @@ from cntr_core.cli.expanded import expanded
 from cntr_core.cli.interrupts import undo_on_signals
 from cntr_core.cli.words import EndsAtCommand
 
-from . import groups, options
+from . import options, running
 
 if TYPE_CHECKING:
     from ..trace.record import Access, AccessTrace
@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     image: options.Image,
-    run: groups.Run,
+    run: running.Run,
     command: options.Words = None,
     target: Target = "trace.jsonl.zst",
     platform: options.ForPlatform = None,
