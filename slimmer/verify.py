@@ -7,7 +7,9 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
+from cntr_core import labels
 from cntr_core.errors import ImageError
+from cntr_core.images import ImageConfig
 from cntr_core.images.streams import Counter, uncounted
 from cntr_core.images.tar.index import Entry, read_index
 from cntr_core.images.tar.members import Kind, quoted, split_path
@@ -18,13 +20,14 @@ from cntr_core.images.tree.merge import merge
 from cntr_core.images.tree.tree import Directory, File, Tree
 from cntr_core.images.tree.view import TreeView
 from cntr_core.images.write.new_image import PlainLayer
+from cntr_core.json_text import read_json
 from cntr_core.kernel.syscall import owned
 
 from .split.divide import join
 from .split.joined import OpenPair
 from .split.joined_tar import JoinedTar
 from .split.package_lists import LISTS, files_of, shortened
-from .split.pair import Pair
+from .split.pair import Pair, digest, settings
 from .split.split_map import SplitMap
 
 _log = logging.getLogger(__name__)
@@ -71,12 +74,45 @@ def _described(file: File, is_list: bool) -> tuple[list[object], list[bytes]]:
     return [getattr(file.entry, field) for field in Entry._fields if field not in differing], names
 
 
-def check_pair(pair: OpenPair, progress: Counter = uncounted) -> None:
-    """Prove that both images rebuild the original, and that the slim one has nothing else, but directories that nothing
-    describes, and lists of packages that are the original's with whole paragraphs left out.
+_OWN_LABELS = (labels.ROLE, labels.PAIR, labels.ORIGINAL, labels.FAT, labels.FAT_NAME)
+_FREE = ("rootfs", "history")
+"""What of a configuration is each image's own: the layers, which are proved by themselves, and how they came about."""
+
+
+def check_settings(pair: OpenPair) -> None:
+    """Prove that the original is the one that both images name, with the layers that they make, and that both are run
+    as it is: that their configurations are the original's, but for our labels, the layers and the history.
 
     :raises ImageError: it is not so.
     """
+    raw = pair.split_map.config
+    named = ImageConfig.parse(raw).diff_ids if raw else ()
+    if named and named != tuple(layer.diff_id for layer in pair.split_map.layers):
+        raise ImageError("the original's configuration names other layers than both images make")
+    for image in (pair.slim, pair.fat):
+        if image.config.labels.get(labels.ORIGINAL) != digest(raw):
+            raise ImageError(f"the original is not the one that {image.reference} is labelled with")
+        if (key := _other_setting(image.config, raw)) is not None:
+            raise ImageError(f"{image.reference} has other settings than the original: {key!r} of its configuration")
+
+
+def _other_setting(config: ImageConfig, raw: bytes) -> str | None:
+    """The first key of a slim or fat image's configuration by which it differs from the original's, `raw`."""
+    own = {key: value for key, value in config.labels.items() if key in _OWN_LABELS}
+    original = ImageConfig.parse(raw) if raw else ImageConfig(config.platform)
+    found, wanted = read_json(config.raw), settings(original, own)
+    keys = sorted({*found, *wanted}.difference(_FREE))
+    return next((key for key in keys if found.get(key) != wanted.get(key)), None)
+
+
+def check_pair(pair: OpenPair, progress: Counter = uncounted) -> None:
+    """Prove that both images rebuild the original, and that the slim one has nothing else, but directories that nothing
+    describes, and lists of packages that are the original's with whole paragraphs left out; and that they have the
+    original's settings.
+
+    :raises ImageError: it is not so.
+    """
+    check_settings(pair)
     if not pair.check(progress) and not pair.split_map.lists:
         return
     with open_layers(pair.slim) as slim, open_layers(pair.fat) as fat:

@@ -125,7 +125,8 @@ def verify(
 ) -> int:
     """Verify that a slim and a fat image rebuild their original: compute every layer's digest, write nothing.
 
-    The slim image's lists of packages must be the original's without the packages of which it has no file.
+    The slim image's lists of packages must be the original's without the packages of which it has no file. Both images
+    must have the original's settings.
 
     Of images in a registry, the documents that [bold]cntr slim --sbom[/] has attached must be about them, too.
     """

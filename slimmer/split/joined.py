@@ -18,7 +18,7 @@ from cntr_core.images.write.atomic import writing
 from cntr_core.images.write.new_image import NewImage, PlainLayer
 
 from .divide import join
-from .pair import SPLIT_MAP_PATH
+from .pair import SPLIT_MAP_PATH, split_map_tar
 from .split_map import SplitMap
 
 _LARGEST_SPLIT_MAP = 1 << 26
@@ -122,5 +122,8 @@ def read_split_map(fat: Image) -> SplitMap:
         plain = PlainTar(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         for entry in read_index(plain).entries:
             if entry.path == SPLIT_MAP_PATH.encode() and entry.kind is Kind.FILE:
-                return SplitMap.unpack(plain.read(entry.size, entry.data))
+                packed = plain.read(entry.size, entry.data)
+                if plain.read(plain.size, 0) != split_map_tar(packed):
+                    raise ImageError(f"{fat.reference} has files that the original has not", _PAIR)
+                return SplitMap.unpack(packed)
     raise ImageError(f"{fat.reference} has no split map", _PAIR)

@@ -82,8 +82,10 @@ def make_pair(
     split_map = SplitMap(config.raw, tuple(layer_maps), squash, tuple(map(os.fsdecode, lists)) if short else ())
     _log.debug("split %d layers, of which slim keeps %s members", len(layers.tars), [len(one) for one in slim])
     packed = split_map.pack()
-    extra = _split_map_layer(packed, os.path.join(directory, "recipe.tar"))
-    slim_image, fat_image = _images(config, slim_layers, [*fat_layers, extra], packed, fat_name)
+    extra = os.path.join(directory, "recipe.tar")
+    with open(extra, "xb") as file:
+        file.write(split_map_tar(packed))
+    slim_image, fat_image = _images(config, slim_layers, [*fat_layers, PlainLayer.of_file(extra)], packed, fat_name)
     return Pair(slim_image, fat_image, split_map, tuple(map(frozenset, slim)), short)
 
 
@@ -102,15 +104,16 @@ def _images(
     config: ImageConfig, slim: list[PlainLayer], fat: list[PlainLayer], split_map: bytes, fat_name: str
 ) -> tuple[NewImage, NewImage]:
     """The slim and the fat image, whose labels tell that they are a pair."""
-    common = {labels.PAIR: _digest(split_map), labels.ORIGINAL: _digest(config.raw)}
+    common = {labels.PAIR: digest(split_map), labels.ORIGINAL: digest(config.raw)}
     fat_image = _half(config, fat, {labels.ROLE: labels.FAT_ROLE, **common})
-    named = {labels.FAT: _digest(fat_image.config)}
+    named = {labels.FAT: digest(fat_image.config)}
     if fat_name:
         named[labels.FAT_NAME] = fat_name
     return _half(config, slim, {labels.ROLE: labels.SLIM_ROLE, **common, **named}), fat_image
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """The digest of these bytes, as images name it."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
@@ -167,14 +170,20 @@ def _new_half(directory: str, role: str, number: int) -> LayerWriter:
 
 def _half(config: ImageConfig, layers: list[PlainLayer], own: Mapping[str, str]) -> NewImage:
     """The original's configuration, with other layers and our labels. Its history has an entry for each layer."""
-    document: dict[str, Any] = read_json(config.raw) if config.raw else _bare(config)
-    run = document.get("config") or {}  # an object: the configuration was read before
-    run["Labels"] = {**(run.get("Labels") or {}), **own}
-    document["config"] = run
+    document = settings(config, own)
     document["rootfs"] = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
     if history := _history(document, len(layers)):
         document["history"] = history
     return NewImage(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode(), tuple(layers), dict(own))
+
+
+def settings(config: ImageConfig, own: Mapping[str, str]) -> dict[str, Any]:
+    """The original's configuration with the labels `own`; its layers and history are still the original's."""
+    document: dict[str, Any] = read_json(config.raw) if config.raw else _bare(config)
+    run = document.get("config") or {}  # an object: the configuration was read before
+    run["Labels"] = {**(run.get("Labels") or {}), **own}
+    document["config"] = run
+    return document
 
 
 def _history(document: Mapping[str, Any], layers: int) -> list[dict[str, Any]]:
@@ -204,8 +213,8 @@ def _directory(path: bytes) -> bytes:
     return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
-def _split_map_layer(packed: bytes, path: str) -> PlainLayer:
-    """A layer with nothing but the split map."""
+def split_map_tar(packed: bytes) -> bytes:
+    """A layer with nothing but the split map. Those of older pairs are compared with it: it stays as it is."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         directory = tarfile.TarInfo(os.path.dirname(SPLIT_MAP_PATH))
@@ -214,6 +223,4 @@ def _split_map_layer(packed: bytes, path: str) -> PlainLayer:
         member = tarfile.TarInfo(SPLIT_MAP_PATH)
         member.size = len(packed)
         archive.addfile(member, io.BytesIO(packed))
-    with open(path, "xb") as file:
-        file.write(content.getvalue())
-    return PlainLayer.of_file(path)
+    return content.getvalue()
