@@ -67,12 +67,15 @@ check mypy cntr_core plugins slimmer
 # have left.
 BESIDE="
 tests/docs
+tests/fs_api
 tests/integration/engines
 tests/integration/filesystems
 tests/integration/oci/test_rootless.py
+tests/integration/probes
 tests/integration/releases
 tests/integration/session
 tests/integration/slim/test_rootless.py
+tests/integration/toolbox
 tests/mounted
 tests/unit
 "
