@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import socket
+import termios
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -20,7 +21,7 @@ from ..errors import SessionError
 from ..kernel import channel, child, paths, process, pty
 from ..kernel.syscall import owned
 from ..timing import timed
-from .command import Command, Terminal, needed
+from .command import Command, needed
 from .container_filter import BY_FILTER, killed, refusals_told
 from .gate import Gate
 from .identity import filter_before_fork, narrow, raise_limits
@@ -141,7 +142,10 @@ def _with_terminal(command: Command, request: TerminalRequest | None, sock: sock
     os.close(root)
     pty.copy_window_size(request.caller, master)
     channel.send(sock, "terminal", master)
-    return replace(command, terminal=Terminal(master, request.owner, request.attributes))
+    # Opened here, since a narrow filter would refuse fchown(2) and fchmod(2) to the command's process.
+    slave = pty.open_slave(master, request.owner)
+    termios.tcsetattr(slave, termios.TCSANOW, request.attributes)
+    return replace(command, terminal=slave)
 
 
 def _enter(path: bytes) -> bool:

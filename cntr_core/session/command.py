@@ -11,9 +11,8 @@ import logging
 import os
 import signal
 import socket
-import termios
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from .. import debugging
 from ..dataclass import dataclass
@@ -28,15 +27,6 @@ from .identity import Identity, assume, limit
 _log = logging.getLogger(__name__)
 
 FALLBACK_SHELL = b"/bin/sh"
-
-
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """The session's pty: its master, who owns the terminal side (host ids), and the caller's termios to start with."""
-
-    master: int
-    owner: tuple[int, int]
-    attributes: list[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +54,18 @@ class Command:
     gate: int | None = None
     """Where to wait before the program (gate.py)."""
     stdio: Stdio = Stdio()
-    terminal: Terminal | None = None
+    terminal: int | None = None
+    """The terminal side of the session's pty."""
 
 
 def needed(command: Command, sock: socket.socket) -> set[int]:
     """The descriptors that are used before the command executes."""
-    stdio, terminal = command.stdio, command.terminal
+    stdio = command.stdio
     optional = (
         stdio.stdin,
         stdio.stdout,
         stdio.stderr,
-        terminal.master if terminal else None,
+        command.terminal,
         command.identity.user_namespace,
         command.gate,
     )
@@ -138,13 +129,11 @@ def _settle(command: Command, sock: socket.socket) -> None:
 def _connect(command: Command) -> None:
     """Put the streams at 0, 1 and 2; a terminal becomes the controlling one."""
     terminal, stdio = command.terminal, command.stdio
-    slave = -1
     if terminal is not None:
-        slave = pty.open_slave(terminal.master, terminal.owner)
-        termios.tcsetattr(slave, termios.TCSANOW, terminal.attributes)
-        pty.make_controlling(slave)
+        pty.make_controlling(terminal)
     for number, fd in enumerate((stdio.stdin, stdio.stdout, stdio.stderr)):
-        os.dup2(slave if fd is None else fd, number, inheritable=True)
+        if (source := terminal if fd is None else fd) is not None:
+            os.dup2(source, number, inheritable=True)
 
 
 def _change_directory(path: bytes) -> None:

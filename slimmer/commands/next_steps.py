@@ -65,7 +65,7 @@ def with_steps(report: Report, call: Call) -> Report:
 
 
 def _uses(report: Report, call: Call) -> Iterator[Step]:
-    starter = _starter(report, call.run)
+    starter = _starter(report, _confined(report, call))
     if call.service is not None:
         yield from _service(report, starter, call, call.service)
         return
@@ -96,6 +96,19 @@ def _starter(report: Report, run: running.Run) -> _Starter:
         name = f"{place.partition('/')[0]}/{name}" if scheme == "registry" else name
         return _Starter(engine, (program, "run", *_engine_words(run)), name, "" if separator else report.destination)
     return _Starter(_OWN, ("cntr", "run", *_shared_words(run)), reference(report.destination, name))
+
+
+def _seccomp(report: Report) -> str:
+    """The file of the profile under which the slim image was seen to work, or nothing."""
+    return next((one.file for one in report.profiles if one.kind == "seccomp" and one.verified), "")
+
+
+def _confined(report: Report, call: Call) -> running.Run:
+    """The options of the run, with the profile that was made in the place of the one that it had."""
+    if not (file := _seccomp(report)):
+        return call.run
+    others = [option for option in call.run.security_opt or () if not option.startswith("seccomp=")]
+    return replace(call.run, security_opt=[*others, f"seccomp={os.path.join(call.directory, file)}"])
 
 
 def _shared_words(run: running.Run) -> Iterator[str]:
@@ -145,7 +158,8 @@ def _server(report: Report, starter: _Starter, command: Sequence[str]) -> Iterat
 def _attach(report: Report) -> str:
     fat = report.halves[1]
     word = f"--fat-image={reference(fat.destination, fat.name)}" if fat.destination else "--fat"
-    return shlex.join(["cntr", "attach", word])
+    wider = ["--no-seccomp"] if _seccomp(report) else []  # tools call what the application does not
+    return shlex.join(["cntr", "attach", word, *wider])
 
 
 def _service(report: Report, starter: _Starter, call: Call, service: ComposeService) -> Iterator[Step]:

@@ -27,6 +27,11 @@ BASELINE = (
         "readlinkat rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity sched_yield set_robust_list setgid "
         "setgroups setresgid setresuid setsid setuid sigaltstack tgkill unlinkat write",
     ),
+    # Those that want no privilege and reach nothing that is not open already. What else a session calls is above.
+    _reason(
+        "cntr exec and cntr attach call these until they execute the program, and to wait for it; ioctl for terminals",
+        "dup2 ioctl poll ppoll recvmsg rt_sigtimedwait sendmsg umask wait4",
+    ),
     _reason(
         "a C library starts a program with these, which of them depends on its version",
         "access arch_prctl brk faccessat getrandom lstat mremap prlimit64 readlink rseq set_tid_address stat statx "

@@ -182,6 +182,24 @@ def test_of_an_archive_whose_image_ran_in_an_engine(steps: Steps, image: str, en
     assert "SPOKEN=two words" in shown and "/host-etc" in shown
 
 
+@pytest.mark.requires("x86_64")
+@pytest.mark.parametrize("engine", ["docker", "oci"])
+def test_under_the_profile_that_was_made(steps: Steps, slim: Slim, image: str, loaded: Loaded, engine: str) -> None:
+    """It takes the place of the one that the run had."""
+    (slim.place / "own.json").write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW"}))
+    own = ("--security-opt", "seccomp=own.json", "--security-opt", "no-new-privileges")
+    source = loaded("docker") if engine == "docker" else image
+    more = () if engine == "docker" else ("-o", "pair.tar")
+    lines = steps.slim(source, *more, "--report", "a report", "--profile", "seccomp", *own, *ASKED)
+    assert [word for word in shlex.split(lines[0]) if word.startswith("--security-opt")] == [
+        "--security-opt=no-new-privileges",
+        "--security-opt=seccomp=a report/seccomp.json",
+    ]
+    assert "extra" in steps.run(lines)
+    told = json.loads((slim.place / "a report/report.json").read_text())["steps"]
+    assert [step["command"] for step in told] == lines[:2]
+
+
 @pytest.mark.parametrize("engine", ["docker", "oci"])
 def test_an_entrypoint_that_was_left_out_stays_so(steps: Steps, image: str, loaded: Loaded, engine: str) -> None:
     source = loaded("docker") if engine == "docker" else image

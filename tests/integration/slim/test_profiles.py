@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 from cntr_slimmer.profiles.calls import Calls
 from cntr_slimmer.profiles.recorder import CallRecorder
+from cntr_slimmer.profiles.seccomp import Bound, seccomp_profile
 
 from tests.integration.slim.conftest import MakeApp, Result, Slim
+from tests.support.cntr import PROGRAM
 from tests.support.images import archive
+from tests.support.terminal import Terminal
 from tests.unit.images.layouts import directory, file
 
 pytestmark = pytest.mark.requires("root", "fuse", "overlayfs", "runc", "busybox")
@@ -137,6 +140,36 @@ def test_the_users_own_profile_is_a_bound(slim: Slim, app: MakeApp) -> None:
     (slim.place / "own.json").write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}))
     result = slim.made(app("mkdir /tmp/made; ln -s a /tmp/l"), *_LINE, "--security-opt", "seccomp=own.json")
     assert "mkdir" not in _profile(result)["allowed"] and "symlink" in _profile(result)["allowed"]
+
+
+@pytest.mark.parametrize("stdin", ["pipe", "terminal"])
+@pytest.mark.parametrize("verb", ["exec", "attach"])
+def test_a_session_begins_where_a_profile_allows_next_to_nothing(
+    slim: Slim, app: MakeApp, verb: str, stdin: str
+) -> None:
+    """The program that it runs needs no more than what every profile allows."""
+    least = seccomp_profile(Bound(None), Calls(frozenset({"clock_nanosleep"})), (), ())
+    (slim.place / "least.json").write_text(json.dumps(least))
+    image = app("")
+    start = ("run", "--detach", "--name", "narrow", "--security-opt", "seccomp=least.json", "--entrypoint")
+    started = slim.cntr(*start, "/bin/sleep", image, "1000000")
+    assert started.returncode == 0, started.stderr
+    try:
+        with Terminal() as terminal:
+            line = [PROGRAM, verb, *["--tty"] * (stdin == "terminal"), "oci://narrow", "--", "/bin/true"]
+            line[-1:] = ["/bin/busybox", "stat", "/"] if verb == "exec" else line[-1:]
+            done = subprocess.run(
+                line,
+                stdin=terminal.slave if stdin == "terminal" else subprocess.DEVNULL,
+                stdout=terminal.slave if stdin == "terminal" else subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=slim.environment,
+                timeout=60,
+                check=False,
+            )
+        assert (done.returncode, done.stderr) == (0, b"")
+    finally:
+        slim.cntr("stop", "--timeout", "0", "narrow")
 
 
 @pytest.mark.requires("mmdebstrap")
