@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from cntr_core.cli.completion import begun
+import contextlib
+
+import typer
+
+from cntr_core.cli.completion import begun, complete_image
 
 PACKAGE_LISTS = ("kept", "all")
 """Whether a slim image lists the packages that it has a file of, or those of the original."""
+
+
+def complete_image_or_service(context: typer.Context, incomplete: str) -> list[str]:
+    """The services of the file of ``--compose``, where one was named; else as :func:`complete_image`."""
+    file = context.params.get("compose")
+    return begun(_services(file), incomplete) if file else complete_image(incomplete)
+
+
+def _services(file: str) -> list[str]:
+    """Read as YAML alone: Compose would take a second."""
+    import yaml
+
+    unreadable = (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError)
+    with contextlib.suppress(*unreadable), open(file, encoding="utf-8") as stream:
+        return sorted(map(str, yaml.safe_load(stream)["services"]))
+    return []
 
 
 def complete_rule(incomplete: str) -> list[tuple[str, str]]:

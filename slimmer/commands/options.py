@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cntr_core.cli.completion import complete_image
+from .completion import complete_image_or_service
 
 if TYPE_CHECKING:
     from cntr_core import Engine
@@ -22,7 +22,7 @@ Image = Annotated[
     str,
     typer.Argument(
         metavar="IMAGE",
-        autocompletion=complete_image,
+        autocompletion=complete_image_or_service,
         help="Read this image: path of an OCI layout, an OCI or docker archive (PATH:NAME if it holds several), or a "
         "tar of a root directory; ENGINE://NAME; registry://HOST/NAME:TAG; or a name that an engine knows.",
         show_default=False,

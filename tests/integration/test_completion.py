@@ -123,6 +123,24 @@ def test_an_image_of_a_container_is_completed(docker_run: DockerRun) -> None:
         assert f"docker://{used}" in output(env=line).split(), typed
 
 
+def _offered(words: str) -> list[str]:
+    line = {"_CNTR_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+    return output(env=line).split()
+
+
+def test_the_services_of_a_compose_file_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "shop.yml").write_text("services:\n  web: {image: a}\n  worker: {build: .}\n  db: {image: b}\n")
+    assert _offered(f"cntr slim --compose {tmp_path}/shop.yml w") == ["web", "worker"]
+    assert _offered(f"cntr slim --compose={tmp_path}/shop.yml --probe exit ") == ["db", "web", "worker"]
+
+
+@pytest.mark.parametrize("text", ["", "text", "[1]", "services:", "services: 1", "a: [", "a: \0", "[" * 10_000])
+def test_a_compose_file_that_is_none_offers_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "shop.yml").write_text(text)
+    assert _offered(f"cntr slim --compose {tmp_path}/shop.yml ") == []
+    assert _offered("cntr slim --compose /none.yml ") == []
+
+
 def test_a_name_that_two_engines_hold_is_completed_to_both_references(docker_run: DockerRun, tmp_path: Path) -> None:
     name = docker_run("busybox")
     env = {"CNTR_STATE_DIR": str(tmp_path / "state")}
