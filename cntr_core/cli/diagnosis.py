@@ -41,7 +41,13 @@ def verdict(findings: Sequence[Check]) -> str:
     backends, engines = ([f.name for f in findings if f.ok and f.area == area] for area in ("filesystem", "engine"))
     first = next((name for name in FASTEST_FIRST if name in backends), "")
     backend = f"{first}, {WHY_FASTEST}" if first else f"--fs {backends[0]} alone"
-    return f"attach works here: files by {backend}; containers of {', '.join(engines)}"
+    return f"attach works here: files by {backend}; containers of {', '.join(engines)}{_of_images(findings)}"
+
+
+def _of_images(findings: Sequence[Check]) -> str:
+    """Why images cannot be run here, where it is so: containers of the engine oci need what `cntr slim` needs."""
+    whys = [check for check in findings if (check.area, check.name) == ("engine", "oci") and not check.ok]
+    return "".join(f"; cntr run and cntr slim do not: {why.detail} ({why.remedy})" for why in whys)
 
 
 def _for_us(check: Check) -> Check:

@@ -109,7 +109,7 @@ def plugins(json: output.Json = False, debug: output.Debug = False) -> int:
 def doctor(json: output.Json = False, debug: output.Debug = False) -> int:
     """Check this machine: kernel, privileges, filesystem backends and engines; show how to fix what is missing.
 
-    The last line says whether attach works here, and by what.
+    The last line says whether attach works here, and by what, and what run and slim lack.
 
     Exit code 0 when attach can work here, 125 when something that it needs is missing.
     """

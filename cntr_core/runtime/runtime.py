@@ -38,11 +38,14 @@ def find_runtime() -> str | None:
     return next(filter(None, map(shutil.which, _PROGRAMS)), None)
 
 
-def need_runtime() -> str:
-    """:raises EngineError: no runtime is installed."""
+def need_runtime(otherwise: str = "") -> str:
+    """The path of the runtime. `otherwise` ends the hint: what to do without one.
+
+    :raises EngineError: no runtime is installed.
+    """
     if found := find_runtime():
         return found
-    raise EngineError("no OCI runtime is installed", f"install one: {' or '.join(_PROGRAMS)}")
+    raise EngineError("no OCI runtime is installed", f"install one: {' or '.join(_PROGRAMS)}{otherwise}")
 
 
 def known_names(root: str) -> list[str]:

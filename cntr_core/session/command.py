@@ -190,7 +190,7 @@ def _not_found(program: bytes, closed: list[bytes]) -> CommandNotFound:
         hint = "check the path: with cntr attach, the container's files are in /var/lib/cntr"
         return CommandNotFound(f"command not found: {name}", hint)
     if not closed:
-        hint = "it is looked for in the session's PATH; see cntr attach --help"
+        hint = "it is looked for in the session's PATH; cntr toolbox build makes tools that the host lacks, for attach"
         return CommandNotFound(f"command not found: {name}", hint)
     places = ", ".join(os.path.dirname(path).decode(errors="backslashreplace") for path in closed)
     return CommandNotFound(

@@ -91,7 +91,7 @@ def running(
 
     :raises CntrError: it cannot be started.
     """
-    program = need_runtime()
+    program = need_runtime("; or let an engine run the image: --engine docker")
     number = stop_signal(launch.config.stop_signal)
     with ExitStack() as stack:
         bundle, lock = stack.enter_context(temporary_directory("cntr-run-"))

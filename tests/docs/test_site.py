@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -34,6 +35,15 @@ def test_links_of_the_top_folder_lead_somewhere(page: str) -> None:
 def test_files_that_a_page_names_are_there(page: Path) -> None:
     for path in _PATH.findall((ROOT / page).read_text()):
         assert next(ROOT.glob(path), None), f"{page} names {path}"
+
+
+def test_the_times_of_the_page_on_installing_are_the_measured_ones() -> None:
+    """Each way takes less than five minutes."""
+    ways = json.loads((ROOT / "evaluation/results/first_use.json").read_text())["ways"]
+    page = (ROOT / "docs/how-to/install.md").read_text()
+    rows = [f"| {name} | {len(way['steps'])} | {way['seconds']:.0f} |" for name, way in ways.items()]
+    assert "\n".join(rows) in page
+    assert all(way["seconds"] < 300 for way in ways.values())
 
 
 def _row(decision: Path) -> str:

@@ -37,13 +37,13 @@ from Debian's packages."""
 
 
 class CleanRoot:
-    """A root directory of Debian's `suite` below `place`; what commands write to it stays there. `shared` is its /mnt.
-    A block that ends unmounts it."""
+    """A root directory below `place` with the files of the tar `archive`; what commands write to it stays there.
+    `shared` is its /mnt. A block that ends unmounts it."""
 
-    def __init__(self, suite: str, place: Path, shared: Path) -> None:
+    def __init__(self, archive: str, place: Path, shared: Path) -> None:
         for name in ("lower", "upper", "work", "root"):
             (place / name).mkdir()
-        unpack = ["tar", "--extract", "--numeric-owner", "--file", _archive(suite), "--directory", str(place / "lower")]
+        unpack = ["tar", "--extract", "--numeric-owner", "--file", archive, "--directory", str(place / "lower")]
         subprocess.run(unpack, check=True, timeout=120)
         line = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _MOUNT, "sh", str(place), str(shared)]
         self._root = place / "root"
@@ -70,8 +70,8 @@ class CleanRoot:
         assert done.returncode == 0, done.stderr
 
 
-def _archive(suite: str) -> str:
-    """The root as a tar, kept as the images are."""
+def prepared(suite: str) -> str:
+    """Debian's `suite` with Python and a runtime, as a tar, kept as the images are."""
     kept = os.path.join(cache_directory(), f"clean-{suite}.tar")
     if not os.path.exists(kept):
         with tempfile.TemporaryDirectory(dir=cache_directory()) as work:

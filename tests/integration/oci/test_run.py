@@ -479,6 +479,8 @@ def test_without_a_runtime_the_engine_says_so(cntr: Cntr, make_image: MakeImage,
     assert done.returncode == 125
     assert "no OCI runtime is installed" in done.stderr.decode()
     assert "no OCI runtime is installed" in cntr("engines").stdout.decode()
+    told = "cntr run and cntr slim do not: no OCI runtime is installed (install runc or crun)"
+    assert told in cntr("doctor").stderr.decode()
 
 
 @pytest.mark.requires("crun")

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.integration.releases.conftest import ROOT, build
-from tests.support.clean_root import CleanRoot
+from tests.support.clean_root import CleanRoot, prepared
 from tests.support.images import DockerRun
 from tests.support.shown import shown_in
 
@@ -37,7 +37,7 @@ def suite(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def root(suite: str, tmp_path_factory: pytest.TempPathFactory, released: Path) -> Iterator[CleanRoot]:
-    with CleanRoot(suite, tmp_path_factory.mktemp("root"), released) as made:
+    with CleanRoot(prepared(suite), tmp_path_factory.mktemp("root"), released) as made:
         assert made.run("python3", "--version").stdout.startswith(f"Python {SUITES[suite]}.")
         yield made
 

@@ -346,7 +346,7 @@ def test_a_command_that_may_not_be_executed_is_not_said_to_be_absent(docker_run:
         ((f"{below}/open/absent",), 127, f"command not found: {below}/open/absent\n  hint: check the path"),
         ((f"{below}/open/plain/x",), 127, f"command not found: {below}/open/plain/x"),
         ((f"{below}/" + "x" * 300,), 126, "file name too long"),
-        (("absent",), 127, "command not found: absent\n"),
+        (("absent",), 127, "command not found: absent\n  hint: it is looked for in the session's PATH; cntr toolbox"),
     ):
         options = ("--user", "1000", "--env", f"PATH=/usr/bin:/bin:{below}/open")
         result = cntr(command, name, *options, "--", *words)

@@ -55,7 +55,7 @@ def test_a_pipeline_slims_and_fails_at_a_gate(script: Callable[[], str], slim: S
                 "CNTR_IMAGE": "my image",
                 "CNTR_OUTPUT": "my output.tar",
                 "CNTR_CONFIG": "slim.yaml",
-                "CNTR_OPTIONS": "\n--config=slim.yaml\n--squash\n",
+                "CNTR_OPTIONS": "\n--config=slim.yaml\r\n  -e A=a b \n--squash \n--last-layers  0\n",
                 "CNTR_REPORT": "cntr-report",
             },
             capture_output=True,
