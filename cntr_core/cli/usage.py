@@ -20,9 +20,19 @@ def explained(error: TyperException) -> tuple[str, str]:
     for pattern, words in _WORDING:
         sentence = pattern.sub(words, sentence)
     context = getattr(error, "ctx", None)
-    steps = [_proposed(more[0])] if more else []
+    steps = [_NAMED] if _is_docker_tag(error) else [_proposed(more[0])] if more else []
     steps += [f"see {context.command_path} --help"] if context is not None else []
     return sentence, "; ".join(steps)
+
+
+_NAMED = "name the image by its place: --output docker://NAME"
+
+
+def _is_docker_tag(error: TyperException) -> bool:
+    """Whether an image was named as for ``docker build``, where one option has both the place and the name."""
+    context = getattr(error, "ctx", None)
+    known = [option for one in context.command.params for option in one.opts] if context is not None else []
+    return getattr(error, "option_name", "") in ("-t", "--tag") and "--output" in known
 
 
 def _proposed(text: str) -> str:

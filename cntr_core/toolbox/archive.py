@@ -168,6 +168,10 @@ def _again(download: Callable[[], None], url: str) -> None:
             time.sleep(attempt)
 
 
+_GPGV_PATIENCE = 60.0
+"""Seconds that gpgv may take for the signature of a list."""
+
+
 def _verified(path: str, keyring: str) -> str:
     """The text that is signed in the file at `path`, and nothing that stands beside it.
 
@@ -180,7 +184,14 @@ def _verified(path: str, keyring: str) -> str:
     plain = f"{path}.plain"
     line = ["gpgv", "--quiet", "--status-fd", "1", "--keyring", os.path.abspath(keyring), "--output", plain, path]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "GNUPGHOME": os.path.dirname(path), "LC_ALL": "C"}
-    done = subprocess.run(line, capture_output=True, text=True, errors="replace", env=environment, timeout=60)
+    try:
+        done = subprocess.run(
+            line, capture_output=True, text=True, errors="replace", env=environment, timeout=_GPGV_PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        raise ImageError(
+            f"gpgv did not check the signature within {_GPGV_PATIENCE:g} s", "give a file of keys with --keyring FILE"
+        ) from None
     said = {row.split()[1] for row in done.stdout.splitlines() if row.startswith("[GNUPG:] ")}
     if "GOODSIG" not in said or "BADSIG" in said:  # gpgv fails too where one of several keys is unknown
         raise ImageError(

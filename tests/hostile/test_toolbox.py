@@ -13,7 +13,7 @@ import pytest
 
 from cntr_core.errors import ImageError, UsageError
 from cntr_core.images import open_image, unpack
-from cntr_core.toolbox.archive import Source
+from cntr_core.toolbox.archive import Source, _verified
 from cntr_core.toolbox.packages import checked_names
 from tests.support.cntr import cntr
 from tests.support.debian_archive import SUITE, DebianArchive, Signer, served
@@ -66,6 +66,16 @@ def test_a_strangers_signature_is_refused(
     content = (archive.suite / "InRelease").read_bytes().partition(b"\n\n")[2].partition(b"-----BEGIN")[0]
     (archive.suite / "InRelease").write_bytes(signers[1].sign(content))
     _check_refused(archive, tmp_path, "is not signed by a key of")
+
+
+def test_keys_that_never_end_are_waited_for_a_while(
+    archive: DebianArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gpgv opens what it is given, a pipe without a writer, too."""
+    monkeypatch.setattr("cntr_core.toolbox.archive._GPGV_PATIENCE", 1.0)
+    os.mkfifo(tmp_path / "keys")
+    with pytest.raises(ImageError, match="gpgv did not check the signature within 1 s"):
+        _verified(str(archive.suite / "InRelease"), str(tmp_path / "keys"))
 
 
 def _unsigned(content: bytes) -> bytes:

@@ -63,6 +63,15 @@ def test_without_json_stdout_stays_empty(command: str) -> None:
 MISTAKES = {
     ("attach",): ("CONTAINER is missing", "see cntr attach --help"),
     ("exec", "web"): ("COMMAND is missing", "see cntr exec --help"),
+    ("toolbox", "build", "-t", "tools"): (
+        "no such option: -t",
+        "name the image by its place: --output docker://NAME; see cntr toolbox build --help",
+    ),
+    ("slim", "x.tar", "--tag=small"): (
+        "no such option: --tag",
+        "name the image by its place: --output docker://NAME; see cntr slim --help",
+    ),
+    ("list", "-t"): ("no such option: -t", "see cntr list --help"),
     ("list", "--engin"): ("no such option: --engin", "did you mean --engine; see cntr list --help"),
     ("lst",): ("no such command 'lst'", "did you mean 'list'; see cntr --help"),
     ("list", "a", "b"): ("too many words: a b", "see cntr list --help"),
