@@ -69,6 +69,17 @@ def make_controlling(slave: int) -> None:
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
 
+def gives_keys(fd: int, *, lines_only: bool) -> bool:
+    """Whether what is typed on terminal `fd` is for the calling process: not in the background of the terminal that
+    controls it, where reading would stop it (SIGTTIN in signal(7)); with `lines_only` neither where somebody has turned
+    off the editing of lines there, as pagers do for themselves."""
+    try:
+        is_ours = os.tcgetpgrp(fd) == os.getpgrp()
+        return is_ours and not (lines_only and not termios.tcgetattr(fd)[3] & termios.ICANON)
+    except (OSError, termios.error):  # it controls somebody else, or is gone, which its reader notices
+        return True
+
+
 def copy_window_size(source: int, target: int) -> None:
     """Give terminal `target` the size of terminal `source`; programs on it get SIGWINCH (ioctl_tty(2))."""
     with contextlib.suppress(OSError):  # the session may have ended

@@ -22,6 +22,7 @@ from .deadlines import Deadlines
 from .gate import Gate
 from .guard import Guard
 from .heard import signals_heard
+from .keyboard import input_stream, is_interactive
 from .members import Leader, kill_members, kill_session, leader_below
 from .monitor import run_monitor
 from .pipes import Ends, make_streams, reopened
@@ -88,8 +89,7 @@ class _Supervisor:
         self._deadlines = Deadlines()
 
     def run(self) -> int:
-        is_interactive = os.isatty(0) and os.isatty(1)
-        wants_terminal = is_interactive if self._plan.terminal is None else self._plan.terminal
+        wants_terminal = is_interactive() if self._plan.terminal is None else self._plan.terminal
         ends = make_streams(wants_terminal)
         request = self._terminal_request() if wants_terminal else None
         self._sock, theirs = channel.pair()
@@ -158,7 +158,7 @@ class _Supervisor:
         for read, sink in ends.outputs:
             self._add_output(read, self._stack.enter_context(reopened(sink)))
         if ends.stdin >= 0:
-            self._stdin = Stream(0, ends.stdin, lambda: os.close(ends.stdin))
+            self._stdin = input_stream(ends.stdin, self._stack, self._deadlines, is_shared=self._plan.terminal is None)
             self._loop.streams.append(self._stdin)
 
     def _add_output(self, source: int, sink: int) -> None:

@@ -84,6 +84,7 @@ _ORDER = (
     "cntr_core.session.heard",
     "cntr_core.session.proxy",
     "cntr_core.session.deadlines",
+    "cntr_core.session.keyboard",
     "cntr_core.session.memory",
     "cntr_core.session.state",
     "cntr_core.session.supervisor",
