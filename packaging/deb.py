@@ -11,6 +11,12 @@ import subprocess
 from wheels import ARCHITECTURES, PYTHONS, ROOT, project
 
 _FILES = os.path.join(ROOT, "packaging", "deb")
+_COMPLETION = {
+    "bash": "usr/share/bash-completion/completions/cntr",
+    "zsh": "usr/share/zsh/vendor-completions/_cntr",
+    "fish": "usr/share/fish/vendor_completions.d/cntr.fish",
+}
+"""Where Debian's shells look by themselves for what completes a command."""
 
 
 def make_deb(tree: str, machine: str, output: str, work: str) -> None:
@@ -21,6 +27,8 @@ def make_deb(tree: str, machine: str, output: str, work: str) -> None:
     _install("cntr", os.path.join(root, "usr/bin/cntr"), 0o755)
     _link("cntr", os.path.join(root, "usr/bin/kubectl-cntr"))
     _link("../../../bin/cntr", os.path.join(root, "usr/libexec/docker/cli-plugins/docker-cntr"))
+    for shell, place in _COMPLETION.items():
+        _install(f"../completion/{shell}", os.path.join(root, place), 0o644)
     _install("copyright", os.path.join(root, "usr/share/doc/cntr/copyright"), 0o644)
     _manual(os.path.join(root, "usr/share/man/man1"))
     control = os.path.join(root, "DEBIAN")

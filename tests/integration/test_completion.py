@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.requires("root", "docker", "runc")
 
+COMPLETION = Path(__file__).parents[2] / "packaging/completion"
 SHELLS = {
     "bash": ("bash", "--norc", "--noprofile", "-i"),
     "bash with bash-completion": ("bash", "--norc", "--noprofile", "-i"),
@@ -35,7 +37,7 @@ SET_UP = {
 class Shell:
     """A shell on a terminal, in which cntr's completion is switched on."""
 
-    def __init__(self, kind: str, terminal: Terminal, home: Path) -> None:
+    def __init__(self, kind: str, terminal: Terminal, home: Path, set_up: str = "") -> None:
         self.terminal = terminal
         path = f"{os.path.dirname(PROGRAM)}:{os.environ['PATH']}"
         env = environment({"PATH": path, "HOME": str(home), "TERM": "dumb", "PS1": "$ ", "INPUTRC": "/dev/null"})
@@ -47,7 +49,7 @@ class Shell:
         )  # fmt: skip
         shell = kind.split()[0]
         script = f'eval "$(_CNTR_COMPLETE=source_{shell} cntr)"'
-        self.run(SET_UP[kind].format(script=script))
+        self.run(set_up or SET_UP[kind].format(script=script))
 
     def run(self, line: str) -> None:
         """Type a line, and wait until it is done."""
@@ -111,6 +113,31 @@ def test_whatever_has_a_list_is_completed(shell: Shell, docker_run: DockerRun) -
     ):
         assert shell.completed(typed) == whole
     assert shell.completed("cntr slim docker://").startswith("cntr slim docker://")
+
+
+PLACES = {
+    "bash": ("bash with bash-completion", "bash-completion/completions/cntr", "XDG_DATA_HOME={0}; . {1}"),
+    "zsh": ("zsh", "zsh/_cntr", "fpath=({0}/zsh $fpath); autoload -Uz compinit; compinit -D"),
+    "fish": ("fish", "fish/cntr.fish", "set fish_complete_path {0}/fish"),
+}
+"""Where each shell looks by itself for what completes a command."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.requires(name)) for name in PLACES])
+@pytest.mark.requires("bash-completion")
+def test_shells_find_the_files_of_the_package(name: str, tmp_path: Path) -> None:
+    kind, place, set_up = PLACES[name]
+    (tmp_path / place).parent.mkdir(parents=True)
+    shutil.copyfile(COMPLETION / name, tmp_path / place)
+    with Terminal() as terminal:
+        line = set_up.format(tmp_path, "/usr/share/bash-completion/bash_completion")
+        shell = Shell(kind, terminal, tmp_path, line)
+        try:
+            assert shell.completed("cntr slim x --keep bal") == "cntr slim x --keep balanced"
+            assert shell.completed("cntr doct") == "cntr doctor"
+        finally:
+            shell.process.kill()
+            shell.process.wait()
 
 
 def test_an_image_of_a_container_is_completed(docker_run: DockerRun) -> None:

@@ -83,7 +83,8 @@ def test_the_package_is_installed_and_goes_without_a_trace(root: CleanRoot, dock
     _follow(root, "Try it")
     for link in ("kubectl-cntr", "/usr/libexec/docker/cli-plugins/docker-cntr"):
         assert root.run(link, "--version").stdout == root.run("cntr", "--version").stdout
-    assert "/usr/share/man/man1/cntr-attach.1.gz" in root.run("dpkg", "--listfiles", "cntr").stdout.splitlines()
+    files = root.run("dpkg", "--listfiles", "cntr").stdout.splitlines()
+    assert {"/usr/share/man/man1/cntr-attach.1.gz", "/usr/share/bash-completion/completions/cntr"} <= set(files)
     differing = root.run("dpkg", "--verify", "cntr").stdout.splitlines()
     kept_out = re.compile("/usr/share/(doc|man)/")  # the image keeps no documentation
     assert [line for line in differing if not kept_out.search(line)] == []
