@@ -155,6 +155,24 @@ def test_a_whiteout_cannot_be_made_by_users(union: Union) -> None:
     assert os.listdir(union.top) == []
 
 
+def test_an_empty_file_is_a_whiteout_in_a_marked_directory_only_and_not_on_the_lowest_branch(union: Union) -> None:
+    """As overlayfs takes them, and the same by name and in a listing."""
+    for place in (union.top / "dir", union.top / "marked", union.lower / "marked"):
+        place.mkdir(exist_ok=True)
+        (place / "one").touch()
+        os.setxattr(place / "one", "trusted.overlay.whiteout", b"")
+    (union.lower / "marked/two").touch()
+    os.setxattr(union.lower / "marked/two", "trusted.overlay.whiteout", b"")
+    for place in (union.top / "marked", union.lower / "marked"):
+        os.setxattr(place, "trusted.overlay.opaque", b"x")
+    assert union.list("dir") == ["one", "sub"]
+    assert union.find("dir/one").node.is_top, "its directory has no mark"
+    assert union.list("marked") == ["two"]
+    assert union.find("marked/two"), "below there is nothing to be hidden"
+    with fails_with(errno.ENOENT):
+        union.find("marked/one")
+
+
 def test_changing_copies_up_and_keeps_the_number(union: Union) -> None:
     inode = union.find("dir/one")
     before = inode.node.ino
@@ -196,6 +214,24 @@ def test_truncating_to_nothing_copies_nothing(union: Union) -> None:
         file.truncate(1 << 40)
     union.filesystem.setattr(union.find("big").number, Changes(size=0), ME)
     assert (union.top / "big").stat().st_size == 0
+
+
+def test_of_a_file_with_terabytes_of_holes_only_the_data_is_copied(union: Union) -> None:
+    """To read the holes takes half an hour, in which nobody else gets an answer."""
+    places = (0, 1 << 20, 1 << 41)
+    with (union.lower / "big").open("wb") as file:
+        for place in places:
+            file.seek(place)
+            file.write(b"data")
+        file.truncate(1 << 42)
+    union.filesystem.setattr(union.find("big").number, Changes(mode=0o600), ME)
+    copy = union.top / "big"
+    assert copy.stat().st_size == 1 << 42
+    assert copy.stat().st_blocks * 512 < 1 << 20
+    with copy.open("rb") as file:
+        for place in places:
+            file.seek(place)
+            assert file.read(5) == b"data\0"
 
 
 def test_a_removed_file_that_is_open_can_still_be_changed(union: Union) -> None:

@@ -19,12 +19,13 @@ pytestmark = pytest.mark.requires("root", "fuse")
 
 both = pytest.mark.parametrize("transport", ["direct", "pyfuse3"])
 KNOWN, AT_ONCE = 2000, 500
-FILES = 40_000
+FILES = 80_000
 
 
 @pytest.fixture(scope="module")
 def tree() -> Iterator[Path]:
-    """Forty thousand files, in a file system without a disk."""
+    """So many files, in a file system without a disk. About ten megabytes stay, however many they are: of half as many
+    it would be too large a part to tell anything."""
     place = Path(f"/dev/shm/cntr-memory-{os.getpid()}")
     for number in range(FILES // 100):
         directory = place / f"directory-{number}"
@@ -54,12 +55,12 @@ def wait_for(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-@pytest.mark.parametrize(("branches", "most"), [(1, 700), (2, 1300)], ids=["passthrough", "union"])
+@pytest.mark.parametrize(("branches", "most"), [(1, 700), (2, 1000)], ids=["passthrough", "union"])
 @both
 def test_a_path_costs_little_and_is_given_back(
     transport: str, branches: int, most: int, tree: Path, tmp_path: Path
 ) -> None:
-    """Measured: 420 bytes a path, and 750 in a union. Twice as much is too much."""
+    """Measured: 420 bytes a path, and 560 in a union. Nearly twice as much is too much."""
     trees = [tree]
     if branches == 2:
         (tmp_path / "top").mkdir()
@@ -71,8 +72,12 @@ def test_a_path_costs_little_and_is_given_back(
         walk(tmp_path / "mount")
         grown = resident(pid) - before
         assert grown < FILES * most, f"{grown / FILES:.0f} bytes a path"
-        Path("/proc/sys/vm/drop_caches").write_text("2")
-        assert wait_for(lambda: resident(pid) - before < grown * 0.6), f"{resident(pid) - before} of {grown} bytes"
+
+        def is_given_back() -> bool:
+            Path("/proc/sys/vm/drop_caches").write_text("2")  # once is not enough, where the kernel has just used them
+            return resident(pid) - before < grown * 0.6
+
+        assert wait_for(is_given_back), f"{resident(pid) - before} of {grown} bytes"
 
 
 @pytest.mark.requires("linux-6.18")
@@ -95,7 +100,7 @@ def test_the_kernel_forgets_what_is_too_much_and_keeps_what_is_used(
         before = resident(pid)
         for _ in range(2):
             subprocess.run(["find", place, "-xdev", "-size", "+0"], check=True, timeout=120, stdout=subprocess.DEVNULL)
-        assert wait_for(lambda: resident(pid) - before < FILES * 150), f"{resident(pid) - before} bytes more"
+        assert wait_for(lambda: resident(pid) - before < 6 << 20), f"{resident(pid) - before} bytes more"
         assert os.listdir(used), "what is mounted on a file that was to be forgotten"
         umount2(used, MNT_DETACH)
         assert (os.fstat(opened).st_ino, os.fstat(inside).st_ino) == numbers

@@ -103,7 +103,7 @@ class CopyingUnion(UnionBranch):
             above = above.parent
         for each in reversed(missing):
             self._copy_directory(each)
-        return node.layers[0][1]
+        return node.inner
 
     def _copy_directory(self, node: UnionNode) -> None:
         """Copy an empty directory up, whose parent is on top."""
@@ -115,7 +115,7 @@ class CopyingUnion(UnionBranch):
     def _top_file(self, node: UnionNode, size: int | None = None) -> Any:
         """The file on the topmost branch, copied if need be, at most `size` bytes of it."""
         if node.is_top:
-            return node.layers[0][1]
+            return node.inner
         source, status = self._where(node), super().stat(node)
         if node.removed:
             inner = copy_file(source, status, (self._top, self._top.root), None, size)
@@ -140,7 +140,7 @@ class CopyingUnion(UnionBranch):
     def _changed(self, node: UnionNode, size: int | None = None) -> Any:
         """The node on the topmost branch, whatever it is."""
         if node.is_top:
-            return node.layers[0][1]
+            return node.inner
         if stat.S_ISDIR(super().stat(node).st_mode):
             return self._top_directory(node)
         return self._top_file(node, size)
@@ -169,7 +169,7 @@ class CopyingUnion(UnionBranch):
 
     def syncdir(self, node: UnionNode, data_only: bool) -> None:
         if node.is_top:
-            self._top.syncdir(node.layers[0][1], data_only)
+            self._top.syncdir(node.inner, data_only)
 
     # Attributes
 

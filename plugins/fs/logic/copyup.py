@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from typing import Any
 
 from cntr_core.filesystem import Branch, Changes, OpenFile, Stat
@@ -84,13 +85,31 @@ def _copy_content(source: BranchNode, target: OpenFile, size: int) -> None:
     assert target.descriptor is not None
     file = source[0].open(source[1], os.O_RDONLY)
     try:
-        for offset in range(0, size, _BLOCK):
-            block = file.read(min(_BLOCK, size - offset), offset)
-            if block.count(0) < len(block):
-                os.pwrite(target.descriptor, block, offset)
+        for start, end in _data(file, size):
+            for offset in range(start, end, _BLOCK):
+                block = file.read(min(_BLOCK, end - offset), offset)
+                if block.count(0) < len(block):
+                    os.pwrite(target.descriptor, block, offset)
     finally:
         file.close()
     os.ftruncate(target.descriptor, size)
+
+
+def _data(file: OpenFile, size: int) -> Iterator[tuple[int, int]]:
+    """Where the file has data, as far as it tells: of terabytes of holes nothing is to be read."""
+    if file.descriptor is None:
+        yield 0, size
+        return
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(file.descriptor, end, os.SEEK_DATA)
+            end = os.lseek(file.descriptor, start, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return
+        yield start, min(end, size)
 
 
 def _copy_metadata(source: BranchNode, status: Stat, target: BranchNode) -> None:

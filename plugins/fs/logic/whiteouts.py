@@ -28,11 +28,13 @@ def is_private(name: bytes) -> bool:
     return name.startswith(_PREFIXES)
 
 
-def is_whiteout(branch: Branch[Any], node: Any, status: Stat) -> bool:
-    """Whether the file stands for an absent one."""
-    if stat.S_ISCHR(status.st_mode):
+def is_whiteout(branch: Branch[Any], directory: Any, node: Any, status: Stat, *, lowest: bool = False) -> bool:
+    """Whether the file, which is in `directory`, stands for an absent one; on the `lowest` branch, which has nothing to
+    hide, no empty file does."""
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFCHR:
         return status.st_rdev == 0
-    if stat.S_ISREG(status.st_mode) and not status.st_size:
+    if kind == stat.S_IFREG and not status.st_size and not lowest and _has_empty_whiteouts(branch, directory):
         return _read(branch, node, _WHITEOUT) is not None
     return False
 
@@ -42,21 +44,25 @@ def is_opaque(branch: Branch[Any], node: Any) -> bool:
     return _read(branch, node, _OPAQUE) == _HIDES
 
 
-def listed(branch: Branch[Any], directory: Any) -> Sequence[tuple[DirEntry, bool]]:
-    """The names of a directory, each with whether it is a whiteout."""
+def _has_empty_whiteouts(branch: Branch[Any], directory: Any) -> bool:
+    return _read(branch, directory, _OPAQUE) == _HAS_EMPTY_WHITEOUTS
+
+
+def listed(branch: Branch[Any], directory: Any, *, lowest: bool = False) -> Sequence[tuple[DirEntry, bool]]:
+    """The names of a directory, each with whether it is a whiteout; see :func:`is_whiteout`."""
     suspicious = [stat.S_IFCHR, 0]
-    if _read(branch, directory, _OPAQUE) == _HAS_EMPTY_WHITEOUTS:
+    if not lowest and _has_empty_whiteouts(branch, directory):
         suspicious.append(stat.S_IFREG)
     return [
-        (entry, entry.kind in suspicious and names_whiteout(branch, directory, entry.name))
+        (entry, entry.kind in suspicious and names_whiteout(branch, directory, entry.name, lowest=lowest))
         for entry in branch.list(directory)
     ]
 
 
-def names_whiteout(branch: Branch[Any], directory: Any, name: bytes) -> bool:
+def names_whiteout(branch: Branch[Any], directory: Any, name: bytes, *, lowest: bool = False) -> bool:
     """Whether the name in the directory is a whiteout's."""
     try:
-        return is_whiteout(branch, *branch.lookup(directory, name))
+        return is_whiteout(branch, directory, *branch.lookup(directory, name), lowest=lowest)
     except FileNotFoundError:
         return False
 
@@ -66,11 +72,11 @@ def make_whiteout(branch: Branch[Any], directory: Any, name: bytes) -> None:
     try:
         branch.mknod(directory, name, stat.S_IFCHR, 0)
     except PermissionError:
+        if not is_opaque(branch, directory):
+            branch.setxattr(directory, _PREFIXES[0] + _OPAQUE, _HAS_EMPTY_WHITEOUTS, 0)
         node, _, file = branch.create(directory, name, os.O_WRONLY, 0)
         file.close()
         branch.setxattr(node, _PREFIXES[0] + _WHITEOUT, b"", 0)
-        if not is_opaque(branch, directory):
-            branch.setxattr(directory, _PREFIXES[0] + _OPAQUE, _HAS_EMPTY_WHITEOUTS, 0)
 
 
 def make_opaque(branch: Branch[Any], directory: Any) -> None:

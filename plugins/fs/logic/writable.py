@@ -85,7 +85,7 @@ class WritableUnion(CopyingUnion):
     def unlink(self, parent: UnionNode, name: bytes, victim: UnionNode | None) -> None:
         found = self._existing(parent, name)
         if found.layers[0][0] == 0:
-            self._top.unlink(parent.layers[0][1], name, _inner(victim))
+            self._top.unlink(parent.inner, name, _inner(victim))
             self._forget_origin(found)
         self._gone(victim, found)
         self._cover(parent, name)
@@ -97,7 +97,7 @@ class WritableUnion(CopyingUnion):
                 raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
             if directory.is_top:
                 self._clear(directory)
-                self._top.rmdir(parent.layers[0][1], name, _inner(victim))
+                self._top.rmdir(parent.inner, name, _inner(victim))
                 self._forget_origin(found)
         self._gone(victim, found)
         self._cover(parent, name)
@@ -120,7 +120,7 @@ class WritableUnion(CopyingUnion):
 
     def _clear(self, directory: UnionNode) -> None:
         """Remove the whiteouts from a directory on top that has nothing else."""
-        inner = directory.layers[0][1]
+        inner = directory.inner
         for entry, _ in listed(self._top, inner):
             self._top.unlink(inner, entry.name, None)
 
@@ -135,10 +135,10 @@ class WritableUnion(CopyingUnion):
             return
         if stat.S_ISDIR(found.status.st_mode):
             # A process may still be in it, and is not to see what the whiteouts hid.
-            for index, inner in victim.layers[1:]:
+            for index, inner in victim.below:
                 self._branches[index].forget(inner)
             self._forget_layers(victim)
-            victim.removed, victim.layers = True, victim.layers[:1]
+            victim.removed, victim.below = True, ()
         elif not victim.is_top and found.status.st_nlink == 1:
             victim.removed = True
 
@@ -213,12 +213,12 @@ class WritableUnion(CopyingUnion):
             if other.is_top:
                 self._clear(other)
         if directory and self._find(*new, below_top=True) is not None:
-            make_opaque(self._top, node.layers[0][1])
+            make_opaque(self._top, node.inner)
 
 
 def _inner(node: UnionNode | None) -> Any:
     """The node on top, for the topmost branch to note what becomes of it."""
-    return node.layers[0][1] if node is not None and node.is_top else None
+    return node.inner if node is not None and node.is_top else None
 
 
 def _only_on_top(layers: Layers) -> bool:
