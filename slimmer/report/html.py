@@ -127,6 +127,7 @@ def _data(report: Report) -> dict[str, Any]:
         "rules": list(rules),
         "reasons": list(reasons),
         "files": files,
+        "shortened": {each.path: each.slim_bytes for each in report.files if each.kept_bytes is not None},
         "packages": [
             [each.name, each.version, each.files, each.kept_files, each.bytes, each.kept_bytes]
             for each in report.packages

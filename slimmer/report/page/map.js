@@ -24,11 +24,11 @@ const treemap = {
       let here = root;
       const parts = file.path.split("/").slice(1);
       parts.forEach((part, depth) => {
-        this.add(here, file.bytes, file.kept ? file.bytes : 0);
+        this.add(here, file.bytes, file.keptBytes);
         if (!here.children.has(part)) here.children.set(part, this.node(part, "/" + parts.slice(0, depth + 1).join("/")));
         here = here.children.get(part);
       });
-      this.add(here, file.bytes, file.kept ? file.bytes : 0);
+      this.add(here, file.bytes, file.keptBytes);
     }
     return root;
   },
@@ -37,7 +37,7 @@ const treemap = {
     const root = this.node("Packages", "");
     const listed = data.packages.map(([name, , , , bytes, kept]) => ({ name, bytes, kept, search: `package:${name}` }));
     const others = { name: "no package", bytes: 0, kept: 0, search: "package:" };
-    for (const file of files) if (!file.owner) this.add(others, file.bytes, file.kept ? file.bytes : 0);
+    for (const file of files) if (!file.owner) this.add(others, file.bytes, file.keptBytes);
     for (const each of [...listed, others]) {
       if (!each.bytes) continue;
       this.add(root, each.bytes, each.kept);

@@ -11,6 +11,7 @@ const files = data.files.map(([path, type, bytes, owner, rule, reason, target]) 
   rule: data.rules[rule],
   reason: data.reasons[reason],
   kept: data.rules[rule] !== "",
+  keptBytes: data.rules[rule] === "" ? 0 : data.shortened[path] ?? bytes,
 }));
 
 /** Bytes as the rest of the report writes them. */

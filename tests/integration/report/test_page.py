@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cntr_slimmer.report.amounts import size
 from cntr_slimmer.report.data import collect
 from cntr_slimmer.report.schema import Report
 from cntr_slimmer.report.write import read_report, render, write_report
@@ -108,6 +109,15 @@ class TestNginx:
         assert drawn(seen) == sorted(cells(node, node))
         assert seen.elements.id("crumbs").text == "/usr/lib"
         assert seen.elements.id("readout").text.startswith("/usr/lib: ")
+
+    @pytest.mark.parametrize("path", ["/var/lib/dpkg", "/"])
+    def test_the_map_counts_of_the_list_of_packages_what_is_kept(self, nginx: Path, path: str) -> None:
+        """It is a part of the original's, the one file that is not kept whole."""
+        report = read_report(str(nginx))
+        below = [each for each in report.files if each.path.startswith(path)]
+        assert sum(each.slim_bytes for each in below) < sum(each.bytes for each in below if each.kept)
+        kept = size(sum(each.slim_bytes for each in below))
+        assert look(nginx, f"map={path}").elements.id("readout").text.endswith(f", of which {kept} are kept")
 
     def test_the_map_shows_packages(self, nginx: Path) -> None:
         report, seen = read_report(str(nginx)), look(nginx, "by=package")
