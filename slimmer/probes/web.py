@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import NoReturn
 
 import httpx
 
@@ -87,9 +90,12 @@ class Web:
         url = target.url + request.path
         try:
             headers = _headers(target, request)
-            with self._client.stream(
+            stream = self._client.stream(
                 request.method, url, headers=headers, content=request.content, timeout=max(limit, 0.001)
-            ) as response:
+            )
+            with ExitStack() as stack:
+                with _at_most(limit):
+                    response = stack.enter_context(stream)
                 return _read(response, min(limit / 3, _STREAM))
         except httpx.TimeoutException as error:
             raise NoAnswer(f"{request.path} did not answer within {limit:.3g} s") from error
@@ -97,6 +103,26 @@ class Web:
             raise _refusal(error, target, request) from error
         finally:
             self._client.cookies.clear()  # every request is like the first, so that all can be repeated
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Until the headers are there: the client's own limit is one for each piece, and a server may send small ones, or
+    100 Continue, without end. The caller is the main thread.
+
+    :raises httpx.ReadTimeout: it took longer.
+    """
+
+    def end(_number: int, _frame: object) -> NoReturn:
+        raise httpx.ReadTimeout("the headers have no end")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _headers(target: Endpoint, request: Request) -> httpx.Headers:

@@ -7,11 +7,14 @@ import gzip
 import http.server
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -134,6 +137,41 @@ def server() -> Iterator[int]:
 def test_a_page_that_is_a_bomb(server: int, path: str) -> None:
     said = _in_little_memory(_FETCH, str(server), path)
     assert said.split()[1:] == ["True", "True"], said
+
+
+@contextmanager
+def _saying(beginning: bytes, then: bytes, pause: float) -> Iterator[int]:
+    """The port of a server whose answer has `then` again and again behind its beginning."""
+
+    def answer(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                with listener.accept()[0] as client, suppress(OSError):
+                    client.sendall(beginning)
+                    while True:
+                        client.sendall(then)
+                        time.sleep(pause)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer, args=(listener,), daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "then", "pause"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 0.01),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.1),
+    ],
+    ids=["continue", "hints", "slow"],
+)
+def test_headers_without_end_are_waited_for_a_while(beginning: bytes, then: bytes, pause: float) -> None:
+    """In pieces that each come in time."""
+    with _saying(beginning, then, pause) as port:
+        said = _in_little_memory(_FETCH.replace(", 30)", ", 1)"), str(port), "/")
+    assert said == "/ did not answer within 1 s\n"
 
 
 @pytest.mark.parametrize("word", ["/*", "url(", "@import '", "url( '", "@import"])
