@@ -17,6 +17,7 @@ from ..json_text import read_json
 
 _LARGEST = 1 << 16
 _MOST_FDS = 32
+_LARGEST_NUMBER = 255
 _LONGEST = 2000  # characters of a sentence; a name in it is the user's, and may be of any length
 
 
@@ -27,6 +28,25 @@ class Message:
     event: str
     values: dict[str, Any] = field(default_factory=dict)
     fds: tuple[int, ...] = ()
+
+    def number(self, name: str) -> int:
+        """The value `name`: an exit code or a signal.
+
+        :raises SessionError: it is none.
+        """
+        value = self.values.get(name)
+        if not isinstance(value, int) or not 0 <= value <= _LARGEST_NUMBER:
+            raise no_message(f"{name} is {value!r}")
+        return value
+
+    def descriptors(self, count: int) -> list[int]:
+        """Its descriptors.
+
+        :raises SessionError: they are not `count`.
+        """
+        if len(self.fds) != count:
+            raise no_message(f"{len(self.fds)} descriptors instead of {count}")
+        return list(self.fds)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -65,8 +85,18 @@ def receive(sock: socket.socket) -> Message | None:
     try:
         event, values = read_json(payload)
     except (ValueError, TypeError) as error:
-        raise SessionError(f"a process of cntr sent what is no message: {error}") from error
+        raise no_message(str(error)) from error
+    if not isinstance(values, dict):
+        raise no_message("its values have no names")
     return Message(event, values, tuple(fds))
+
+
+def no_message(why: str) -> SessionError:
+    """What to raise where somebody in the container took over a process of the session, and speaks for it."""
+    return SessionError(
+        f"a process of the session sent what is no message ({why[:_LONGEST]})",
+        "who may trace processes in the container can do this: see SYS_PTRACE among its capabilities",
+    )
 
 
 def send_error(sock: socket.socket, error: BaseException) -> None:

@@ -180,16 +180,16 @@ class _Supervisor:
         if message is None:
             del self._loop.watched[self._sock.fileno()]
         elif message.event == "terminal":
-            self._use_terminal(message.fds[0])
+            self._use_terminal(*message.descriptors(1))
         elif message.event == "controlled":
             self._read_terminal()
         elif message.event == "started":
-            self._on_started(list(message.fds))
+            self._on_started(message.descriptors(self._plan.nested + len(self._plan.forwards)))
         elif message.event == "forked":
             self._on_forked()
         elif message.event == "exit":
             self._leader = None
-            self._code = int(message.values["code"]) if self._code is None else self._code
+            self._code = message.number("code") if self._code is None else self._code
             self._end()
         elif message.event == "error" and self._error is None:
             self._error = channel.error_of(message)
