@@ -93,6 +93,8 @@ def _of_engine(engine: ImageHolder, name: str, progress: Counter) -> Blobs:
 def _of_any_engine(reference: str, engines: Sequence[ImageHolder], progress: Counter) -> Blobs:
     if reference.startswith(("/", ".")):
         raise ImageError("no such file or directory")
+    if reference == "-":
+        raise ImageError("an image is not read from the standard input", "write it to a file, and give its path")
     failed = []
     for engine in engines:
         try:

@@ -198,6 +198,15 @@ class Holder:
         return pieces if name == self._image else None
 
 
+def test_the_standard_input_is_no_image() -> None:
+    with (
+        pytest.raises(ImageError, match="image -: an image is not read from the standard input") as raised,
+        open_image("-"),
+    ):
+        pass
+    assert raised.value.hint == "write it to a file, and give its path"
+
+
 def test_an_image_comes_from_the_engine_that_holds_it(tmp_path: Path) -> None:
     archive = tar(*(file(name, content) for name, content in docker_archive([_which("held")]).items()))
     engines = [Holder("one", "other", b""), Holder("two", "app:latest", archive)]
