@@ -103,14 +103,22 @@ class Files:
         self.contents[new if gone == old else old] = self.contents.pop(old)
 
     def _unlink(self, name: str) -> None:
-        """Remove a name of several, when there is a descriptor for it."""
+        """Remove a name of several, when there is a descriptor for it: one of ours is given back."""
         while True:
             try:
                 return os.unlink(self._path(name))
             except OSError as error:
                 if error.errno != errno.EMFILE:
                     raise
-                time.sleep(0.05)
+            if self.held:
+                self._give_back()
+            time.sleep(0.05)
+
+    def _give_back(self) -> None:
+        """Look at one of the files that are kept open, and close it."""
+        fd, content = self.held.pop(self.random.randrange(len(self.held)))
+        assert os.pread(fd, len(content) + 1, 0) == content, "a file without a name"
+        os.close(fd)
 
     def chmod(self) -> None:
         path, mode = self._path(self._some()), self.random.choice([0o600, 0o640, 0o644])
@@ -137,9 +145,7 @@ class Files:
     def hold(self) -> None:
         """Keep a file open that has no name any more, and look at those that are kept."""
         if len(self.held) > 20:
-            fd, content = self.held.pop(self.random.randrange(len(self.held)))
-            assert os.pread(fd, len(content) + 1, 0) == content, "a file without a name"
-            os.close(fd)
+            self._give_back()
         name = self._some()
         fd = os.open(self._path(name), os.O_RDWR)
         try:

@@ -208,19 +208,19 @@ class DirectoryBranch(Branch[FileNode]):
 
     def unlink(self, parent: FileNode, name: bytes, victim: FileNode | None) -> None:
         with ExitStack() as stack:
-            self._hold(stack, victim)
+            self._hold(stack, victim, parent, name)
             os.unlink(name, dir_fd=self._reach(parent))
             self._unnamed(victim, parent, name)
 
     def rmdir(self, parent: FileNode, name: bytes, victim: FileNode | None) -> None:
         with ExitStack() as stack:
-            self._hold(stack, victim)
+            self._hold(stack, victim, parent, name)
             os.rmdir(name, dir_fd=self._reach(parent))
             self._unnamed(victim, parent, name)
 
     def rename(self, old: _Place, new: _Place, flags: int, moved: FileNode | None, replaced: FileNode | None) -> None:
         with ExitStack() as stack:
-            self._hold(stack, replaced)
+            self._hold(stack, replaced, *new)
             source = stack.enter_context(self._files.holding(old[0]))
             renameat2(source, old[1], self._reach(new[0]), new[1], flags)
             if moved is not None and replaced is not None and moved.key == replaced.key:
@@ -231,9 +231,9 @@ class DirectoryBranch(Branch[FileNode]):
                 self._unnamed(replaced, *new)
             self._named(moved, *new)
 
-    def _hold(self, stack: ExitStack, victim: FileNode | None) -> None:
-        """Get hold of a file before its name goes."""
-        if victim is not None:
+    def _hold(self, stack: ExitStack, victim: FileNode | None, parent: FileNode, name: bytes) -> None:
+        """Get hold of a file before its name goes, if that is the one by which we reach it."""
+        if victim is not None and _is_at(victim, parent, name):
             self._files.check_room()
             stack.enter_context(self._files.holding(victim))
 
@@ -245,9 +245,7 @@ class DirectoryBranch(Branch[FileNode]):
 
     def _unnamed(self, victim: FileNode | None, parent: FileNode, name: bytes) -> None:
         """`name` is gone, which may be the name by which we reach `victim`."""
-        if victim is None or victim.parent is None:
-            return
-        if victim.name == name and victim.parent.key == parent.key:
+        if victim is not None and _is_at(victim, parent, name):
             self._files.lose_name(victim)
 
     def setattr(self, node: FileNode, changes: Changes) -> os.stat_result:
@@ -267,6 +265,11 @@ class DirectoryBranch(Branch[FileNode]):
 
     def removexattr(self, node: FileNode, name: bytes) -> None:
         os.removexattr(descriptor_path(self._reach(node)), name)
+
+
+def _is_at(node: FileNode, parent: FileNode, name: bytes) -> bool:
+    """Whether the node is reached by this name."""
+    return node.parent is not None and not node.nameless and node.name == name and node.parent.key == parent.key
 
 
 def _unless(value: int | None) -> int:
