@@ -23,6 +23,8 @@ from .filesystem import write_filesystem_pages
 from .measured import NOTHING, Measured, read_measured
 from .numbers import Run
 from .page import document, headline
+from .session import NAME as SESSION
+from .session import session_page
 
 RESULTS = os.path.join(ROOT, "evaluation/results/top50")
 MEASURED = os.path.join(ROOT, "evaluation/results")
@@ -44,7 +46,7 @@ def report(results: Files = None, output: Output = PLACE) -> None:
     runs = read_runs(files)
     os.makedirs(output, exist_ok=True)
     known = read_bounds(BOUNDS), beyond(files), read_answers(ANSWERS), read_measured(MEASURED)
-    for name, content in pages(runs, *known).items():
+    for name, content in {**pages(runs, *known), SESSION: session_page(MEASURED)}.items():
         with open(os.path.join(output, name), "w", encoding="utf-8") as file:
             file.write(content)
         typer.echo(os.path.join(output, name))
