@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +16,7 @@ from .completion import complete_kind
 
 if TYPE_CHECKING:
     from ..gates import Gates
+    from ..report.cases import Case
     from ..report.schema import Report
 
 _PANEL = "Gates"
@@ -100,7 +103,53 @@ def _bytes(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
-def result_file(file: str | None, option: str) -> str:
+class Results:
+    """Where servers of CI and hosts of code read what came out: as JUnit's XML and as SARIF, each in a file, or in none
+    where it has no name."""
+
+    def __init__(self, junit: str | None, sarif: str | None) -> None:
+        """:raises UsageError: one can never be written."""
+        self._junit = _checked(junit, "--junit")
+        self._sarif = _checked(sarif, "--sarif")
+        self._written = False
+
+    def write(self, report: Report) -> None:
+        """What was tried; :raises CntrError: a file cannot be written."""
+        from ..report.cases import cases
+
+        self._write(report.image, list(cases(report)))
+
+    def _write(self, image: str, found: Sequence[Case]) -> None:
+        from cntr_core.errors import CntrError
+
+        from ..report.junit import junit
+        from ..report.sarif import sarif
+
+        self._written = True
+        for place, option, made in ((self._junit, "--junit", junit), (self._sarif, "--sarif", sarif)):
+            try:
+                if place:
+                    with open(place, "wb") as file:
+                        file.write(made(image, found))
+            except OSError as error:
+                raise CntrError(f"cannot write {place}: {error.strerror}", f"give {option} another FILE") from error
+
+    @contextmanager
+    def failing(self, image: str) -> Iterator[None]:
+        """Write why the block failed, where it came to no report: pipelines show these files in any case."""
+        from cntr_core.errors import CntrError
+
+        from ..report.cases import Case
+
+        try:
+            yield
+        except CntrError as error:
+            if not self._written:
+                self._write(image, [Case("the image is slimmed", error.message)])
+            raise
+
+
+def _checked(file: str | None, option: str) -> str:
     """The file, "" for none; :raises UsageError: it can never be written."""
     from cntr_core.errors import UsageError
 
@@ -108,22 +157,3 @@ def result_file(file: str | None, option: str) -> str:
     if file is not None and (os.path.isdir(file) or not os.path.isdir(directory)):
         raise UsageError(f"{option}: {file} cannot be a file", "name a file in a directory that exists")
     return file or ""
-
-
-def write_results(report: Report, junit_file: str, sarif_file: str) -> None:
-    """Write what servers of CI and hosts of code read to these files, unless their names are empty.
-
-    :raises CntrError: one cannot be written.
-    """
-    from cntr_core.errors import CntrError
-
-    from ..report.junit import junit
-    from ..report.sarif import sarif
-
-    for place, option, made in ((junit_file, "--junit", junit), (sarif_file, "--sarif", sarif)):
-        try:
-            if place:
-                with open(place, "wb") as file:
-                    file.write(made(report))
-        except OSError as error:
-            raise CntrError(f"cannot write {place}: {error.strerror}", f"give {option} another FILE") from error

@@ -14,6 +14,7 @@ from .completion import complete_image_or_service
 if TYPE_CHECKING:
     from cntr_core import Engine
     from cntr_core.images import Image as OpenImage
+    from cntr_core.images.write.compress import Compression
     from cntr_core.images.write.destination import Destination
 
     from ..probes.spec import Probe
@@ -155,3 +156,19 @@ def engines() -> Sequence[Engine]:
     from cntr_core.plugins import load
 
     return load().engines
+
+
+def compression_of(word: str | None) -> Compression | None:
+    """The compression that `word` names; None for none.
+
+    :raises UsageError: there is no such compression.
+    """
+    from cntr_core.errors import UsageError
+    from cntr_core.images.write.compress import Compression
+
+    if word is None:
+        return None
+    try:
+        return Compression(word)
+    except ValueError:
+        raise UsageError(f"unknown compression '{word}'", f"choose from {', '.join(Compression)}") from None

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..report.schema import Report
     from ..request import RunOptions, SlimRequest
     from ..sbom.documents import Documents
+    from .gates import Results
     from .next_steps import Call, Step
 
 _PLAIN_WIDTH = 100
@@ -91,7 +92,11 @@ def slim(
     target = _target(image, output, demands)
     filesystem = run.backend()
     call = Call(target.report, run, tuple(command or ()), project.compose or "", service)
-    with display() as shown, options.opened(image, platform, shown.counting("fetching the image", None)) as opened:
+    with (
+        target.results.failing(image),
+        display() as shown,
+        options.opened(image, platform, shown.counting("fetching the image", None)) as opened,
+    ):
         clock.lap("fetch")
         _tell_probes(request, opened, json)
         leave_namespaces(request.run)
@@ -99,7 +104,7 @@ def slim(
             _must_be_fit(result, opened, target)
             report, files = _saved(result, opened, target, shown, call)
     _keep_report(result, report, files, target)
-    gates.write_results(report, target.junit, target.sarif)
+    target.results.write(report)
     if json:
         console.print_json(report.to_json())
     else:
@@ -117,8 +122,8 @@ def _refuse(image: str | None, batch: groups.Batch) -> NoReturn:
 @dataclass(frozen=True, slots=True)
 class _Target:
     """Where both images go, as `place` and under which `names`, and the directory of the report; the fat one goes to
-    `fat_place`, if that is not empty. What they must be for it is `gates`; `junit` and `sarif` are files, or empty;
-    `sbom` tells whether documents on what is in them are written."""
+    `fat_place`, if that is not empty. What they must be for it is `gates`, and pipelines are told by `results`; `sbom`
+    tells whether documents on what is in them are written."""
 
     place: str
     names: tuple[str, str]
@@ -129,8 +134,7 @@ class _Target:
     fat_destination: Destination
     fat_compression: Compression
     gates: Gates
-    junit: str
-    sarif: str
+    results: Results
     sbom: bool
 
 
@@ -182,7 +186,7 @@ def _target(image: str, output: groups.Output, demands: gates.Demands) -> _Targe
     place = output.target or names.output(image, [engine.name for engine in options.engines()])
     destination = options.destination(place, image)
     fat_destination = _fat_destination(place, image, output.fat_target) or destination
-    compression = _compression(output.compression)
+    compression = options.compression_of(output.compression)
     return _Target(
         place,
         _names(image, output),
@@ -193,8 +197,7 @@ def _target(image: str, output: groups.Output, demands: gates.Demands) -> _Targe
         fat_destination,
         compression or fat_destination.compression,
         demands.gates(),
-        gates.result_file(demands.junit, "--junit"),
-        gates.result_file(demands.sarif, "--sarif"),
+        gates.Results(demands.junit, demands.sarif),
         _sbom(output.sbom),
     )
 
@@ -231,18 +234,6 @@ def _names(image: str, output: groups.Output) -> tuple[str, str]:
     return found
 
 
-def _compression(word: str | None) -> Compression | None:
-    """:raises UsageError: there is no such compression."""
-    from cntr_core.images.write.compress import Compression
-
-    if word is None:
-        return None
-    try:
-        return Compression(word)
-    except ValueError:
-        raise UsageError(f"unknown compression '{word}'", f"choose from {', '.join(Compression)}") from None
-
-
 def _tell_probes(request: SlimRequest, image: Image, json: bool) -> None:
     """Which probes are made where the user has named none."""
     from ..probes.defaults import default_probes
@@ -263,7 +254,7 @@ def _must_be_fit(result: Slimmed, image: Image, target: _Target) -> None:
     failed = [gate for gate in report.gates if not gate.passed]
     if result.trouble or failed:
         write_report(render(report) | contents(result.profiles), result.trace, target.report)
-        gates.write_results(report, target.junit, target.sarif)
+        target.results.write(report)
     if result.trouble:
         hint = f"see {target.report}/report.html; keep more with --include or with wider probes"
         raise CntrError(result.trouble, hint)

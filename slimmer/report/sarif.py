@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from cntr_core.version import version
 
-from .cases import Case, cases
-from .schema import Report
+from .cases import Case
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def sarif(report: Report) -> bytes:
-    """A document with one run. Every check is a rule; only those that failed have a result, for some hosts show all."""
-    found = list(cases(report))
+def sarif(image: str, found: Sequence[Case]) -> bytes:
+    """A document with one run, of what was tried of the image. Every check is a rule; only those that failed have a
+    result, for some hosts show all."""
     driver = {
         "name": "cntr slim",
         "version": version(),
         "rules": [{"id": case.name, "shortDescription": {"text": case.name}} for case in found],
     }
     failed = [(number, case) for number, case in enumerate(found) if case.trouble]
-    results = [_result(number, case, report.image) for number, case in failed]
+    results = [_result(number, case, image) for number, case in failed]
     document = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
     return json.dumps(document, indent=1).encode() + b"\n"
 

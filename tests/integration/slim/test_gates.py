@@ -68,3 +68,15 @@ def test_a_pipeline_sees_which_probe_failed(slim: Slim, app: MakeApp) -> None:
     done = slim.cntr("slim", image, *words, "--junit", "junit.xml")
     assert done.returncode == 125
     assert _cases(slim)["the slim image does what the original does"] in done.stderr
+
+
+def test_a_pipeline_sees_why_there_is_no_report(slim: Slim, app: MakeApp) -> None:
+    files = ("--junit", "junit.xml", "--sarif", "s.json")
+    done = slim.cntr("slim", app("exit 3"), "--probe", "exit", *files)
+    assert done.returncode == 125
+    assert [trouble for trouble in _cases(slim).values() if trouble] == list(_cases(slim).values()) != []
+    assert all(trouble in done.stderr for trouble in _cases(slim).values())
+    assert set(_wrong(slim)) == set(_cases(slim))
+    done = slim.cntr("slim", "no-such.tar", *files)
+    assert done.returncode == 125
+    assert "no-such.tar" in _cases(slim)["the image is slimmed"]
