@@ -142,7 +142,8 @@ def load(place: Path, seconds: float, fsstress: str | None) -> dict[str, list[st
     programs["greedy"] = [sys.executable, __file__, "--take-all", str(place / "greedy"), str(seconds)]
     programs["stress-ng"] = [sys.executable, __file__, "--stress", str(place / "stress-ng"), str(seconds)]
     if fsstress:
-        options = ["-d", str(place / "fsstress"), "-l", "0", "-n", "1000", "-p", "2", "-s", "1"]
+        # -c: it removes what it has made, else the tree grows without end, and memory with it
+        options = ["-d", str(place / "fsstress"), "-c", "-l", "0", "-n", "1000", "-p", "2", "-s", "1"]
         programs["fsstress"] = ["timeout", "--preserve-status", str(seconds), fsstress, *options]
     return programs
 
