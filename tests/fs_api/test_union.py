@@ -120,6 +120,21 @@ def test_a_directory_can_be_removed_when_only_whiteouts_are_left(union: Union) -
         union.filesystem.lookup(inside.number, b"two")
 
 
+def test_a_directory_that_may_not_be_removed_is_refused_for_that_and_not_for_being_full(union: Union) -> None:
+    union.filesystem.mkdir(ROOT, b"new", 0o755, ME)
+    union.filesystem.mkdir(*union.place("new/full"), 0o755, ME)
+    union.filesystem.mkdir(*union.place("new/full/one"), 0o755, ME)
+    subprocess.run(["chattr", "+i", union.top / "new"], check=True)
+    try:
+        with fails_with(errno.EPERM):
+            union.filesystem.rmdir(*union.place("new/full"))
+    finally:
+        subprocess.run(["chattr", "-i", union.top / "new"], check=True)
+    with fails_with(errno.ENOTEMPTY):
+        union.filesystem.rmdir(*union.place("new/full"))
+    assert union.list("new/full") == ["one"]
+
+
 def test_a_directory_made_over_a_whiteout_is_empty(union: Union) -> None:
     union.filesystem.unlink(*union.place("dir/one"))
     union.filesystem.unlink(*union.place("dir/sub/two"))

@@ -94,6 +94,8 @@ class WritableUnion(CopyingUnion):
         found = self._existing(parent, name)
         with self._using(victim, found, parent, name) as directory:
             if self.list(directory):
+                if directory.is_top and self._top.list(directory.inner):
+                    self._top.rmdir(parent.inner, name, None)  # refuses it, perhaps for a reason that comes before
                 raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
             if directory.is_top:
                 self._clear(directory)
