@@ -33,7 +33,7 @@ def turn(workload: Workload, number: int, ways: Sequence[Way], ground: Ground) -
         try:
             seconds[way.name] = _once(workload, way, ground)
         except _FAILURES as error:
-            missing[way.name] = _why(error)
+            missing[way.name] = _why(error, ground)
     return Turn(
         workload=workload.name,
         part=workload.part,
@@ -113,11 +113,13 @@ def _name(way: Way) -> str:
     return way.name.replace(", ", "-").replace(" ", "-")
 
 
-def _why(error: Exception) -> str:
-    """The reason of a failure, in a line."""
+def _why(error: Exception, ground: Ground) -> str:
+    """The reason of a failure, in a line, without where on this machine it was measured."""
     if isinstance(error, subprocess.CalledProcessError):
         said = str(error.stderr or error.stdout or "").split("\n")
-        return f"{error.cmd[0]} ended with code {error.returncode}: {' / '.join(filter(None, said[-3:]))}"[:300]
-    if isinstance(error, OSError) and error.errno:
-        return f"{errno.errorcode.get(error.errno, error.errno)}: {error.strerror}"
-    return str(error)[:300]
+        told = f"{error.cmd[0]} ended with code {error.returncode}: {' / '.join(filter(None, said[-3:]))}"
+    elif isinstance(error, OSError) and error.errno:
+        told = f"{errno.errorcode.get(error.errno, error.errno)}: {error.strerror}"
+    else:
+        told = str(error)
+    return told.replace(f"{os.path.dirname(ground.path)}/", "")[:300]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,8 +16,9 @@ from evaluation.filesystem import claimed
 from evaluation.filesystem.aims import DIRECT, aims
 from evaluation.filesystem.command import ALL, summary
 from evaluation.filesystem.disk_suite import DISK, PAPER
+from evaluation.filesystem.ground import QUICK, Ground
 from evaluation.filesystem.levers import ALL_LEVERS, BY_MESSAGES, LEVERS, levers
-from evaluation.filesystem.measure import lacking
+from evaluation.filesystem.measure import lacking, turn
 from evaluation.filesystem.results import (
     RESULTS,
     Turn,
@@ -26,8 +28,8 @@ from evaluation.filesystem.results import (
     read_turns,
     write_turns,
 )
-from evaluation.filesystem.ways import DEFAULT, PEER
-from evaluation.filesystem.workloads import COMMON, Part, State, Workload
+from evaluation.filesystem.ways import DEFAULT, NATIVE, PEER, Way
+from evaluation.filesystem.workloads import COMMON, Part, Place, State, Workload, run
 from evaluation.lines import replaced
 from evaluation.paper import PaperClaim
 from evaluation.report.command import PLACE
@@ -41,6 +43,10 @@ MACHINE = Machine("Debian 12", "6.18", 2, 8 << 30, "3.11", "0.1.0", "c0de", "abc
 def _turn(workload: str, number: int, seconds: Mapping[str, float], part: Part = Part.READ_ONLY) -> Turn:
     state = str(State.COLD)
     return Turn(workload, part, state, "", "full", number, "ext4", MACHINE, 0.5, "2026-11-26T12:00:00", seconds, {})
+
+
+def _none(source: str, place: str) -> AbstractContextManager[None]:
+    raise AssertionError(f"{source} is reached by itself, not at {place}")
 
 
 TURNS = [
@@ -89,6 +95,17 @@ def test_there_are_24_workloads_and_the_papers_20() -> None:
 def test_a_workload_that_lacks_a_program_says_which() -> None:
     work = Workload("none", Part.WRITABLE, State.COLD, lambda _: None, needs=("sh", "no-such-program"))
     assert lacking(work) == "no-such-program not installed"
+
+
+def test_the_reason_why_nothing_was_measured_names_no_place_of_the_machine(tmp_path: Path) -> None:
+    def fail(place: Place) -> None:
+        run("sh", "-c", "echo no file $0/mount/work >&2; false", os.path.dirname(place.root))
+
+    work = Workload("none", Part.DISK, State.BACKING, fail, made=fail)
+    for directory in ("ground/work", "ground/tree"):
+        (tmp_path / directory).mkdir(parents=True)
+    measured = turn(work, 0, [Way(NATIVE, True, mount=_none)], Ground(str(tmp_path / "ground"), "", QUICK))
+    assert measured.missing == {NATIVE: "sh ended with code 1: no file mount/work"}
 
 
 def test_every_field_of_the_policy_is_a_lever() -> None:
