@@ -19,7 +19,7 @@ from ..machine import ROOT
 from ..pages import Bound, read_bounds
 from ..results import Result, read_results
 from .document import Document
-from .filesystem import write_filesystem_pages
+from .filesystem import filesystem_pages
 from .measured import NOTHING, Measured, read_measured
 from .numbers import Run
 from .page import document, headline
@@ -46,12 +46,11 @@ def report(results: Files = None, output: Output = PLACE) -> None:
     runs = read_runs(files)
     os.makedirs(output, exist_ok=True)
     known = read_bounds(BOUNDS), beyond(files), read_answers(ANSWERS), read_measured(MEASURED)
-    for name, content in {**pages(runs, *known), SESSION: session_page(MEASURED)}.items():
+    others = {**filesystem_pages(read_turns(TURNS)), SESSION: session_page(MEASURED)}
+    for name, content in {**pages(runs, *known), **others}.items():
         with open(os.path.join(output, name), "w", encoding="utf-8") as file:
             file.write(content)
         typer.echo(os.path.join(output, name))
-    for path in write_filesystem_pages(read_turns(TURNS), output):
-        typer.echo(path)
     if output == PLACE:
         _write_readme(sentence(runs))
 

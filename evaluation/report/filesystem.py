@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 from ..filesystem.aims import DIRECT, aims, common_ratios
@@ -13,6 +12,7 @@ from ..filesystem.ways import NATIVE, PEER
 from ..filesystem.workloads import Part
 from .document import Document, Figure, Section, Table
 from .plot import ratio_bars
+from .verdicts import verdicts
 
 NAME = "filesystem.md"
 _TITLE = "What the filesystem costs"
@@ -43,12 +43,8 @@ def _document(turns: Sequence[Turn]) -> Document:
 
 
 def _verdicts(turns: Sequence[Turn]) -> Section:
-    rows = [[aim.words, aim.bound, aim.found, "met" if aim.met else "MISSED"] for aim in aims(turns)]
-    missed = sum(row[-1] == "MISSED" for row in rows)
-    words = f"{missed} of {len(rows)} aims are missed; they come first."
-    return Section(
-        "Verdicts", [words, Table(["what", "aim, as times native", "found", "verdict"], rows), _picture(turns)]
-    )
+    rows = [(aim.words, aim.bound, aim.found, aim.met) for aim in aims(turns)]
+    return Section("Verdicts", [*verdicts("aim, as times native", rows), _picture(turns)])
 
 
 def _picture(turns: Sequence[Turn]) -> Figure:
@@ -136,12 +132,3 @@ def _how(turns: Sequence[Turn]) -> Section:
     parts: list[str | Table | Figure] = [words]
     parts += [Table(["not run", "by", "why"], rows)] if rows else ["All workloads ran by all ways."]
     return Section("How it was measured", parts)
-
-
-def write_filesystem_pages(turns: Sequence[Turn], output: str) -> list[str]:
-    """Write them into a directory; their paths."""
-    made = {os.path.join(output, name): content for name, content in filesystem_pages(turns).items()}
-    for path, content in made.items():
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(content)
-    return list(made)

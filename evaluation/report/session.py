@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .document import Document, Section, Table
+from .verdicts import Judgement, verdicts
 
 NAME = "session.md"
 _TITLE = "What a session costs"
@@ -29,14 +30,20 @@ Verdict = tuple[str, float, float]
 
 def session_page(directory: str) -> str:
     """The page as Markdown, of the files in `directory`; those that are missing have no part in it."""
-    start, memory, traced, soak = (
-        _read(os.path.join(directory, f"{name}.json"))
-        for name in ("attach_latency", "filesystem_memory", "slim_tracing", "soak")
+    parts = (
+        ("attach_latency", _start_verdicts, (_start, _idle)),
+        ("filesystem_memory", _memory_verdicts, (_memory,)),
+        ("slim_tracing", _traced_verdicts, (_traced,)),
+        ("soak", _no_verdicts, (_soak,)),
     )
-    verdicts = [*_start_verdicts(start), *_memory_verdicts(memory), *_traced_verdicts(traced)]
-    found = [_verdicts(verdicts), _start(start), _idle(start), _memory(memory), _traced(traced), _soak(soak)]
-    sections = [section for section in found if section is not None]
-    return Document(_TITLE, _NOTE if sections else _NOTHING, sections).markdown()
+    judgements: list[Judgement] = []
+    sections: list[Section] = []
+    for name, judge, tell in parts:
+        if (report := _read(os.path.join(directory, f"{name}.json"))) is not None:
+            judgements += [(what, f"{most:g}", f"{found:.2f}", found <= most) for what, most, found in judge(report)]
+            sections += [section(report) for section in tell]
+    aims = [Section("Verdicts", verdicts("at most", judgements))] if judgements else []
+    return Document(_TITLE, _NOTE if sections else _NOTHING, [*aims, *sections]).markdown()
 
 
 def _read(path: str) -> Report | None:
@@ -48,40 +55,26 @@ def _read(path: str) -> Report | None:
         return None
 
 
-def _verdicts(verdicts: Sequence[Verdict]) -> Section | None:
-    if not verdicts:
-        return None
-    met = {what: found <= most for what, most, found in verdicts}
-    rows = [
-        [what, f"{most:g}", f"{found:.2f}", "met" if met[what] else "MISSED"]
-        for what, most, found in sorted(verdicts, key=lambda verdict: met[verdict[0]])
-    ]
-    words = f"{list(met.values()).count(False)} of {len(rows)} aims are missed; they come first."
-    return Section("Verdicts", [words, Table(["what", "at most", "found", "verdict"], rows)])
-
-
-def _start_verdicts(report: Report | None) -> Iterator[Verdict]:
+def _start_verdicts(report: Report) -> Iterator[Verdict]:
     ratios = ("cntr attach", "cntr attach NAME", "cntr exec", "cntr attach, 20 at once")
-    for what, verdict in (report or {}).get("verdicts", {}).items():
+    for what, verdict in report["verdicts"].items():
         told = f"{what}, times docker exec" if what in ratios else what
         yield told, verdict["limit"], verdict["is"]
 
 
-def _memory_verdicts(report: Report | None) -> Iterator[Verdict]:
+def _memory_verdicts(report: Report) -> Iterator[Verdict]:
     for row in _walks(report):
         kind = _KINDS[row["kind"]]
         yield f"{kind}: MB for a million paths", _MOST, row["MB_most"]
         yield f"{kind}: MB when they are forgotten", _KEPT, row["MB_forgotten"]
 
 
-def _traced_verdicts(report: Report | None) -> Iterator[Verdict]:
-    for what, most in _TRACED.items() if report else ():
+def _traced_verdicts(report: Report) -> Iterator[Verdict]:
+    for what, most in _TRACED.items():
         yield f"while tracing: {what}, times native", most, report["traced_to_native"][what]
 
 
-def _start(report: Report | None) -> Section | None:
-    if report is None:
-        return None
+def _start(report: Report) -> Section:
     single, cpu, docker = (
         report["median_seconds"],
         report["median_cpu_seconds"],
@@ -109,9 +102,7 @@ def _start(report: Report | None) -> Section | None:
     )
 
 
-def _idle(report: Report | None) -> Section | None:
-    if report is None:
-        return None
+def _idle(report: Report) -> Section:
     rows = [[name.partition("[")[0], f"{size:.1f} MiB"] for name, size in report["idle_session_mib"].items()]
     words = (
         "The processes of a session that does nothing, by their proportional set size (proc(5), smaps_rollup): "
@@ -120,25 +111,24 @@ def _idle(report: Report | None) -> Section | None:
     return Section("An idle session", [words, Table(["process", "memory"], rows)])
 
 
-def _walks(report: Report | None) -> list[Report]:
+def _no_verdicts(_report: Report) -> Iterator[Verdict]:
+    return iter(())
+
+
+def _walks(report: Report) -> list[Report]:
     """What the newest of the versions that were compared did."""
-    results = report["results"] if report else []
-    newest = max((row["version"] for row in results), default=0)
-    return [row for row in results if row["version"] == newest]
+    newest = max(row["version"] for row in report["results"])
+    return [row for row in report["results"] if row["version"] == newest]
 
 
-def _memory(report: Report | None) -> Section | None:
-    if report is None:
-        return None
+def _memory(report: Report) -> Section:
     names = ("MB_at_first", "MB_walked", "MB_walked_twice", "MB_most", "MB_forgotten")
     rows = [[_KINDS[row["kind"]], *(f"{row[name]:.0f} MB" for name in names)] for row in _walks(report)]
     words = f"The server's memory while find walks a tree of {report['paths']} paths, twice. {_machine(report)}"
     return Section("A large tree", [words, Table(["by", "at first", "walked", "again", "at most", "forgotten"], rows)])
 
 
-def _traced(report: Report | None) -> Section | None:
-    if report is None:
-        return None
+def _traced(report: Report) -> Section:
     rows = [
         [what, f"{times['native']:.1f} µs", f"{times['traced']:.1f} µs", f"{times['traced'] / times['native']:.2f}"]
         for what, times in report["median_microseconds_a_file"].items()
@@ -150,9 +140,7 @@ def _traced(report: Report | None) -> Section | None:
     return Section("While tracing", [words, Table(["what", "native", "traced", "times native"], rows)])
 
 
-def _soak(report: Report | None) -> Section | None:
-    if report is None:
-        return None
+def _soak(report: Report) -> Section:
     rows = [
         [
             _KINDS[row["kind"]],
