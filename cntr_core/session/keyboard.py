@@ -9,6 +9,7 @@ from functools import partial
 
 from ..kernel import pty
 from .deadlines import Deadlines
+from .pipes import opened_again
 from .relay import Stream
 
 _PAUSE = 0.2
@@ -26,7 +27,8 @@ def input_stream(sink: int, stack: ExitStack, deadlines: Deadlines, *, is_shared
     on_end = partial(os.close, sink)
     if not os.isatty(0):
         return Stream(0, sink, on_end)
-    return _Keyboard(_opened_again(stack), sink, on_end, deadlines, is_shared)
+    source = stack.enter_context(opened_again(0, os.O_RDONLY))  # who reads it, too, may have been faster
+    return _Keyboard(source, sink, on_end, deadlines, is_shared)
 
 
 class _Keyboard(Stream):
@@ -53,13 +55,3 @@ class _Keyboard(Stream):
 
     def _go_on(self) -> None:
         self._pauses = False
-
-
-def _opened_again(stack: ExitStack) -> int:
-    """Stdin, non-blocking for us alone: who reads it, too, may have been faster."""
-    try:
-        again = os.open("/proc/self/fd/0", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError:  # it is another user's
-        return 0
-    stack.callback(os.close, again)
-    return again

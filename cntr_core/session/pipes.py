@@ -6,13 +6,13 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 from ..dataclass import dataclass, field
 from ..kernel.syscall import owned
 from .command import Stdio
 
-_WITHOUT_BLOCKING = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_WITHOUT_BLOCKING = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NULL = os.makedev(1, 3)  # Linux: Documentation/admin-guide/devices.txt
 _ROOM = 1 << 18
 """Bytes that a pipe of the command's holds: with the usual 64 KiB, two processes wake each other up too often."""
@@ -70,18 +70,21 @@ def _roomy_pipe() -> tuple[int, int]:
     return read, write
 
 
-@contextmanager
-def reopened(sink: int) -> Iterator[int]:
-    """The same terminal, pipe or ``/dev/null``, opened again: non-blocking for us alone, as one that is not read blocks
-    its writers. It is `sink` itself where that cannot be, and for files, whose offset belongs to the open file.
+def reopened(sink: int) -> AbstractContextManager[int]:
+    """The same terminal, pipe or ``/dev/null``, opened again, as one that is not read blocks its writers. It is `sink`
+    itself where that cannot be, and for files, whose offset belongs to the open file.
     """
+    return opened_again(sink, os.O_WRONLY) if _is_writable(sink) and _has_no_offset(sink) else nullcontext(sink)
+
+
+@contextmanager
+def opened_again(fd: int, mode: int) -> Iterator[int]:
+    """The file of `fd`, opened again in a `mode` of open(2): non-blocking for us alone. It is `fd` itself where that
+    cannot be."""
     try:
-        again = _is_writable(sink) and _has_no_offset(sink)
-        own = os.open(f"/proc/self/fd/{sink}", _WITHOUT_BLOCKING) if again else -1
+        own = os.open(f"/proc/self/fd/{fd}", mode | _WITHOUT_BLOCKING)
     except OSError:  # nobody reads, or it is another user's
-        own = -1
-    if own < 0:
-        yield sink
+        yield fd
         return
     with owned(own):
         yield own

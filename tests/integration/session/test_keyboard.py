@@ -54,6 +54,14 @@ def _waiting(file: str, then: str) -> str:
     return f"'echo began; until [ -e {file} ]; do sleep 0.1; done; {then}'"
 
 
+def _behind(shell: Terminal, line: str, log: Path) -> None:
+    """Start a command in the background of the shell, with its output in `log`, and type while it runs."""
+    shell.type(f"{line} > {log} &\n".encode())
+    wait_until(lambda: log.exists() and "began" in log.read_text(), "the command began")
+    shell.type(b"echo ty''ped\n")
+    shell.expect(b"typed")
+
+
 def _make(container: Running, file: str) -> None:
     Path(f"/proc/{container.pid}/root{file}").touch()
 
@@ -64,10 +72,7 @@ def test_a_session_in_the_background_goes_on_while_somebody_types(
 ) -> None:
     there, log = f"/tmp/go-{command}", tmp_path / "log"
     file = f"/var/lib/cntr{there}" if command == "attach" else there
-    shell.type(f"$CNTR {command} {debian.name} -- sh -c {_waiting(file, 'echo done')} > {log} &\n".encode())
-    wait_until(lambda: log.exists() and "began" in log.read_text(), "the command began")
-    shell.type(b"echo ty''ped\n")
-    shell.expect(b"typed")
+    _behind(shell, f"$CNTR {command} {debian.name} -- sh -c {_waiting(file, 'echo done')}", log)
     shell.type(b"jobs; echo li''sted\n")
     shell.expect(b"listed")
     assert b"Running" in shell.printed and b"Stopped" not in shell.printed
@@ -88,10 +93,7 @@ def test_output_on_the_terminal_is_no_reason_to_stop(debian: Running, shell: Ter
 def test_in_the_foreground_again_it_is_given_what_is_typed(debian: Running, shell: Terminal, tmp_path: Path) -> None:
     log = tmp_path / "log"
     script = "'echo began; read line; echo got $line'"
-    shell.type(f"$CNTR exec {debian.name} sh -c {script} > {log} &\n".encode())
-    wait_until(lambda: log.exists() and "began" in log.read_text(), "the command began")
-    shell.type(b"echo ty''ped\n")
-    shell.expect(b"typed")
+    _behind(shell, f"$CNTR exec {debian.name} sh -c {script}", log)
     shell.type(b"fg; echo ba''ck\n")
     shell.expect(b"\n$CNTR")
     shell.type(b"hello\n")
