@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import ImageConfig
-from cntr_core.images.streams import Counter, uncounted
+from cntr_core.images.streams import Counter, digest_of, uncounted
 from cntr_core.images.tar.index import Entry, read_index
 from cntr_core.images.tar.members import Kind, quoted, split_path
 from cntr_core.images.tar.plain import PlainTar, TarBytes
@@ -27,7 +27,7 @@ from .split.divide import join
 from .split.joined import OpenPair
 from .split.joined_tar import JoinedTar
 from .split.package_lists import LISTS, files_of, shortened
-from .split.pair import Pair, digest, settings
+from .split.pair import Pair, settings
 from .split.split_map import SplitMap
 
 _log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def check_settings(pair: OpenPair) -> None:
     if named and named != tuple(layer.diff_id for layer in pair.split_map.layers):
         raise ImageError("the original's configuration names other layers than both images make")
     for image in (pair.slim, pair.fat):
-        if image.config.labels.get(labels.ORIGINAL) != digest(raw):
+        if image.config.labels.get(labels.ORIGINAL) != digest_of(raw):
             raise ImageError(f"the original is not the one that {image.reference} is labelled with")
         if (key := _other_setting(image.config, raw)) is not None:
             raise ImageError(f"{image.reference} has other settings than the original: {key!r} of its configuration")

@@ -12,6 +12,8 @@ _WORDING = (
     (re.compile(r"is not a valid (?:float|integer|int)( range)?$"), "is not a number"),
 )
 
+_NAMED = "name the image by its place: --output docker://NAME"
+
 
 def explained(error: TyperException) -> tuple[str, str]:
     """The sentence and the hint; an empty sentence where typer has already shown a help text in place of an error."""
@@ -23,9 +25,6 @@ def explained(error: TyperException) -> tuple[str, str]:
     steps = [_NAMED] if _is_docker_tag(error) else [_proposed(more[0])] if more else []
     steps += [f"see {context.command_path} --help"] if context is not None else []
     return sentence, "; ".join(steps)
-
-
-_NAMED = "name the image by its place: --output docker://NAME"
 
 
 def _is_docker_tag(error: TyperException) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from ..errors import CntrError, ImageError, UsageError, about
 from .image import Image
 from .location import sibling
 from .open import ImageHolder, open_image
+from .streams import digest_of
 
 
 @contextmanager
@@ -56,8 +56,7 @@ _HAS_HOST = re.compile(r"([^/:]+\.[^/]*|[^/:]+:[0-9]+|localhost)/[a-z0-9]")
 
 
 def _belongs(fat: Image, own: Mapping[str, str]) -> bool:
-    digest = f"sha256:{hashlib.sha256(fat.config.raw).hexdigest()}"
-    return digest == own[labels.FAT] and fat.config.labels.get(labels.PAIR) == own[labels.PAIR]
+    return digest_of(fat.config.raw) == own[labels.FAT] and fat.config.labels.get(labels.PAIR) == own[labels.PAIR]
 
 
 def _candidates(

@@ -144,6 +144,11 @@ class Checked:
             raise ImageError(f"{self._what} does not have the digest {self._digest}")
 
 
+def digest_of(content: bytes) -> str:
+    """The digest of these bytes, as images name it (image-spec, "Digests"): ``sha256:HEX``."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
 def check_digest(digest: str) -> str:
     """The hash algorithm of ``ALGORITHM:HEX``; :raises ImageError: malformed, or an algorithm we lack."""
     match = _DIGEST.fullmatch(digest)

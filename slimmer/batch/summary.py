@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from cntr_core.errors import ImageError
+from cntr_core.images.streams import digest_of
 from cntr_core.images.write.atomic import replacing, writing
 from cntr_core.reasons import reason
 from cntr_core.version import version
@@ -117,7 +117,7 @@ def source_of_file(path: str) -> str:
     try:
         if os.path.isdir(path):
             with open(index, "rb") as file:
-                return f"sha256:{hashlib.sha256(file.read(_LARGEST)).hexdigest()}"
+                return digest_of(file.read(_LARGEST))
         status = os.stat(path)
     except OSError:
         return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 from cntr_core.errors import CntrError
 from cntr_core.filesystem import Filesystem
 from cntr_core.images import Image
+from cntr_core.images.streams import digest_of
 from cntr_core.images.tree.layers import OpenLayers
 from cntr_core.images.write.new_image import NewImage
 from cntr_core.runtime import arguments, variables
@@ -124,7 +124,7 @@ def _seeded_volumes(options: RunOptions) -> list[str]:
 def image_digest(image: Image) -> str:
     """What names the image's content in a trace: its configuration's digest, or its layers' where it has none."""
     content = image.config.raw or ",".join(layer.diff_id or layer.digest for layer in image.layers).encode()
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return digest_of(content)
 
 
 def must_succeed(observed: Observed, options: RunOptions) -> None:

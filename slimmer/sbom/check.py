@@ -3,12 +3,12 @@ keeps where it makes a manifest of its own."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 from cntr_core.errors import ImageError
 from cntr_core.images import Image
+from cntr_core.images.streams import digest_of
 from cntr_core.json_text import read_json
 
 from ..report.text import words
@@ -29,13 +29,9 @@ def check_document(name: str, content: bytes, *images: Image) -> None:
         digests = list(_digests(read_json(content)))
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ImageError(f"{name} is no document of CycloneDX, SPDX or OpenVEX on an image", _HINT) from None
-    known = {digest for image in images for digest in (image.digest, _config_digest(image)) if digest}
+    known = {digest for image in images for digest in (image.digest, digest_of(image.config.raw)) if digest}
     if known.isdisjoint(digests):
         raise ImageError(f"{name} is about another image, {words(digests[0])}", _HINT)
-
-
-def _config_digest(image: Image) -> str:
-    return f"sha256:{hashlib.sha256(image.config.raw).hexdigest()}"
 
 
 def _digests(document: Any) -> Iterator[str]:

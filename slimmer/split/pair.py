@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import logging
@@ -16,7 +15,7 @@ from typing import Any
 from cntr_core import labels
 from cntr_core.errors import ImageError
 from cntr_core.images import ImageConfig
-from cntr_core.images.streams import Counter, uncounted
+from cntr_core.images.streams import Counter, digest_of, uncounted
 from cntr_core.images.tar.headers import padded
 from cntr_core.images.tar.member_header import header
 from cntr_core.images.tree.layers import OpenLayers
@@ -104,17 +103,12 @@ def _images(
     config: ImageConfig, slim: list[PlainLayer], fat: list[PlainLayer], split_map: bytes, fat_name: str
 ) -> tuple[NewImage, NewImage]:
     """The slim and the fat image, whose labels tell that they are a pair."""
-    common = {labels.PAIR: digest(split_map), labels.ORIGINAL: digest(config.raw)}
+    common = {labels.PAIR: digest_of(split_map), labels.ORIGINAL: digest_of(config.raw)}
     fat_image = _half(config, fat, {labels.ROLE: labels.FAT_ROLE, **common})
-    named = {labels.FAT: digest(fat_image.config)}
+    named = {labels.FAT: digest_of(fat_image.config)}
     if fat_name:
         named[labels.FAT_NAME] = fat_name
     return _half(config, slim, {labels.ROLE: labels.SLIM_ROLE, **common, **named}), fat_image
-
-
-def digest(content: bytes) -> str:
-    """The digest of these bytes, as images name it."""
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 _Order = tuple[tuple[Run, ...], bytes]

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from ..read.layout import blob_path
-from ..streams import CHUNK, Checked
+from ..streams import CHUNK, Checked, digest_of
 from ..values import Descriptor, Platform
 
 Progress = Callable[[str, int], None]
@@ -66,8 +66,7 @@ class Blob:
         annotations: Mapping[str, str] = MappingProxyType({}),
     ) -> Blob:
         """A document."""
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        return cls(Descriptor(media_type, digest, len(content), platform, annotations), content)
+        return cls(Descriptor(media_type, digest_of(content), len(content), platform, annotations), content)
 
     def open(self) -> BinaryIO:
         """A stream of its bytes, which the caller closes; :raises OSError: the file is gone."""

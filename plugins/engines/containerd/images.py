@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import re
@@ -16,7 +15,7 @@ from cntr_core.errors import EngineError, ImageError
 from cntr_core.images import ImageConfig, Layer, Platform
 from cntr_core.images.read.blobs import ArchiveBlobs, Blobs, spooled_archive
 from cntr_core.images.read.layout import read_layout
-from cntr_core.images.streams import Reader
+from cntr_core.images.streams import Reader, digest_of
 from cntr_core.json_text import read_json
 from cntr_core.reasons import reason
 
@@ -95,8 +94,7 @@ class Store:
             _, config, layers = read_layout(_Parts(self._space, target), "", Platform.host())
         except ImageError as error:
             raise ImageError(f"image {name}: {error.message}", error.hint) from error
-        digest = f"sha256:{hashlib.sha256(config.raw).hexdigest()}"
-        return digest, config, layers
+        return digest_of(config.raw), config, layers
 
     def remove(self, name: str) -> None:
         """Take the name from its image, which goes with its last one; nothing happens where it is unknown."""

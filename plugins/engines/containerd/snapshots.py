@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import tempfile
@@ -12,6 +11,7 @@ from typing import Any
 
 from cntr_core.errors import EngineError
 from cntr_core.images import Layer
+from cntr_core.images.streams import digest_of
 from cntr_core.kernel.child import open_in_child
 from cntr_core.kernel.mounts import DetachedMount
 from cntr_core.timing import timed
@@ -41,7 +41,7 @@ class Snapshots:
         for layer in layers:
             parent = chain
             both = f"{parent} {layer.diff_id}"
-            chain = f"sha256:{hashlib.sha256(both.encode()).hexdigest()}" if parent else layer.diff_id
+            chain = digest_of(both.encode()) if parent else layer.diff_id
             if not self._space.knows("snapshots.v1.Snapshots/Stat", "Snapshot", **self._named(chain)):
                 self._apply(layer, parent, chain)
         if chain:

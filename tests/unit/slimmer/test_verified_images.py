@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cntr_slimmer.split.pair import Pair, digest, split_map_tar
+from cntr_slimmer.split.pair import Pair, split_map_tar
 from cntr_slimmer.verify import check_pair
 
 from cntr_core.errors import ImageError
+from cntr_core.images.streams import digest_of
 from cntr_core.images.write.new_image import NewImage, PlainLayer
 from tests.unit.images.layouts import MemberSpec, directory, file, hard_link, symlink
 from tests.unit.slimmer.test_package_lists import LAYER, saved, split, with_more
@@ -117,7 +118,7 @@ def other_original(pair: Pair, where: Path, *, relabelled: bool) -> Pair:
     document["rootfs"]["diff_ids"] = ["sha256:" + 64 * "0"]
     config = json.dumps(document).encode()
     packed = replace(pair.split_map, config=config).pack()
-    own = {"io.cntr.pair": digest(packed), **({"io.cntr.original": digest(config)} if relabelled else {})}
+    own = {"io.cntr.pair": digest_of(packed), **({"io.cntr.original": digest_of(config)} if relabelled else {})}
     label: Change = lambda document: document["config"]["Labels"].update(own)  # noqa: E731
     path = where / "map.tar"
     path.write_bytes(split_map_tar(packed))
