@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 
 from ..errors import CopyError
 from ..images.limits import LONGEST_HEADER
@@ -13,6 +14,7 @@ from ..images.tar.headers import padded
 from ..images.tar.index import Entry
 from ..images.tar.member_header import Holes
 from ..images.tar.members import quoted
+from ..kernel.holes import data_ranges
 
 CHUNK = 1 << 18
 """Bytes that are carried at once."""
@@ -74,19 +76,12 @@ class StreamedTar:
 
 def find_holes(fd: int, size: int) -> Holes | None:
     """The holes of an open file, None where it has none, or more than a tar can tell."""
-    segments, at = [], 0
-    while at < size:
-        try:
-            start = os.lseek(fd, at, os.SEEK_DATA)
-            end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
-        except OSError:  # ENXIO: the rest is a hole
-            break
-        if start >= size:
-            break
-        segments.append((start, end - start))
-        if len(segments) * 24 > LONGEST_HEADER // 2:
-            return None
-        at = end
+    segments = []
+    with suppress(OSError):
+        for start, end in data_ranges(fd, size):
+            segments.append((start, end - start))
+            if len(segments) * 24 > LONGEST_HEADER // 2:
+                return None
     if segments == [(0, size)]:
         return None
     segments.append((size, 0))  # GNU tar marks the end so, for a hole there

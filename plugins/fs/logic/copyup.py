@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from cntr_core.filesystem import Branch, Changes, OpenFile, Stat
+from cntr_core.kernel.holes import data_ranges
 
 from .caller import keeping_set_id
 from .whiteouts import is_private
@@ -95,21 +96,9 @@ def _copy_content(source: BranchNode, target: OpenFile, size: int) -> None:
     os.ftruncate(target.descriptor, size)
 
 
-def _data(file: OpenFile, size: int) -> Iterator[tuple[int, int]]:
+def _data(file: OpenFile, size: int) -> Iterable[tuple[int, int]]:
     """Where the file has data, as far as it tells: of terabytes of holes nothing is to be read."""
-    if file.descriptor is None:
-        yield 0, size
-        return
-    end = 0
-    while end < size:
-        try:
-            start = os.lseek(file.descriptor, end, os.SEEK_DATA)
-            end = os.lseek(file.descriptor, start, os.SEEK_HOLE)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            return
-        yield start, min(end, size)
+    return ((0, size),) if file.descriptor is None else data_ranges(file.descriptor, size)
 
 
 def _copy_metadata(source: BranchNode, status: Stat, target: BranchNode) -> None:
