@@ -34,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 # Where a member's records are is no property of the file, and its path is that of one of its names.
 _PLACES = ("path", "start", "data", "end")
+_OWN_LABELS = (labels.ROLE, labels.PAIR, labels.ORIGINAL, labels.FAT, labels.FAT_NAME)
+_FREE = ("rootfs", "history")
+"""What of a configuration is each image's own: the layers, which are proved by themselves, and how they came about."""
 
 
 @contextmanager
@@ -72,11 +75,6 @@ def _described(file: File, is_list: bool) -> tuple[list[object], list[bytes]]:
     names = [] if isinstance(file, Directory) else sorted(name.path for name in file.names)
     differing = (*_PLACES, "size") if is_list else _PLACES
     return [getattr(file.entry, field) for field in Entry._fields if field not in differing], names
-
-
-_OWN_LABELS = (labels.ROLE, labels.PAIR, labels.ORIGINAL, labels.FAT, labels.FAT_NAME)
-_FREE = ("rootfs", "history")
-"""What of a configuration is each image's own: the layers, which are proved by themselves, and how they came about."""
 
 
 def check_settings(pair: OpenPair) -> None:

@@ -27,6 +27,8 @@ _LARGEST_RELEASE = 4 << 20
 _LARGEST_INDEX = 1 << 30
 _BEGIN = b"-----BEGIN PGP SIGNED MESSAGE-----\n"
 _TRIES = 3
+_GPGV_PATIENCE = 60.0
+"""Seconds that gpgv may take for the signature of a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +168,6 @@ def _again(download: Callable[[], None], url: str) -> None:
             if attempt == _TRIES:
                 raise ImageError(f"{url} cannot be read: {reason(error)}", "check --mirror and the proxy") from error
             time.sleep(attempt)
-
-
-_GPGV_PATIENCE = 60.0
-"""Seconds that gpgv may take for the signature of a list."""
 
 
 def _verified(path: str, keyring: str) -> str:
